@@ -1,0 +1,142 @@
+# relay: make run, make test; everything else is listed by `make help`.
+#
+#   B=DIR        where things are built (build)
+#   CC=clang     another compiler
+#   SAN=address,undefined | thread     build with sanitizers (use another B)
+#   PREFIX, DESTDIR                    where `make install` puts things
+
+B ?= build
+PREFIX ?= /usr/local
+VERSION := 0.1.0
+
+ROOMS := base wire ledger turn policy store net server
+CFLAGS ?= -O2 -g
+CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wconversion -Werror -fno-strict-overflow -fstack-protector-strong \
+              -fPIE -MMD -MP -Icore -DRELAY_VERSION='"$(VERSION)"' -DRELAY_DATA_DIR='"$(PREFIX)/share/relay"'
+LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -pthread
+ifdef SAN
+CFLAGS_ALL += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+LDFLAGS_ALL += -fsanitize=$(SAN)
+else
+CFLAGS_ALL += -D_FORTIFY_SOURCE=2
+endif
+
+# a room's library may use the rooms below it, and one library of the world outside
+LUA_CFLAGS = $(shell pkg-config --cflags lua5.4 2>/dev/null)
+LUA_LIBS = $(shell pkg-config --libs lua5.4 2>/dev/null)
+UNDER_base :=
+UNDER_wire := base
+UNDER_ledger := base
+UNDER_turn := ledger wire base
+UNDER_policy := turn ledger wire base
+UNDER_store := base
+UNDER_net := base
+UNDER_server := net store policy turn ledger wire base
+LIBS_base := -lcrypto
+LIBS_policy = $(LUA_LIBS) -lm
+LIBS_store := -lsqlite3
+LIBS_net := -lssl -lev
+CFLAGS_policy = $(LUA_CFLAGS)
+
+SOURCES = $(wildcard core/$(1)/*.c)
+OBJECTS = $(patsubst core/%.c,$(B)/%.o,$(call SOURCES,$(1)))
+LIB = $(B)/lib$(1).a
+LINK = $(call LIB,$(1)) $(foreach r,$(UNDER_$(1)),$(call LIB,$(r)))
+LINK_LIBS = $(LIBS_$(1)) $(foreach r,$(UNDER_$(1)),$(LIBS_$(r)))
+
+UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/*.c))
+ENGINE := $(patsubst tests/engine/%.c,$(B)/engine/%,$(filter-out %/world.c,$(wildcard tests/engine/*.c)))
+FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
+
+.PHONY: all run test check unit engine spec e2e asan tsan fuzz lint install deps clean help
+.DEFAULT_GOAL := all
+
+all: $(B)/relay $(B)/relay.8
+
+help:
+	@sed -n '/^## /s/^## //p' Makefile
+
+## make            build/relay and its manual page
+## make run        set up what is missing, build, serve with a generated user and secret
+## make test       set up what is missing, build, run every test; ends with N passed, N failed, N skipped
+## make check      floors, file sizes, writable globals, cppcheck, clang-tidy
+## make unit|engine|spec|e2e            one altitude of the tests
+## make asan|tsan  unit, engine and e2e tests under the sanitizers
+## make fuzz       libFuzzer targets, a minute each (needs clang)
+## make install    under PREFIX (and DESTDIR)
+## make deps       install Debian's packages that the above need (as root)
+
+define ROOM
+$(call LIB,$(1)): $(call OBJECTS,$(1))
+	@rm -f $$@ && $(AR) rcs $$@ $$^
+$(B)/$(1)/%.o: core/$(1)/%.c $(B)/stamp
+	@mkdir -p $$(@D)
+	$(CC) $(CFLAGS_ALL) $(CFLAGS) $$(CFLAGS_$(1)) -c $$< -o $$@
+$(B)/unit/$(1)/%: tests/unit/$(1)/%.c $(B)/support/test.o $(call LINK,$(1))
+	@mkdir -p $$(@D)
+	$(CC) $(CFLAGS_ALL) $(CFLAGS) $$(CFLAGS_$(1)) -Itests/support $$< $(B)/support/test.o -Wl,--start-group $(call LINK,$(1)) -Wl,--end-group \
+	    $(WRAP) $(LDFLAGS_ALL) $$(call LINK_LIBS,$(1)) -o $$@
+endef
+WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$(foreach r,$(ROOMS),$(eval $(call ROOM,$(r))))
+
+# objects are made again when the way to make them changes
+$(B)/stamp: Makefile
+	@mkdir -p $(B) && echo '$(CC) $(SAN)' > $@
+
+$(B)/relay: $(call LINK,server)
+	$(CC) $(CFLAGS_ALL) $(CFLAGS) -Wl,--start-group $^ -Wl,--end-group $(LDFLAGS_ALL) $(call LINK_LIBS,server) -o $@
+
+$(B)/relay.8: $(B)/relay
+	$(B)/relay --manual-page > $@
+
+$(B)/support/test.o: tests/support/test.c $(B)/stamp
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(CFLAGS) -Itests/support -c $< -o $@
+
+$(B)/engine/world.o: tests/engine/world.c $(B)/stamp
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(CFLAGS) -Itests/support -c $< -o $@
+
+$(B)/engine/%: tests/engine/%.c $(B)/engine/world.o $(B)/support/test.o $(call LINK,turn)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(CFLAGS) -Itests/support $< $(B)/engine/world.o $(B)/support/test.o -Wl,--start-group $(call LINK,turn) -Wl,--end-group \
+	    $(WRAP) $(LDFLAGS_ALL) $(call LINK_LIBS,turn) -o $@
+
+$(B)/fuzz/%: tests/fuzz/%.c $(wildcard core/base/*.c core/wire/*.c)
+	@mkdir -p $(@D)
+	clang -std=c11 -D_GNU_SOURCE -O1 -g -Icore -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $^ -lcrypto -pthread -o $@
+
+deps:
+	@tests/support/deps
+
+run: deps
+	@$(MAKE) --no-print-directory all
+	@examples/run
+
+test: deps
+	@tests/run check unit engine spec e2e sanitizers
+
+check unit engine spec e2e sanitizers asan tsan: deps
+	@tests/run $@
+
+fuzz: $(FUZZ)
+	@for f in $(FUZZ); do mkdir -p $$f.corpus; echo "== $$f"; $$f -max_total_time=60 -print_final_stats=0 $$f.corpus || exit 1; done
+
+lint:
+	@tests/support/lint
+
+unit-programs: $(UNIT)
+engine-programs: $(ENGINE)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/relay/lua/relay $(DESTDIR)$(PREFIX)/share/relay/policies
+	install -m 755 $(B)/relay $(DESTDIR)$(PREFIX)/bin/relay
+	install -m 644 $(B)/relay.8 $(DESTDIR)$(PREFIX)/share/man/man8/relay.8
+	install -m 644 $(wildcard lua/relay/*.lua) $(DESTDIR)$(PREFIX)/share/relay/lua/relay
+	install -m 644 $(wildcard policies/*.lua) $(DESTDIR)$(PREFIX)/share/relay/policies
+
+clean:
+	rm -rf $(B)
+
+-include $(wildcard $(B)/*/*.d $(B)/unit/*/*.d)

@@ -1,0 +1,41 @@
+/* crypto.h: the only door to libcrypto: keyed MACs, digests, random bytes, constant-time compare, base64.
+ *
+ * A `struct crypto` is one thread's: algorithms are fetched once in crypto_new, contexts are reused. All functions that may fail
+ * for want of memory or entropy return 0 or ERR_SYSTEM.
+ */
+#ifndef RELAY_BASE_CRYPTO_H
+#define RELAY_BASE_CRYPTO_H
+
+#include "base/bytes.h"
+
+enum crypto_hash { CRYPTO_MD5, CRYPTO_SHA1, CRYPTO_SHA256 };
+
+#define CRYPTO_HASH_MAX 32
+
+struct crypto; /* fetched algorithms and scratch contexts of one thread */
+
+struct crypto *crypto_new(void); /* NULL on failure */
+void crypto_free(struct crypto *crypto);
+
+size_t crypto_hash_len(enum crypto_hash hash); /* 16, 20, 32 */
+
+/* crypto_digest: of the concatenation of `parts` (count of them) into `out` of crypto_hash_len bytes. */
+int crypto_digest(struct crypto *, enum crypto_hash, const struct view *parts, size_t count, uint8_t *out);
+
+/* crypto_hmac: HMAC of the concatenation of `parts` (SHA1 or SHA256) under `key`, into `out` of crypto_hash_len bytes. */
+int crypto_hmac(struct crypto *, enum crypto_hash, struct view key, const struct view *parts, size_t count, uint8_t *out);
+
+/* crypto_random: unpredictable bytes (getrandom(2)); does not return without them: a failure aborts the process. Any thread. */
+void crypto_random(void *out, size_t len);
+
+bool crypto_equal(struct view a, struct view b); /* constant time in the contents */
+void crypto_wipe(void *at, size_t len);          /* not optimised away */
+
+/* crypto_base64: standard alphabet with padding; `out` needs 4 * ((len + 2) / 3) + 1 bytes; returns the length without NUL.
+ * crypto_hex_decode: `out` gets text.len / 2 bytes; ERR_BAD for odd length or a non-hex digit. */
+size_t crypto_base64(struct view in, char *out);
+int crypto_base64_decode(struct view text, uint8_t *out, size_t cap, size_t *len);
+int crypto_hex_decode(struct view text, uint8_t *out, size_t cap);
+void crypto_hex(struct view in, char *out); /* lower case, NUL-terminated: 2 * len + 1 bytes */
+
+#endif

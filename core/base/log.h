@@ -1,0 +1,32 @@
+/* log.h: the one logger: bounded lines, escaped bytes, repeated lines suppressed; safe from every thread.
+ *
+ * A line: `2026-11-23T20:15:07.123Z level event key=value ...`, at most LOG_LINE_MAX bytes, one write(2). The formatted message is escaped as a
+ * whole: control bytes, non-UTF-8 bytes and a backslash appear as \xHH, so no input can forge a line. Secrets are never
+ * passed in. `event` is a stable name in snake_case; it is also the key of the rate limit: after LOG_BURST lines of one event in 10 s
+ * the rest is counted and told as `... suppressed=N` when the window ends or at close.
+ */
+#ifndef RELAY_BASE_LOG_H
+#define RELAY_BASE_LOG_H
+
+#include "base/bytes.h"
+
+#define LOG_LINE_MAX 1024
+#define LOG_BURST 20
+
+enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+
+struct log;
+
+/* log_new: writes to `path`, appended, mode 0640; NULL, "" or "stdout": standard output; "stderr": standard error. NULL on failure, errno set. */
+struct log *log_new(const char *path, enum log_level level);
+void log_free(struct log *log);
+
+/* log_say: `log` NULL says nothing. log_reopen: after rotation (SIGHUP); keeps the old file on failure. */
+void log_say(struct log *log, enum log_level level, const char *event, const char *format, ...) __attribute__((format(printf, 4, 5)));
+void log_reopen(struct log *log);
+bool log_wants(const struct log *log, enum log_level level);
+
+/* log_quote: `in` for a value: "\"...\"" with \xHH for everything outside printable ASCII, quotes and backslashes; cut to `cap`. Returns out. */
+char *log_quote(struct view in, char *out, size_t cap);
+
+#endif

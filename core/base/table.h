@@ -1,0 +1,45 @@
+/* table.h: a keyed hash table from 64-bit hashes to 32-bit indices (into a pool); the keys stay with their owner.
+ *
+ * Open addressing, grows and shrinks by doubling; hashes come from table_hash (SipHash-2-4 under a random key), so a sender cannot choose
+ * collisions. Two different keys may share a hash: the owner checks its key for each candidate.
+ *
+ *     for (uint32_t at = table_first(t, hash, &cursor); at != TABLE_NONE; at = table_next(t, &cursor))
+ *         if (key_matches(at)) ...
+ */
+#ifndef RELAY_BASE_TABLE_H
+#define RELAY_BASE_TABLE_H
+
+#include "base/bytes.h"
+
+#define TABLE_NONE UINT32_MAX
+
+struct hash_key {
+    uint64_t k0, k1;
+};
+
+struct table_slot {
+    uint64_t hash;
+    uint32_t value; /* TABLE_NONE: empty */
+};
+
+struct table {
+    struct table_slot *slots;
+    uint32_t mask, count;
+};
+
+struct table_cursor {
+    uint64_t hash;
+    uint32_t at;
+};
+
+/* table_hash: SipHash-2-4 of `bytes`. */
+uint64_t table_hash(const struct hash_key *key, struct view bytes);
+
+void table_init(struct table *table);
+void table_close(struct table *table);
+int table_put(struct table *table, uint64_t hash, uint32_t value);  /* 0 or ERR_MEMORY; duplicates are the owner's affair */
+bool table_drop(struct table *table, uint64_t hash, uint32_t value); /* true if it was there; backward-shift, no tombstones */
+uint32_t table_first(const struct table *table, uint64_t hash, struct table_cursor *cursor);
+uint32_t table_next(const struct table *table, struct table_cursor *cursor);
+
+#endif

@@ -1,0 +1,39 @@
+/* message.h: one pass over the bytes of a STUN message, then a view of it.
+ *
+ * message_open allocates nothing, copies nothing and accepts or refuses the whole message: header, length, every attribute's bounds. Of repeated
+ * attributes the first counts (RFC 8489 section 14), XOR-PEER-ADDRESS may repeat and is walked with message_next. What follows
+ * MESSAGE-INTEGRITY is not seen, except FINGERPRINT (section 14.5): it was not signed.
+ * The view borrows the input. Padding bytes are not looked at.
+ */
+#ifndef RELAY_WIRE_MESSAGE_H
+#define RELAY_WIRE_MESSAGE_H
+
+#include "base/bytes.h"
+#include "wire/stun.h"
+
+#define MESSAGE_UNKNOWN_MAX 8
+
+struct message {
+    struct view bytes; /* exactly the message: header and attributes */
+    uint16_t method;
+    enum stun_class class;
+    const uint8_t *tid;              /* STUN_TID_LEN bytes */
+    const uint8_t *attrs[SLOT_COUNT]; /* attribute header of the first of each kind, NULL if absent */
+    uint16_t unknown[MESSAGE_UNKNOWN_MAX]; /* comprehension-required types without a row, for 420; each once */
+    uint8_t unknown_count;
+    size_t signed_len; /* bytes before MESSAGE-INTEGRITY's header; 0 if absent */
+};
+
+/* message_open: 0; ERR_PARTIAL if `in` is shorter than its header says; ERR_BAD if it is no STUN message (first bits, cookie, length not a
+ * multiple of 4), if an attribute leaves its bounds, if bytes follow the message, or if FINGERPRINT is not last or is wrong. */
+int message_open(struct message *message, struct view in);
+
+bool message_has(const struct message *, enum attr_slot slot);
+
+/* message_attr: the value without padding; {NULL, 0} if absent (an empty value has a non-NULL `at`). */
+struct view message_attr(const struct message *, enum attr_slot slot);
+
+/* message_next: walk all attributes of one type in order: `cursor` starts at 0; false at the end. */
+bool message_next(const struct message *, uint16_t type, size_t *cursor, struct view *value);
+
+#endif
