@@ -1,0 +1,29 @@
+/* ports.h: which relay ports are taken, for each relay address: a bitmap of atomics, shared by every worker.
+ *
+ * A port is taken before its socket is bound and given back after it is closed. Start-up costs nothing per port. Random ports come from the caller's random
+ * number and a scan from there, so they are unpredictable and a full range is noticed in one pass. UDP and TCP relay ports have bitmaps of their own.
+ */
+#ifndef RELAY_LEDGER_PORTS_H
+#define RELAY_LEDGER_PORTS_H
+
+#include "base/addr.h"
+
+struct ports;
+
+enum ports_want {
+    PORTS_ANY,
+    PORTS_EVEN, /* EVEN-PORT with R = 0: an even port; its sibling stays free */
+    PORTS_PAIR, /* EVEN-PORT with R = 1: an even port and the next one, both taken */
+};
+
+/* ports_new: `addresses` relay addresses, ports first..last (inclusive, first <= last). NULL without memory. */
+struct ports *ports_new(uint32_t addresses, uint16_t first, uint16_t last);
+void ports_free(struct ports *);
+
+/* ports_take: 0 and *port, or ERR_BUSY when none is left. `random`: 32 unpredictable bits. */
+int ports_take(struct ports *, uint32_t address, enum ports_want want, uint32_t random, uint16_t *port);
+void ports_give(struct ports *, uint32_t address, uint16_t port);
+bool ports_is_taken(const struct ports *, uint32_t address, uint16_t port);
+uint32_t ports_free_count(const struct ports *, uint32_t address);
+
+#endif

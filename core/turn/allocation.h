@@ -1,0 +1,37 @@
+/* allocation.h: one allocation: a 5-tuple, a relayed transport address, an identity, permissions, channels, counts. RFC 8656 section 3.2.
+ *
+ * Plain data in the engine's pool, reached by handle, so that it can be written out and read back. Others may read it; only core/turn writes it.
+ */
+#ifndef RELAY_TURN_ALLOCATION_H
+#define RELAY_TURN_ALLOCATION_H
+
+#include "ledger/quota.h"
+#include "turn/verdict.h"
+
+struct allocation {
+    struct handle self;
+    uint64_t id; /* positive as int64, unique over workers and restarts: the key of the sessions table */
+    struct flow flow;
+    struct addr relayed;       /* as bound */
+    struct addr relayed_shown; /* as told to the client (external-ip) */
+    int sock;
+    uint32_t address; /* index of the relay address */
+
+    msec_t created, expires;
+    int64_t created_unix_ms;
+    int64_t key_expires_unix_s;
+    bool reauth_on_expiry;
+    struct long_term_key key;
+    struct limits limits;
+    struct quota_units units;
+    uint64_t reservation; /* token of the sibling port while it is reserved, else 0 */
+    uint8_t tid[STUN_TID_LEN]; /* of the Allocate: a retransmission gets the same answer */
+
+    struct usage usage, reported; /* reported: what `usage` was when it was last taken */
+    uint32_t permissions, channels; /* how many */
+    uint32_t first_permission, first_channel; /* heads of the lists in the engine's pools */
+    char *names; /* one heap block: tenant, user, realm, username, each NUL-terminated */
+    const char *tenant, *user, *realm, *username;
+};
+
+#endif

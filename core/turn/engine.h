@@ -1,0 +1,120 @@
+/* engine.h: the STUN/TURN engine of one worker: bytes and time in, at most one datagram out. It knows no socket API.
+ *
+ * Everything it keeps is reached by handles; everything it returns is borrowed until the next call. One thread uses an engine; engines
+ * share only the ledger. RFC 8489, RFC 8656.
+ */
+#ifndef RELAY_TURN_ENGINE_H
+#define RELAY_TURN_ENGINE_H
+
+#include "ledger/ports.h"
+#include "ledger/quota.h"
+#include "ledger/tickets.h"
+#include "turn/allocation.h"
+#include "turn/host.h"
+
+#define ENGINE_HEADROOM 48 /* writable bytes before a peer's payload: the largest header written in front of it */
+#define ENGINE_TAILROOM 4  /* writable bytes behind it: padding */
+
+struct engine;
+
+struct relay_address {
+    struct addr local; /* port 0 */
+    struct addr shown; /* what clients are told and what peers use: external-ip, or the same */
+};
+
+/* struct engine_config: constant, shared by all engines, outlives them. */
+struct engine_config {
+    const char *realm;    /* default realm */
+    const char *software; /* SOFTWARE, "" for none */
+    bool fingerprint;     /* FINGERPRINT in every message (else only where the request had one) */
+    bool strict_channels; /* 0x4000-0x4FFF only */
+    bool relaying;        /* false: no authentication is configured: Allocate is 403 */
+    bool allow_loopback_peers;
+    uint32_t nonce_lifetime_s;
+    uint32_t max_lifetime_s, permission_lifetime_s, channel_lifetime_s;
+    uint32_t total_quota, user_quota; /* 0: none; a policy may only tighten total_quota */
+    uint32_t max_permissions, max_channels; /* per allocation */
+    uint32_t max_allocations, max_parked;   /* per engine */
+    uint32_t park_deadline_ms;
+    uint8_t nonce_key[32]; /* the same for every worker */
+    struct hash_key hash_key;
+    const struct relay_address *relays;
+    uint32_t relay_count;
+    const struct addr *listeners; /* own listening addresses (any = 0.0.0.0 matches every own address): never relayed to */
+    uint32_t listener_count;
+    const struct cidr_set *allowed_peers, *denied_peers; /* sealed; allowed opens holes in the built-in denial, denied wins over allowed */
+};
+
+/* struct engine_shared: the ledger. */
+struct engine_shared {
+    struct quota *quota;
+    struct ports *ports;
+    struct tickets *tickets;
+};
+
+enum send_to { SEND_NOTHING, SEND_TO_CLIENT, SEND_TO_PEER };
+
+struct send {
+    enum send_to to;
+    struct view bytes;       /* borrows the input, or the engine's reply buffer until the next call */
+    const struct flow *flow; /* TO_CLIENT: whom, borrowed likewise */
+    int sock;                /* TO_PEER: from which relay socket */
+    struct addr peer;        /* TO_PEER: whom */
+};
+
+/* struct packet: `len` bytes at `at`, with ENGINE_HEADROOM before and ENGINE_TAILROOM behind that may be overwritten. */
+struct packet {
+    uint8_t *at;
+    size_t len;
+};
+
+/* engine_new: `worker` numbers the engine (0..255) for ids. NULL without memory. */
+struct engine *engine_new(const struct engine_config *, const struct engine_shared *, const struct host *, unsigned worker);
+
+/* engine_free: closes every relay socket and gives everything back, without telling events. */
+void engine_free(struct engine *);
+
+/* engine_clock: what the wall clock says at `now`; call at start and about once a second. */
+void engine_clock(struct engine *, msec_t now, int64_t unix_ms);
+
+/* engine_hooks: the host's hooks changed (a policy was loaded). */
+void engine_hooks(struct engine *, uint32_t hooks);
+
+struct send engine_from_client(struct engine *, const struct flow *, struct view in, msec_t now);
+struct send engine_from_peer(struct engine *, struct handle owner, const struct addr *from, struct packet in, msec_t now);
+
+/* engine_resume: the verdict for a parked request; nothing happens for a stale ticket. */
+struct send engine_resume(struct engine *, struct ticket, const struct verdict *, msec_t now);
+
+/* engine_flow_closed: a client's connection is gone: its allocation ends and its parked requests are dropped. */
+void engine_flow_closed(struct engine *, const struct flow *, msec_t now);
+
+/* engine_sweep: once a second or oftener: ends what has expired. Parked requests past their deadline are answered one by one by engine_next_overdue
+ * (SEND_NOTHING: no more). */
+void engine_sweep(struct engine *, msec_t now);
+struct send engine_next_overdue(struct engine *, msec_t now);
+
+/* engine_usage: for each allocation whose counts moved since the last call: the difference. Verdicts of the usage hook are applied by the caller through
+ * engine_close and engine_limit. */
+typedef void engine_usage_fn(void *ctx, const struct allocation *, const struct usage *delta);
+void engine_usage(struct engine *, engine_usage_fn *, void *ctx);
+
+/* engine_close: end an allocation now, for a reason that the closed event tells.  engine_limit: change its bit rate. False if stale. */
+bool engine_close(struct engine *, struct handle, const char *reason, msec_t now);
+bool engine_limit(struct engine *, struct handle, uint64_t max_bps);
+
+/* engine_close_all: end every allocation with closed events (shutdown). */
+void engine_close_all(struct engine *, const char *reason, msec_t now);
+
+uint32_t engine_allocations(const struct engine *);
+const struct allocation *engine_allocation_at(const struct engine *, uint32_t from); /* walk: the first live one with pool index >= from */
+
+/* struct engine_counts: since engine_new; one writer, read them in the worker. */
+struct engine_counts {
+    uint64_t bindings, allocated, refused, closed, auth_failed, policy_errors;
+    uint64_t relayed_in, relayed_out;                     /* packets relayed from and to clients */
+    uint64_t dropped_no_permission, dropped_rate, dropped_malformed;
+};
+const struct engine_counts *engine_counts(const struct engine *);
+
+#endif

@@ -1,0 +1,27 @@
+/* flow.h: where a client's bytes come from and how to answer: the 5-tuple, and what its handshake told.
+ *
+ * The first three fields are the 5-tuple and the identity of an allocation. `link` is the way back: a name that the worker gave (a listening socket, a
+ * connection), opaque here. The strings borrow from the connection, are "" when there is none, and live as long as it does.
+ */
+#ifndef RELAY_TURN_FLOW_H
+#define RELAY_TURN_FLOW_H
+
+#include "base/addr.h"
+
+enum transport { TRANSPORT_UDP, TRANSPORT_TCP, TRANSPORT_TLS, TRANSPORT_DTLS };
+
+struct flow {
+    struct addr client, server;
+    uint8_t transport; /* enum transport */
+    uint16_t listener; /* index of the listener in the configuration */
+    uint64_t link;
+    const char *sni, *alpn;
+};
+
+/* flow_is_stream: TCP and TLS: frames follow each other, ChannelData is padded. */
+bool flow_is_stream(const struct flow *flow);
+
+/* transport_name: "udp", "tcp", "tls", "dtls". */
+const char *transport_name(uint8_t transport);
+
+#endif

@@ -1,0 +1,24 @@
+/* host.h: what the engine asks of the world: sockets for relayed addresses, decisions, and an ear for events.
+ *
+ * core/server fills it for a worker, tests/engine/world.c for a test on a virtual clock.
+ */
+#ifndef RELAY_TURN_HOST_H
+#define RELAY_TURN_HOST_H
+
+#include "turn/verdict.h"
+
+struct host {
+    void *ctx;
+    uint32_t hooks; /* HOOK_BIT of each hook that somebody answers; others are not asked. `authenticate` must be there, or nobody gets in */
+
+    /* relay_open: bind a UDP socket to `local`; what it receives comes back by engine_from_peer with `owner`. 0 and *sock (>= 0); ERR_BUSY if the port is
+     * taken by another program; ERR_SYSTEM. */
+    int (*relay_open)(void *ctx, const struct addr *local, struct handle owner, int *sock);
+    void (*relay_close)(void *ctx, int sock);
+
+    /* ask: fills *verdict (zeroed by the engine). VERDICT_LATER keeps question->ticket for engine_resume; only authenticate and authorize may. */
+    void (*ask)(void *ctx, const struct question *question, struct verdict *verdict);
+    void (*tell)(void *ctx, const struct event *event);
+};
+
+#endif

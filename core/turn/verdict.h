@@ -1,0 +1,147 @@
+/* verdict.h: a question to the policy and its answer, as plain data.
+ *
+ * The engine asks; the host (core/server: the chain of policies, then the built-in users) answers with a verdict. What fails, times out or makes no sense is
+ * answered VERDICT_FAIL, and the engine refuses. VERDICT_SILENT means no opinion: the default of the hook applies (see the table in policies/README.md).
+ */
+#ifndef RELAY_TURN_VERDICT_H
+#define RELAY_TURN_VERDICT_H
+
+#include "base/cidr.h"
+#include "base/clock.h"
+#include "base/pool.h"
+#include "turn/flow.h"
+#include "wire/message.h"
+
+/* X(name) : the hooks that decide something while a request waits, and those that are told */
+#define HOOKS(X)                                                                                                                           \
+    X(init)                                                                                                                                \
+    X(route)                                                                                                                               \
+    X(authenticate)                                                                                                                        \
+    X(authorize)                                                                                                                           \
+    X(permission)                                                                                                                          \
+    X(channel)                                                                                                                             \
+    X(refresh)                                                                                                                             \
+    X(usage)                                                                                                                               \
+    X(log)                                                                                                                                 \
+    X(shutdown)
+
+enum hook {
+#define X(name) HOOK_##name,
+    HOOKS(X)
+#undef X
+        HOOK_COUNT
+};
+
+#define HOOK_BIT(hook) (1u << (hook))
+
+#define VERDICT_KEYS_MAX 4
+#define NAME_MAX_LEN 128  /* tenant and user names that the policy chooses, without NUL */
+#define REALM_MAX_LEN 128 /* RFC 8489 allows 127 characters */
+#define USERNAME_MAX_LEN 763
+#define REASON_MAX 96
+#define TAGS_MAX 128
+
+enum verdict_kind {
+    VERDICT_SILENT,
+    VERDICT_ALLOW,    /* authorize, refresh, usage: limits */
+    VERDICT_DENY,     /* code, reason */
+    VERDICT_KEY,      /* authenticate: user, tenant, keys, expires */
+    VERDICT_LOOKUP,   /* authenticate: ask the users database for (tenant, user); the host resolves it to KEY or DENY 401 */
+    VERDICT_TENANT,   /* route: tenant, realm */
+    VERDICT_REDIRECT, /* route, authorize: 300 to `alternate` */
+    VERDICT_REAUTH,   /* refresh: 438, the key is forgotten */
+    VERDICT_CLOSE,    /* usage: end the allocation */
+    VERDICT_FAIL,     /* the policy failed: 500 (see enum hook for the exceptions) */
+    VERDICT_LATER,    /* parked: engine_resume follows */
+};
+
+struct long_term_key {
+    uint8_t bytes[32];
+    uint8_t len; /* 16: MD5 */
+};
+
+/* struct limits: 0 means "not said"; the configuration's value applies, or none. Strictest wins where several policies speak. */
+struct limits {
+    uint32_t total_quota, realm_quota, user_quota; /* allocations */
+    uint32_t max_lifetime_s;
+    uint32_t max_permissions, max_channels;
+    uint64_t max_bps;           /* bits a second, each direction */
+    const struct cidr_set *acl; /* peers granted without asking `permission`; others are asked, or refused if there is no hook. Lives as long as the process. */
+    char tags[TAGS_MAX];        /* "k=v,k=v" */
+};
+
+struct verdict {
+    enum verdict_kind kind;
+    int code;
+    int64_t expires_unix_s; /* KEY: 0 = never */
+    bool reauth_on_expiry;  /* KEY: an expired key is asked anew (438); else the allocation keeps it */
+    uint8_t key_count;
+    struct long_term_key keys[VERDICT_KEYS_MAX]; /* tried in order: rotation */
+    struct limits limits;
+    struct addr alternate;
+    char reason[REASON_MAX];
+    char by[REASON_MAX]; /* who decided: "quota.lua:12", or "core" */
+    char tenant[NAME_MAX_LEN + 1], user[NAME_MAX_LEN + 1], realm[REALM_MAX_LEN + 1];
+};
+
+/* struct usage: 64-bit, never wraps in practice. "in": received from the client; "out": sent to the client. Payload bytes, without TURN framing. */
+struct usage {
+    uint64_t bytes_in, bytes_out, packets_in, packets_out;
+};
+
+/* struct ticket: names a parked request; stale tickets are recognised. */
+struct ticket {
+    struct handle parked;
+};
+
+/* struct request: one request as the policy sees it; borrowed, dead when the call returns. */
+struct request {
+    uint64_t id; /* decision id */
+    const struct flow *flow;
+    const struct message *message;
+    struct view username;            /* as sent; empty before authentication is tried */
+    const char *tenant, *realm, *user; /* tenant "" and user "" until they are known */
+    uint8_t family, protocol;        /* requested: 4 or 6; 17 = UDP */
+    uint32_t lifetime_s;             /* requested, 0 if absent */
+    bool even_port, has_reservation;
+};
+
+struct allocation;
+
+/* struct question: what is asked; the fields that a hook has are in POLICY: others are NULL or 0. */
+struct question {
+    enum hook hook;
+    msec_t now;
+    int64_t unix_ms;
+    struct ticket ticket;
+    const struct request *request;       /* route, authenticate, authorize, refresh */
+    const struct allocation *allocation; /* permission, channel, refresh, usage */
+    const struct addr *peer;             /* permission, channel */
+    uint16_t channel;
+    uint16_t method;            /* permission: CREATE_PERMISSION or CHANNEL_BIND */
+    const struct usage *delta;  /* usage */
+    bool closing;               /* usage: the last one */
+};
+
+enum event_type { EVENT_ALLOCATED, EVENT_DENIED, EVENT_REFRESHED, EVENT_PERMISSION, EVENT_CLOSED, EVENT_AUTH_FAILED, EVENT_POLICY_ERROR };
+
+const char *event_name(enum event_type); /* "allocated", ... as the log hook shows it */
+
+/* struct event: told after the reply is made; borrowed. */
+struct event {
+    enum event_type type;
+    uint64_t decision;
+    int code;
+    uint16_t method;
+    const char *reason, *by; /* never NULL */
+    const struct flow *flow;
+    const char *tenant, *realm, *user; /* never NULL */
+    struct view username;              /* as sent, unverified */
+    const struct addr *peer;           /* permission, or NULL */
+    const struct allocation *allocation; /* or NULL */
+    struct usage delta;                /* closed: what was not yet reported */
+    msec_t now;
+    int64_t unix_ms;
+};
+
+#endif
