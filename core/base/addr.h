@@ -29,6 +29,9 @@ struct addr addr_v6(const uint8_t ip[16], uint16_t port);
 /* addr_parse: numeric only, never resolves: "1.2.3.4", "1.2.3.4:5", "::1", "[::1]:5". 0 or ERR_BAD. */
 int addr_parse(struct view text, struct addr *out);
 
+/* addr_parse_ip: as addr_parse, the address alone: "1.2.3.4", "::1". The port is 0. */
+int addr_parse_ip(struct view text, struct addr *out);
+
 /* addr_format: "1.2.3.4:5" / "[::1]:5" into `out` of ADDR_TEXT_MAX; addr_format_ip: the address alone. Both return `out`. */
 char *addr_format(const struct addr *addr, char *out);
 char *addr_format_ip(const struct addr *addr, char *out);
@@ -43,7 +46,8 @@ bool addr_is_any(const struct addr *addr);                      /* 0.0.0.0 or ::
 
 /* addr_canonical: the address that a packet to `in` would reach: an IPv6 form that embeds an IPv4 address (mapped ::ffff:0:0/96,
  * compatible ::/96 except :: and ::1, NAT64 64:ff9b::/96 and 64:ff9b:1::/48 (RFC 6052, RFC 8215), 6to4 2002::/16, Teredo
- * 2001::/32 (client address, complemented)) becomes that IPv4 address, with the port kept. Everything else is returned as it is. */
+ * 2001::/32 (client address, complemented)) becomes that IPv4 address, with the port kept. Everything else is returned as it is.
+ * 64:ff9b:1::/48 is read as a prefix of 96 or of 48 bits; what could be both comes back as it is: a deny list names the /48 too. */
 struct addr addr_canonical(const struct addr *in);
 
 #endif

@@ -27,7 +27,7 @@ void build_addr(struct build *, uint16_t type, const struct addr *addr); /* not 
 void build_error(struct build *, int code, const char *reason);          /* ERROR-CODE; `reason` may be "" */
 void build_unknown(struct build *, const uint16_t *types, size_t count); /* UNKNOWN-ATTRIBUTES */
 
-/* build_integrity: MESSAGE-INTEGRITY (HMAC-SHA1) under `key`, RFC 8489 section 14.5. build_fingerprint: must be last, section 14.7. */
+/* build_integrity: MESSAGE-INTEGRITY (HMAC-SHA1) under `key`, RFC 8489 section 14.5: 0, or ERR_SYSTEM, and then build_end is empty. build_fingerprint: must be last, section 14.7. */
 int build_integrity(struct build *, struct crypto *, struct view key);
 void build_fingerprint(struct build *);
 
@@ -35,7 +35,8 @@ void build_fingerprint(struct build *);
 struct view build_end(struct build *);
 
 /* build_data_header: in front of a payload of `payload` bytes that lies at `payload_at` with BUILD_DATA_HEADROOM bytes before it and 3 behind it
- * that may be overwritten: a Data indication (RFC 8656 section 11.6) with XOR-PEER-ADDRESS and DATA, no copy. Returns the whole message. */
+ * that may be overwritten: a Data indication (RFC 8656 section 11.6) with XOR-PEER-ADDRESS and DATA, no copy. Returns the whole message;
+ * empty if the payload is too long for one (a datagram of 65,505 bytes and more from an IPv6 peer). */
 #define BUILD_DATA_HEADROOM 48
 struct view build_data_around(uint8_t *payload_at, size_t payload, const struct addr *peer, const uint8_t tid[STUN_TID_LEN]);
 

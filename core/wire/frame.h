@@ -8,7 +8,7 @@
 
 #include "base/bytes.h"
 
-#define FRAME_MAX (4 + 65535 + 3)
+#define FRAME_MAX (20 + 65532) /* the longest STUN message; ChannelData is at most 4 + 65535 + 1 */
 
 enum frame_kind { FRAME_NONE, FRAME_STUN, FRAME_CHANNEL, FRAME_DTLS };
 

@@ -1,0 +1,243 @@
+/* crypto.c: MACs, digests, random bytes, base64 and hex over libcrypto.
+ *
+ * Fetching an algorithm costs microseconds in OpenSSL 3, so each is fetched once, and HMAC goes through a context that keeps its digest. The last
+ * key of each hash stays in its context: the next MAC under the same key saves the key schedule.
+ */
+#include "base/crypto.h"
+
+#include "base/err.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define HASHES 3
+#define KEY_KEPT_MAX 64
+
+static const struct {
+    const char *name;
+    size_t len;
+    bool mac;
+} hashes[HASHES] = {
+    [CRYPTO_MD5] = {"MD5", 16, false},
+    [CRYPTO_SHA1] = {"SHA1", 20, true},
+    [CRYPTO_SHA256] = {"SHA256", 32, true},
+};
+
+struct hash_state {
+    EVP_MD *digest;
+    EVP_MD_CTX *digesting;
+    EVP_MAC_CTX *mac;
+    uint8_t key[KEY_KEPT_MAX];
+    size_t key_len; /* 0: none kept */
+};
+
+struct crypto {
+    struct hash_state hash[HASHES];
+};
+
+static bool hash_init(struct hash_state *state, enum crypto_hash hash, EVP_MAC *hmac)
+{
+    state->digest = EVP_MD_fetch(NULL, hashes[hash].name, NULL);
+    state->digesting = EVP_MD_CTX_new();
+    if (!state->digest || !state->digesting)
+        return false;
+    if (!hashes[hash].mac)
+        return true;
+    char name[16];
+    OPENSSL_strlcpy(name, hashes[hash].name, sizeof name);
+    const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0), OSSL_PARAM_construct_end()};
+    state->mac = EVP_MAC_CTX_new(hmac);
+    return state->mac && EVP_MAC_CTX_set_params(state->mac, params);
+}
+
+struct crypto *crypto_new(void)
+{
+    struct crypto *crypto = calloc(1, sizeof *crypto);
+    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL); /* the contexts keep it */
+    bool ok = crypto && hmac;
+    for (int hash = 0; ok && hash < HASHES; hash++)
+        ok = hash_init(&crypto->hash[hash], (enum crypto_hash)hash, hmac);
+    EVP_MAC_free(hmac);
+    if (ok)
+        return crypto;
+    crypto_free(crypto);
+    return NULL;
+}
+
+void crypto_free(struct crypto *crypto)
+{
+    if (!crypto)
+        return;
+    for (int hash = 0; hash < HASHES; hash++) {
+        EVP_MAC_CTX_free(crypto->hash[hash].mac);
+        EVP_MD_CTX_free(crypto->hash[hash].digesting);
+        EVP_MD_free(crypto->hash[hash].digest);
+    }
+    crypto_wipe(crypto, sizeof *crypto);
+    free(crypto);
+}
+
+size_t crypto_hash_len(enum crypto_hash hash)
+{
+    return hashes[hash].len;
+}
+
+int crypto_digest(struct crypto *crypto, enum crypto_hash hash, const struct view *parts, size_t count, uint8_t *out)
+{
+    const struct hash_state *state = &crypto->hash[hash];
+    if (!EVP_DigestInit_ex2(state->digesting, state->digest, NULL))
+        return ERR_SYSTEM;
+    for (size_t i = 0; i < count; i++)
+        if (!EVP_DigestUpdate(state->digesting, parts[i].at, parts[i].len))
+            return ERR_SYSTEM;
+    return EVP_DigestFinal_ex(state->digesting, out, NULL) ? 0 : ERR_SYSTEM;
+}
+
+static bool mac_begin(struct hash_state *state, struct view key)
+{
+    if (state->key_len && crypto_equal(key, view_of(state->key, state->key_len)))
+        return EVP_MAC_init(state->mac, NULL, 0, NULL);
+    state->key_len = 0;
+    /* a NULL key would mean "the key before" */
+    if (!EVP_MAC_init(state->mac, key.at ? key.at : (const uint8_t *)"", key.len, NULL))
+        return false;
+    if (key.len && key.len <= KEY_KEPT_MAX) {
+        memcpy(state->key, key.at, key.len);
+        state->key_len = key.len;
+    }
+    return true;
+}
+
+int crypto_hmac(struct crypto *crypto, enum crypto_hash hash, struct view key, const struct view *parts, size_t count, uint8_t *out)
+{
+    struct hash_state *state = &crypto->hash[hash];
+    assert(hashes[hash].mac);
+    if (!mac_begin(state, key))
+        return ERR_SYSTEM;
+    for (size_t i = 0; i < count; i++)
+        if (!EVP_MAC_update(state->mac, parts[i].at, parts[i].len))
+            return ERR_SYSTEM;
+    size_t len;
+    return EVP_MAC_final(state->mac, out, &len, hashes[hash].len) ? 0 : ERR_SYSTEM;
+}
+
+void crypto_random(void *out, size_t len)
+{
+    for (size_t done = 0; done < len;) {
+        const ssize_t got = getrandom((uint8_t *)out + done, len - done, 0);
+        if (got < 0 && errno != EINTR)
+            abort();
+        if (got > 0)
+            done += (size_t)got;
+    }
+}
+
+bool crypto_equal(struct view a, struct view b)
+{
+    return a.len == b.len && (a.len == 0 || CRYPTO_memcmp(a.at, b.at, a.len) == 0);
+}
+
+void crypto_wipe(void *at, size_t len)
+{
+    OPENSSL_cleanse(at, len);
+}
+
+size_t crypto_base64(struct view in, char *out)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *to = out;
+    for (size_t at = 0; at < in.len; at += 3) {
+        const size_t left = in.len - at;
+        const uint32_t bits = (uint32_t)in.at[at] << 16 | (left > 1 ? (uint32_t)in.at[at + 1] << 8 : 0) | (left > 2 ? in.at[at + 2] : 0);
+        *to++ = digits[bits >> 18];
+        *to++ = digits[bits >> 12 & 63];
+        *to++ = left > 1 ? digits[bits >> 6 & 63] : '=';
+        *to++ = left > 2 ? digits[bits & 63] : '=';
+    }
+    *to = 0;
+    return (size_t)(to - out);
+}
+
+static int base64_digit(uint8_t c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* base64_group: four characters, of which the last `pad` are '='; the bits behind the last byte must be zero (RFC 4648 section 3.5). */
+static bool base64_group(const uint8_t *at, size_t pad, uint32_t *bits)
+{
+    *bits = 0;
+    for (size_t i = 0; i < 4; i++) {
+        const int digit = i < 4 - pad ? base64_digit(at[i]) : 0;
+        if (digit < 0)
+            return false;
+        *bits = *bits << 6 | (uint32_t)digit;
+    }
+    return (*bits & ((UINT32_C(1) << (8 * pad)) - 1)) == 0;
+}
+
+int crypto_base64_decode(struct view text, uint8_t *out, size_t cap, size_t *len)
+{
+    *len = 0;
+    if (text.len % 4)
+        return ERR_BAD;
+    for (size_t at = 0; at < text.len; at += 4) {
+        size_t pad = 0;
+        if (at + 4 == text.len)
+            pad = text.at[at + 3] != '=' ? 0 : text.at[at + 2] != '=' ? 1 : 2;
+        uint32_t bits;
+        if (!base64_group(text.at + at, pad, &bits))
+            return ERR_BAD;
+        if (3 - pad > cap - *len)
+            return ERR_RANGE;
+        for (size_t i = 0; i < 3 - pad; i++)
+            out[(*len)++] = (uint8_t)(bits >> (16 - 8 * i));
+    }
+    return 0;
+}
+
+static int hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int crypto_hex_decode(struct view text, uint8_t *out, size_t cap)
+{
+    if (text.len % 2)
+        return ERR_BAD;
+    if (text.len / 2 > cap)
+        return ERR_RANGE;
+    for (size_t i = 0; i < text.len / 2; i++) {
+        const int high = hex_digit(text.at[2 * i]), low = hex_digit(text.at[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return ERR_BAD;
+        out[i] = (uint8_t)(high << 4 | low);
+    }
+    return 0;
+}
+
+void crypto_hex(struct view in, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < in.len; i++) {
+        *out++ = digits[in.at[i] >> 4];
+        *out++ = digits[in.at[i] & 15];
+    }
+    *out = 0;
+}

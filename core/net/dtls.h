@@ -1,0 +1,42 @@
+/* dtls.h: DTLS 1.2 sessions over the worker's UDP listeners: cookie before state, then datagrams in and out. RFC 7350.
+ *
+ * The worker hands over datagrams whose first byte says DTLS (wire/frame.h). A ClientHello without a valid cookie is answered with a HelloVerifyRequest made from
+ * (address, secret) and costs no memory and no OpenSSL object of its own. A datagram BIO of our own connects OpenSSL to memory. Half-open sessions are capped and have a deadline.
+ */
+#ifndef RELAY_NET_DTLS_H
+#define RELAY_NET_DTLS_H
+
+#include "net/tls.h"
+#include "turn/engine.h"
+
+struct dtls;
+
+struct dtls_config {
+    struct tls *tls;
+    struct hash_key hash_key;
+    uint8_t cookie_key[32]; /* the same for every worker */
+    struct crypto *crypto;  /* the worker's, to compute cookies */
+    uint32_t max_sessions, max_half_open;
+    uint32_t handshake_s, idle_s;
+    void *ctx;
+    /* transmit: send these bytes to the client of `flow` over UDP; copied by the callee if it keeps them. `flow->transport` is DTLS, `flow->link` the listener's. */
+    void (*transmit)(void *ctx, const struct flow *, struct view bytes);
+    void (*datagram)(void *ctx, const struct flow *, struct packet packet);
+    void (*closed)(void *ctx, const struct flow *);
+};
+
+struct dtls *dtls_new(const struct dtls_config *);
+void dtls_free(struct dtls *);
+
+/* dtls_receive: a datagram of `flow` (transport UDP as received; the session's flow says DTLS). */
+void dtls_receive(struct dtls *, const struct flow *, struct view in, msec_t now);
+
+/* dtls_send: one datagram, encrypted, out by `transmit`. False if there is no session of that 5-tuple. */
+bool dtls_send(struct dtls *, const struct flow *, struct view bytes);
+
+/* dtls_keep: the flow has an allocation: it is not idle. dtls_tick: retransmissions and deadlines; about every 100 ms. */
+void dtls_keep(struct dtls *, const struct flow *, bool keep);
+void dtls_tick(struct dtls *, msec_t now);
+uint32_t dtls_sessions(const struct dtls *);
+
+#endif

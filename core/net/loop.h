@@ -1,0 +1,42 @@
+/* loop.h: the event loop of one thread, and what waits on it. The only room that knows libev.
+ *
+ * Watchers are embedded in their owner and must be stopped before it goes. loop_wake is the one call that other threads may make.
+ */
+#ifndef RELAY_NET_LOOP_H
+#define RELAY_NET_LOOP_H
+
+#include "base/clock.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct loop;
+
+/* struct watch: one readable or writable descriptor, timer, wake-up or signal. `call` runs in the loop's thread. Opaque storage for libev's watcher. */
+struct watch {
+    struct loop *loop;
+    void (*call)(void *owner);
+    void *owner;
+    int kind;
+    union {
+        void *align;
+        char bytes[96];
+    } ev;
+};
+
+struct loop *loop_new(void);
+void loop_free(struct loop *);
+void loop_run(struct loop *); /* until loop_stop, called in its thread */
+void loop_stop(struct loop *);
+msec_t loop_now(const struct loop *); /* CLOCK_MONOTONIC when the loop last woke: one clock read per wake-up */
+
+void watch_read(struct watch *, struct loop *, int fd, void (*call)(void *owner), void *owner);
+void watch_write(struct watch *, struct loop *, int fd, void (*call)(void *owner), void *owner);
+void watch_every(struct watch *, struct loop *, double seconds, void (*call)(void *owner), void *owner);
+void watch_signal(struct watch *, struct loop *, int signal, void (*call)(void *owner), void *owner);
+void watch_wake(struct watch *, struct loop *, void (*call)(void *owner), void *owner);   /* runs after loop_wake */
+void watch_before_sleep(struct watch *, struct loop *, void (*call)(void *owner), void *owner); /* each turn, before the loop waits: flush batches here */
+void watch_stop(struct watch *);
+void loop_wake(struct watch *wake); /* any thread */
+
+#endif

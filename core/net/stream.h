@@ -1,0 +1,51 @@
+/* stream.h: TCP and TLS connections of one worker: accept, tell TLS from plain by the first bytes, cut frames, send.
+ *
+ * The reader is called with one whole frame at a time (STUN or ChannelData without padding); the flow it gets names the connection in `link` and carries
+ * SNI and ALPN. A connection whose bytes are neither is closed. Deadlines are absolute: the handshake and the first authenticated request must be done
+ * within `handshake_s` (stream_keep says when a flow has an allocation), not each byte. Connections per source address and in all are capped; on EMFILE accepting pauses without spinning.
+ * What a slow reader does not take is buffered up to a limit; then ChannelData is dropped, and a connection that falls behind with replies is closed.
+ */
+#ifndef RELAY_NET_STREAM_H
+#define RELAY_NET_STREAM_H
+
+#include "net/loop.h"
+#include "net/tls.h"
+#include "turn/engine.h"
+
+struct streams;
+
+struct streams_config {
+    struct loop *loop;
+    struct tls *tls; /* NULL: plain only */
+    bool plain;      /* false: no-tcp: TLS only */
+    uint32_t max_connections, max_per_source;
+    uint32_t handshake_s; /* 10 */
+    struct hash_key hash_key;
+    void *ctx;
+    /* frame: `packet` may be overwritten (headroom and tailroom as in engine.h) and is valid during the call. */
+    void (*frame)(void *ctx, const struct flow *, struct packet packet);
+    void (*closed)(void *ctx, const struct flow *);
+};
+
+struct streams *streams_new(const struct streams_config *);
+void streams_free(struct streams *); /* closes all connections, calls `closed` for each that had a frame */
+
+/* streams_listen: SO_REUSEPORT listener for this worker on `local`; `listener` goes into the flows. 0 or ERR_SYSTEM with errno. stream_is_taken: as udp_is_taken. */
+int streams_listen(struct streams *, const struct addr *local, uint16_t listener);
+bool stream_is_taken(const struct addr *local);
+void streams_stop_listening(struct streams *);
+
+/* stream_send: one frame, in order; padded by the caller (ChannelData). False if the connection is gone or the frame was dropped. Written in one go at streams_flush or before sleep. */
+bool stream_send(struct streams *, uint64_t link, struct view bytes);
+
+/* stream_keep: the flow has an allocation: no deadline any more (true), or the deadline counts again from now (false). stream_close: after what is queued is sent. */
+void stream_keep(struct streams *, uint64_t link, bool keep);
+void stream_close(struct streams *, uint64_t link);
+
+struct stream_counts {
+    uint64_t accepted, closed, refused, handshake_failed, dropped_frames;
+    uint32_t open;
+};
+const struct stream_counts *streams_counts(const struct streams *);
+
+#endif

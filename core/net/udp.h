@@ -1,0 +1,56 @@
+/* udp.h: UDP sockets: listeners shared by SO_REUSEPORT, relay sockets, batches in and out.
+ *
+ * Received datagrams lie in slots with headroom in front and tailroom behind, so that a header can be written around a payload without a copy.
+ */
+#ifndef RELAY_NET_UDP_H
+#define RELAY_NET_UDP_H
+
+#include "turn/engine.h"
+
+#include <sys/socket.h>
+
+#define UDP_BATCH 64
+#define UDP_SLOT_BYTES 9216    /* a jumbo frame; longer datagrams are truncated by nobody: they are dropped and counted */
+#define UDP_LISTEN_BUFFER (4 << 20)
+
+/* udp_listen: non-blocking, SO_REUSEPORT (so that every worker has one), IPV6_V6ONLY, PKTINFO when bound to 0.0.0.0 or ::. The socket or ERR_SYSTEM with errno.
+ * All workers' sockets of one address are made before any receives. */
+int udp_listen(const struct addr *local);
+
+/* udp_is_taken: whether another program holds `local`: SO_REUSEPORT would silently share it. */
+bool udp_is_taken(const struct addr *local);
+
+/* udp_relay: a relay socket: exclusive, non-blocking. The socket, ERR_BUSY (taken by another program) or ERR_SYSTEM. */
+int udp_relay(const struct addr *local);
+
+/* struct udp_in: what a batch received. */
+struct udp_in;
+
+struct udp_in *udp_in_new(void); /* UDP_BATCH slots; one per worker serves all its sockets */
+void udp_in_free(struct udp_in *);
+
+/* udp_receive: one recvmmsg of at most `most` datagrams. Returns how many (0: none), or ERR_SYSTEM. The slots are valid until the next call on the same udp_in. */
+int udp_receive(struct udp_in *, int fd, int most);
+struct packet udp_packet(struct udp_in *, int index);
+struct addr udp_from(const struct udp_in *, int index);
+struct addr udp_local(const struct udp_in *, int index, const struct addr *bound); /* the address it was sent to: from PKTINFO, else `bound` */
+
+/* struct udp_out: datagrams to send, collected over sockets and flushed with sendmmsg, in order per socket. Payloads are borrowed until the flush. */
+struct udp_out;
+
+struct udp_out *udp_out_new(void);
+void udp_out_free(struct udp_out *);
+
+/* udp_put: flushes first if full. `from` NULL or the source address to use (a listener bound to 0.0.0.0).
+ * udp_put_copy: the same for bytes that do not live until the flush (replies). */
+void udp_put(struct udp_out *, int fd, const struct addr *to, const struct addr *from, struct view bytes);
+void udp_put_copy(struct udp_out *, int fd, const struct addr *to, const struct addr *from, struct view bytes);
+void udp_flush(struct udp_out *);
+
+struct udp_counts {
+    uint64_t received, receive_calls, sent, send_calls, send_errors, truncated;
+};
+const struct udp_counts *udp_in_counts(const struct udp_in *);
+const struct udp_counts *udp_out_counts(const struct udp_out *);
+
+#endif

@@ -1,0 +1,78 @@
+/* store.h: users, tenants, secrets, sessions, usage and audit in SQLite: one writer thread with a bounded queue, a reader per worker.
+ *
+ * Workers put rows into the queue and never wait: a full queue counts the row's loss only after the memory buffer is full too. Usage rows are deltas: while the
+ * database is locked, full or read-only they are merged in memory and written when it heals; that is said once, and once when it is over. The writer commits one batch a second, and
+ * at close. The schema and each table's writer and readers: db/README.md. Migrations (db/NNNN_*.sql) are compiled in and applied at open, in a transaction each.
+ */
+#ifndef RELAY_STORE_STORE_H
+#define RELAY_STORE_STORE_H
+
+#include "base/bytes.h"
+#include "base/log.h"
+
+#define STORE_KEY_LEN 16
+
+struct store;
+struct store_reader;
+
+/* store_open: creates the file (mode 0600) if absent, applies migrations, starts the thread. 0; ERR_BAD: not a database or corrupt; ERR_SYSTEM; with a reason in `error`. */
+int store_open(const char *path, struct log *log, struct store **out, char *error, size_t error_cap);
+
+/* store_close: writes what is queued, ends the thread. NULL is fine. */
+void store_close(struct store *);
+
+/* Rows. Strings are copied. All return true, or false if the row was dropped (counted and logged once per episode). Times are Unix milliseconds. Any thread. */
+
+struct store_session {
+    int64_t id; /* allocation id */
+    int64_t opened_ms;
+    const char *tenant, *realm, *user, *username, *transport, *client, *relayed, *tags;
+};
+bool store_session_opened(struct store *, const struct store_session *);
+
+struct store_usage {
+    int64_t id; /* allocation id */
+    int64_t at_ms;
+    const char *tenant, *user, *transport;
+    uint64_t bytes_in, bytes_out, packets_in, packets_out; /* since the last row of this id */
+};
+bool store_usage(struct store *, const struct store_usage *);
+
+struct store_closing {
+    int64_t id, closed_ms;
+    int64_t seconds;
+    const char *reason; /* released, expired, client_closed, policy, shutdown, ... */
+};
+bool store_session_closed(struct store *, const struct store_closing *);
+
+bool store_audit(struct store *, int64_t at_ms, const char *who, const char *type, const char *detail_json);
+
+/* store_flush: wait until everything put before this call is committed or has failed; for tests and shutdown. 0 or ERR_SYSTEM. */
+int store_flush(struct store *);
+
+struct store_counts {
+    uint64_t rows, batches, dropped, failures;
+    bool failing;
+};
+void store_counts(struct store *, struct store_counts *out); /* any thread */
+
+/* Readers: read-only, in the caller's thread, never waiting for the writer (WAL). Prepared once. */
+int store_reader_open(const char *path, struct store_reader **out, char *error, size_t error_cap);
+void store_reader_close(struct store_reader *);
+
+/* store_reader_key: the long-term key (MD5) of (realm, user). 0, ERR_NOT_FOUND, ERR_SYSTEM. */
+int store_reader_key(struct store_reader *, struct view realm, struct view user, uint8_t key[STORE_KEY_LEN]);
+
+/* struct store_tenant: limits of a tenant; 0: not set. */
+struct store_tenant {
+    char name[129], realm[129];
+    char status[16]; /* "active" or "disabled" */
+    int64_t max_allocations, max_user_allocations, max_bps, max_lifetime_s;
+};
+int store_reader_tenant(struct store_reader *, struct view name, struct store_tenant *out);
+
+/* store_reader_secrets: calls `each` for every secret of the realm (and for those of no realm), newest first. */
+typedef void store_secret_fn(void *ctx, struct view secret);
+int store_reader_secrets(struct store_reader *, struct view realm, store_secret_fn *each, void *ctx);
+
+#endif
