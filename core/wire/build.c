@@ -15,7 +15,6 @@ void build_begin(struct build *build, struct slab out, uint16_t method, enum stu
     slab_put_u16(&build->out, 0);
     slab_put_u32(&build->out, STUN_MAGIC);
     slab_put(&build->out, view_of(tid, STUN_TID_LEN));
-    build->tid = build->out.at + build->out.len - STUN_TID_LEN;
 }
 
 /* attr_room: an attribute's header, and room for `len` bytes of value with its padding, all zero; NULL once it does not fit. */

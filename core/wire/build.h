@@ -12,7 +12,6 @@
 
 struct build {
     struct slab out;
-    const uint8_t *tid; /* points into `out` */
 };
 
 /* build_begin: a header at the start of `out` (out.len is 0). */
