@@ -34,7 +34,7 @@ enum hook {
 
 #define HOOK_BIT(hook) (1u << (hook))
 
-#define VERDICT_KEYS_MAX 4
+#define VERDICT_KEYS_MAX 8
 #define NAME_MAX_LEN 128  /* tenant and user names that the policy chooses, without NUL */
 #define REALM_MAX_LEN 128 /* RFC 8489 allows 127 characters */
 #define USERNAME_MAX_LEN 763
