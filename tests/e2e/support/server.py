@@ -1,0 +1,180 @@
+"""server: starts the relay with a configuration of its own in a temporary directory, waits until it serves, and stops it by its pid."""
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from support import stun
+from support.client import Client
+from support.tap import check, check_equal, skip
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+BINARY = os.path.join(ROOT, os.environ.get("B", "build"), "relay")
+SANITIZED = "RELAY_SANITIZER" in os.environ
+REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: ")
+START_S = 20.0 if SANITIZED else 5.0
+STOP_S = 20.0 if SANITIZED else 5.0
+
+
+def free_port(host="127.0.0.1"):
+    """A port that is free for UDP and TCP; the kernel chooses it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    while True:
+        with socket.socket(family, socket.SOCK_STREAM) as tcp, socket.socket(family, socket.SOCK_DGRAM) as udp:
+            tcp.bind((host, 0))
+            port = tcp.getsockname()[1]
+            with contextlib.suppress(OSError):
+                udp.bind((host, port))
+                return port
+
+
+def free_range(count, host="127.0.0.1"):
+    """The first of `count` UDP ports in a row that are free."""
+    while True:
+        with contextlib.suppress(OSError), contextlib.ExitStack() as held:
+            first = free_port(host) // 2 * 2
+            for port in range(first, first + count):
+                held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind((host, port))
+            if first + count < 65536:
+                return first
+
+
+def make_certificate(directory):
+    """A self-signed certificate for localhost: (certificate, key)."""
+    certificate, key = os.path.join(directory, "cert.pem"), os.path.join(directory, "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate],
+                   check=True, capture_output=True)
+    return certificate, key
+
+
+class Server:
+    """with Server("total-quota=5") as server: ...
+
+    The lines are added to a base configuration on free ports: user ann with password "secret", realm example.org, loopback peers allowed, plain
+    UDP and TCP; tls=True adds a certificate, TLS and DTLS. auth=[...] and peers=[...] replace those parts of the base. `arguments` go on the command line,
+    `files` (name: text) into the directory, which is also the working directory: lines and arguments may name them as they are.
+    Leaving the block stops the server and expects a clean end: exit code 0 and no report of a sanitizer.
+    """
+
+    AUTH = ("lt-cred-mech", "user=ann:secret")
+    PEERS = ("allow-loopback-peers",)
+
+    def __init__(self, *lines, auth=AUTH, peers=PEERS, host="127.0.0.1", tls=False, arguments=(), threads=1, directory=None, files=None,
+                 realm="example.org"):
+        self.host, self.port, self.tls_port, self.realm = host, free_port(host), free_port(host), realm
+        self.owns_directory = directory is None
+        self.directory = directory or tempfile.mkdtemp(prefix="relay-e2e-")
+        self.log_path = os.path.join(self.directory, "log")
+        self.certificate = self.process = None
+        self.arguments = list(arguments)
+        base = [f"listening-ip={host}", f"relay-ip={host}", f"listening-port={self.port}", f"tls-listening-port={self.tls_port}",
+                f"realm={realm}", f"relay-threads={threads}", "log-file=stderr", *auth, *peers]
+        if tls:
+            self.certificate, key = make_certificate(self.directory)
+            base += [f"cert={self.certificate}", f"pkey={key}"]
+        else:
+            base += ["no-tls", "no-dtls"]
+        for name, text in (files or {}).items():
+            self.write(name, text)
+        self.config = self.write("turnserver.conf", "".join(f"{line}\n" for line in [*base, *lines]))
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def write(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+        return self.path(name)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            if self.process:
+                self.stop(expect_clean=kind is None)
+            if kind is not None:
+                print("".join(f"# log: {line}\n" for line in self.log().splitlines()[-60:]), end="")
+        finally:
+            if self.owns_directory:
+                shutil.rmtree(self.directory, ignore_errors=True)
+
+    def start(self):
+        """Starts and waits until a Binding is answered; returns the seconds that took."""
+        begin = time.monotonic()
+        with open(self.log_path, "a", encoding="utf-8") as log:
+            self.process = subprocess.Popen([BINARY, "-c", self.config, *self.arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            cwd=self.directory)
+        while not self.answers():
+            if self.process.poll() is not None:
+                code, self.process = self.process.returncode, None
+                raise AssertionError(f"the server ended with {code} instead of serving")
+            check(time.monotonic() < begin + START_S, f"the server does not answer after {START_S} s")
+        return time.monotonic() - begin
+
+    def answers(self):
+        """Whether a Binding is answered now, over UDP or, failing that, TCP."""
+        with contextlib.suppress(OSError, AssertionError), Client(self, "udp") as client:
+            client.send(stun.build(stun.BINDING))
+            if client.receive(0.02):
+                return True
+        with contextlib.suppress(OSError, AssertionError), Client(self, "tcp") as client:
+            client.send(stun.build(stun.BINDING))
+            return client.receive(0.1) is not None
+        time.sleep(0.005)
+        return False
+
+    def stop(self, expect_clean=True):
+        """SIGTERM; a server that does not end in time is killed."""
+        process, self.process = self.process, None
+        process.send_signal(signal.SIGTERM)
+        try:
+            code = process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            code = f"nothing within {STOP_S} s of SIGTERM"
+        if expect_clean:
+            check_equal(code, 0, "the exit code of the server")
+            check(not REPORT.search(self.log()), "a sanitizer reported:\n" + self.log())
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def relay(self, *arguments, stdin=""):
+        """A command of the binary, run in the server's directory, that must succeed; returns what it printed."""
+        code, output, errors = run_relay(*arguments, stdin=stdin, cwd=self.directory)
+        check_equal(code, 0, f"the exit code of relay {' '.join(arguments)} ({errors.strip()})")
+        return output
+
+    def client(self, transport="udp", **how):
+        return Client(self, transport, **how)
+
+    def resident_kb(self):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
+            return int(re.search(r"VmRSS:\s+(\d+)", file.read())[1])
+
+
+def run_relay(*arguments, stdin="", cwd=None, limit_s=20.0):
+    """Runs the binary to its end: (exit code, stdout, stderr)."""
+    done = subprocess.run([BINARY, *arguments], input=stdin, capture_output=True, text=True, cwd=cwd, timeout=limit_s, errors="replace")
+    return done.returncode, done.stdout, done.stderr
+
+
+def need(command):
+    """A program that the test cannot do without; its absence is a loud skip."""
+    if not shutil.which(command):
+        skip(f"{command} is not installed")
