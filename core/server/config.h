@@ -1,0 +1,126 @@
+/* config.h: the configuration as final typed values: what the file and the command line said, checked as a whole.
+ *
+ * config_load reads the file named by -c (no other place is looked in), then the command line, which wins: a later value of a single option replaces the
+ * earlier one, repeatable options add up. Every error is collected, not the first one alone. Names are never resolved. All strings and arrays belong to the
+ * config and live until config_close; it is constant after config_load and may be read by every thread. The options themselves are the rows of
+ * server/option.h.
+ */
+#ifndef RELAY_SERVER_CONFIG_H
+#define RELAY_SERVER_CONFIG_H
+
+#include "policy/policy.h"
+#include "turn/engine.h"
+
+#include <stdio.h>
+
+#define CONFIG_OPTIONS_MAX 96 /* room for the rows of server/option.h */
+
+/* enum config_action: what the command line asks for; the others print something and end. */
+enum config_action { CONFIG_RUN, CONFIG_CHECK, CONFIG_HELP, CONFIG_VERSION, CONFIG_MANUAL };
+
+/* struct config_user: user=name:password or user=name:0xKEY. */
+struct config_user {
+    const char *name;
+    const char *password; /* NULL when has_key */
+    bool has_key;
+    uint8_t key[16]; /* MD5(name:realm:password) */
+};
+
+/* struct config_external: external-ip=public[/private]. */
+struct config_external {
+    struct addr shown, local; /* local: family ADDR_NONE when it was not said */
+    const char *where;
+};
+
+/* struct config: zero and "not said" mean the same only where the comment says so. */
+struct config {
+    enum config_action action;
+
+    /* listeners */
+    struct addr *listening_ips; /* as said; 0.0.0.0 and :: when nothing was */
+    size_t listening_ip_count;
+    bool listens_everywhere;   /* listening-ip was not said: a family that the system lacks may be left out */
+    struct addr *listeners;    /* what to listen on: each listening address with listening_port and, with TLS or DTLS, tls_listening_port */
+    size_t listener_count;     /* every listener speaks every protocol that is on */
+    uint16_t listening_port, tls_listening_port;
+    bool no_udp, no_tcp;       /* plain STUN and TURN over UDP, over TCP */
+    bool no_tls, no_dtls;      /* both true without cert and pkey: tls_new is not needed then */
+    const char *cert, *pkey;   /* PEM files, readable when they were checked; NULL: neither */
+
+    /* relayed addresses */
+    struct addr *relay_ips; /* as said */
+    size_t relay_ip_count;
+    struct config_external *externals;
+    size_t external_count;
+    struct relay_address *relays; /* what to relay from; without relay-ip the listening addresses, or those of the interfaces */
+    size_t relay_count;
+    uint16_t min_port, max_port;
+
+    /* who may relay */
+    bool relaying;        /* there is a way to authenticate, and stun-only was not said */
+    bool lt_cred_mech;
+    bool stun_only;
+    const char *realm;    /* the default realm; "relay" when a policy alone decides; "" when nothing relays */
+    struct config_user *users;
+    size_t user_count;
+    bool use_auth_secret; /* also true when a static-auth-secret is given */
+    const char **secrets; /* static-auth-secret, in the order given */
+    size_t secret_count;
+    const char *userdb;   /* SQLite file; NULL: no database */
+
+    /* limits */
+    uint32_t total_quota, user_quota; /* allocations; 0: no limit */
+    uint64_t max_bps;                 /* bits a second of one allocation, each direction (max-bps counts bytes); 0: no limit */
+    uint32_t nonce_lifetime_s;        /* never 0: stale-nonce=0 is CONFIG_NONCE_FOREVER_S */
+    uint32_t max_lifetime_s, channel_lifetime_s, permission_lifetime_s;
+    struct cidr_set allowed_peers, denied_peers; /* sealed */
+    bool allow_loopback_peers;
+
+    /* protocol */
+    bool fingerprint;
+    bool strict_channels;
+    const char *software; /* "" for none */
+
+    /* policies */
+    const char **policies; /* files, in order */
+    size_t policy_count;
+    struct policy_param *params;
+    size_t param_count;
+    struct policy_secret *policy_secrets;
+    size_t policy_secret_count;
+    const char *lua_dir; /* never NULL */
+
+    /* process */
+    uint32_t workers; /* never 0 */
+    const char *log_file; /* as log_new takes it; NULL: standard output */
+    bool verbose;
+    const char *pidfile, *proc_user, *proc_group; /* NULL: none */
+    const char *file;                             /* -c; NULL: none */
+
+    /* private */
+    uint32_t max_bytes_per_second, stale_nonce_s, relay_threads;
+    const char *origins[CONFIG_OPTIONS_MAX]; /* by row of the option: where the value in force was said, NULL: default */
+    void *memory;                            /* what config_close gives back */
+};
+
+#define CONFIG_NONCE_FOREVER_S 31536000
+
+/* struct config_report: lines without newline, "file:line: option: reason" or "command line: option: reason"; never a secret. */
+struct config_report {
+    char **errors, **warnings, **notes; /* notes: not wrong, worth a line */
+    size_t error_count, warning_count, note_count;
+};
+
+/* config_load: 0, or ERR_BAD when the report has errors. For CONFIG_HELP, CONFIG_VERSION and CONFIG_MANUAL nothing is read or checked. Both structs are
+ * initialised here and must be closed whatever the result. */
+int config_load(struct config *, int argc, char **argv, struct config_report *);
+void config_close(struct config *); /* wipes nothing but frees all */
+void config_report_close(struct config_report *);
+
+/* config_where: where the value of `option` (a long name of the table) was said: "relay.conf:12", "command line"; NULL: it is the default. */
+const char *config_where(const struct config *, const char *option);
+
+/* config_print: what would run: listeners, relayed addresses, realm, ways to authenticate, policies, limits; no secrets. */
+void config_print(const struct config *, FILE *);
+
+#endif
