@@ -189,12 +189,12 @@ static const struct embedding {
     uint8_t prefix_len, at;
     bool (*read)(const uint8_t ip[16], uint8_t v4[4]);
 } embeddings[] = {
-    {{[10] = 0xff, [11] = 0xff}, 12, 12, NULL},           /* mapped, RFC 4291 section 2.5.5.2 */
-    {{0}, 12, 0, compatible},                             /* compatible, RFC 4291 section 2.5.5.1 */
-    {{0x00, 0x64, 0xff, 0x9b}, 12, 12, NULL},             /* NAT64, RFC 6052 section 2.1 */
-    {{0x00, 0x64, 0xff, 0x9b, 0, 1}, 6, 0, local_nat64},  /* NAT64 for local use, RFC 8215 */
-    {{0x20, 0x02}, 2, 2, NULL},                           /* 6to4, RFC 3056 section 2 */
-    {{0x20, 0x01, 0, 0}, 4, 0, teredo},                   /* Teredo, RFC 4380 section 4 */
+    {{[10] = 0xff, [11] = 0xff}, 12, 12, NULL},          /* mapped, RFC 4291 section 2.5.5.2 */
+    {{0}, 12, 0, compatible},                            /* compatible, RFC 4291 section 2.5.5.1 */
+    {{0x00, 0x64, 0xff, 0x9b}, 12, 12, NULL},            /* NAT64, RFC 6052 section 2.1 */
+    {{0x00, 0x64, 0xff, 0x9b, 0, 1}, 6, 0, local_nat64}, /* NAT64 for local use, RFC 8215 */
+    {{0x20, 0x02}, 2, 2, NULL},                          /* 6to4, RFC 3056 section 2 */
+    {{0x20, 0x01, 0, 0}, 4, 0, teredo},                  /* Teredo, RFC 4380 section 4 */
 };
 
 struct addr addr_canonical(const struct addr *in)

@@ -1,7 +1,7 @@
 /* crypto.c: MACs, digests, random bytes, base64 and hex over libcrypto.
  *
- * Fetching an algorithm costs microseconds in OpenSSL 3, so each is fetched once, and HMAC goes through a context that keeps its digest. The last
- * key of each hash stays in its context: the next MAC under the same key saves the key schedule.
+ * Fetching an algorithm costs microseconds in OpenSSL 3, so each is fetched once, and HMAC goes through a context that keeps its digest.
+ * The last key of each hash stays in its context: the next MAC under the same key saves the key schedule.
  */
 #include "base/crypto.h"
 

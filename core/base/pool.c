@@ -67,7 +67,11 @@ void pool_close(struct pool *pool)
     for (uint32_t i = 0; i < pool->chunk_count; i++)
         free(pool->chunks[i]);
     free(pool->chunks);
-    *pool = (struct pool){.item_size = pool->item_size, .chunk_shift = pool->chunk_shift, .limit = pool->limit, .room = POOL_NONE};
+    *pool = (struct pool){.item_size = pool->item_size,
+                          .chunk_shift = pool->chunk_shift,
+                          .limit = pool->limit,
+                          .room = POOL_NONE,
+                          .next_generation = pool->next_generation};
 }
 
 static void room_link(struct pool *pool, uint32_t number)
