@@ -12,6 +12,7 @@
 
 #include "base/crypto.h"
 #include "base/log.h"
+#include "base/table.h"
 #include "turn/verdict.h"
 
 struct policy;

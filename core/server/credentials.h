@@ -1,0 +1,29 @@
+/* credentials.h: the built-in way to a long-term key: users of the configuration, time-limited names under a shared secret, users of the database.
+ *
+ * Asked when no policy has an opinion. The answer is a verdict: KEY with the quota identity, DENY 401 when nobody knows the name or it has expired, FAIL
+ * when the database cannot be read (an outage is not a 401).
+ */
+#ifndef RELAY_SERVER_CREDENTIALS_H
+#define RELAY_SERVER_CREDENTIALS_H
+
+#include "base/crypto.h"
+#include "server/config.h"
+#include "store/store.h"
+#include "turn/verdict.h"
+
+struct credentials {
+    const struct config *config;
+    struct crypto *crypto;
+    struct store_reader *reader; /* NULL: no database */
+};
+
+void credentials_find(const struct credentials *, const struct request *, int64_t unix_ms, struct verdict *out);
+
+/* credentials_lookup: relay.lookup(user, {tenant}): the key that the client signs with is MD5(username as sent : realm of the challenge : password), so the row of
+ * (realm, username) is looked for; it counts as (tenant, user). Static users of the configuration are known too. */
+void credentials_lookup(const struct credentials *, const struct request *, const char *tenant, const char *user, struct verdict *out);
+
+/* credentials_parse_expiry: draft-uberti names `expiry[:id]`: false if `username` is none. `id` is empty for a bare expiry. */
+bool credentials_parse_expiry(struct view username, int64_t *expires_unix_s, struct view *id);
+
+#endif

@@ -1,0 +1,113 @@
+/* decide.c: the answer to a question of the engine: the chain of policies first, then what is built in. */
+#include "server/credentials.h"
+#include "server/worker_state.h"
+
+#include "base/err.h"
+#include "wire/integrity.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct credentials credentials_of(const struct worker *worker)
+{
+    return (struct credentials){.config = worker->service->config, .crypto = worker->crypto, .reader = worker->reader};
+}
+
+uint32_t worker_hooks(const struct worker *worker)
+{
+    uint32_t hooks = worker->policy ? policy_hooks(worker->policy) : 0;
+    if (worker->service->engine.relaying)
+        hooks |= HOOK_BIT(HOOK_authenticate);
+    if (worker->reader || worker->service->config->max_bps)
+        hooks |= HOOK_BIT(HOOK_authorize);
+    return hooks;
+}
+
+static void decide_authenticate(struct worker *worker, const struct question *question, struct verdict *verdict)
+{
+    const struct credentials from = credentials_of(worker);
+    if (verdict->kind == VERDICT_LOOKUP)
+        credentials_lookup(&from, question->request, verdict->tenant, verdict->user, verdict);
+    else if (verdict->kind == VERDICT_SILENT)
+        credentials_find(&from, question->request, question->unix_ms, verdict);
+}
+
+static uint64_t stricter(uint64_t a, uint64_t b)
+{
+    if (a == 0 || b == 0)
+        return a + b;
+    return a < b ? a : b;
+}
+
+static uint64_t positive(int64_t value)
+{
+    return value > 0 ? (uint64_t)value : 0;
+}
+
+static uint32_t stricter_count(uint32_t a, int64_t b)
+{
+    const uint64_t least = stricter(a, positive(b));
+    return least > UINT32_MAX ? UINT32_MAX : (uint32_t)least;
+}
+
+static void refuse(struct verdict *verdict, enum verdict_kind kind, int code, const char *reason)
+{
+    memset(verdict, 0, sizeof *verdict);
+    verdict->kind = kind;
+    verdict->code = code;
+    snprintf(verdict->reason, sizeof verdict->reason, "%s", reason);
+    snprintf(verdict->by, sizeof verdict->by, "core");
+}
+
+/* The limits that the operator set for a tenant (relay tenant set) tighten what the policy allows. */
+static void apply_tenant(const struct store_tenant *tenant, struct verdict *verdict)
+{
+    struct limits *limits = &verdict->limits;
+    if (strcmp(tenant->status, "active") != 0) {
+        refuse(verdict, VERDICT_DENY, STUN_FORBIDDEN, "tenant is disabled");
+        return;
+    }
+    verdict->kind = VERDICT_ALLOW;
+    limits->realm_quota = stricter_count(limits->realm_quota, tenant->max_allocations);
+    limits->user_quota = stricter_count(limits->user_quota, tenant->max_user_allocations);
+    limits->max_lifetime_s = stricter_count(limits->max_lifetime_s, tenant->max_lifetime_s);
+    limits->max_bps = stricter(limits->max_bps, positive(tenant->max_bps));
+}
+
+static void decide_authorize(struct worker *worker, const struct request *request, struct verdict *verdict)
+{
+    struct store_tenant tenant;
+    if (verdict->kind != VERDICT_SILENT && verdict->kind != VERDICT_ALLOW)
+        return;
+    verdict->kind = VERDICT_ALLOW;
+    verdict->limits.max_bps = stricter(verdict->limits.max_bps, worker->service->config->max_bps);
+    if (!worker->reader)
+        return;
+    const char *name = request->tenant[0] ? request->tenant : request->realm;
+    const int err = store_reader_tenant(worker->reader, view_text(name), &tenant);
+    if (err == 0)
+        apply_tenant(&tenant, verdict);
+    else if (err != ERR_NOT_FOUND)
+        refuse(verdict, VERDICT_FAIL, STUN_SERVER_ERROR, "the tenants table cannot be read");
+}
+
+void worker_ask(void *ctx, const struct question *question, struct verdict *verdict)
+{
+    struct worker *worker = ctx;
+    if (worker->policy && policy_hooks(worker->policy) & HOOK_BIT(question->hook))
+        policy_ask(worker->policy, question, verdict);
+    if (question->hook == HOOK_authenticate)
+        decide_authenticate(worker, question, verdict);
+    else if (question->hook == HOOK_authorize)
+        decide_authorize(worker, question->request, verdict);
+}
+
+int worker_user_key(void *ctx, const char *tenant, const char *user, struct long_term_key *out)
+{
+    struct worker *worker = ctx;
+    const char *realm = tenant[0] ? tenant : worker->service->engine.realm;
+    if (!worker->reader)
+        return ERR_NOT_FOUND;
+    out->len = INTEGRITY_KEY_LEN;
+    return store_reader_key(worker->reader, view_text(realm), view_text(user), out->bytes);
+}

@@ -1,0 +1,152 @@
+/* main.c: start and stop. Everything that can fail fails before the first packet is answered, with exit code 1 and nothing left running. */
+#include "server/command.h"
+#include "server/help.h"
+#include "server/process.h"
+#include "server/worker.h"
+
+#include "net/loop.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct relay {
+    struct config config;
+    struct service service;
+    struct worker **workers;
+    struct loop *loop;
+    struct watch terminate, interrupt, hangup;
+};
+
+static void on_stop(void *owner)
+{
+    struct relay *relay = owner;
+    loop_stop(relay->loop);
+}
+
+static void on_hangup(void *owner)
+{
+    struct relay *relay = owner;
+    log_reopen(relay->service.log);
+}
+
+/* Sockets first, with the privileges we were started with; then files and policies, without. */
+static int prepare(struct relay *relay, char *error, size_t error_cap)
+{
+    const struct config *config = &relay->config;
+    process_limits();
+    if (service_open(&relay->service, config, error, error_cap) != 0)
+        return -1;
+    relay->workers = calloc(config->workers, sizeof *relay->workers);
+    for (unsigned i = 0; relay->workers && i < config->workers; i++) {
+        relay->workers[i] = worker_new(&relay->service, i, error, error_cap);
+        if (!relay->workers[i])
+            return -1;
+    }
+    if (!relay->workers || process_drop(config, error, error_cap) != 0 || service_open_store(&relay->service, error, error_cap) != 0)
+        return -1;
+    for (unsigned i = 0; i < config->workers; i++)
+        if (worker_prepare(relay->workers[i], error, error_cap) != 0)
+            return -1;
+    return 0;
+}
+
+static int serve(struct relay *relay, char *error, size_t error_cap)
+{
+    const struct config *config = &relay->config;
+    relay->loop = loop_new();
+    snprintf(error, error_cap, "relay: out of memory");
+    if (!relay->loop)
+        return -1;
+    signal(SIGPIPE, SIG_IGN);
+    watch_signal(&relay->terminate, relay->loop, SIGTERM, on_stop, relay);
+    watch_signal(&relay->interrupt, relay->loop, SIGINT, on_stop, relay);
+    watch_signal(&relay->hangup, relay->loop, SIGHUP, on_hangup, relay);
+    for (unsigned i = 0; i < config->workers; i++)
+        if (worker_start(relay->workers[i]) != 0)
+            return -1;
+    if (process_pidfile(config, error, error_cap) != 0)
+        return -1;
+    log_say(relay->service.log, LOG_INFO, "started", "version=%s workers=%u listeners=%zu policies=%zu relaying=%s", RELAY_VERSION, config->workers,
+            relay->service.listener_count, config->policy_count, config->relaying ? "yes" : "no");
+    loop_run(relay->loop);
+    log_say(relay->service.log, LOG_INFO, "stopping", "reason=signal");
+    return 0;
+}
+
+static void stop(struct relay *relay)
+{
+    const unsigned count = relay->workers ? relay->config.workers : 0;
+    for (unsigned i = 0; i < count; i++)
+        if (relay->workers[i])
+            worker_stop(relay->workers[i]);
+    for (unsigned i = 0; i < count; i++)
+        if (relay->workers[i])
+            worker_join(relay->workers[i]);
+    for (unsigned i = 0; i < count; i++)
+        worker_free(relay->workers[i]);
+    free(relay->workers);
+    process_pidfile_remove(&relay->config);
+    service_close(&relay->service);
+    if (relay->loop) {
+        watch_stop(&relay->terminate);
+        watch_stop(&relay->interrupt);
+        watch_stop(&relay->hangup);
+        loop_free(relay->loop);
+    }
+}
+
+static int run(struct relay *relay)
+{
+    char error[SERVICE_ERROR_MAX] = "relay: out of memory";
+    const bool checking = relay->config.action == CONFIG_CHECK;
+    int failed = prepare(relay, error, sizeof error);
+    if (!failed && checking)
+        config_print(&relay->config, stdout);
+    else if (!failed)
+        failed = serve(relay, error, sizeof error);
+    if (failed)
+        fprintf(stderr, "%s\n", error);
+    stop(relay);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static void print_lines(char **lines, size_t count, const char *prefix)
+{
+    for (size_t i = 0; i < count; i++)
+        fprintf(stderr, "%s%s\n", prefix, lines[i]);
+}
+
+static int act(struct relay *relay)
+{
+    switch (relay->config.action) {
+        case CONFIG_HELP:
+            help_print(stdout);
+            return EXIT_SUCCESS;
+        case CONFIG_MANUAL:
+            help_manual(stdout);
+            return EXIT_SUCCESS;
+        case CONFIG_VERSION:
+            puts("relay " RELAY_VERSION);
+            return EXIT_SUCCESS;
+        default:
+            return run(relay);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct relay relay = {0};
+    struct config_report report;
+    const int code = command_run(argc, argv);
+    if (code >= 0)
+        return code;
+    const int failed = config_load(&relay.config, argc, argv, &report);
+    print_lines(report.warnings, report.warning_count, "warning: ");
+    print_lines(report.notes, report.note_count, "note: ");
+    print_lines(report.errors, report.error_count, "");
+    config_report_close(&report);
+    const int result = failed ? EXIT_FAILURE : act(&relay);
+    config_close(&relay.config);
+    return result;
+}

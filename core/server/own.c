@@ -1,0 +1,65 @@
+/* own.c: listeners as concrete addresses. */
+#include "server/own.h"
+
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct own {
+    struct addr *at;
+    uint32_t count, cap;
+};
+
+static bool add(struct own *own, struct addr addr, uint16_t port)
+{
+    if (own->count == own->cap) {
+        const uint32_t cap = own->cap * 2 + 16;
+        struct addr *at = realloc(own->at, cap * sizeof *at);
+        if (!at)
+            return false;
+        own->at = at;
+        own->cap = cap;
+    }
+    addr.port = port;
+    own->at[own->count++] = addr;
+    return true;
+}
+
+static bool add_interfaces(struct own *own, const struct addr *listener, const struct ifaddrs *interfaces)
+{
+    for (const struct ifaddrs *each = interfaces; each; each = each->ifa_next) {
+        struct sockaddr_storage storage = {0};
+        const int family = each->ifa_addr ? each->ifa_addr->sa_family : AF_UNSPEC;
+        if (family != AF_INET && family != AF_INET6)
+            continue;
+        memcpy(&storage, each->ifa_addr, family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+        const struct addr addr = addr_from_sockaddr(&storage);
+        if (addr.family == listener->family && !add(own, addr, listener->port))
+            return false;
+    }
+    return true;
+}
+
+struct addr *own_listeners(const struct config *config, uint32_t *count)
+{
+    struct own own = {0};
+    struct ifaddrs *interfaces = NULL;
+    bool complete = getifaddrs(&interfaces) == 0;
+    for (size_t i = 0; complete && i < config->listener_count; i++) {
+        const struct addr *listener = &config->listeners[i];
+        complete = add(&own, *listener, listener->port);
+        if (complete && addr_is_any(listener))
+            complete = add_interfaces(&own, listener, interfaces);
+        for (size_t k = 0; complete && k < config->relay_count; k++)
+            complete = add(&own, config->relays[k].shown, listener->port);
+    }
+    if (interfaces)
+        freeifaddrs(interfaces);
+    if (!complete) {
+        free(own.at);
+        return NULL;
+    }
+    *count = own.count;
+    return own.at;
+}

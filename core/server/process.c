@@ -1,0 +1,89 @@
+/* process.c: limits, pid file, privileges. */
+#include "server/process.h"
+
+#include "base/err.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static int refuse(const struct config *config, const char *option, const char *what, char *error, size_t error_cap)
+{
+    const char *where = config_where(config, option);
+    snprintf(error, error_cap, "%s: %s: %s: %s", where ? where : "default", option, what, errno ? strerror(errno) : "no such name");
+    return ERR_SYSTEM;
+}
+
+void process_limits(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+}
+
+int process_pidfile(const struct config *config, char *error, size_t error_cap)
+{
+    if (!config->pidfile)
+        return 0;
+    FILE *file = fopen(config->pidfile, "w");
+    if (!file)
+        return refuse(config, "pidfile", config->pidfile, error, error_cap);
+    const bool written = fprintf(file, "%ld\n", (long)getpid()) > 0;
+    if (fclose(file) != 0 || !written)
+        return refuse(config, "pidfile", config->pidfile, error, error_cap);
+    return 0;
+}
+
+void process_pidfile_remove(const struct config *config)
+{
+    long pid = 0;
+    FILE *file = config->pidfile ? fopen(config->pidfile, "r") : NULL;
+    if (!file)
+        return;
+    const bool ours = fscanf(file, "%ld", &pid) == 1 && pid == (long)getpid();
+    fclose(file);
+    if (ours)
+        unlink(config->pidfile);
+}
+
+static int drop_group(const struct config *config, gid_t group, char *error, size_t error_cap)
+{
+    const char *option = config->proc_group ? "proc-group" : "proc-user";
+    if (geteuid() == 0 && setgroups(0, NULL) != 0)
+        return refuse(config, option, "cannot leave the supplementary groups", error, error_cap);
+    if (setresgid(group, group, group) != 0)
+        return refuse(config, option, "cannot become that group", error, error_cap);
+    return 0;
+}
+
+int process_drop(const struct config *config, char *error, size_t error_cap)
+{
+    errno = 0;
+    const struct passwd *user = config->proc_user ? getpwnam(config->proc_user) : NULL;
+    if (config->proc_user && !user)
+        return refuse(config, "proc-user", config->proc_user, error, error_cap);
+    const uid_t uid = user ? user->pw_uid : geteuid();
+    gid_t gid = user ? user->pw_gid : getegid();
+    errno = 0;
+    const struct group *group = config->proc_group ? getgrnam(config->proc_group) : NULL;
+    if (config->proc_group && !group)
+        return refuse(config, "proc-group", config->proc_group, error, error_cap);
+    if (group)
+        gid = group->gr_gid;
+    if ((user || group) && drop_group(config, gid, error, error_cap) != 0)
+        return ERR_SYSTEM;
+    if (user && setresuid(uid, uid, uid) != 0)
+        return refuse(config, "proc-user", "cannot become that user", error, error_cap);
+    if (user && uid != 0 && setuid(0) == 0)
+        return refuse(config, "proc-user", "the privileges could be taken back", error, error_cap);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    return 0;
+}

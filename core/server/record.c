@@ -1,0 +1,212 @@
+/* record.c: what is written down of an event: a log line, the log hook, rows for the store; and once a second what was used. */
+#include "server/worker_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define USAGE_HOOK_MS 60000
+#define QUOTED_MAX 160
+
+static const char *tenant_or_realm(const char *tenant, const char *realm)
+{
+    return tenant[0] ? tenant : realm;
+}
+
+/* Sessions are in the database and in debug lines; a refusal is worth a line of its own. */
+static enum log_level level_of(enum event_type type)
+{
+    switch (type) {
+        case EVENT_POLICY_ERROR:
+            return LOG_WARNING;
+        case EVENT_DENIED:
+        case EVENT_AUTH_FAILED:
+            return LOG_INFO;
+        default:
+            return LOG_DEBUG;
+    }
+}
+
+static void say(struct worker *worker, const struct event *event)
+{
+    struct log *log = worker->service->log;
+    const enum log_level level = level_of(event->type);
+    char client[ADDR_TEXT_MAX], peer[ADDR_TEXT_MAX] = "-", username[QUOTED_MAX], user[QUOTED_MAX], reason[QUOTED_MAX];
+    if (!log_wants(log, level))
+        return;
+    if (event->peer)
+        addr_format(event->peer, peer);
+    log_say(log, level, event_name(event->type),
+            "decision=%llu id=%lld client=%s transport=%s method=%s code=%d reason=%s by=%s tenant=%s user=%s username=%s peer=%s",
+            (unsigned long long)event->decision, event->allocation ? (long long)event->allocation->id : 0LL, addr_format(&event->flow->client, client),
+            transport_name(event->flow->transport), stun_method_name(event->method), event->code, log_quote(view_text(event->reason), reason, sizeof reason),
+            event->by, tenant_or_realm(event->tenant, event->realm), log_quote(view_text(event->user), user, sizeof user),
+            log_quote(event->username, username, sizeof username), peer);
+}
+
+static void put_usage(struct worker *worker, const struct allocation *allocation, const struct usage *delta, int64_t at_ms)
+{
+    const struct store_usage row = {
+        .id = (int64_t)allocation->id,
+        .at_ms = at_ms,
+        .tenant = tenant_or_realm(allocation->tenant, allocation->realm),
+        .user = allocation->user,
+        .transport = transport_name(allocation->flow.transport),
+        .bytes_in = delta->bytes_in,
+        .bytes_out = delta->bytes_out,
+        .packets_in = delta->packets_in,
+        .packets_out = delta->packets_out,
+    };
+    if (delta->packets_in || delta->packets_out)
+        store_usage(worker->service->store, &row);
+}
+
+static void put_opened(struct worker *worker, const struct allocation *allocation)
+{
+    char client[ADDR_TEXT_MAX], relayed[ADDR_TEXT_MAX];
+    const struct store_session row = {
+        .id = (int64_t)allocation->id,
+        .opened_ms = allocation->created_unix_ms,
+        .tenant = tenant_or_realm(allocation->tenant, allocation->realm),
+        .realm = allocation->realm,
+        .user = allocation->user,
+        .username = allocation->username,
+        .transport = transport_name(allocation->flow.transport),
+        .client = addr_format(&allocation->flow.client, client),
+        .relayed = addr_format(&allocation->relayed_shown, relayed),
+        .tags = allocation->limits.tags,
+    };
+    store_session_opened(worker->service->store, &row);
+}
+
+static void put_closed(struct worker *worker, const struct event *event)
+{
+    const struct store_closing row = {
+        .id = (int64_t)event->allocation->id,
+        .closed_ms = event->unix_ms,
+        .seconds = (event->now - event->allocation->created) / 1000,
+        .reason = event->reason,
+    };
+    put_usage(worker, event->allocation, &event->delta, event->unix_ms);
+    store_session_closed(worker->service->store, &row);
+}
+
+/* A connection with an allocation has no deadline and is not idle. */
+static void keep_flow(struct worker *worker, const struct flow *flow, bool keep)
+{
+    if (flow_is_stream(flow))
+        stream_keep(worker->streams, flow->link, keep);
+    else if (flow->transport == TRANSPORT_DTLS)
+        dtls_keep(worker->dtls, flow, keep);
+}
+
+/* What the usage hook was told of this allocation; NULL without memory. */
+static struct usage_mark *mark_of(struct worker *worker, const struct allocation *allocation)
+{
+    const size_t index = allocation->self.index;
+    if (index >= worker->mark_count) {
+        const size_t count = index + index / 2 + 64;
+        struct usage_mark *marks = realloc(worker->marks, count * sizeof *marks);
+        if (!marks)
+            return NULL;
+        for (size_t i = worker->mark_count; i < count; i++)
+            marks[i] = (struct usage_mark){0};
+        worker->marks = marks;
+        worker->mark_count = count;
+    }
+    struct usage_mark *mark = &worker->marks[index];
+    if (mark->id != allocation->id)
+        *mark = (struct usage_mark){.id = allocation->id};
+    return mark;
+}
+
+static void ask_usage(struct worker *worker, const struct allocation *allocation, msec_t now, bool closing)
+{
+    struct usage_mark *mark = mark_of(worker, allocation);
+    struct verdict verdict = {0};
+    if (!mark)
+        return;
+    const struct usage *total = &allocation->usage;
+    const struct usage delta = {
+        .bytes_in = total->bytes_in - mark->told.bytes_in,
+        .bytes_out = total->bytes_out - mark->told.bytes_out,
+        .packets_in = total->packets_in - mark->told.packets_in,
+        .packets_out = total->packets_out - mark->told.packets_out,
+    };
+    const struct question question = {
+        .hook = HOOK_usage,
+        .now = now,
+        .unix_ms = now + worker->unix_offset_ms,
+        .allocation = allocation,
+        .delta = &delta,
+        .closing = closing,
+    };
+    mark->told = *total;
+    policy_ask(worker->policy, &question, &verdict);
+    if (closing)
+        return;
+    if (verdict.kind == VERDICT_CLOSE)
+        engine_close(worker->engine, allocation->self, verdict.reason[0] ? verdict.reason : "policy", now);
+    else if (verdict.kind == VERDICT_ALLOW && verdict.limits.max_bps)
+        engine_limit(worker->engine, allocation->self, verdict.limits.max_bps);
+}
+
+static bool wants(const struct worker *worker, enum hook hook)
+{
+    return worker->policy && policy_hooks(worker->policy) & HOOK_BIT(hook);
+}
+
+void worker_tell(void *ctx, const struct event *event)
+{
+    struct worker *worker = ctx;
+    say(worker, event);
+    if (event->type == EVENT_ALLOCATED)
+        keep_flow(worker, event->flow, true);
+    if (event->type == EVENT_CLOSED) {
+        keep_flow(worker, event->flow, false);
+        if (wants(worker, HOOK_usage))
+            ask_usage(worker, event->allocation, event->now, true);
+    }
+    if (worker->service->store && event->type == EVENT_ALLOCATED)
+        put_opened(worker, event->allocation);
+    if (worker->service->store && event->type == EVENT_CLOSED)
+        put_closed(worker, event);
+    if (wants(worker, HOOK_log))
+        policy_tell(worker->policy, event);
+}
+
+void worker_audit(void *ctx, const char *type, const char *detail_json)
+{
+    struct worker *worker = ctx;
+    char quoted[LOG_LINE_MAX];
+    if (worker->service->store)
+        store_audit(worker->service->store, clock_unix_ms(), "policy", type, detail_json);
+    else
+        log_say(worker->service->log, LOG_INFO, "audit", "type=%s detail=%s", type, log_quote(view_text(detail_json), quoted, sizeof quoted));
+}
+
+static void take_usage(void *ctx, const struct allocation *allocation, const struct usage *delta)
+{
+    struct worker *worker = ctx;
+    put_usage(worker, allocation, delta, loop_now(worker->loop) + worker->unix_offset_ms);
+}
+
+/* The usage hook is asked when another whole USAGE_HOOK_MS of the allocation's life has passed since the last round. */
+static void ask_all_usage(struct worker *worker, msec_t now)
+{
+    uint32_t from = 0;
+    for (const struct allocation *each; (each = engine_allocation_at(worker->engine, from)); from++) {
+        from = each->self.index;
+        const msec_t before = worker->usage_asked > each->created ? worker->usage_asked - each->created : 0;
+        if (before / USAGE_HOOK_MS != (now - each->created) / USAGE_HOOK_MS)
+            ask_usage(worker, each, now, false);
+    }
+    worker->usage_asked = now;
+}
+
+void worker_record_usage(struct worker *worker, msec_t now)
+{
+    if (worker->service->store)
+        engine_usage(worker->engine, take_usage, worker);
+    if (wants(worker, HOOK_usage))
+        ask_all_usage(worker, now);
+}

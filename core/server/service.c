@@ -1,0 +1,186 @@
+/* service.c: build what all workers share, from the configuration. */
+#include "server/service.h"
+
+#include "base/err.h"
+#include "net/stream.h"
+#include "net/udp.h"
+#include "server/own.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define QUOTA_NAMES 262144
+#define TICKETS 8192
+#define MAX_PERMISSIONS 1000
+#define MAX_CHANNELS 1000
+#define MAX_PARKED 4096
+#define PARK_DEADLINE_MS 3000
+
+static int refuse(const struct config *config, const char *option, char *error, size_t error_cap, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+static int refuse(const struct config *config, const char *option, char *error, size_t error_cap, const char *format, ...)
+{
+    char reason[SERVICE_ERROR_MAX];
+    const char *where = config_where(config, option);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(reason, sizeof reason, format, args);
+    va_end(args);
+    snprintf(error, error_cap, "%s: %s: %s", where ? where : "default", option, reason);
+    return ERR_SYSTEM;
+}
+
+static void fill_engine(struct service *service)
+{
+    const struct config *config = service->config;
+    struct engine_config *engine = &service->engine;
+    *engine = (struct engine_config){
+        .realm = config->realm,
+        .software = config->software,
+        .fingerprint = config->fingerprint,
+        .strict_channels = config->strict_channels,
+        .relaying = config->relaying,
+        .allow_loopback_peers = config->allow_loopback_peers,
+        .nonce_lifetime_s = config->nonce_lifetime_s,
+        .max_lifetime_s = config->max_lifetime_s,
+        .permission_lifetime_s = config->permission_lifetime_s,
+        .channel_lifetime_s = config->channel_lifetime_s,
+        .total_quota = config->total_quota,
+        .user_quota = config->user_quota,
+        .max_permissions = MAX_PERMISSIONS,
+        .max_channels = MAX_CHANNELS,
+        .max_parked = MAX_PARKED,
+        .park_deadline_ms = PARK_DEADLINE_MS,
+        .relays = config->relays,
+        .relay_count = (uint32_t)config->relay_count,
+        .allowed_peers = &config->allowed_peers,
+        .denied_peers = &config->denied_peers,
+    };
+    crypto_random(engine->nonce_key, sizeof engine->nonce_key);
+    crypto_random(&engine->hash_key, sizeof engine->hash_key);
+    crypto_random(service->cookie_key, sizeof service->cookie_key);
+}
+
+static int open_log(struct service *service, char *error, size_t error_cap)
+{
+    const struct config *config = service->config;
+    service->log = log_new(config->log_file, config->verbose ? LOG_DEBUG : LOG_INFO);
+    if (!service->log)
+        return refuse(config, "log-file", error, error_cap, "cannot open %s: %s", config->log_file, strerror(errno));
+    return 0;
+}
+
+static int open_tls(struct service *service, char *error, size_t error_cap)
+{
+    const struct config *config = service->config;
+    char reason[SERVICE_ERROR_MAX];
+    if (!config->cert || (config->no_tls && config->no_dtls))
+        return 0;
+    service->tls = tls_new(&(struct tls_config){.cert = config->cert, .pkey = config->pkey}, reason, sizeof reason);
+    if (!service->tls)
+        return refuse(config, "cert", error, error_cap, "%s", reason);
+    return 0;
+}
+
+/* A port that another program holds would be shared in silence (SO_REUSEPORT): ask first. */
+static int open_listener(struct service *service, const struct addr *local, char *error, size_t error_cap)
+{
+    const struct config *config = service->config;
+    const bool wants_dtls = service->tls && !config->no_dtls, wants_tls = service->tls && !config->no_tls;
+    const struct listener listener = {.local = *local, .udp = !config->no_udp || wants_dtls, .stream = !config->no_tcp || wants_tls};
+    const char *option = local->port == config->tls_listening_port ? "tls-listening-port" : "listening-port";
+    char text[ADDR_TEXT_MAX];
+    const bool udp_taken = listener.udp && udp_is_taken(local);
+    if (udp_taken && errno == EAFNOSUPPORT && config->listens_everywhere)
+        return 0;
+    if (udp_taken || (listener.stream && stream_is_taken(local)))
+        return refuse(config, option, error, error_cap, "cannot listen on %s (%s): %s", addr_format(local, text), udp_taken ? "udp" : "tcp",
+                      strerror(errno));
+    if (listener.udp || listener.stream)
+        service->listeners[service->listener_count++] = listener;
+    return 0;
+}
+
+static int open_listeners(struct service *service, char *error, size_t error_cap)
+{
+    const struct config *config = service->config;
+    service->listeners = calloc(config->listener_count + 1, sizeof *service->listeners);
+    if (!service->listeners)
+        return ERR_MEMORY;
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const int err = open_listener(service, &config->listeners[i], error, error_cap);
+        if (err)
+            return err;
+    }
+    if (service->listener_count == 0)
+        return refuse(config, "no-udp", error, error_cap, "nothing to listen for: leave a transport on, or give cert and pkey for TLS");
+    service->own = own_listeners(config, &service->engine.listener_count);
+    service->engine.listeners = service->own;
+    return service->own ? 0 : ERR_MEMORY;
+}
+
+static int open_ledger(struct service *service)
+{
+    const struct config *config = service->config;
+    struct engine_shared *ledger = &service->ledger;
+    ledger->quota = quota_new(QUOTA_NAMES);
+    ledger->ports = ports_new((uint32_t)config->relay_count, config->min_port, config->max_port);
+    ledger->tickets = ledger->ports ? tickets_new(TICKETS, ledger->ports) : NULL;
+    return ledger->quota && ledger->ports && ledger->tickets ? 0 : ERR_MEMORY;
+}
+
+int service_open(struct service *service, const struct config *config, char *error, size_t error_cap)
+{
+    *service = (struct service){.config = config};
+    snprintf(error, error_cap, "relay: out of memory");
+    fill_engine(service);
+    int err = open_log(service, error, error_cap);
+    if (!err)
+        err = open_tls(service, error, error_cap);
+    if (!err)
+        err = open_listeners(service, error, error_cap);
+    if (!err)
+        err = open_ledger(service);
+    return err;
+}
+
+int service_open_store(struct service *service, char *error, size_t error_cap)
+{
+    const struct config *config = service->config;
+    char reason[SERVICE_ERROR_MAX] = "";
+    if (config->userdb && store_open(config->userdb, service->log, &service->store, reason, sizeof reason) != 0)
+        return refuse(config, "userdb", error, error_cap, "%s", reason);
+    if (config->policy_count == 0)
+        return 0;
+    service->policy = (struct policy_config){
+        .files = config->policies,
+        .file_count = config->policy_count,
+        .params = config->params,
+        .param_count = config->param_count,
+        .secrets = config->policy_secrets,
+        .secret_count = config->policy_secret_count,
+        .lua_dir = config->lua_dir,
+        .workers = config->workers,
+        .hash_key = service->engine.hash_key,
+    };
+    service->policy_shared = policy_shared_new(&service->policy);
+    return service->policy_shared ? 0 : ERR_MEMORY;
+}
+
+void service_close(struct service *service)
+{
+    policy_shared_free(service->policy_shared);
+    store_close(service->store);
+    tickets_free(service->ledger.tickets);
+    ports_free(service->ledger.ports);
+    quota_free(service->ledger.quota);
+    tls_free(service->tls);
+    free(service->listeners);
+    free(service->own);
+    crypto_wipe(service->engine.nonce_key, sizeof service->engine.nonce_key);
+    log_free(service->log);
+}

@@ -1,0 +1,45 @@
+/* service.h: what all workers share: configuration, ledger, shared policy state, log, store, certificates. Built before the workers, closed after them.
+ *
+ * Constant while workers run, except the ledger's atomics and what store, log and policy_shared guard themselves.
+ */
+#ifndef RELAY_SERVER_SERVICE_H
+#define RELAY_SERVER_SERVICE_H
+
+#include "net/tls.h"
+#include "policy/policy.h"
+#include "server/config.h"
+#include "store/store.h"
+#include "turn/engine.h"
+
+#define SERVICE_ERROR_MAX 512
+
+/* struct listener: one listening address; each worker has a socket of each kind for it. */
+struct listener {
+    struct addr local;
+    bool udp, stream;
+};
+
+struct service {
+    const struct config *config;
+    struct engine_config engine;
+    struct engine_shared ledger;
+    struct policy_config policy;
+    struct policy_shared *policy_shared; /* NULL: no policy */
+    struct log *log;
+    struct store *store; /* NULL: no database */
+    struct tls *tls;     /* NULL: no certificate */
+    uint8_t cookie_key[32];
+    struct listener *listeners;
+    size_t listener_count;
+    struct addr *own; /* engine.listeners: every own address and port that listens */
+};
+
+/* service_open: log, certificates, listeners (is one taken by another program?), ledger; with the privileges that the process was started with. 0, or
+ * negative with `where: option: reason` in `error`. */
+int service_open(struct service *, const struct config *, char *error, size_t error_cap);
+
+/* service_open_store: the database and the policies' shared state; after privileges are dropped, so that their files belong to the right user. */
+int service_open_store(struct service *, char *error, size_t error_cap);
+void service_close(struct service *);
+
+#endif

@@ -1,0 +1,189 @@
+/* worker.c: the life of a worker: make, prepare, run, stop. */
+#include "server/worker_state.h"
+
+#include "base/err.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TENTH_S 0.1
+
+static uint32_t count_allocations(void *ctx, const char *kind, const char *tenant, const char *user)
+{
+    const struct worker *worker = ctx;
+    const struct quota *quota = worker->service->ledger.quota;
+    switch (kind[0]) {
+        case 'u':
+            return quota_user(quota, view_text(tenant), view_text(user));
+        case 'r':
+            return quota_realm(quota, view_text(tenant));
+        default:
+            return quota_total(quota);
+    }
+}
+
+static void on_second(void *owner)
+{
+    struct worker *worker = owner;
+    const msec_t now = loop_now(worker->loop);
+    const int64_t unix_ms = clock_unix_ms();
+    worker->unix_offset_ms = unix_ms - now;
+    engine_clock(worker->engine, now, unix_ms);
+    engine_sweep(worker->engine, now);
+    worker_record_usage(worker, now);
+    if (worker->policy)
+        policy_idle(worker->policy, now, unix_ms);
+}
+
+static void on_tenth(void *owner)
+{
+    struct worker *worker = owner;
+    const msec_t now = loop_now(worker->loop);
+    if (worker->dtls)
+        dtls_tick(worker->dtls, now);
+    for (struct send send = engine_next_overdue(worker->engine, now); send.to != SEND_NOTHING; send = engine_next_overdue(worker->engine, now))
+        worker_deliver(worker, &send, false);
+}
+
+static void on_flush(void *owner)
+{
+    struct worker *worker = owner;
+    udp_flush(worker->out);
+}
+
+static void on_wake(void *owner)
+{
+    struct worker *worker = owner;
+    if (!atomic_load(&worker->stopping))
+        return;
+    const msec_t now = loop_now(worker->loop);
+    engine_close_all(worker->engine, "shutdown", now);
+    if (worker->policy)
+        policy_shutdown(worker->policy, now, now + worker->unix_offset_ms);
+    udp_flush(worker->out);
+    loop_stop(worker->loop);
+}
+
+static int make_engine(struct worker *worker)
+{
+    const struct host host = {
+        .ctx = worker,
+        .hooks = 0,
+        .relay_open = worker_relay_open,
+        .relay_close = worker_relay_close,
+        .ask = worker_ask,
+        .tell = worker_tell,
+    };
+    worker->engine = engine_new(&worker->service->engine, &worker->service->ledger, &host, worker->index);
+    if (!worker->engine)
+        return ERR_MEMORY;
+    const msec_t now = clock_monotonic_ms();
+    const int64_t unix_ms = clock_unix_ms();
+    worker->unix_offset_ms = unix_ms - now;
+    engine_clock(worker->engine, now, unix_ms);
+    return 0;
+}
+
+struct worker *worker_new(const struct service *service, unsigned index, char *error, size_t error_cap)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (!worker)
+        return NULL;
+    worker->service = service;
+    worker->index = index;
+    pool_init(&worker->relays, sizeof(struct relay_socket), 0);
+    worker->loop = loop_new();
+    worker->crypto = crypto_new();
+    snprintf(error, error_cap, "worker: out of memory");
+    if (!worker->loop || !worker->crypto || make_engine(worker) != 0 || worker_io_open(worker, error, error_cap) != 0) {
+        worker_free(worker);
+        return NULL;
+    }
+    watch_wake(&worker->wake, worker->loop, on_wake, worker);
+    return worker;
+}
+
+int worker_prepare(struct worker *worker, char *error, size_t error_cap)
+{
+    const struct service *service = worker->service;
+    if (service->store) {
+        const int err = store_reader_open(service->config->userdb, &worker->reader, error, error_cap);
+        if (err)
+            return err;
+    }
+    if (service->policy_shared) {
+        const struct policy_world world = {
+            .ctx = worker,
+            .log = service->log,
+            .crypto = worker->crypto,
+            .count = count_allocations,
+            .user_key = worker_user_key,
+            .audit = worker_audit,
+        };
+        worker->policy = policy_new(&service->policy, service->policy_shared, &world, worker->index, clock_monotonic_ms(), clock_unix_ms(), error, error_cap);
+        if (!worker->policy)
+            return ERR_BAD;
+    }
+    engine_hooks(worker->engine, worker_hooks(worker));
+    return 0;
+}
+
+static void *worker_run(void *arg)
+{
+    struct worker *worker = arg;
+    loop_run(worker->loop);
+    return NULL;
+}
+
+/* Signals are main's: the thread is born with all of them blocked. */
+int worker_start(struct worker *worker)
+{
+    sigset_t all, before;
+    worker_io_start(worker);
+    watch_every(&worker->second, worker->loop, 1.0, on_second, worker);
+    watch_every(&worker->tenth, worker->loop, TENTH_S, on_tenth, worker);
+    watch_before_sleep(&worker->flush, worker->loop, on_flush, worker);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int failed = pthread_create(&worker->thread, NULL, worker_run, worker);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    worker->started = failed == 0;
+    return failed ? ERR_SYSTEM : 0;
+}
+
+void worker_stop(struct worker *worker)
+{
+    atomic_store(&worker->stopping, true);
+    loop_wake(&worker->wake);
+}
+
+void worker_join(struct worker *worker)
+{
+    if (worker->started)
+        pthread_join(worker->thread, NULL);
+    worker->started = false;
+}
+
+void worker_free(struct worker *worker)
+{
+    if (!worker)
+        return;
+    worker_io_close(worker);
+    engine_free(worker->engine);
+    pool_close(&worker->relays);
+    udp_out_free(worker->out);
+    udp_in_free(worker->in);
+    policy_free(worker->policy);
+    store_reader_close(worker->reader);
+    crypto_free(worker->crypto);
+    if (worker->loop) {
+        watch_stop(&worker->flush);
+        watch_stop(&worker->tenth);
+        watch_stop(&worker->second);
+        watch_stop(&worker->wake);
+        loop_free(worker->loop);
+    }
+    free(worker->marks);
+    free(worker);
+}

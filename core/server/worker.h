@@ -1,0 +1,22 @@
+/* worker.h: one thread with its own loop, sockets, engine, policy and database reader. Workers share only what service.h and the ledger hold.
+ *
+ * worker_new makes the sockets (in main, before privileges are dropped: a 5-tuple stays with its worker because the set of SO_REUSEPORT sockets never
+ * changes), worker_prepare loads what needs no privilege, worker_start starts the thread. worker_stop may be called from any thread.
+ */
+#ifndef RELAY_SERVER_WORKER_H
+#define RELAY_SERVER_WORKER_H
+
+#include "server/service.h"
+
+struct worker;
+
+struct worker *worker_new(const struct service *, unsigned index, char *error, size_t error_cap);
+int worker_prepare(struct worker *, char *error, size_t error_cap);
+int worker_start(struct worker *);
+
+/* worker_stop: ask the thread to end its allocations and leave.  worker_join: wait for it.  worker_free: NULL is fine. */
+void worker_stop(struct worker *);
+void worker_join(struct worker *);
+void worker_free(struct worker *);
+
+#endif

@@ -1,0 +1,265 @@
+/* worker_io.c: the sockets of a worker, and the way of a datagram: receive a batch, ask the engine, collect what goes out, flush. */
+#include "server/worker_state.h"
+
+#include "base/err.h"
+#include "wire/frame.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LISTEN_ROUNDS 4   /* batches taken from one listener before others have their turn */
+#define RELAY_BATCH 32    /* datagrams taken from one relay socket in its turn */
+#define MAX_CONNECTIONS 100000
+#define MAX_PER_SOURCE 4096
+#define HANDSHAKE_S 10
+#define DTLS_IDLE_S 60
+
+static void send_to_client(struct worker *worker, const struct flow *flow, struct view bytes, bool lasting)
+{
+    if (flow_is_stream(flow)) {
+        stream_send(worker->streams, flow->link, bytes);
+        return;
+    }
+    if (flow->transport == TRANSPORT_DTLS) {
+        dtls_send(worker->dtls, flow, bytes);
+        return;
+    }
+    const struct listener_socket *socket = &worker->sockets[flow->link];
+    const struct addr *source = socket->any ? &flow->server : NULL;
+    if (lasting)
+        udp_put(worker->out, socket->fd, &flow->client, source, bytes);
+    else
+        udp_put_copy(worker->out, socket->fd, &flow->client, source, bytes);
+}
+
+/* `lasting`: the bytes live until the next flush. */
+void worker_deliver(struct worker *worker, const struct send *send, bool lasting)
+{
+    if (send->to == SEND_TO_CLIENT) {
+        send_to_client(worker, send->flow, send->bytes, lasting);
+        return;
+    }
+    const struct relay_socket *relay = send->to == SEND_TO_PEER ? pool_index(&worker->relays, (uint32_t)send->sock) : NULL;
+    if (!relay)
+        return;
+    if (lasting)
+        udp_put(worker->out, relay->fd, &send->peer, NULL, send->bytes);
+    else
+        udp_put_copy(worker->out, relay->fd, &send->peer, NULL, send->bytes);
+}
+
+/* What was received lies in slots that the next receive overwrites: what still borrows them goes out first. */
+static int receive(struct worker *worker, int fd, int most)
+{
+    udp_flush(worker->out);
+    return udp_receive(worker->in, fd, most);
+}
+
+static void client_datagram(struct worker *worker, const struct listener_socket *socket, int index, msec_t now)
+{
+    const struct packet packet = udp_packet(worker->in, index);
+    const struct view in = view_of(packet.at, packet.len);
+    const struct flow flow = {
+        .client = udp_from(worker->in, index),
+        .server = udp_local(worker->in, index, &socket->local),
+        .transport = TRANSPORT_UDP,
+        .listener = socket->listener,
+        .link = (uint64_t)(socket - worker->sockets),
+        .sni = "",
+        .alpn = "",
+    };
+    if (worker->dtls && frame_kind_of(in) == FRAME_DTLS) {
+        dtls_receive(worker->dtls, &flow, in, now);
+        return;
+    }
+    if (worker->service->config->no_udp)
+        return;
+    const struct send send = engine_from_client(worker->engine, &flow, in, now);
+    worker_deliver(worker, &send, send.to == SEND_TO_PEER);
+}
+
+static void on_client(void *owner)
+{
+    struct listener_socket *socket = owner;
+    struct worker *worker = socket->worker;
+    const msec_t now = loop_now(worker->loop);
+    for (int round = 0; round < LISTEN_ROUNDS; round++) {
+        const int count = receive(worker, socket->fd, UDP_BATCH);
+        for (int i = 0; i < count; i++)
+            client_datagram(worker, socket, i, now);
+        if (count < UDP_BATCH)
+            return;
+    }
+}
+
+static void on_peer(void *owner)
+{
+    struct relay_socket *relay = owner;
+    struct worker *worker = relay->worker;
+    const msec_t now = loop_now(worker->loop);
+    const int count = receive(worker, relay->fd, RELAY_BATCH);
+    for (int i = 0; i < count; i++) {
+        const struct addr from = udp_from(worker->in, i);
+        const struct send send = engine_from_peer(worker->engine, relay->owner, &from, udp_packet(worker->in, i), now);
+        worker_deliver(worker, &send, true);
+    }
+}
+
+/* Frames of TCP, TLS and DTLS: the bytes live only during the call. */
+static void on_frame(void *ctx, const struct flow *flow, struct packet packet)
+{
+    struct worker *worker = ctx;
+    const struct send send = engine_from_client(worker->engine, flow, view_of(packet.at, packet.len), loop_now(worker->loop));
+    worker_deliver(worker, &send, false);
+}
+
+static void on_closed(void *ctx, const struct flow *flow)
+{
+    struct worker *worker = ctx;
+    engine_flow_closed(worker->engine, flow, loop_now(worker->loop));
+}
+
+static void on_transmit(void *ctx, const struct flow *flow, struct view bytes)
+{
+    struct worker *worker = ctx;
+    const struct listener_socket *socket = &worker->sockets[flow->link];
+    udp_put_copy(worker->out, socket->fd, &flow->client, socket->any ? &flow->server : NULL, bytes);
+}
+
+int worker_relay_open(void *ctx, const struct addr *local, struct handle owner, int *sock)
+{
+    struct worker *worker = ctx;
+    struct handle handle;
+    const int fd = udp_relay(local);
+    if (fd < 0)
+        return fd;
+    struct relay_socket *relay = pool_take(&worker->relays, &handle);
+    if (!relay) {
+        close(fd);
+        return ERR_MEMORY;
+    }
+    *relay = (struct relay_socket){.worker = worker, .owner = owner, .fd = fd};
+    watch_read(&relay->watch, worker->loop, fd, on_peer, relay);
+    *sock = (int)handle.index;
+    return 0;
+}
+
+/* Nothing that is still to be sent may find its descriptor closed, or another's. */
+void worker_relay_close(void *ctx, int sock)
+{
+    struct worker *worker = ctx;
+    struct relay_socket *relay = pool_index(&worker->relays, (uint32_t)sock);
+    if (!relay)
+        return;
+    udp_flush(worker->out);
+    watch_stop(&relay->watch);
+    close(relay->fd);
+    pool_give(&worker->relays, (uint32_t)sock);
+}
+
+static int open_udp(struct worker *worker, uint16_t number)
+{
+    const struct addr *local = &worker->service->listeners[number].local;
+    const int fd = udp_listen(local);
+    if (fd < 0)
+        return fd;
+    worker->sockets[worker->socket_count++] = (struct listener_socket){
+        .worker = worker,
+        .local = *local,
+        .fd = fd,
+        .listener = number,
+        .any = addr_is_any(local),
+    };
+    return 0;
+}
+
+static int open_listeners(struct worker *worker, char *error, size_t error_cap)
+{
+    const struct service *service = worker->service;
+    char text[ADDR_TEXT_MAX];
+    for (size_t i = 0; i < service->listener_count; i++) {
+        const struct listener *listener = &service->listeners[i];
+        const bool udp_failed = listener->udp && open_udp(worker, (uint16_t)i) != 0;
+        if (udp_failed || (listener->stream && streams_listen(worker->streams, &listener->local, (uint16_t)i) != 0)) {
+            snprintf(error, error_cap, "listening-ip: cannot listen on %s (%s): %s", addr_format(&listener->local, text), udp_failed ? "udp" : "tcp",
+                     strerror(errno));
+            return ERR_SYSTEM;
+        }
+    }
+    return 0;
+}
+
+static struct streams *make_streams(struct worker *worker)
+{
+    const struct service *service = worker->service;
+    const struct streams_config config = {
+        .loop = worker->loop,
+        .tls = service->config->no_tls ? NULL : service->tls,
+        .plain = !service->config->no_tcp,
+        .max_connections = MAX_CONNECTIONS,
+        .max_per_source = MAX_PER_SOURCE,
+        .handshake_s = HANDSHAKE_S,
+        .hash_key = service->engine.hash_key,
+        .ctx = worker,
+        .frame = on_frame,
+        .closed = on_closed,
+    };
+    return streams_new(&config);
+}
+
+static struct dtls *make_dtls(struct worker *worker)
+{
+    const struct service *service = worker->service;
+    struct dtls_config config = {
+        .tls = service->tls,
+        .hash_key = service->engine.hash_key,
+        .crypto = worker->crypto,
+        .max_sessions = MAX_CONNECTIONS,
+        .max_half_open = MAX_PER_SOURCE,
+        .handshake_s = HANDSHAKE_S,
+        .idle_s = DTLS_IDLE_S,
+        .ctx = worker,
+        .transmit = on_transmit,
+        .datagram = on_frame,
+        .closed = on_closed,
+    };
+    memcpy(config.cookie_key, service->cookie_key, sizeof config.cookie_key);
+    return dtls_new(&config);
+}
+
+int worker_io_open(struct worker *worker, char *error, size_t error_cap)
+{
+    const struct service *service = worker->service;
+    const bool wants_dtls = service->tls && !service->config->no_dtls;
+    worker->in = udp_in_new();
+    worker->out = udp_out_new();
+    worker->sockets = calloc(service->listener_count + 1, sizeof *worker->sockets);
+    worker->streams = make_streams(worker);
+    worker->dtls = wants_dtls ? make_dtls(worker) : NULL;
+    if (!worker->in || !worker->out || !worker->sockets || !worker->streams || (wants_dtls && !worker->dtls))
+        return ERR_MEMORY;
+    return open_listeners(worker, error, error_cap);
+}
+
+void worker_io_start(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->socket_count; i++)
+        watch_read(&worker->sockets[i].watch, worker->loop, worker->sockets[i].fd, on_client, &worker->sockets[i]);
+}
+
+/* Closing connections ends their allocations, so the engine is still there; relay sockets go with the engine. */
+void worker_io_close(struct worker *worker)
+{
+    streams_free(worker->streams);
+    dtls_free(worker->dtls);
+    for (size_t i = 0; i < worker->socket_count; i++) {
+        watch_stop(&worker->sockets[i].watch);
+        close(worker->sockets[i].fd);
+    }
+    free(worker->sockets);
+    worker->sockets = NULL;
+    worker->socket_count = 0;
+}

@@ -1,0 +1,82 @@
+/* worker_state.h: the inside of a worker, for the files worker*.c, decide.c and record.c only. */
+#ifndef RELAY_SERVER_WORKER_STATE_H
+#define RELAY_SERVER_WORKER_STATE_H
+
+#include "net/dtls.h"
+#include "net/loop.h"
+#include "net/stream.h"
+#include "net/udp.h"
+#include "server/worker.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* struct listener_socket: this worker's UDP socket of a listener; flow.link is its index. */
+struct listener_socket {
+    struct worker *worker;
+    struct addr local;
+    int fd;
+    uint16_t listener;
+    bool any; /* bound to 0.0.0.0 or ::, so answers must name their source */
+    struct watch watch;
+};
+
+/* struct relay_socket: of one allocation; `sock` of the engine is its index in the pool. */
+struct relay_socket {
+    struct worker *worker;
+    struct handle owner;
+    int fd;
+    struct watch watch;
+};
+
+/* struct usage_mark: what the usage hook was last told of the allocation in this place of the engine's pool. */
+struct usage_mark {
+    uint64_t id;
+    struct usage told;
+};
+
+struct worker {
+    const struct service *service;
+    unsigned index;
+    struct loop *loop;
+    struct engine *engine;
+    struct policy *policy;       /* NULL: none */
+    struct crypto *crypto;
+    struct store_reader *reader; /* NULL: no database */
+    struct streams *streams;
+    struct dtls *dtls;           /* NULL: no DTLS */
+    struct udp_in *in;
+    struct udp_out *out;
+    struct listener_socket *sockets;
+    size_t socket_count;
+    struct pool relays;
+    struct usage_mark *marks; /* grown to the engine's highest index */
+    size_t mark_count;
+    msec_t usage_asked;
+    int64_t unix_offset_ms; /* wall clock minus monotonic clock, taken once a second */
+    struct watch wake, second, tenth, flush;
+    pthread_t thread;
+    bool started;
+    bool reader_failed; /* said once */
+    atomic_bool stopping;
+};
+
+/* worker_io.c: sockets and the way of a datagram through the engine */
+int worker_io_open(struct worker *, char *error, size_t error_cap);
+void worker_io_start(struct worker *);
+void worker_io_close(struct worker *);
+void worker_deliver(struct worker *, const struct send *, bool lasting);
+int worker_relay_open(void *ctx, const struct addr *local, struct handle owner, int *sock);
+void worker_relay_close(void *ctx, int sock);
+
+/* decide.c: the chain of policies, then the built-in users and limits */
+void worker_ask(void *ctx, const struct question *, struct verdict *);
+uint32_t worker_hooks(const struct worker *);
+int worker_user_key(void *ctx, const char *tenant, const char *user, struct long_term_key *out);
+
+/* record.c: what is written down: log lines, the log and usage hooks, sessions and usage rows */
+void worker_tell(void *ctx, const struct event *);
+void worker_audit(void *ctx, const char *type, const char *detail_json);
+void worker_record_usage(struct worker *, msec_t now);
+
+#endif
