@@ -74,10 +74,39 @@ TEST(a_mapped_address_is_in_the_range_of_its_ipv4_form)
 TEST(a_malformed_range_is_refused)
 {
     static const char *const cases[] = {
-        "", "/", "-", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/256", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.0/8x", "10.0.0.0/0008", "10.0.0.0/8/8",
-        "10.0.0.0/255.0.0.0", "::/129", "::/", "10.0.0.9-10.0.0.1", "10.0.0.1-", "-10.0.0.1", "10.0.0.1-::1", "::1-10.0.0.1", "::2-::1",
-        "10.0.0.1-10.0.0.2-10.0.0.3", "10.0.0.1:80", "10.0.0.1:0", "[::1]:0", "[::1]:0/8", "10.0.0.0-10.0.0.0/8", "10.0.0.0/8-10.0.0.1", "10.0.0", "example.org",
-        " 10.0.0.0/8", "10.0.0.0/8 ", "10.0.0.0 /8",
+        "",
+        "/",
+        "-",
+        "/8",
+        "10.0.0.0/",
+        "10.0.0.0/33",
+        "10.0.0.0/256",
+        "10.0.0.0/-1",
+        "10.0.0.0/+8",
+        "10.0.0.0/8x",
+        "10.0.0.0/0008",
+        "10.0.0.0/8/8",
+        "10.0.0.0/255.0.0.0",
+        "::/129",
+        "::/",
+        "10.0.0.9-10.0.0.1",
+        "10.0.0.1-",
+        "-10.0.0.1",
+        "10.0.0.1-::1",
+        "::1-10.0.0.1",
+        "::2-::1",
+        "10.0.0.1-10.0.0.2-10.0.0.3",
+        "10.0.0.1:80",
+        "10.0.0.1:0",
+        "[::1]:0",
+        "[::1]:0/8",
+        "10.0.0.0-10.0.0.0/8",
+        "10.0.0.0/8-10.0.0.1",
+        "10.0.0",
+        "example.org",
+        " 10.0.0.0/8",
+        "10.0.0.0/8 ",
+        "10.0.0.0 /8",
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct cidr_range range;
@@ -98,7 +127,8 @@ TEST(an_empty_set_has_nothing)
 
 TEST(ranges_that_overlap_are_merged)
 {
-    static const char *const ranges[] = {"10.0.0.0/8", "10.1.0.0/16", "10.200.0.0-11.0.0.5", "10.0.0.0/24", "192.0.2.1", "192.0.2.1", "10.0.0.0/8"};
+    static const char *const ranges[] = {"10.0.0.0/8", "10.1.0.0/16", "10.200.0.0-11.0.0.5", "10.0.0.0/24",
+                                         "192.0.2.1",  "192.0.2.1",   "10.0.0.0/8"};
     struct cidr_set set;
     cidr_init(&set);
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
@@ -130,7 +160,8 @@ TEST(a_set_answers_like_a_list_of_its_ranges)
         const size_t count = dice(&state) % 24 + 1;
         cidr_init(&set);
         for (size_t i = 0; i < count; i++) {
-            uint8_t a[4] = {10, 0, (uint8_t)(dice(&state) % 4), (uint8_t)dice(&state)}, b[4] = {10, 0, (uint8_t)(dice(&state) % 4), (uint8_t)dice(&state)};
+            uint8_t a[4] = {10, 0, (uint8_t)(dice(&state) % 4), (uint8_t)dice(&state)},
+                    b[4] = {10, 0, (uint8_t)(dice(&state) % 4), (uint8_t)dice(&state)};
             const bool swap = memcmp(a, b, 4) > 0;
             memcpy(list[i].first, addr_v4(swap ? b : a, 0).ip, 16);
             memcpy(list[i].last, addr_v4(swap ? a : b, 0).ip, 16);
@@ -173,4 +204,5 @@ TEST(a_set_survives_the_nth_failed_malloc)
 
 TEST_LIST(RUN(a_range_holds_its_ends_and_not_its_neighbours) RUN(a_span_that_is_not_aligned_is_ordered_not_a_box)
               RUN(a_mapped_address_is_in_the_range_of_its_ipv4_form) RUN(a_malformed_range_is_refused) RUN(an_empty_set_has_nothing)
-                  RUN(ranges_that_overlap_are_merged) RUN(a_set_answers_like_a_list_of_its_ranges) RUN(a_set_survives_the_nth_failed_malloc))
+                  RUN(ranges_that_overlap_are_merged) RUN(a_set_answers_like_a_list_of_its_ranges)
+                      RUN(a_set_survives_the_nth_failed_malloc))
