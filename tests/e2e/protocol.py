@@ -58,7 +58,7 @@ def empty_and_large_payloads_are_relayed():
 
 @test
 def without_a_permission_nothing_passes_either_way():
-    with Server() as server, server.client() as client, Peer() as stranger, Peer() as peer:
+    with Server() as server, server.client() as client, Peer("127.0.0.2") as stranger, Peer() as peer:
         relayed = client.relayed()
         client.send_to(stranger.address, b"no")
         stranger.send(b"no", relayed)
