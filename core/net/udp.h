@@ -1,6 +1,9 @@
 /* udp.h: UDP sockets: listeners shared by SO_REUSEPORT, relay sockets, batches in and out.
  *
  * Received datagrams lie in slots with headroom in front and tailroom behind, so that a header can be written around a payload without a copy.
+ * The DF bit is not set (IP_PMTUDISC_DONT): a datagram longer than some link of the path is fragmented there rather than lost, which is what RFC 8656
+ * section 14 asks for without DONT-FRAGMENT. TTL and DSCP are the system's. What a network says about an earlier datagram (ECONNREFUSED, EHOSTUNREACH ...) is counted, never an error
+ * of the socket. Nothing here allocates after the two `new`s.
  */
 #ifndef RELAY_NET_UDP_H
 #define RELAY_NET_UDP_H
@@ -11,7 +14,7 @@
 
 #define UDP_BATCH 64
 #define UDP_SLOT_BYTES 9216    /* a jumbo frame; longer datagrams are truncated by nobody: they are dropped and counted */
-#define UDP_LISTEN_BUFFER (4 << 20)
+#define UDP_LISTEN_BUFFER (4 << 20) /* asked for; without CAP_NET_ADMIN net.core.rmem_max and wmem_max cut it */
 
 /* udp_listen: non-blocking, SO_REUSEPORT (so that every worker has one), IPV6_V6ONLY, PKTINFO when bound to 0.0.0.0 or ::. The socket or ERR_SYSTEM with errno.
  * All workers' sockets of one address are made before any receives. */
@@ -41,14 +44,16 @@ struct udp_out;
 struct udp_out *udp_out_new(void);
 void udp_out_free(struct udp_out *);
 
-/* udp_put: flushes first if full. `from` NULL or the source address to use (a listener bound to 0.0.0.0).
- * udp_put_copy: the same for bytes that do not live until the flush (replies). */
+/* udp_put: flushes first if full. `from` NULL or the source address to use (a listener bound to 0.0.0.0); its port does not matter.
+ * udp_put_copy: the same for bytes that do not live until the flush (replies).
+ * udp_flush: what the socket does not take (full buffer, no route) is dropped and counted. Flush before a socket with datagrams in here is closed. */
 void udp_put(struct udp_out *, int fd, const struct addr *to, const struct addr *from, struct view bytes);
 void udp_put_copy(struct udp_out *, int fd, const struct addr *to, const struct addr *from, struct view bytes);
 void udp_flush(struct udp_out *);
 
 struct udp_counts {
-    uint64_t received, receive_calls, sent, send_calls, send_errors, truncated;
+    uint64_t received, receive_calls, receive_errors, truncated;
+    uint64_t sent, send_calls, send_errors;
 };
 const struct udp_counts *udp_in_counts(const struct udp_in *);
 const struct udp_counts *udp_out_counts(const struct udp_out *);

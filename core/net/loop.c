@@ -1,0 +1,213 @@
+/* loop.c: a thin layer over libev. */
+#include "net/loop.h"
+
+#include <assert.h>
+#include <ev.h>
+#include <stdlib.h>
+
+struct loop {
+    struct ev_loop *ev;
+    ev_check woke;
+    msec_t now;
+};
+
+enum watch_kind { WATCH_IO, WATCH_EVERY, WATCH_SIGNAL, WATCH_WAKE, WATCH_SLEEP };
+
+union watcher {
+    ev_io io;
+    ev_timer timer;
+    ev_signal signal;
+    ev_async async;
+    ev_prepare prepare;
+};
+
+_Static_assert(sizeof(union watcher) <= sizeof(((struct watch *)0)->ev), "struct watch is too small for libev's watchers");
+_Static_assert(_Alignof(union watcher) <= _Alignof(void *), "struct watch is not aligned for libev's watchers");
+
+static union watcher *watcher_of(struct watch *watch)
+{
+    return (union watcher *)(void *)&watch->ev;
+}
+
+/* on_woke: of the highest priority, so that it runs before every other watcher of the turn. */
+static void on_woke(struct ev_loop *ev, ev_check *woke, int events)
+{
+    struct loop *loop = woke->data;
+    (void)ev, (void)events;
+    loop->now = clock_monotonic_ms();
+}
+
+struct loop *loop_new(void)
+{
+    struct loop *loop = calloc(1, sizeof *loop);
+    if (!loop)
+        return NULL;
+    loop->ev = ev_loop_new(EVFLAG_NOENV); /* the environment does not choose the backend */
+    if (!loop->ev) {
+        free(loop);
+        return NULL;
+    }
+    loop->now = clock_monotonic_ms();
+    loop->woke.data = loop;
+    ev_check_init(&loop->woke, on_woke);
+    ev_set_priority(&loop->woke, EV_MAXPRI);
+    ev_check_start(loop->ev, &loop->woke);
+    return loop;
+}
+
+void loop_free(struct loop *loop)
+{
+    if (!loop)
+        return;
+    ev_check_stop(loop->ev, &loop->woke);
+    ev_loop_destroy(loop->ev);
+    free(loop);
+}
+
+void loop_run(struct loop *loop)
+{
+    ev_run(loop->ev, 0);
+}
+
+void loop_stop(struct loop *loop)
+{
+    ev_break(loop->ev, EVBREAK_ALL);
+}
+
+msec_t loop_now(const struct loop *loop)
+{
+    return loop->now;
+}
+
+static union watcher *watch_init(struct watch *watch, struct loop *loop, void (*call)(void *owner), void *owner)
+{
+    assert(!watch->loop);
+    *watch = (struct watch){.loop = loop, .call = call, .owner = owner};
+    return watcher_of(watch);
+}
+
+static void on_io(struct ev_loop *ev, ev_io *io, int events)
+{
+    struct watch *watch = io->data;
+    (void)ev, (void)events;
+    watch->call(watch->owner);
+}
+
+static void watch_io(struct watch *watch, int fd, int events)
+{
+    ev_io *io = &watcher_of(watch)->io;
+    watch->kind = WATCH_IO;
+    ev_io_init(io, on_io, fd, events);
+    io->data = watch;
+    ev_io_start(watch->loop->ev, io);
+}
+
+void watch_read(struct watch *watch, struct loop *loop, int fd, void (*call)(void *owner), void *owner)
+{
+    watch_init(watch, loop, call, owner);
+    watch_io(watch, fd, EV_READ);
+}
+
+void watch_write(struct watch *watch, struct loop *loop, int fd, void (*call)(void *owner), void *owner)
+{
+    watch_init(watch, loop, call, owner);
+    watch_io(watch, fd, EV_WRITE);
+}
+
+static void on_timer(struct ev_loop *ev, ev_timer *timer, int events)
+{
+    struct watch *watch = timer->data;
+    (void)ev, (void)events;
+    watch->call(watch->owner);
+}
+
+void watch_every(struct watch *watch, struct loop *loop, double seconds, void (*call)(void *owner), void *owner)
+{
+    ev_timer *timer = &watch_init(watch, loop, call, owner)->timer;
+    watch->kind = WATCH_EVERY;
+    ev_timer_init(timer, on_timer, seconds, seconds);
+    timer->data = watch;
+    ev_timer_start(loop->ev, timer);
+}
+
+static void on_signal(struct ev_loop *ev, ev_signal *signal, int events)
+{
+    struct watch *watch = signal->data;
+    (void)ev, (void)events;
+    watch->call(watch->owner);
+}
+
+void watch_signal(struct watch *watch, struct loop *loop, int signal, void (*call)(void *owner), void *owner)
+{
+    ev_signal *watcher = &watch_init(watch, loop, call, owner)->signal;
+    watch->kind = WATCH_SIGNAL;
+    ev_signal_init(watcher, on_signal, signal);
+    watcher->data = watch;
+    ev_signal_start(loop->ev, watcher);
+}
+
+/* on_async: `woken` orders what the waking thread wrote before what is read here; libev makes no promise of it. */
+static void on_async(struct ev_loop *ev, ev_async *async, int events)
+{
+    struct watch *watch = async->data;
+    (void)ev, (void)events;
+    __atomic_exchange_n(&watch->woken, 0, __ATOMIC_ACQUIRE);
+    watch->call(watch->owner);
+}
+
+void watch_wake(struct watch *watch, struct loop *loop, void (*call)(void *owner), void *owner)
+{
+    ev_async *async = &watch_init(watch, loop, call, owner)->async;
+    watch->kind = WATCH_WAKE;
+    ev_async_init(async, on_async);
+    async->data = watch;
+    ev_async_start(loop->ev, async);
+}
+
+void loop_wake(struct watch *wake)
+{
+    __atomic_fetch_or(&wake->woken, 1, __ATOMIC_ACQ_REL);
+    ev_async_send(wake->loop->ev, &watcher_of(wake)->async);
+}
+
+static void on_prepare(struct ev_loop *ev, ev_prepare *prepare, int events)
+{
+    struct watch *watch = prepare->data;
+    (void)ev, (void)events;
+    watch->call(watch->owner);
+}
+
+void watch_before_sleep(struct watch *watch, struct loop *loop, void (*call)(void *owner), void *owner)
+{
+    ev_prepare *prepare = &watch_init(watch, loop, call, owner)->prepare;
+    watch->kind = WATCH_SLEEP;
+    ev_prepare_init(prepare, on_prepare);
+    prepare->data = watch;
+    ev_prepare_start(loop->ev, prepare);
+}
+
+void watch_stop(struct watch *watch)
+{
+    if (!watch->loop)
+        return;
+    struct ev_loop *ev = watch->loop->ev;
+    union watcher *watcher = watcher_of(watch);
+    switch ((enum watch_kind)watch->kind) {
+        case WATCH_IO:
+            ev_io_stop(ev, &watcher->io);
+            break;
+        case WATCH_EVERY:
+            ev_timer_stop(ev, &watcher->timer);
+            break;
+        case WATCH_SIGNAL:
+            ev_signal_stop(ev, &watcher->signal);
+            break;
+        case WATCH_WAKE:
+            ev_async_stop(ev, &watcher->async);
+            break;
+        case WATCH_SLEEP:
+            ev_prepare_stop(ev, &watcher->prepare);
+            break;
+    }
+    watch->loop = NULL;
+}

@@ -1,0 +1,25 @@
+/* socket.h: making sockets: non-blocking, close-on-exec, bound to one address of one family.
+ *
+ * Private to the room. IPv6 sockets are IPv6 only, so that 0.0.0.0 and :: may both be listened on. The TTL is left to the system (64).
+ */
+#ifndef RELAY_NET_SOCKET_H
+#define RELAY_NET_SOCKET_H
+
+#include "base/addr.h"
+
+enum socket_sharing { SOCKET_EXCLUSIVE, SOCKET_SHARED }; /* shared: SO_REUSEPORT, one socket for each worker */
+
+/* socket_bound: of `type` SOCK_DGRAM or SOCK_STREAM, bound to `local`. The descriptor, or ERR_SYSTEM with errno. */
+int socket_bound(int type, const struct addr *local, enum socket_sharing);
+
+/* socket_is_taken: whether somebody else holds `local`; never for port 0. */
+bool socket_is_taken(int type, const struct addr *local);
+
+struct addr socket_local(int fd); /* what it is bound to; family ADDR_NONE on failure */
+
+/* socket_close: keeps errno. */
+void socket_close(int fd);
+
+bool socket_flag(int fd, int level, int option);
+
+#endif

@@ -1,0 +1,305 @@
+/* udp.c: UDP sockets, batches in and out. */
+#include "net/udp.h"
+
+#include "base/err.h"
+#include "net/socket.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLOT_STRIDE ((ENGINE_HEADROOM + UDP_SLOT_BYTES + ENGINE_TAILROOM + 63) / 64 * 64)
+#define ARENA_BYTES (128u << 10) /* more than the longest datagram */
+
+/* union control: room for the one control message that we ask for or send. */
+union control {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+struct udp_in {
+    struct udp_counts counts;
+    struct mmsghdr messages[UDP_BATCH];
+    struct iovec parts[UDP_BATCH];
+    struct sockaddr_storage names[UDP_BATCH];
+    union control controls[UDP_BATCH];
+    uint8_t slot_of[UDP_BATCH]; /* index of a datagram -> slot: truncated ones are left out */
+    _Alignas(64) uint8_t slots[UDP_BATCH][SLOT_STRIDE];
+};
+
+struct udp_out {
+    struct udp_counts counts;
+    unsigned count;
+    size_t arena_len;
+    int fds[UDP_BATCH];
+    struct mmsghdr messages[UDP_BATCH];
+    struct iovec parts[UDP_BATCH];
+    struct sockaddr_storage names[UDP_BATCH];
+    union control controls[UDP_BATCH];
+    uint8_t arena[ARENA_BYTES];
+};
+
+static void buffer(int fd, int option, int force)
+{
+    const int bytes = UDP_LISTEN_BUFFER;
+    if (setsockopt(fd, SOL_SOCKET, force, &bytes, sizeof bytes) != 0)
+        setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof bytes); /* the best that the system gives */
+}
+
+static bool may_be_fragmented(int fd, const struct addr *local)
+{
+    const int dont = IP_PMTUDISC_DONT;
+    return local->family == ADDR_IPV6 || setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &dont, sizeof dont) == 0;
+}
+
+static bool tells_destination(int fd, const struct addr *local)
+{
+    if (!addr_is_any(local))
+        return true;
+    return local->family == ADDR_IPV6 ? socket_flag(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO) : socket_flag(fd, IPPROTO_IP, IP_PKTINFO);
+}
+
+int udp_listen(const struct addr *local)
+{
+    const int fd = socket_bound(SOCK_DGRAM, local, SOCKET_SHARED);
+    if (fd < 0)
+        return fd;
+    if (!may_be_fragmented(fd, local) || !tells_destination(fd, local)) {
+        socket_close(fd);
+        return ERR_SYSTEM;
+    }
+    buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE);
+    buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE);
+    return fd;
+}
+
+bool udp_is_taken(const struct addr *local)
+{
+    return socket_is_taken(SOCK_DGRAM, local);
+}
+
+int udp_relay(const struct addr *local)
+{
+    const int fd = socket_bound(SOCK_DGRAM, local, SOCKET_EXCLUSIVE);
+    if (fd < 0)
+        return errno == EADDRINUSE ? ERR_BUSY : ERR_SYSTEM;
+    if (may_be_fragmented(fd, local))
+        return fd;
+    socket_close(fd);
+    return ERR_SYSTEM;
+}
+
+struct udp_in *udp_in_new(void)
+{
+    struct udp_in *in = aligned_alloc(_Alignof(struct udp_in), sizeof *in);
+    if (!in)
+        return NULL;
+    memset(in, 0, offsetof(struct udp_in, slots));
+    for (size_t i = 0; i < UDP_BATCH; i++) {
+        in->parts[i] = (struct iovec){in->slots[i] + ENGINE_HEADROOM, UDP_SLOT_BYTES};
+        in->messages[i].msg_hdr =
+            (struct msghdr){.msg_name = &in->names[i], .msg_iov = &in->parts[i], .msg_iovlen = 1, .msg_control = &in->controls[i]};
+    }
+    return in;
+}
+
+void udp_in_free(struct udp_in *in)
+{
+    free(in);
+}
+
+/* is_from_network: an error that an earlier datagram earned, or that will pass: the socket is well. */
+static bool is_from_network(int error)
+{
+    switch (error) {
+        case ECONNREFUSED:
+        case ECONNRESET:
+        case EHOSTUNREACH:
+        case ENETUNREACH:
+        case EHOSTDOWN:
+        case ENETDOWN:
+        case ENOPROTOOPT:
+        case EPROTO:
+        case EMSGSIZE:
+        case EACCES:
+        case EPERM:
+        case ENOMEM:
+        case ENOBUFS:
+            return true;
+        default:
+            return false;
+    }
+}
+
+/* receive_some: one recvmmsg that counted; errors of the network are read off the socket first, a bounded number of times. */
+static int receive_some(struct udp_in *in, int fd, unsigned most)
+{
+    for (int tries = 0; tries < UDP_BATCH; tries++) {
+        in->counts.receive_calls++;
+        const int got = recvmmsg(fd, in->messages, most, MSG_DONTWAIT, NULL);
+        if (got >= 0)
+            return got;
+        if (errno == EAGAIN)
+            return 0;
+        if (errno == EINTR)
+            continue;
+        if (!is_from_network(errno))
+            return ERR_SYSTEM;
+        in->counts.receive_errors++;
+    }
+    return 0;
+}
+
+int udp_receive(struct udp_in *in, int fd, int most)
+{
+    const unsigned room = most < UDP_BATCH ? (unsigned)most : UDP_BATCH;
+    for (unsigned i = 0; i < room; i++) {
+        in->messages[i].msg_hdr.msg_namelen = sizeof in->names[i];
+        in->messages[i].msg_hdr.msg_controllen = sizeof in->controls[i];
+    }
+    const int got = receive_some(in, fd, room);
+    int whole = 0;
+    for (int i = 0; i < got; i++) {
+        if (in->messages[i].msg_hdr.msg_flags & MSG_TRUNC)
+            in->counts.truncated++;
+        else
+            in->slot_of[whole++] = (uint8_t)i;
+    }
+    in->counts.received += (uint64_t)whole;
+    return got < 0 ? got : whole;
+}
+
+struct packet udp_packet(struct udp_in *in, int index)
+{
+    const uint8_t slot = in->slot_of[index];
+    return (struct packet){in->slots[slot] + ENGINE_HEADROOM, in->messages[slot].msg_len};
+}
+
+struct addr udp_from(const struct udp_in *in, int index)
+{
+    return addr_from_sockaddr(&in->names[in->slot_of[index]]);
+}
+
+struct addr udp_local(const struct udp_in *in, int index, const struct addr *bound)
+{
+    const struct msghdr *message = &in->messages[in->slot_of[index]].msg_hdr;
+    const struct cmsghdr *told = CMSG_FIRSTHDR(message);
+    if (told && told->cmsg_level == IPPROTO_IP && told->cmsg_type == IP_PKTINFO) {
+        struct in_pktinfo info;
+        memcpy(&info, CMSG_DATA(told), sizeof info);
+        return addr_v4((const uint8_t *)&info.ipi_spec_dst, bound->port);
+    }
+    if (told && told->cmsg_level == IPPROTO_IPV6 && told->cmsg_type == IPV6_PKTINFO) {
+        struct in6_pktinfo info;
+        memcpy(&info, CMSG_DATA(told), sizeof info);
+        return addr_v6(info.ipi6_addr.s6_addr, bound->port);
+    }
+    return *bound;
+}
+
+const struct udp_counts *udp_in_counts(const struct udp_in *in)
+{
+    return &in->counts;
+}
+
+struct udp_out *udp_out_new(void)
+{
+    struct udp_out *out = calloc(1, sizeof *out);
+    if (!out)
+        return NULL;
+    for (size_t i = 0; i < UDP_BATCH; i++)
+        out->messages[i].msg_hdr = (struct msghdr){.msg_name = &out->names[i], .msg_iov = &out->parts[i], .msg_iovlen = 1};
+    return out;
+}
+
+void udp_out_free(struct udp_out *out)
+{
+    free(out);
+}
+
+static void control_set(union control *control, struct msghdr *message, const struct addr *from)
+{
+    const bool v6 = from->family == ADDR_IPV6;
+    const size_t len = v6 ? sizeof(struct in6_pktinfo) : sizeof(struct in_pktinfo);
+    message->msg_control = control;
+    message->msg_controllen = CMSG_SPACE(len);
+    struct cmsghdr *header = CMSG_FIRSTHDR(message);
+    *header = (struct cmsghdr){
+        .cmsg_len = CMSG_LEN(len), .cmsg_level = v6 ? IPPROTO_IPV6 : IPPROTO_IP, .cmsg_type = v6 ? IPV6_PKTINFO : IP_PKTINFO};
+    if (v6) {
+        struct in6_pktinfo info = {0};
+        memcpy(&info.ipi6_addr, from->ip, 16);
+        memcpy(CMSG_DATA(header), &info, sizeof info);
+    } else {
+        struct in_pktinfo info = {0};
+        memcpy(&info.ipi_spec_dst, from->ip + 12, 4);
+        memcpy(CMSG_DATA(header), &info, sizeof info);
+    }
+}
+
+void udp_put(struct udp_out *out, int fd, const struct addr *to, const struct addr *from, struct view bytes)
+{
+    if (out->count == UDP_BATCH)
+        udp_flush(out);
+    const unsigned at = out->count++;
+    struct msghdr *message = &out->messages[at].msg_hdr;
+    out->fds[at] = fd;
+    out->parts[at] = (struct iovec){(void *)(uintptr_t)bytes.at, bytes.len}; /* sendmmsg only reads it */
+    message->msg_namelen = addr_to_sockaddr(to, &out->names[at]);
+    message->msg_control = NULL;
+    message->msg_controllen = 0;
+    if (from && !addr_is_any(from))
+        control_set(&out->controls[at], message, from);
+}
+
+void udp_put_copy(struct udp_out *out, int fd, const struct addr *to, const struct addr *from, struct view bytes)
+{
+    if (bytes.len > ARENA_BYTES) {
+        out->counts.send_errors++;
+        return;
+    }
+    if (bytes.len > ARENA_BYTES - out->arena_len || out->count == UDP_BATCH)
+        udp_flush(out);
+    uint8_t *copy = out->arena + out->arena_len;
+    if (bytes.len)
+        memcpy(copy, bytes.at, bytes.len);
+    out->arena_len += bytes.len;
+    udp_put(out, fd, to, from, view_of(copy, bytes.len));
+}
+
+/* send_run: datagrams of one socket. One that is refused is skipped; when the socket is full the rest is dropped: waiting would hold up
+ * every other client. */
+static void send_run(struct udp_out *out, unsigned from, unsigned to)
+{
+    while (from < to) {
+        out->counts.send_calls++;
+        const int sent = sendmmsg(out->fds[from], out->messages + from, to - from, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent > 0) {
+            out->counts.sent += (unsigned)sent;
+            from += (unsigned)sent;
+        } else if (errno == EAGAIN) {
+            out->counts.send_errors += to - from;
+            return;
+        } else if (errno != EINTR) {
+            out->counts.send_errors++;
+            from++;
+        }
+    }
+}
+
+void udp_flush(struct udp_out *out)
+{
+    for (unsigned from = 0, to; from < out->count; from = to) {
+        for (to = from + 1; to < out->count && out->fds[to] == out->fds[from]; to++)
+            ;
+        send_run(out, from, to);
+    }
+    out->count = 0;
+    out->arena_len = 0;
+}
+
+const struct udp_counts *udp_out_counts(const struct udp_out *out)
+{
+    return &out->counts;
+}
