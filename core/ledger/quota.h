@@ -2,7 +2,8 @@
  *
  * quota_take reserves all three atomically or none; quota_give returns exactly what was taken, once. The invariant that tests and metrics watch: units
  * taken = live allocations. Names are known by a keyed 64-bit hash of (tenant) and (tenant, user); a name's slot is freed with its last unit. Taking
- * and giving may lock a stripe of the name table: they happen once per allocation, never on the packet path. Reading is one atomic load.
+ * and giving lock stripes of the name table: they happen once per allocation, never on the packet path. Reading the total is one atomic load; reading a
+ * name's count locks its stripe for a look.
  */
 #ifndef RELAY_LEDGER_QUOTA_H
 #define RELAY_LEDGER_QUOTA_H

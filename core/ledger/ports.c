@@ -1,0 +1,120 @@
+/* ports.c: a bit for each port, 64 to an atomic word.
+ *
+ * Words begin at multiples of 64, so an even port and the next one lie in the same word and a pair is taken by one compare and swap. Bits of ports
+ * outside first..last are set for good: the search never needs to know the range.
+ */
+#include "ledger/ports.h"
+
+#include "base/err.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define EVEN_BITS UINT64_C(0x5555555555555555)
+
+struct ports {
+    uint32_t addresses;
+    uint32_t words; /* for each address */
+    uint16_t first, last;
+    _Atomic uint64_t bits[]; /* 1: taken */
+};
+
+static _Atomic uint64_t *word_of(const struct ports *ports, uint32_t address, uint16_t port)
+{
+    assert(address < ports->addresses);
+    assert(port >= ports->first && port <= ports->last);
+    return (_Atomic uint64_t *)&ports->bits[(size_t)address * ports->words + (port / 64u - ports->first / 64u)];
+}
+
+struct ports *ports_new(uint32_t addresses, uint16_t first, uint16_t last)
+{
+    assert(first <= last);
+    const uint32_t words = last / 64u - first / 64u + 1;
+    struct ports *ports = calloc(1, sizeof *ports + (size_t)addresses * words * sizeof ports->bits[0]);
+    if (!ports)
+        return NULL;
+    ports->addresses = addresses;
+    ports->words = words;
+    ports->first = first;
+    ports->last = last;
+    for (uint32_t address = 0; address < addresses; address++) {
+        atomic_fetch_or(word_of(ports, address, first), (UINT64_C(1) << first % 64) - 1);
+        atomic_fetch_or(word_of(ports, address, last), UINT64_MAX << last % 64 << 1);
+    }
+    return ports;
+}
+
+void ports_free(struct ports *ports)
+{
+    free(ports);
+}
+
+/* candidates: where in the word `taken` the wanted bits are free. */
+static uint64_t candidates(uint64_t taken, enum ports_want want)
+{
+    switch (want) {
+        case PORTS_EVEN:
+            return ~taken & EVEN_BITS;
+        case PORTS_PAIR:
+            return ~taken & ~taken >> 1 & EVEN_BITS;
+        case PORTS_ANY:
+            break;
+    }
+    return ~taken;
+}
+
+/* take_in_word: the lowest candidate among the bits of `among`, or -1. */
+static int take_in_word(_Atomic uint64_t *word, enum ports_want want, uint64_t among)
+{
+    uint64_t taken = atomic_load(word);
+    for (;;) {
+        const uint64_t found = candidates(taken, want) & among;
+        if (!found)
+            return -1;
+        const int bit = __builtin_ctzll(found);
+        if (atomic_compare_exchange_weak(word, &taken, taken | (want == PORTS_PAIR ? UINT64_C(3) : UINT64_C(1)) << bit))
+            return bit;
+    }
+}
+
+/* From a random port upwards, round the range, to the ports before it in its own word. */
+int ports_take(struct ports *ports, uint32_t address, enum ports_want want, uint32_t random, uint16_t *port)
+{
+    const uint32_t start = ports->first + random % (ports->last - ports->first + 1u);
+    const uint32_t base = ports->first / 64u;
+    uint64_t among = UINT64_MAX << start % 64;
+    for (uint32_t step = 0; step <= ports->words; step++) {
+        const uint32_t word = (start / 64 - base + step) % ports->words;
+        const int bit = take_in_word(&ports->bits[(size_t)address * ports->words + word], want, among);
+        if (bit >= 0) {
+            *port = (uint16_t)((base + word) * 64 + (uint32_t)bit);
+            return 0;
+        }
+        among = UINT64_MAX;
+    }
+    return ERR_BUSY;
+}
+
+void ports_give(struct ports *ports, uint32_t address, uint16_t port)
+{
+    const uint64_t bit = UINT64_C(1) << port % 64;
+    const uint64_t before = atomic_fetch_and(word_of(ports, address, port), ~bit);
+    assert(before & bit);
+    (void)before;
+}
+
+bool ports_is_taken(const struct ports *ports, uint32_t address, uint16_t port)
+{
+    if (port < ports->first || port > ports->last)
+        return false;
+    return atomic_load(word_of(ports, address, port)) >> port % 64 & 1;
+}
+
+uint32_t ports_free_count(const struct ports *ports, uint32_t address)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < ports->words; i++)
+        count += (uint32_t)__builtin_popcountll(~atomic_load(&ports->bits[(size_t)address * ports->words + i]));
+    return count;
+}
