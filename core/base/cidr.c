@@ -26,7 +26,7 @@ static struct cidr_range span_of(const uint8_t ip[16], unsigned bits)
     struct cidr_range range;
     for (unsigned i = 0; i < 16; i++) {
         const unsigned kept = bits > 8 * i ? bits - 8 * i : 0;
-        const uint8_t host = kept >= 8 ? 0 : (uint8_t)(0xff >> kept);
+        const uint8_t host = (uint8_t)(kept >= 8 ? 0 : 0xff >> kept);
         range.first[i] = (uint8_t)(ip[i] & ~host);
         range.last[i] = ip[i] | host;
     }
