@@ -31,7 +31,7 @@ static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
 const char *nearest(const char *word, const char *const *words, size_t count)
 {
     const size_t len = strlen(word);
-    size_t far = (len / 3 > 2 ? len / 3 : 2) + 1;
+    size_t far = least((len / 3 > 2 ? len / 3 : 2) + 1, len); /* something must be left of the word */
     const char *best = NULL;
     if (len > WORD_MAX)
         return NULL;

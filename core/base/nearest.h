@@ -1,6 +1,7 @@
 /* nearest.h: the known word that an unknown one was probably meant to be.
  *
- * Counted are the letters to insert, delete, change or swap with their neighbour; a third of the word's length, but at least two, is near.
+ * Counted are the letters to insert, delete, change or swap with their neighbour; a third of the word's length, or two, is near, but a letter
+ * must stay.
  */
 #ifndef RELAY_BASE_NEAREST_H
 #define RELAY_BASE_NEAREST_H

@@ -49,13 +49,14 @@ TEST(words_that_are_too_long_are_near_to_nothing)
     CHECK_TEXT(nearest(longest, both, 2), longest);
 }
 
-TEST(the_empty_word_is_near_to_short_words_only)
+TEST(a_short_word_must_keep_a_letter)
 {
-    static const char *const short_words[] = {"abc", "ab"};
-    CHECK_TEXT(nearest("", short_words, 2), "ab");
-    CHECK(find("") == NULL);
+    static const char *const short_words[] = {"db", "ne"};
+    CHECK(nearest("", short_words, 2) == NULL);
+    CHECK(nearest("-x", short_words, 2) == NULL);
+    CHECK_TEXT(nearest("dp", short_words, 2), "db");
 }
 
 TEST_LIST(RUN(a_word_that_is_known_is_its_own_nearest) RUN(one_slip_of_each_kind_is_near) RUN(a_swap_of_neighbours_counts_once)
               RUN(what_is_far_from_everything_has_no_nearest) RUN(words_that_are_too_long_are_near_to_nothing)
-                  RUN(the_empty_word_is_near_to_short_words_only))
+                  RUN(a_short_word_must_keep_a_letter))
