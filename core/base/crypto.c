@@ -105,8 +105,9 @@ static bool mac_begin(struct hash_state *state, struct view key)
     if (state->key_len && crypto_equal(key, view_of(state->key, state->key_len)))
         return EVP_MAC_init(state->mac, NULL, 0, NULL);
     state->key_len = 0;
-    /* a NULL key would mean "the key before" */
-    if (!EVP_MAC_init(state->mac, key.at ? key.at : (const uint8_t *)"", key.len, NULL))
+    if (!key.at)
+        key = view_text(""); /* NULL would mean "the key before" */
+    if (!EVP_MAC_init(state->mac, key.at, key.len, NULL))
         return false;
     if (key.len && key.len <= KEY_KEPT_MAX) {
         memcpy(state->key, key.at, key.len);

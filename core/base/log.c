@@ -229,22 +229,28 @@ bool log_wants(const struct log *log, enum log_level level)
     return log && level <= log->level;
 }
 
+static void say(struct log *log, enum log_level level, const char *event, const char *message)
+{
+    char text[LOG_LINE_MAX];
+    struct slab line = line_begin(text, level, event);
+    if (*message)
+        slab_put_u8(&line, ' ');
+    put_escaped(&line, view_text(message));
+    write_line(log, &line);
+}
+
 void log_say(struct log *log, enum log_level level, const char *event, const char *format, ...)
 {
     if (!log_wants(log, level))
         return;
     pthread_mutex_lock(&log->lock);
     if (admit(log, level, event)) {
-        char text[LOG_LINE_MAX], raw[LOG_LINE_MAX + 1] = "";
+        char message[LOG_LINE_MAX + 1] = ""; /* more than a line holds, so that what does not fit shows as cut */
         va_list args;
         va_start(args, format);
-        vsnprintf(raw, sizeof raw, format, args);
+        vsnprintf(message, sizeof message, format, args);
         va_end(args);
-        struct slab line = line_begin(text, level, event);
-        if (*raw)
-            slab_put_u8(&line, ' ');
-        put_escaped(&line, view_text(raw));
-        write_line(log, &line);
+        say(log, level, event, message);
     }
     pthread_mutex_unlock(&log->lock);
 }

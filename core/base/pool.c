@@ -103,7 +103,7 @@ static bool chunk_add(struct pool *pool)
 {
     if (pool->chunk_count >= UINT32_MAX >> pool->chunk_shift)
         return false;
-    struct pool_chunk **chunks = realloc(pool->chunks, (pool->chunk_count + 1) * sizeof *chunks);
+    struct pool_chunk **chunks = realloc(pool->chunks, (pool->chunk_count + 1) * sizeof(struct pool_chunk *));
     if (!chunks)
         return false;
     pool->chunks = chunks;

@@ -89,8 +89,7 @@ static int resize(struct table *table, uint32_t slots)
     grown.slots = malloc(slots * sizeof *grown.slots);
     if (!grown.slots)
         return ERR_MEMORY;
-    for (uint32_t i = 0; i < slots; i++)
-        grown.slots[i] = (struct table_slot){.value = TABLE_NONE};
+    memset(grown.slots, 0xff, slots * sizeof *grown.slots); /* TABLE_NONE everywhere */
     for (uint32_t i = 0; table->slots && i <= table->mask; i++)
         if (table->slots[i].value != TABLE_NONE)
             place(&grown, table->slots[i]);

@@ -102,13 +102,13 @@ void build_xor_addr(struct build *build, uint16_t type, const struct addr *addr)
 
 void build_error(struct build *build, int code, const char *reason)
 {
-    const size_t len = strlen(reason);
-    uint8_t *at = attr_room(build, ATTR_ERROR_CODE, 4 + len);
+    const struct view text = view_text(reason);
+    uint8_t *at = attr_room(build, ATTR_ERROR_CODE, 4 + text.len);
     if (!at)
         return;
     at[2] = (uint8_t)(code / 100);
     at[3] = (uint8_t)(code % 100);
-    memcpy(at + 4, reason, len);
+    memcpy(at + 4, text.at, text.len);
 }
 
 void build_unknown(struct build *build, const uint16_t *types, size_t count)

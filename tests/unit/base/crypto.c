@@ -63,8 +63,8 @@ TEST(macs_are_those_of_the_standards_whatever_key_was_before)
         {CRYPTO_SHA1, view_of(NULL, 0), "", "fbdb1d1b18aa6c08324b7d64b71fb76370690e1d"},
     };
     const size_t count = sizeof cases / sizeof *cases;
-    for (size_t i = 0; i < 3 * count * count; i++) {
-        const size_t n = i < count ? i : (i * 7 + i / 2) % count;
+    for (size_t i = 0; i < 2 * count * count; i++) { /* each after each, and after itself */
+        const size_t n = i % 2 ? i / 2 / count : i / 2 % count;
         const struct view text = view_text(cases[n].text);
         const struct view parts[] = {view_cut(text, 5), view_from(text, 5)};
         CHECK_INT(crypto_hmac(crypto, cases[n].hash, cases[n].key, parts, 2, out), 0);
