@@ -16,7 +16,7 @@
 #define CONFIG_OPTIONS_MAX 96 /* room for the rows of server/option.h */
 
 /* enum config_action: what the command line asks for; the others print something and end. */
-enum config_action { CONFIG_RUN, CONFIG_CHECK, CONFIG_HELP, CONFIG_VERSION, CONFIG_MANUAL };
+enum config_action { CONFIG_RUN, CONFIG_CHECK, CONFIG_EXAMPLE, CONFIG_HELP, CONFIG_VERSION, CONFIG_MANUAL };
 
 /* struct config_user: user=name:password or user=name:0xKEY. */
 struct config_user {
@@ -111,10 +111,10 @@ struct config_report {
     size_t error_count, warning_count, note_count;
 };
 
-/* config_load: 0, or ERR_BAD when the report has errors. For CONFIG_HELP, CONFIG_VERSION and CONFIG_MANUAL nothing is read or checked. Both structs are
+/* config_load: 0, or ERR_BAD when the report has errors, ERR_MEMORY. For the actions that only print nothing is read or checked. Both structs are
  * initialised here and must be closed whatever the result. */
 int config_load(struct config *, int argc, char **argv, struct config_report *);
-void config_close(struct config *); /* wipes nothing but frees all */
+void config_close(struct config *);
 void config_report_close(struct config_report *);
 
 /* config_where: where the value of `option` (a long name of the table) was said: "relay.conf:12", "command line"; NULL: it is the default. */

@@ -1,0 +1,126 @@
+/* config_check.c: the rules that take more than one option to judge. Each is told where the option was said that makes it a rule. */
+#include "server/loader.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+static void check_ports(struct loader *loader)
+{
+    const struct config *config = loader->config;
+    if (config->min_port <= config->max_port)
+        return;
+    const char *name = config_where(config, "max-port") ? "max-port" : "min-port";
+    loader_error(loader, config_where(config, name), name, "min-port %u is above max-port %u", config->min_port, config->max_port);
+}
+
+static void check_file(struct loader *loader, const char *option, const char *path)
+{
+    const int err = file_unreadable(path);
+    if (err)
+        loader_error(loader, config_where(loader->config, option), option, "%s cannot be read: %s", path, strerror(err));
+}
+
+/* Without a certificate TLS and DTLS are off, which is how coturn starts too; half of one is a mistake. */
+static void check_tls(struct loader *loader)
+{
+    struct config *config = loader->config;
+    if (config->no_tls && config->no_dtls)
+        return;
+    if (!config->cert && !config->pkey) {
+        loader_note(loader, NULL, "cert", "there is none, so there is no TLS and no DTLS");
+        config->no_tls = config->no_dtls = true;
+    } else if (!config->pkey) {
+        loader_error(loader, config_where(config, "cert"), "cert", "needs pkey, its private key");
+    } else if (!config->cert) {
+        loader_error(loader, config_where(config, "pkey"), "pkey", "needs cert, its certificate");
+    } else {
+        check_file(loader, "cert", config->cert);
+        check_file(loader, "pkey", config->pkey);
+    }
+}
+
+static void check_transports(struct loader *loader)
+{
+    const struct config *config = loader->config;
+    if (config->no_udp && config->no_tcp && config->no_tls && config->no_dtls)
+        loader_error(loader, config_where(config, "no-udp"), "no-udp", "nothing is left to listen for: leave no-udp or no-tcp out, or give cert and pkey");
+}
+
+static void check_relay_ips(struct loader *loader)
+{
+    const struct config *config = loader->config;
+    for (size_t i = 0; i < config->relay_ip_count; i++)
+        if (addr_is_any(&config->relay_ips[i]))
+            loader_error(loader, config_where(config, "relay-ip"), "relay-ip", "an address of all zeroes cannot be relayed from: name the address itself");
+}
+
+/* Of external addresses without a private one there can be one of each family. */
+static void check_externals(struct loader *loader)
+{
+    const struct config *config = loader->config;
+    for (size_t i = 0; i < config->external_count; i++)
+        for (size_t j = 0; j < i; j++) {
+            const struct config_external *first = &config->externals[j], *second = &config->externals[i];
+            const bool same = first->local.family ? addr_equal_ip(&first->local, &second->local)
+                                                  : !second->local.family && first->shown.family == second->shown.family;
+            if (same)
+                loader_error(loader, second->where, "external-ip", "was said before: several take the form PUBLIC/PRIVATE, one for each private address");
+        }
+}
+
+static void check_secrets(struct loader *loader)
+{
+    struct config *config = loader->config;
+    config->use_auth_secret |= config->secret_count > 0;
+    if (config->use_auth_secret && !config->secret_count && !config->userdb)
+        loader_error(loader, config_where(config, "use-auth-secret"), "use-auth-secret", "needs a secret: add static-auth-secret, or userdb with secrets in it");
+}
+
+/* The realm is part of every key, and of the answer that asks for one. A policy may choose its own. */
+static void check_realm(struct loader *loader)
+{
+    const struct config *config = loader->config;
+    const struct {
+        const char *option;
+        bool needs;
+    } rules[] = {
+        {"user", config->user_count > 0},
+        {"static-auth-secret", config->secret_count > 0},
+        {"use-auth-secret", config->use_auth_secret},
+        {"lt-cred-mech", config->lt_cred_mech},
+        {"userdb", config->userdb && !config->policy_count},
+    };
+    if (config->realm || config->stun_only)
+        return;
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (rules[i].needs) {
+            loader_error(loader, config_where(config, rules[i].option), rules[i].option, "needs a realm: add realm=NAME, such as realm=example.org");
+            return;
+        }
+}
+
+static void check_policy(struct loader *loader)
+{
+    const struct config *config = loader->config;
+    struct stat info;
+    if (config->lua_dir && (stat(config->lua_dir, &info) != 0 || !S_ISDIR(info.st_mode)))
+        loader_error(loader, config_where(config, "lua-dir"), "lua-dir", "%s is no directory", config->lua_dir);
+    if (config->policy_count || config_where(config, "policy"))
+        return;
+    for (size_t i = 0; i < config->param_count; i++)
+        loader_error(loader, config->params[i].where, "set", "%s is of no use without a policy: add policy=FILE", config->params[i].name);
+    if (config->policy_secret_count)
+        loader_error(loader, config_where(config, "secret"), "secret", "is of no use without a policy: add policy=FILE");
+}
+
+void loader_check(struct loader *loader)
+{
+    check_ports(loader);
+    check_tls(loader);
+    check_transports(loader);
+    check_relay_ips(loader);
+    check_externals(loader);
+    check_secrets(loader);
+    check_realm(loader);
+    check_policy(loader);
+}

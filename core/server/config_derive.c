@@ -1,0 +1,171 @@
+/* config_derive.c: what follows from the options: listeners, relayed addresses, workers, and whether anybody may relay. Runs when nothing is wrong. */
+#include "server/interfaces.h"
+#include "server/loader.h"
+
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define WORKERS_MAX 256
+
+static void add_listener(struct loader *loader, struct addr addr, uint16_t port)
+{
+    struct config *config = loader->config;
+    struct addr *item;
+    addr.port = port;
+    for (size_t i = 0; i < config->listener_count; i++)
+        if (addr_equal(&config->listeners[i], &addr))
+            return;
+    if ((item = loader_append(loader, &config->listeners, &config->listener_count, sizeof *item)) != NULL)
+        *item = addr;
+}
+
+static void derive_listeners(struct loader *loader)
+{
+    struct config *config = loader->config;
+    const bool tls = !config->no_tls || !config->no_dtls;
+    if (!config->listening_ip_count) {
+        config->listens_everywhere = true;
+        config->listening_ips = loader_room(loader, 2 * sizeof *config->listening_ips);
+        if (!config->listening_ips)
+            return;
+        config->listening_ips[config->listening_ip_count++] = addr_v4((const uint8_t[4]){0}, 0);
+        config->listening_ips[config->listening_ip_count++] = addr_v6((const uint8_t[16]){0}, 0);
+    }
+    for (size_t i = 0; i < config->listening_ip_count; i++) {
+        add_listener(loader, config->listening_ips[i], config->listening_port);
+        if (tls)
+            add_listener(loader, config->listening_ips[i], config->tls_listening_port);
+    }
+}
+
+static void add_relay(struct loader *loader, const struct addr *local)
+{
+    struct config *config = loader->config;
+    struct relay_address *item;
+    for (size_t i = 0; i < config->relay_count; i++)
+        if (addr_equal(&config->relays[i].local, local))
+            return;
+    if ((item = loader_append(loader, &config->relays, &config->relay_count, sizeof *item)) != NULL)
+        *item = (struct relay_address){.local = *local, .shown = *local};
+}
+
+static void add_interfaces(struct loader *loader, enum addr_family family, bool loopback)
+{
+    struct addr found[INTERFACES_MAX];
+    const size_t count = interfaces_addresses(family, loopback, found);
+    for (size_t i = 0; i < count; i++)
+        add_relay(loader, &found[i]);
+}
+
+/* As coturn: the addresses of relay-ip, else those of listening-ip, else those of the interfaces; loopback only when there is nothing else. */
+static void derive_relays(struct loader *loader)
+{
+    const struct config *config = loader->config;
+    const bool named = config->relay_ip_count > 0;
+    const struct addr *from = named ? config->relay_ips : config->listening_ips;
+    const size_t count = named ? config->relay_ip_count : config->listening_ip_count;
+    for (int loopback = 0; loopback < 2 && !config->relay_count; loopback++)
+        for (size_t i = 0; i < count; i++)
+            if (addr_is_any(&from[i]))
+                add_interfaces(loader, from[i].family, loopback);
+            else
+                add_relay(loader, &from[i]);
+    if (config->relaying && !config->relay_count && !loader->out_of_memory)
+        loader_error(loader, NULL, "relay-ip", "no address to relay from was found: name one");
+}
+
+/* A pair shows its private address only; a lone public address shows every relay address of its family that no pair shows. */
+static bool shows(const struct config *config, const struct config_external *external, const struct addr *local)
+{
+    if (external->local.family)
+        return addr_equal_ip(&external->local, local);
+    for (size_t i = 0; i < config->external_count; i++)
+        if (config->externals[i].local.family && addr_equal_ip(&config->externals[i].local, local))
+            return false;
+    return external->shown.family == local->family;
+}
+
+static void derive_shown(struct loader *loader)
+{
+    const struct config *config = loader->config;
+    for (size_t i = 0; i < config->external_count; i++) {
+        const struct config_external *external = &config->externals[i];
+        char text[ADDR_TEXT_MAX];
+        bool used = false;
+        for (size_t j = 0; j < config->relay_count; j++)
+            if (shows(config, external, &config->relays[j].local)) {
+                config->relays[j].shown = external->shown;
+                used = true;
+            }
+        if (!used)
+            loader_warning(loader, external->where, "external-ip", "no relay address is behind %s, so it has no effect: see relay-ip",
+                           addr_format_ip(&external->shown, text));
+    }
+}
+
+static void derive_relaying(struct loader *loader)
+{
+    struct config *config = loader->config;
+    const bool authenticates = config->user_count || config->secret_count || config->userdb || config->policy_count;
+    config->relaying = authenticates && !config->stun_only;
+    if (!authenticates && !config->stun_only)
+        loader_warning(loader, NULL, "lt-cred-mech", "no authentication is configured, so nothing is relayed: add user, use-auth-secret, userdb or policy");
+    if (!config->realm)
+        config->realm = config->relaying ? "relay" : "";
+}
+
+static void derive_numbers(struct config *config)
+{
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    config->workers = config->relay_threads;
+    if (!config_where(config, "relay-threads"))
+        config->workers = processors < 1 ? 1 : processors > WORKERS_MAX ? WORKERS_MAX : (uint32_t)processors;
+    if (!config->workers)
+        config->workers = 1;
+    config->max_bps = 8 * (uint64_t)config->max_bytes_per_second;
+    config->nonce_lifetime_s = config->stale_nonce_s ? config->stale_nonce_s : CONFIG_NONCE_FOREVER_S;
+    if (!config->software)
+        config->software = "";
+    cidr_seal(&config->allowed_peers);
+    cidr_seal(&config->denied_peers);
+}
+
+/* In a working copy the program is one directory below the root, beside lua/; elsewhere it is installed. */
+static void derive_lua_dir(struct loader *loader)
+{
+    struct config *config = loader->config;
+    char path[PATH_MAX];
+    struct stat info;
+    if (config->lua_dir)
+        return;
+    config->lua_dir = RELAY_DATA_DIR "/lua";
+    const ssize_t len = readlink("/proc/self/exe", path, sizeof path - sizeof "/lua/relay");
+    if (len <= 0)
+        return;
+    path[len] = 0;
+    for (int up = 0; up < 2; up++) {
+        char *slash = strrchr(path, '/');
+        if (!slash)
+            return;
+        *slash = 0;
+    }
+    const size_t root = strlen(path);
+    memcpy(path + root, "/lua/relay", sizeof "/lua/relay");
+    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
+        return;
+    const char *found = loader_keep(loader, view_of(path, root + strlen("/lua")));
+    if (found)
+        config->lua_dir = found;
+}
+
+void loader_derive(struct loader *loader)
+{
+    derive_relaying(loader);
+    derive_listeners(loader);
+    derive_relays(loader);
+    derive_shown(loader);
+    derive_numbers(loader->config);
+    derive_lua_dir(loader);
+}

@@ -1,0 +1,82 @@
+/* config_print.c: what --check-config says would run: everything but secrets. */
+#include "server/config.h"
+
+#include <string.h>
+
+static void print_text(FILE *out, const char *label, const char *text)
+{
+    char quote[256];
+    log_quote(view_text(text), quote, sizeof quote);
+    quote[strlen(quote) - 1] = 0;
+    fprintf(out, "%-16s%s\n", label, quote + 1);
+}
+
+static void print_listeners(const struct config *config, FILE *out)
+{
+    char text[ADDR_TEXT_MAX];
+    for (size_t i = 0; i < config->listener_count; i++)
+        fprintf(out, "%-16s%s%s%s%s%s\n", "listen", addr_format(&config->listeners[i], text), config->no_udp ? "" : " udp", config->no_tcp ? "" : " tcp",
+                config->no_tls ? "" : " tls", config->no_dtls ? "" : " dtls");
+}
+
+static void print_relays(const struct config *config, FILE *out)
+{
+    char local[ADDR_TEXT_MAX], shown[ADDR_TEXT_MAX];
+    for (size_t i = 0; config->relaying && i < config->relay_count; i++) {
+        const struct relay_address *relay = &config->relays[i];
+        const bool mapped = !addr_equal_ip(&relay->local, &relay->shown);
+        fprintf(out, "%-16s%s ports %u-%u%s%s\n", "relay", addr_format_ip(&relay->local, local), config->min_port, config->max_port,
+                mapped ? " shown as " : "", mapped ? addr_format_ip(&relay->shown, shown) : "");
+    }
+    if (!config->relaying)
+        fprintf(out, "%-16snothing: STUN only\n", "relay");
+}
+
+static void print_ways_in(const struct config *config, FILE *out)
+{
+    if (!config->relaying)
+        return;
+    print_text(out, "realm", config->realm);
+    if (config->user_count)
+        fprintf(out, "%-16s%zu in the configuration\n", "users", config->user_count);
+    if (config->use_auth_secret)
+        fprintf(out, "%-16s%zu in the configuration%s\n", "secrets", config->secret_count, config->userdb ? ", others in the database" : "");
+    if (config->userdb)
+        print_text(out, "database", config->userdb);
+    for (size_t i = 0; i < config->policy_count; i++)
+        print_text(out, "policy", config->policies[i]);
+    for (size_t i = 0; i < config->param_count; i++)
+        fprintf(out, "%-16s%s=%s (%s)\n", "set", config->params[i].name, config->params[i].value, config->params[i].where);
+    for (size_t i = 0; i < config->policy_secret_count; i++)
+        fprintf(out, "%-16s%s from %s\n", "secret", config->policy_secrets[i].name, config->policy_secrets[i].path);
+}
+
+static void print_limit(FILE *out, const char *label, uint64_t value, const char *unit)
+{
+    if (value)
+        fprintf(out, "%-16s%llu%s\n", label, (unsigned long long)value, unit);
+    else
+        fprintf(out, "%-16snone\n", label);
+}
+
+static void print_limits(const struct config *config, FILE *out)
+{
+    print_limit(out, "total quota", config->total_quota, " allocations");
+    print_limit(out, "user quota", config->user_quota, " allocations");
+    print_limit(out, "rate", config->max_bps, " bit/s for an allocation, each direction");
+    fprintf(out, "%-16sallocation %u s, permission %u s, channel %u s, nonce %u s\n", "lifetimes", config->max_lifetime_s, config->permission_lifetime_s,
+            config->channel_lifetime_s, config->nonce_lifetime_s);
+    fprintf(out, "%-16srefused: not globally reachable%s; allowed ranges %zu, denied ranges %zu\n", "peers",
+            config->allow_loopback_peers ? ", but for loopback" : "", config->allowed_peers.count, config->denied_peers.count);
+}
+
+void config_print(const struct config *config, FILE *out)
+{
+    print_text(out, "file", config->file ? config->file : "none");
+    print_listeners(config, out);
+    print_relays(config, out);
+    print_ways_in(config, out);
+    print_limits(config, out);
+    fprintf(out, "%-16s%u\n", "workers", config->workers);
+    print_text(out, "log", config->log_file ? config->log_file : "stdout");
+}

@@ -1,0 +1,138 @@
+/* option.c: the table of options. */
+#include "server/option.h"
+
+#include <string.h>
+
+#define AT(field) offsetof(struct config, field)
+#define FLAG(field) .kind = OPTION_FLAG, .at = AT(field)
+#define TEXT(field, most) .kind = OPTION_TEXT, .at = AT(field), .min = 1, .max = (most)
+#define FILE_NAME(field) TEXT(field, 4095), .value = "FILE"
+#define NUMBER(field, least, most) .kind = OPTION_NUMBER, .at = AT(field), .min = (least), .max = (most)
+#define SECONDS(field, least) NUMBER(field, least, CONFIG_NONCE_FOREVER_S), .value = "SECONDS"
+#define PORT(field) .kind = OPTION_PORT, .at = AT(field), .min = 1, .max = 65535, .value = "PORT"
+#define LIST(what, field, count) .kind = (what), .at = AT(field), .count_at = AT(count)
+#define ACTION(what) .kind = OPTION_ACTION, .traits = OPTION_COMMAND_LINE, .min = (what)
+
+const struct option options[] = {
+    {.name = "config", .letter = 'c', .section = SECTION_GENERAL, FILE_NAME(file), .traits = OPTION_COMMAND_LINE,
+     .help = "Read this configuration file; without it no file is read"},
+    {.name = "check-config", .section = SECTION_GENERAL, ACTION(CONFIG_CHECK), .help = "Say what would run, or what is wrong, and end"},
+    {.name = "example-config", .section = SECTION_GENERAL, ACTION(CONFIG_EXAMPLE), .help = "Print a configuration file with every option explained, and end"},
+    {.name = "manual-page", .section = SECTION_GENERAL, ACTION(CONFIG_MANUAL), .help = "Print the manual page in roff, and end"},
+    {.name = "help", .letter = 'h', .section = SECTION_GENERAL, ACTION(CONFIG_HELP), .help = "Print this summary, and end"},
+    {.name = "version", .section = SECTION_GENERAL, ACTION(CONFIG_VERSION), .help = "Print the version, and end"},
+
+    {.name = "listening-ip", .letter = 'L', .section = SECTION_LISTEN, LIST(OPTION_ADDRESSES, listening_ips, listening_ip_count), .value = "ADDRESS",
+     .help = "Listen on this address; without it on all, IPv4 and IPv6"},
+    {.name = "listening-port", .letter = 'p', .section = SECTION_LISTEN, PORT(listening_port), .fallback = "3478",
+     .help = "Listen on this port; UDP, TCP, TLS and DTLS are told apart by their first bytes"},
+    {.name = "tls-listening-port", .section = SECTION_LISTEN, PORT(tls_listening_port), .fallback = "5349",
+     .help = "Listen on this port too, when there is a certificate"},
+    {.name = "cert", .section = SECTION_LISTEN, FILE_NAME(cert), .help = "The certificate and its chain, PEM; without cert and pkey there is no TLS and no DTLS"},
+    {.name = "pkey", .section = SECTION_LISTEN, FILE_NAME(pkey), .help = "The private key of the certificate, PEM, not encrypted"},
+    {.name = "no-udp", .section = SECTION_LISTEN, FLAG(no_udp), .help = "No clients over plain UDP"},
+    {.name = "no-tcp", .section = SECTION_LISTEN, FLAG(no_tcp), .help = "No clients over plain TCP"},
+    {.name = "no-tls", .section = SECTION_LISTEN, FLAG(no_tls), .help = "No clients over TLS"},
+    {.name = "no-dtls", .section = SECTION_LISTEN, FLAG(no_dtls), .help = "No clients over DTLS"},
+
+    {.name = "relay-ip", .letter = 'E', .section = SECTION_RELAY, LIST(OPTION_ADDRESSES, relay_ips, relay_ip_count), .value = "ADDRESS",
+     .help = "Relay from this address; without it from the listening addresses, or from those of the interfaces"},
+    {.name = "external-ip", .letter = 'X', .section = SECTION_RELAY, LIST(OPTION_EXTERNALS, externals, external_count), .value = "PUBLIC[/PRIVATE]",
+     .help = "Behind NAT: tell clients the public address in place of the private relay address, or of every relay address of its family"},
+    {.name = "min-port", .section = SECTION_RELAY, PORT(min_port), .fallback = "49152", .help = "The lowest port to relay from"},
+    {.name = "max-port", .section = SECTION_RELAY, PORT(max_port), .fallback = "65535", .help = "The highest port to relay from"},
+    {.name = "allowed-peer-ip", .section = SECTION_RELAY, .kind = OPTION_RANGES, .at = AT(allowed_peers), .value = "RANGE",
+     .help = "Relay to these peers although they are refused by default (loopback, private, link-local, multicast and the like); ADDRESS, ADDRESS/BITS or FIRST-LAST"},
+    {.name = "denied-peer-ip", .section = SECTION_RELAY, .kind = OPTION_RANGES, .at = AT(denied_peers), .value = "RANGE",
+     .help = "Never relay to these peers; wins over allowed-peer-ip"},
+    {.name = "allow-loopback-peers", .section = SECTION_RELAY, FLAG(allow_loopback_peers), .help = "Relay to peers on loopback addresses; for tests"},
+    {.name = "stun-only", .letter = 'S', .section = SECTION_RELAY, FLAG(stun_only), .help = "Answer Binding requests and relay nothing"},
+
+    {.name = "realm", .letter = 'r', .section = SECTION_AUTH, TEXT(realm, REALM_MAX_LEN - 1), .value = "REALM",
+     .help = "The realm of the users; needed for lt-cred-mech and use-auth-secret"},
+    {.name = "lt-cred-mech", .letter = 'a', .section = SECTION_AUTH, FLAG(lt_cred_mech),
+     .help = "Long-term credentials; always on here, and nobody relays without them"},
+    {.name = "user", .letter = 'u', .section = SECTION_AUTH, LIST(OPTION_USERS, users, user_count), .traits = OPTION_CONFIDENTIAL, .value = "NAME:PASSWORD",
+     .help = "A user with a password, or with a key as NAME:0xKEY (MD5 of name:realm:password, 32 hexadecimal digits)"},
+    {.name = "use-auth-secret", .section = SECTION_AUTH, FLAG(use_auth_secret),
+     .help = "Time-limited credentials: username EXPIRY:NAME, password base64(HMAC-SHA1(secret, username))"},
+    {.name = "static-auth-secret", .section = SECTION_AUTH, LIST(OPTION_TEXTS, secrets, secret_count), .traits = OPTION_CONFIDENTIAL, .min = 1, .max = 4095,
+     .value = "SECRET", .help = "A secret for use-auth-secret, which it implies; several while one replaces another"},
+    {.name = "userdb", .also = "db", .letter = 'b', .section = SECTION_AUTH, FILE_NAME(userdb),
+     .help = "The SQLite database of users, tenants, secrets and usage; made when absent; without it there is none"},
+
+    {.name = "total-quota", .letter = 'Q', .section = SECTION_LIMITS, NUMBER(total_quota, 0, UINT32_MAX), .value = "NUMBER", .fallback = "0",
+     .help = "At most this many allocations at a time; 0: no limit"},
+    {.name = "user-quota", .letter = 'q', .section = SECTION_LIMITS, NUMBER(user_quota, 0, UINT32_MAX), .value = "NUMBER", .fallback = "0",
+     .help = "At most this many allocations of one user at a time; 0: no limit"},
+    {.name = "max-bps", .letter = 's', .section = SECTION_LIMITS, NUMBER(max_bytes_per_second, 0, UINT32_MAX), .value = "BYTES", .fallback = "0",
+     .help = "At most this many bytes a second for an allocation, in each direction; 0: no limit"},
+    {.name = "max-allocate-lifetime", .section = SECTION_LIMITS, SECONDS(max_lifetime_s, 1), .fallback = "3600",
+     .help = "The longest lifetime of an allocation before its next Refresh"},
+    {.name = "channel-lifetime", .section = SECTION_LIMITS, SECONDS(channel_lifetime_s, 1), .fallback = "600", .help = "The lifetime of a channel; clients count on 600"},
+    {.name = "permission-lifetime", .section = SECTION_LIMITS, SECONDS(permission_lifetime_s, 1), .fallback = "300",
+     .help = "The lifetime of a permission; clients count on 300"},
+    {.name = "stale-nonce", .section = SECTION_LIMITS, SECONDS(stale_nonce_s, 0), .fallback = "600", .bare = "600",
+     .help = "The lifetime of a nonce; 0: unlimited"},
+
+    {.name = "fingerprint", .letter = 'f', .section = SECTION_PROTOCOL, FLAG(fingerprint),
+     .help = "FINGERPRINT in every message; otherwise only in answers to requests that carry it"},
+    {.name = "strict-channel-numbers", .section = SECTION_PROTOCOL, FLAG(strict_channels), .help = "Channels 0x4000 to 0x4FFF only, as RFC 8656 has them"},
+    {.name = "software", .section = SECTION_PROTOCOL, TEXT(software, 127), .value = "TEXT", .help = "SOFTWARE in answers; without it none, as it makes them longer"},
+
+    {.name = "policy", .section = SECTION_POLICY, LIST(OPTION_TEXTS, policies, policy_count), .traits = OPTION_READABLE, .min = 1, .max = 4095, .value = "FILE",
+     .help = "A policy in Lua; several are asked in this order"},
+    {.name = "set", .section = SECTION_POLICY, LIST(OPTION_PARAMS, params, param_count), .value = "POLICY.NAME=VALUE", .help = "A parameter of a policy"},
+    {.name = "secret", .section = SECTION_POLICY, LIST(OPTION_SECRETS, policy_secrets, policy_secret_count), .traits = OPTION_READABLE, .value = "NAME=FILE",
+     .help = "A file of secrets for relay.secret(NAME), one a line, the newest first"},
+    {.name = "lua-dir", .section = SECTION_POLICY, TEXT(lua_dir, 4095), .value = "DIRECTORY",
+     .help = "Where policies find require \"relay.x\"; by default ../lua beside the program, or " RELAY_DATA_DIR "/lua"},
+
+    {.name = "relay-threads", .letter = 'm', .section = SECTION_PROCESS, NUMBER(relay_threads, 0, 256), .value = "NUMBER",
+     .help = "Workers; 0 is one; without it as many as there are processors"},
+    {.name = "log-file", .letter = 'l', .section = SECTION_PROCESS, FILE_NAME(log_file), .help = "Where the log goes: a file, stdout or stderr; without it to stdout"},
+    {.name = "verbose", .letter = 'v', .section = SECTION_PROCESS, FLAG(verbose), .help = "Log more"},
+    {.name = "pidfile", .section = SECTION_PROCESS, FILE_NAME(pidfile), .help = "Write the process id here; without it nowhere"},
+    {.name = "proc-user", .section = SECTION_PROCESS, TEXT(proc_user, 255), .value = "USER", .help = "Become this user when the sockets are open"},
+    {.name = "proc-group", .section = SECTION_PROCESS, TEXT(proc_group, 255), .value = "GROUP", .help = "Become this group when the sockets are open"},
+};
+
+const size_t option_count = sizeof options / sizeof *options;
+
+_Static_assert(sizeof options / sizeof *options <= CONFIG_OPTIONS_MAX, "struct config remembers where each option was said");
+
+static const char *const titles[OPTION_SECTIONS] = {
+    [SECTION_GENERAL] = "General", [SECTION_LISTEN] = "Listening",  [SECTION_RELAY] = "Relaying", [SECTION_AUTH] = "Who may relay",
+    [SECTION_LIMITS] = "Limits",   [SECTION_PROTOCOL] = "Protocol", [SECTION_POLICY] = "Policy",  [SECTION_PROCESS] = "Process",
+};
+
+const struct option *option_find(const char *name)
+{
+    for (size_t i = 0; i < option_count; i++)
+        if (strcmp(options[i].name, name) == 0 || (options[i].also && strcmp(options[i].also, name) == 0))
+            return &options[i];
+    return NULL;
+}
+
+const struct option *option_by_letter(char letter)
+{
+    for (size_t i = 0; letter && i < option_count; i++)
+        if (options[i].letter == letter)
+            return &options[i];
+    return NULL;
+}
+
+bool option_takes_value(const struct option *option)
+{
+    return option->kind != OPTION_FLAG && option->kind != OPTION_ACTION;
+}
+
+bool option_repeats(const struct option *option)
+{
+    return option->kind >= OPTION_TEXTS && option->kind <= OPTION_SECRETS;
+}
+
+const char *option_section_title(enum option_section section)
+{
+    return titles[section];
+}
