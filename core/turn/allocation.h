@@ -6,6 +6,8 @@
 #define RELAY_TURN_ALLOCATION_H
 
 #include "ledger/quota.h"
+#include "turn/bucket.h"
+#include "turn/chain.h"
 #include "turn/verdict.h"
 
 struct allocation {
@@ -21,16 +23,21 @@ struct allocation {
     int64_t created_unix_ms;
     int64_t key_expires_unix_s;
     bool reauth_on_expiry;
-    struct long_term_key key;
+    struct long_term_key key; /* len 0: forgotten, the next request is authenticated anew */
     struct limits limits;
     struct quota_units units;
     uint64_t reservation; /* token of the sibling port while it is reserved, else 0 */
     uint8_t tid[STUN_TID_LEN]; /* of the Allocate: a retransmission gets the same answer */
 
     struct usage usage, reported; /* reported: what `usage` was when it was last taken */
-    uint32_t permissions, channels; /* how many */
-    uint32_t first_permission, first_channel; /* heads of the lists in the engine's pools */
-    char *names; /* one heap block: tenant, user, realm, username, each NUL-terminated */
+    struct bucket from_client, to_client; /* of limits.max_bps */
+    uint32_t permissions, channels;       /* how many; some may just have expired */
+    struct chain permission_list, channel_list; /* in the engine's pools, the soonest to expire first */
+    struct links moved;                         /* among those whose counts moved since the last engine_usage */
+    bool has_moved;
+    struct links due; /* in the slot of the wheel that is looked at when something of this allocation expires */
+    int64_t due_s;
+    char *names; /* one heap block: the flow's strings, tenant, user, realm, username, each NUL-terminated */
     const char *tenant, *user, *realm, *username;
 };
 

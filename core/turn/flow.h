@@ -18,6 +18,9 @@ struct flow {
     const char *sni, *alpn;
 };
 
+/* FLOW_KEY_LEN: the 5-tuple is the first bytes of a flow, without padding: what flows are hashed and compared by. */
+#define FLOW_KEY_LEN (2 * ADDR_KEY_LEN + 1)
+
 /* flow_is_stream: TCP and TLS: frames follow each other, ChannelData is padded. */
 bool flow_is_stream(const struct flow *flow);
 

@@ -1,0 +1,188 @@
+/* allocation.c: the life of an allocation, from quota to the closed event. */
+#include "turn/channel.h"
+#include "turn/event.h"
+#include "turn/permission.h"
+#include "turn/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LIFETIME_DEFAULT_S 600 /* RFC 8656 section 3.2 */
+
+_Static_assert(offsetof(struct flow, transport) + 1 == FLOW_KEY_LEN, "a 5-tuple is the first bytes of a flow");
+
+static uint64_t allocation_hash(const struct engine *engine, const struct flow *flow)
+{
+    return engine_hash(engine, flow, FLOW_KEY_LEN);
+}
+
+struct allocation *allocation_find(const struct engine *engine, const struct flow *flow)
+{
+    struct table_cursor cursor;
+    uint32_t at = table_first(&engine->by_flow, allocation_hash(engine, flow), &cursor);
+    for (; at != TABLE_NONE; at = table_next(&engine->by_flow, &cursor)) {
+        struct allocation *allocation = pool_index(&engine->allocations, at);
+        if (memcmp(&allocation->flow, flow, FLOW_KEY_LEN) == 0)
+            return allocation;
+    }
+    return NULL;
+}
+
+uint32_t allocation_lifetime(const struct engine *engine, const struct limits *limits, uint32_t lifetime_s)
+{
+    const uint32_t max = strictest(engine->config->max_lifetime_s, limits->max_lifetime_s);
+    const uint32_t wanted = lifetime_s > LIFETIME_DEFAULT_S ? lifetime_s : LIFETIME_DEFAULT_S;
+    return strictest(wanted, max);
+}
+
+static msec_t allocation_due(const struct engine *engine, const struct allocation *allocation)
+{
+    msec_t due = allocation->expires;
+    const struct permission *permission = pool_index(&engine->permissions, allocation->permission_list.first);
+    if (permission && permission->expires < due)
+        due = permission->expires;
+    const struct channel *channel = pool_index(&engine->channels, allocation->channel_list.first);
+    if (channel && channel->expires < due)
+        due = channel->expires;
+    return due;
+}
+
+void allocation_extend(struct engine *engine, struct allocation *allocation, uint32_t lifetime_s, msec_t now)
+{
+    allocation->expires = now + (msec_t)lifetime_s * 1000;
+    wheel_bring_forward(&engine->wheel, &engine->allocations, allocation, allocation_due(engine, allocation));
+}
+
+void allocation_look(struct engine *engine, struct allocation *allocation, msec_t now)
+{
+    permission_reap(engine, allocation, now);
+    channel_reap(engine, allocation, now);
+    wheel_put(&engine->wheel, &engine->allocations, allocation, allocation_due(engine, allocation));
+    if (allocation->expires <= now)
+        allocation_end(engine, allocation, "expired", "core", now);
+}
+
+struct chain_of allocation_moved_chain(const struct engine *engine)
+{
+    return (struct chain_of){&engine->allocations, offsetof(struct allocation, moved)};
+}
+
+void allocation_count(struct engine *engine, struct allocation *allocation, bool in, size_t bytes)
+{
+    *(in ? &allocation->usage.bytes_in : &allocation->usage.bytes_out) += bytes;
+    *(in ? &allocation->usage.packets_in : &allocation->usage.packets_out) += 1;
+    *(in ? &engine->counts.relayed_in : &engine->counts.relayed_out) += 1;
+    if (allocation->has_moved)
+        return;
+    allocation->has_moved = true;
+    chain_append(allocation_moved_chain(engine), &engine->moved, allocation->self.index);
+}
+
+static const char *allocation_name(char **to, struct view name)
+{
+    char *at = *to;
+    view_copy(name, at, name.len + 1);
+    *to += name.len + 1;
+    return at;
+}
+
+static bool allocation_names(struct allocation *allocation, const struct opening *opening)
+{
+    const struct view tenant = view_text(opening->tenant), user = view_text(opening->user), realm = view_text(opening->realm);
+    const struct view sni = view_text(opening->flow->sni), alpn = view_text(opening->flow->alpn);
+    char *to = allocation->names = malloc(tenant.len + user.len + realm.len + opening->username.len + sni.len + alpn.len + 6);
+    if (!to)
+        return false;
+    allocation->flow.sni = allocation_name(&to, sni);
+    allocation->flow.alpn = allocation_name(&to, alpn);
+    allocation->tenant = allocation_name(&to, tenant);
+    allocation->user = allocation_name(&to, user);
+    allocation->realm = allocation_name(&to, realm);
+    allocation->username = allocation_name(&to, opening->username);
+    return true;
+}
+
+static void allocation_fill(struct engine *engine, struct allocation *allocation, const struct opening *opening, msec_t now)
+{
+    allocation->id = engine_id(engine, now);
+    allocation->flow = *opening->flow;
+    allocation->sock = -1;
+    allocation->created = now;
+    allocation->created_unix_ms = engine_unix_ms(engine, now);
+    allocation->expires = now + (msec_t)opening->lifetime_s * 1000;
+    allocation->key = opening->key;
+    allocation->key_expires_unix_s = opening->key_expires_unix_s;
+    allocation->reauth_on_expiry = opening->reauth_on_expiry;
+    allocation->limits = opening->limits;
+    memcpy(allocation->tid, opening->tid, STUN_TID_LEN);
+    bucket_fill(&allocation->from_client, opening->limits.max_bps, now);
+    bucket_fill(&allocation->to_client, opening->limits.max_bps, now);
+    chain_init(&allocation->permission_list);
+    chain_init(&allocation->channel_list);
+}
+
+static enum quota_refusal allocation_quota(struct engine *engine, const struct opening *opening, struct quota_units *units)
+{
+    const struct quota_request request = {
+        .tenant = view_text(opening->tenant),
+        .user = view_text(opening->user),
+        .total_max = strictest(engine->config->total_quota, opening->limits.total_quota),
+        .realm_max = opening->limits.realm_quota,
+        .user_max = strictest(engine->config->user_quota, opening->limits.user_quota),
+    };
+    return quota_take(engine->shared.quota, &request, units);
+}
+
+int allocation_open(struct engine *engine, const struct opening *opening, msec_t now, struct allocation **out, const char **reason)
+{
+    struct quota_units units = {0};
+    const enum quota_refusal refusal = allocation_quota(engine, opening, &units);
+    *reason = quota_refusal_name(refusal);
+    if (refusal != QUOTA_GRANTED)
+        return refusal == QUOTA_FULL ? STUN_CAPACITY : STUN_QUOTA;
+
+    struct handle self;
+    struct allocation *allocation = pool_take(&engine->allocations, &self);
+    if (!allocation) {
+        quota_give(engine->shared.quota, &units);
+        *reason = "max_allocations";
+        return STUN_CAPACITY;
+    }
+    allocation->self = self;
+    allocation->units = units;
+    allocation_fill(engine, allocation, opening, now);
+    wheel_put(&engine->wheel, &engine->allocations, allocation, allocation->expires);
+    int code = 0;
+    *reason = "out_of_memory";
+    if (!allocation_names(allocation, opening) || table_put(&engine->by_flow, allocation_hash(engine, opening->flow), self.index) != 0)
+        code = STUN_CAPACITY;
+    else
+        code = relayed_open(engine, allocation, opening, now, reason);
+    if (code)
+        allocation_discard(engine, allocation);
+    else
+        *out = allocation;
+    return code;
+}
+
+void allocation_discard(struct engine *engine, struct allocation *allocation)
+{
+    relayed_close(engine, allocation);
+    permission_reap(engine, allocation, INT64_MAX);
+    channel_reap(engine, allocation, INT64_MAX);
+    wheel_remove(&engine->wheel, &engine->allocations, allocation);
+    if (allocation->has_moved)
+        chain_remove(allocation_moved_chain(engine), &engine->moved, allocation->self.index);
+    table_drop(&engine->by_flow, allocation_hash(engine, &allocation->flow), allocation->self.index);
+    quota_give(engine->shared.quota, &allocation->units);
+    crypto_wipe(&allocation->key, sizeof allocation->key);
+    free(allocation->names);
+    pool_give(&engine->allocations, allocation->self.index);
+}
+
+void allocation_end(struct engine *engine, struct allocation *allocation, const char *reason, const char *by, msec_t now)
+{
+    engine->counts.closed++;
+    event_closed(engine, allocation, reason, by, now);
+    allocation_discard(engine, allocation);
+}

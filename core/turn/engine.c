@@ -1,0 +1,326 @@
+/* engine.c: the engine's outside: what kind of frame this is, the way of a request, time, and the life of the engine itself. */
+#include "turn/engine.h"
+
+#include "base/err.h"
+#include "turn/auth.h"
+#include "turn/channel.h"
+#include "turn/event.h"
+#include "turn/park.h"
+#include "turn/permission.h"
+#include "turn/question.h"
+#include "turn/reply.h"
+#include "wire/frame.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int64_t engine_unix_ms(const struct engine *engine, msec_t now)
+{
+    return engine->unix_offset_ms + now;
+}
+
+uint64_t engine_id(struct engine *engine, msec_t now)
+{
+    const uint64_t first = ((uint64_t)engine_unix_ms(engine, now) & ((UINT64_C(1) << 42) - 1)) << 13;
+    engine->last_id = first > engine->last_id ? first : engine->last_id + 1;
+    return engine->last_id << 8 | (engine->worker & 0xff);
+}
+
+uint64_t engine_hash(const struct engine *engine, const void *key, size_t len)
+{
+    return table_hash(&engine->config->hash_key, view_of(key, len));
+}
+
+uint32_t strictest(uint32_t a, uint32_t b)
+{
+    if (a == 0 || b == 0)
+        return a | b;
+    return a < b ? a : b;
+}
+
+/* ---- a request ---- */
+
+static struct allocation *engine_live(struct engine *engine, const struct flow *flow, msec_t now)
+{
+    struct allocation *allocation = allocation_find(engine, flow);
+    if (!allocation || allocation->expires > now)
+        return allocation;
+    allocation_end(engine, allocation, "expired", "core", now);
+    return NULL;
+}
+
+/* What RFC 8489 section 9.2.4 and RFC 8656 section 5 want checked once a request is known to be authentic. */
+static int engine_authentic(struct transaction *tr, const struct method *method)
+{
+    tr->answer.unknown_count = tr->message.unknown_count;
+    memcpy(tr->answer.unknown, tr->message.unknown, sizeof tr->answer.unknown);
+    if (tr->message.unknown_count)
+        return transaction_refuse(tr, STUN_UNKNOWN_ATTRIBUTE, "unknown_attribute");
+    if (method->needs_allocation && !tr->allocation)
+        return transaction_refuse(tr, STUN_MISMATCH, "no allocation");
+    if (method->needs_allocation && !transaction_is_owner(tr))
+        return transaction_refuse(tr, STUN_WRONG_CREDENTIALS, "other user's allocation");
+    return method->handle(tr);
+}
+
+static int engine_judge(struct transaction *tr, const struct method *method)
+{
+    const struct engine *engine = tr->engine;
+    if (!method->needs_auth)
+        return engine_authentic(tr, method);
+    if (!engine->config->relaying || (engine->hooks & HOOK_BIT(HOOK_authenticate)) == 0)
+        return STUN_FORBIDDEN;
+    int code = auth_route(tr);
+    if (!code)
+        code = auth_check(tr);
+    return code ? code : engine_authentic(tr, method);
+}
+
+static void engine_tell_refusal(struct transaction *tr, int code)
+{
+    if (tr->is_bad_login) {
+        transaction_tell(tr, EVENT_AUTH_FAILED, code, NULL);
+    } else if (code && code != STUN_STALE_NONCE && (tr->is_authentic || tr->is_denied)) {
+        tr->engine->counts.refused++;
+        transaction_tell(tr, EVENT_DENIED, code, NULL);
+    }
+}
+
+static struct send engine_answer(struct transaction *tr, int code)
+{
+    struct engine *engine = tr->engine;
+    struct send send = {.flow = tr->flow};
+    if (code != TRANSACTION_PARKED) {
+        send.bytes = reply_make(tr, code);
+        engine_tell_refusal(tr, code);
+    }
+    if (send.bytes.len) {
+        send.to = SEND_TO_CLIENT;
+        if (tr->is_authentic)
+            retransmit_keep(engine->answers, tr->flow, &tr->message, send.bytes, tr->now);
+    }
+    if (tr->copy) {
+        engine->reply_flow = *tr->flow;
+        engine->reply_flow.sni = engine->reply_flow.alpn = "";
+        send.flow = &engine->reply_flow;
+        free(tr->copy);
+    }
+    crypto_wipe(&tr->identity.key, sizeof tr->identity.key);
+    return send;
+}
+
+static struct send engine_request(struct engine *engine, const struct flow *flow, const struct message *message, msec_t now)
+{
+    const struct method *method = method_find(message->method);
+    if (!method) {
+        engine->counts.dropped_malformed++;
+        return (struct send){0};
+    }
+    if (method->needs_auth) {
+        const struct view again = retransmit_find(engine->answers, flow, message, now);
+        if (again.len)
+            return (struct send){.to = SEND_TO_CLIENT, .bytes = again, .flow = flow};
+        if (park_has(engine, flow, message))
+            return (struct send){0};
+    }
+    struct transaction tr = {.engine = engine, .flow = flow, .message = *message, .now = now, .decision = engine_id(engine, now)};
+    tr.allocation = method->needs_auth ? engine_live(engine, flow, now) : NULL;
+    return engine_answer(&tr, engine_judge(&tr, method));
+}
+
+struct send engine_resume(struct engine *engine, struct ticket ticket, const struct verdict *given, msec_t now)
+{
+    struct parked_request *copy = park_take(engine, ticket);
+    if (!copy)
+        return (struct send){0};
+    struct transaction tr = {.engine = engine, .flow = &copy->flow, .now = now, .decision = copy->decision};
+    struct verdict verdict = *given;
+    const int err = message_open(&tr.message, copy->bytes);
+    const struct method *method = err ? NULL : method_find(tr.message.method);
+    tr.copy = copy;
+    tr.identity = copy->identity;
+    tr.is_authentic = copy->is_authentic;
+    tr.allocation = engine_live(engine, &copy->flow, now);
+    if (!method)
+        return engine_answer(&tr, TRANSACTION_PARKED);
+    int code;
+    if (copy->hook != HOOK_authenticate)
+        code = method->resume(&tr, &verdict);
+    else if ((code = auth_resume(&tr, &verdict)) == 0)
+        code = engine_authentic(&tr, method);
+    crypto_wipe(verdict.keys, sizeof verdict.keys);
+    return engine_answer(&tr, code);
+}
+
+static struct send engine_stun(struct engine *engine, const struct flow *flow, struct view in, msec_t now)
+{
+    struct message message;
+    if (message_open(&message, in) != 0) {
+        engine->counts.dropped_malformed++; /* RFC 8489 section 6.3: silently */
+        return (struct send){0};
+    }
+    if (message.class == STUN_REQUEST)
+        return engine_request(engine, flow, &message, now);
+    if (message.class == STUN_INDICATION && message.method == METHOD_SEND)
+        return indication_send(engine, flow, &message, now);
+    return (struct send){0};
+}
+
+struct send engine_from_client(struct engine *engine, const struct flow *flow, struct view in, msec_t now)
+{
+    switch (frame_kind_of(in)) {
+        case FRAME_CHANNEL:
+            return relay_channel_data(engine, flow, in, now);
+        case FRAME_STUN:
+            return engine_stun(engine, flow, in, now);
+        default:
+            engine->counts.dropped_malformed++;
+            return (struct send){0};
+    }
+}
+
+void engine_flow_closed(struct engine *engine, const struct flow *flow, msec_t now)
+{
+    park_drop_flow(engine, flow);
+    struct allocation *allocation = engine_live(engine, flow, now);
+    if (allocation)
+        allocation_end(engine, allocation, "client_closed", "core", now);
+}
+
+/* ---- time ---- */
+
+void engine_clock(struct engine *engine, msec_t now, int64_t unix_ms)
+{
+    engine->unix_offset_ms = unix_ms - now;
+}
+
+void engine_sweep(struct engine *engine, msec_t now)
+{
+    struct allocation *allocation;
+    while ((allocation = wheel_turn(&engine->wheel, &engine->allocations, now)))
+        allocation_look(engine, allocation, now);
+    tickets_sweep(engine->shared.tickets, now);
+}
+
+struct send engine_next_overdue(struct engine *engine, msec_t now)
+{
+    const struct verdict late = {.kind = VERDICT_FAIL, .reason = "no answer in time", .by = "core"};
+    return engine_resume(engine, park_overdue(engine, now), &late, now);
+}
+
+/* ---- what the worker sees and does ---- */
+
+void engine_hooks(struct engine *engine, uint32_t hooks)
+{
+    engine->hooks = hooks;
+}
+
+void engine_usage(struct engine *engine, engine_usage_fn *tell, void *ctx)
+{
+    while (engine->moved.first != POOL_NONE) {
+        struct allocation *allocation = pool_index(&engine->allocations, engine->moved.first);
+        chain_remove(allocation_moved_chain(engine), &engine->moved, engine->moved.first);
+        allocation->has_moved = false;
+        const struct usage delta = usage_since(&allocation->usage, &allocation->reported);
+        allocation->reported = allocation->usage;
+        tell(ctx, allocation, &delta);
+    }
+}
+
+bool engine_close(struct engine *engine, struct handle handle, const char *reason, msec_t now)
+{
+    struct allocation *allocation = pool_at(&engine->allocations, handle);
+    if (allocation)
+        allocation_end(engine, allocation, reason, "core", now);
+    return allocation != NULL;
+}
+
+bool engine_limit(struct engine *engine, struct handle handle, uint64_t max_bps)
+{
+    struct allocation *allocation = pool_at(&engine->allocations, handle);
+    if (allocation)
+        allocation->limits.max_bps = max_bps;
+    return allocation != NULL;
+}
+
+void engine_close_all(struct engine *engine, const char *reason, msec_t now)
+{
+    for (uint32_t at = 0; (at = pool_next(&engine->allocations, at)) != POOL_NONE;)
+        allocation_end(engine, pool_index(&engine->allocations, at), reason, "core", now);
+}
+
+uint32_t engine_allocations(const struct engine *engine)
+{
+    return engine->allocations.live;
+}
+
+const struct allocation *engine_allocation_at(const struct engine *engine, uint32_t from)
+{
+    return pool_index(&engine->allocations, pool_next(&engine->allocations, from));
+}
+
+const struct engine_counts *engine_counts(const struct engine *engine)
+{
+    return &engine->counts;
+}
+
+/* ---- the engine itself ---- */
+
+static void engine_init(struct engine *engine)
+{
+    pool_init(&engine->allocations, sizeof(struct allocation), engine->config->max_allocations);
+    pool_init(&engine->permissions, sizeof(struct permission), 0);
+    pool_init(&engine->channels, sizeof(struct channel), 0);
+    pool_init(&engine->parked, sizeof(struct parked), engine->config->max_parked);
+    table_init(&engine->by_flow);
+    table_init(&engine->by_permission);
+    table_init(&engine->by_number);
+    table_init(&engine->by_peer);
+    table_init(&engine->parked_by_flow);
+    wheel_init(&engine->wheel);
+    chain_init(&engine->moved);
+    chain_init(&engine->parked_order);
+    engine->no_ones_key.len = 16;
+    crypto_random(engine->no_ones_key.bytes, engine->no_ones_key.len);
+}
+
+struct engine *engine_new(const struct engine_config *config, const struct engine_shared *shared, const struct host *host, unsigned worker)
+{
+    struct engine *engine = calloc(1, sizeof *engine);
+    if (!engine)
+        return NULL;
+    engine->config = config;
+    engine->shared = *shared;
+    engine->host = host;
+    engine->hooks = host->hooks;
+    engine->worker = worker;
+    engine_init(engine);
+    engine->crypto = crypto_new();
+    engine->answers = retransmit_new(&config->hash_key);
+    if (peer_filter_init(&engine->filter, config, shared->ports) == 0 && engine->crypto && engine->answers)
+        return engine;
+    engine_free(engine);
+    return NULL;
+}
+
+void engine_free(struct engine *engine)
+{
+    if (!engine)
+        return;
+    for (uint32_t at = 0; (at = pool_next(&engine->allocations, at)) != POOL_NONE;)
+        allocation_discard(engine, pool_index(&engine->allocations, at));
+    park_drop_all(engine);
+    pool_close(&engine->allocations);
+    pool_close(&engine->permissions);
+    pool_close(&engine->channels);
+    pool_close(&engine->parked);
+    table_close(&engine->by_flow);
+    table_close(&engine->by_permission);
+    table_close(&engine->by_number);
+    table_close(&engine->by_peer);
+    table_close(&engine->parked_by_flow);
+    peer_filter_close(&engine->filter);
+    retransmit_free(engine->answers);
+    crypto_free(engine->crypto);
+    free(engine);
+}

@@ -1,0 +1,14 @@
+/* event.h: what the engine tells the host happened.
+ */
+#ifndef RELAY_TURN_EVENT_H
+#define RELAY_TURN_EVENT_H
+
+#include "turn/state.h"
+
+/* event_closed: the end of an allocation, with what was not yet reported of its usage. */
+void event_closed(struct engine *, const struct allocation *, const char *reason, const char *by, msec_t now);
+
+/* usage_since: what was counted after `then`. */
+struct usage usage_since(const struct usage *now, const struct usage *then);
+
+#endif

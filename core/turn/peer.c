@@ -1,0 +1,170 @@
+/* peer.c: the peer filter. */
+#include "turn/peer.h"
+
+#include "base/err.h"
+#include "turn/engine.h"
+
+/* IANA IPv4 Special-Purpose Address Registry (RFC 6890 and its updates), multicast, and what is reserved, broadcast included */
+static const char *const special_v4[] = {
+    "0.0.0.0/8",       "10.0.0.0/8",    "100.64.0.0/10",   "127.0.0.0/8",     "169.254.0.0/16",  "172.16.0.0/12",
+    "192.0.0.0/24",    "192.0.2.0/24",  "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24",  "192.168.0.0/16",
+    "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",  "224.0.0.0/4",     "240.0.0.0/4",
+};
+
+/* all but 2000::/3 (so: unspecified, loopback, mapped, compatible, NAT64, discard, SRv6, unique local, link-local, site-local, multicast), and the special
+ * parts of 2000::/3: IETF protocol assignments with Teredo, benchmarking, ORCHID; documentation; 6to4; AS112 */
+static const char *const special_v6[] = {
+    "::/3", "4000::/2", "8000::/1", "2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20",
+};
+
+static int peer_compile(struct cidr_set *set, const char *const *rows, size_t count)
+{
+    cidr_init(set);
+    for (size_t i = 0; i < count; i++) {
+        struct cidr_range range;
+        int err = cidr_parse(view_text(rows[i]), &range);
+        if (!err)
+            err = cidr_add(set, &range);
+        if (err)
+            return err;
+    }
+    cidr_seal(set);
+    return 0;
+}
+
+int peer_filter_init(struct peer_filter *filter, const struct engine_config *config, const struct ports *ports)
+{
+    *filter = (struct peer_filter){.config = config, .ports = ports};
+    int err = peer_compile(&filter->special_v4, special_v4, sizeof special_v4 / sizeof *special_v4);
+    if (!err)
+        err = peer_compile(&filter->special_v6, special_v6, sizeof special_v6 / sizeof *special_v6);
+    if (err)
+        peer_filter_close(filter);
+    return err;
+}
+
+void peer_filter_close(struct peer_filter *filter)
+{
+    cidr_close(&filter->special_v4);
+    cidr_close(&filter->special_v6);
+}
+
+static bool peer_is_special(const struct peer_filter *filter, const struct addr *peer)
+{
+    return cidr_has(peer->family == ADDR_IPV4 ? &filter->special_v4 : &filter->special_v6, peer);
+}
+
+static bool peer_is_listed(const struct cidr_set *set, const struct addr *peer)
+{
+    return set && cidr_has(set, peer);
+}
+
+/* 127.0.0.0/8, ::1 and the mapped form; not loopback behind a NAT64 or a tunnel */
+static bool peer_is_loopback(const struct addr *peer)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, 0xff}, one[16] = {[15] = 1};
+    const struct view ip = view_of(peer->ip, sizeof peer->ip);
+    return view_equal(ip, view_of(one, sizeof one)) || (view_equal(view_cut(ip, 12), view_of(mapped, sizeof mapped)) && peer->ip[12] == 127);
+}
+
+static bool peer_has_hole(const struct peer_filter *filter, const struct addr *peer)
+{
+    return (filter->config->allow_loopback_peers && peer_is_loopback(peer)) || peer_is_listed(filter->config->allowed_peers, peer);
+}
+
+static bool peer_is_relay(const struct peer_filter *filter, const struct addr *peer)
+{
+    for (uint32_t i = 0; i < filter->config->relay_count; i++)
+        if (addr_equal_ip(peer, &filter->config->relays[i].local) || addr_equal_ip(peer, &filter->config->relays[i].shown))
+            return true;
+    return false;
+}
+
+bool peer_is_allowed(const struct peer_filter *filter, const struct addr *peer)
+{
+    const struct addr reached = addr_canonical(peer);
+    const struct cidr_set *denied = filter->config->denied_peers;
+    if (peer_is_listed(denied, peer) || peer_is_listed(denied, &reached))
+        return false;
+    if (peer_is_relay(filter, peer))
+        return true;
+    if (peer_is_special(filter, peer) && !peer_has_hole(filter, peer))
+        return false;
+    if (filter->config->allow_loopback_peers && peer_is_loopback(peer))
+        return true;
+    return !peer_is_special(filter, &reached) || peer_is_listed(filter->config->allowed_peers, &reached);
+}
+
+struct addr peer_name(const struct peer_filter *filter, const struct addr *as_sent)
+{
+    struct addr name = *as_sent;
+    if (peer_has_hole(filter, as_sent))
+        return name;
+    for (uint32_t i = 0; i < filter->config->relay_count; i++) {
+        const struct relay_address *relay = &filter->config->relays[i];
+        if (addr_equal_ip(as_sent, &relay->local)) {
+            name = relay->shown;
+            name.port = as_sent->port;
+            return name;
+        }
+    }
+    return name;
+}
+
+/* a listener on any address answers on each of ours */
+static bool peer_is_own(const struct peer_filter *filter, const struct addr *peer)
+{
+    if (peer_is_loopback(peer) || addr_is_any(peer) || peer_is_relay(filter, peer))
+        return true;
+    for (uint32_t i = 0; i < filter->config->listener_count; i++)
+        if (addr_equal_ip(peer, &filter->config->listeners[i]))
+            return true;
+    return false;
+}
+
+static bool peer_is_listener(const struct peer_filter *filter, const struct addr *peer)
+{
+    for (uint32_t i = 0; i < filter->config->listener_count; i++) {
+        const struct addr *listener = &filter->config->listeners[i];
+        if (peer->port == listener->port && (addr_equal_ip(peer, listener) || (addr_is_any(listener) && peer_is_own(filter, peer))))
+            return true;
+    }
+    return false;
+}
+
+bool peer_is_never(const struct peer_filter *filter, const struct addr *peer)
+{
+    const struct addr reached = addr_canonical(peer);
+    return peer->port == 0 || peer_is_listener(filter, peer) || peer_is_listener(filter, &reached);
+}
+
+struct addr peer_destination(const struct peer_filter *filter, const struct addr *peer)
+{
+    const struct addr nowhere = {0};
+    if (peer_is_never(filter, peer))
+        return nowhere;
+    for (uint32_t i = 0; i < filter->config->relay_count; i++) {
+        const struct relay_address *relay = &filter->config->relays[i];
+        if (!addr_equal_ip(peer, &relay->shown) && !addr_equal_ip(peer, &relay->local))
+            continue;
+        if (ports_is_taken(filter->ports, i, peer->port)) {
+            struct addr local = relay->local;
+            local.port = peer->port;
+            return local;
+        }
+    }
+    return peer_is_relay(filter, peer) && !peer_has_hole(filter, peer) ? nowhere : *peer;
+}
+
+struct addr peer_source(const struct peer_filter *filter, const struct addr *from)
+{
+    for (uint32_t i = 0; i < filter->config->relay_count; i++) {
+        const struct relay_address *relay = &filter->config->relays[i];
+        if (addr_equal_ip(from, &relay->local) && ports_is_taken(filter->ports, i, from->port)) {
+            struct addr name = relay->shown;
+            name.port = from->port;
+            return name;
+        }
+    }
+    return *from;
+}

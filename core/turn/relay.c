@@ -1,0 +1,80 @@
+/* relay.c: the data path: ChannelData and Send to a peer, a peer's packets to the client. No malloc, lock, log, policy or copy. */
+#include "turn/channel.h"
+#include "turn/permission.h"
+#include "turn/state.h"
+#include "wire/build.h"
+#include "wire/channel.h"
+
+#include <string.h>
+
+_Static_assert(ENGINE_HEADROOM >= BUILD_DATA_HEADROOM && ENGINE_HEADROOM >= CHANNEL_HEADER_LEN, "the largest header fits in front");
+_Static_assert(ENGINE_TAILROOM >= 3, "padding fits behind");
+
+static struct send relay_drop(uint64_t *count)
+{
+    ++*count;
+    return (struct send){0};
+}
+
+struct send relay_to_peer(struct engine *engine, struct allocation *allocation, const struct addr *peer, struct view data, msec_t now)
+{
+    if (!permission_find(engine, allocation, peer, now))
+        return relay_drop(&engine->counts.dropped_no_permission);
+    const struct addr to = peer_destination(&engine->filter, peer);
+    if (to.family == ADDR_NONE)
+        return relay_drop(&engine->counts.dropped_no_permission);
+    if (!bucket_take(&allocation->from_client, allocation->limits.max_bps, data.len, now))
+        return relay_drop(&engine->counts.dropped_rate);
+    allocation_count(engine, allocation, true, data.len);
+    return (struct send){.to = SEND_TO_PEER, .bytes = data, .sock = allocation->sock, .peer = to};
+}
+
+struct send relay_channel_data(struct engine *engine, const struct flow *flow, struct view in, msec_t now)
+{
+    uint16_t number;
+    struct view data;
+    if (channel_open(in, &number, &data) != 0)
+        return relay_drop(&engine->counts.dropped_malformed);
+    struct allocation *allocation = allocation_find(engine, flow);
+    if (!allocation || allocation->expires <= now)
+        return relay_drop(&engine->counts.dropped_no_permission);
+    const struct channel *channel = channel_numbered(engine, allocation, number, now);
+    if (!channel)
+        return relay_drop(&engine->counts.dropped_no_permission);
+    return relay_to_peer(engine, allocation, &channel->peer, data, now);
+}
+
+/* Transaction ids of indications: unpredictable, without a system call for each packet. */
+static void relay_tid(struct engine *engine, uint8_t tid[STUN_TID_LEN])
+{
+    const uint64_t count = ++engine->indications, hash = engine_hash(engine, &count, sizeof count);
+    put_u64(tid, hash);
+    put_u32(tid + 8, (uint32_t)count);
+}
+
+static struct view relay_frame(struct engine *engine, const struct allocation *allocation, const struct addr *peer, struct packet in, msec_t now)
+{
+    const struct channel *channel = channel_to(engine, allocation, peer, now);
+    if (channel)
+        return channel_around(in.at, in.len, channel->number, flow_is_stream(&allocation->flow));
+    uint8_t tid[STUN_TID_LEN];
+    relay_tid(engine, tid);
+    return build_data_around(in.at, in.len, peer, tid);
+}
+
+struct send engine_from_peer(struct engine *engine, struct handle owner, const struct addr *from, struct packet in, msec_t now)
+{
+    struct allocation *allocation = pool_at(&engine->allocations, owner);
+    if (!allocation || allocation->expires <= now)
+        return (struct send){0};
+    const struct addr peer = peer_source(&engine->filter, from);
+    if (!permission_find(engine, allocation, &peer, now))
+        return relay_drop(&engine->counts.dropped_no_permission);
+    if (!bucket_take(&allocation->to_client, allocation->limits.max_bps, in.len, now))
+        return relay_drop(&engine->counts.dropped_rate);
+    const struct view bytes = relay_frame(engine, allocation, &peer, in, now);
+    if (bytes.len == 0)
+        return relay_drop(&engine->counts.dropped_malformed);
+    allocation_count(engine, allocation, false, in.len);
+    return (struct send){.to = SEND_TO_CLIENT, .bytes = bytes, .flow = &allocation->flow};
+}

@@ -1,0 +1,136 @@
+/* relayed.c: choosing and opening a relayed transport address, RFC 8656 section 7.2. */
+#include "base/err.h"
+#include "turn/state.h"
+
+#include <string.h>
+
+#define BUSY_MAX 16 /* ports that other programs hold, passed over for one allocation */
+
+struct port_pick {
+    uint32_t address;
+    uint16_t port;
+};
+
+bool relayed_has_family(const struct engine *engine, uint8_t family)
+{
+    for (uint32_t i = 0; i < engine->config->relay_count; i++)
+        if (engine->config->relays[i].local.family == family)
+            return true;
+    return false;
+}
+
+/* tickets are bound to (tenant, user) */
+static uint64_t relayed_owner(const struct engine *engine, const struct opening *opening)
+{
+    uint8_t key[2 * (NAME_MAX_LEN + 1)] = {0};
+    const struct view tenant = view_cut(view_text(opening->tenant), NAME_MAX_LEN), user = view_cut(view_text(opening->user), NAME_MAX_LEN);
+    memcpy(key, tenant.at, tenant.len);
+    memcpy(key + NAME_MAX_LEN + 1, user.at, user.len);
+    return engine_hash(engine, key, sizeof key);
+}
+
+static int relayed_bind(struct engine *engine, struct allocation *allocation, struct port_pick pick)
+{
+    const struct relay_address *relay = &engine->config->relays[pick.address];
+    struct addr local = relay->local;
+    local.port = pick.port;
+    int sock;
+    const int err = engine->host->relay_open(engine->host->ctx, &local, allocation->self, &sock);
+    if (err)
+        return err;
+    allocation->sock = sock;
+    allocation->address = pick.address;
+    allocation->relayed = local;
+    allocation->relayed_shown = relay->shown;
+    allocation->relayed_shown.port = pick.port;
+    return 0;
+}
+
+/* relayed_pick: a free port of the family, relay addresses tried in turn from a random one. */
+static int relayed_pick(const struct engine *engine, const struct opening *opening, struct port_pick *pick)
+{
+    uint32_t random[2];
+    crypto_random(random, sizeof random);
+    const uint32_t count = engine->config->relay_count;
+    for (uint32_t i = 0; i < count; i++) {
+        pick->address = (random[0] % count + i) % count;
+        if (engine->config->relays[pick->address].local.family == opening->family &&
+            ports_take(engine->shared.ports, pick->address, opening->want, random[1], &pick->port) == 0)
+            return 0;
+    }
+    return ERR_BUSY;
+}
+
+static void relayed_give(struct engine *engine, enum ports_want want, struct port_pick pick)
+{
+    ports_give(engine->shared.ports, pick.address, pick.port);
+    if (want == PORTS_PAIR)
+        ports_give(engine->shared.ports, pick.address, (uint16_t)(pick.port + 1));
+}
+
+/* A port that another program holds stays taken until one is found, so that it is not tried twice. */
+static int relayed_search(struct engine *engine, struct allocation *allocation, const struct opening *opening)
+{
+    struct port_pick busy[BUSY_MAX], pick = {0};
+    size_t count = 0;
+    int err;
+    do {
+        err = relayed_pick(engine, opening, &pick);
+        if (err)
+            break;
+        err = relayed_bind(engine, allocation, pick);
+        if (err)
+            busy[count++] = pick;
+    } while (err == ERR_BUSY && count < BUSY_MAX);
+    while (count > 0)
+        relayed_give(engine, opening->want, busy[--count]);
+    return err;
+}
+
+static int relayed_reserve(struct engine *engine, struct allocation *allocation, const struct opening *opening, msec_t now)
+{
+    const uint16_t port = (uint16_t)(allocation->relayed.port + 1);
+    const struct ticket_port sibling = {allocation->address, port, allocation->relayed.family};
+    const int err = tickets_issue(engine->shared.tickets, &sibling, relayed_owner(engine, opening), now, &allocation->reservation);
+    if (err)
+        ports_give(engine->shared.ports, allocation->address, port);
+    return err;
+}
+
+static int relayed_claim(struct engine *engine, struct allocation *allocation, const struct opening *opening, msec_t now)
+{
+    struct ticket_port port;
+    int err = tickets_claim(engine->shared.tickets, opening->token, relayed_owner(engine, opening), now, &port);
+    if (err)
+        return err;
+    err = relayed_bind(engine, allocation, (struct port_pick){port.address, port.port});
+    if (err)
+        ports_give(engine->shared.ports, port.address, port.port);
+    return err;
+}
+
+int relayed_open(struct engine *engine, struct allocation *allocation, const struct opening *opening, msec_t now, const char **reason)
+{
+    if (opening->has_token) {
+        *reason = "reservation_token";
+        return relayed_claim(engine, allocation, opening, now) ? STUN_CAPACITY : 0;
+    }
+    *reason = "no_port";
+    if (relayed_search(engine, allocation, opening) != 0)
+        return STUN_CAPACITY;
+    *reason = "no_reservation";
+    if (opening->want == PORTS_PAIR && relayed_reserve(engine, allocation, opening, now) != 0)
+        return STUN_CAPACITY;
+    return 0;
+}
+
+void relayed_close(struct engine *engine, struct allocation *allocation)
+{
+    if (allocation->sock < 0)
+        return;
+    engine->host->relay_close(engine->host->ctx, allocation->sock);
+    allocation->sock = -1;
+    if (allocation->reservation)
+        tickets_cancel(engine->shared.tickets, allocation->reservation);
+    ports_give(engine->shared.ports, allocation->address, allocation->relayed.port);
+}

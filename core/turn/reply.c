@@ -1,0 +1,79 @@
+/* reply.c: the one place that turns a code into bytes. */
+#include "turn/reply.h"
+
+#include "turn/nonce.h"
+#include "wire/build.h"
+
+static void reply_allocated(struct transaction *tr, struct build *build)
+{
+    build_xor_addr(build, ATTR_XOR_RELAYED_ADDRESS, &tr->answer.relayed);
+    build_attr_u32(build, ATTR_LIFETIME, tr->answer.lifetime_s);
+    if (tr->answer.reservation)
+        build_attr_u64(build, ATTR_RESERVATION_TOKEN, tr->answer.reservation);
+    build_xor_addr(build, ATTR_XOR_MAPPED_ADDRESS, &tr->flow->client);
+}
+
+static void reply_success(struct transaction *tr, struct build *build)
+{
+    switch (tr->message.method) {
+        case METHOD_BINDING:
+            build_xor_addr(build, ATTR_XOR_MAPPED_ADDRESS, &tr->flow->client);
+            break;
+        case METHOD_ALLOCATE:
+            reply_allocated(tr, build);
+            break;
+        case METHOD_REFRESH:
+            build_attr_u32(build, ATTR_LIFETIME, tr->answer.lifetime_s);
+            break;
+        default:
+            break;
+    }
+}
+
+static int reply_challenge(struct transaction *tr, struct build *build)
+{
+    char nonce[NONCE_LEN + 1];
+    const int err = nonce_make(tr->engine->crypto, tr->engine->config, tr->flow, tr->now, nonce);
+    if (err)
+        return err;
+    build_attr_text(build, ATTR_REALM, tr->identity.realm);
+    build_attr_text(build, ATTR_NONCE, nonce);
+    return 0;
+}
+
+static int reply_error(struct transaction *tr, struct build *build, int code)
+{
+    build_error(build, code, tr->is_authentic ? stun_code_reason(code) : "");
+    switch (code) {
+        case STUN_UNAUTHENTICATED:
+        case STUN_STALE_NONCE:
+            return reply_challenge(tr, build);
+        case STUN_TRY_ALTERNATE:
+            build_addr(build, ATTR_ALTERNATE_SERVER, &tr->answer.alternate);
+            return 0;
+        case STUN_UNKNOWN_ATTRIBUTE:
+            build_unknown(build, tr->answer.unknown, tr->answer.unknown_count);
+            return 0;
+        default:
+            return 0;
+    }
+}
+
+struct view reply_make(struct transaction *tr, int code)
+{
+    struct engine *engine = tr->engine;
+    struct build build;
+    int err = 0;
+    build_begin(&build, slab_over(engine->reply, sizeof engine->reply), tr->message.method, code ? STUN_ERROR : STUN_SUCCESS, tr->message.tid);
+    if (code)
+        err = reply_error(tr, &build, code);
+    else
+        reply_success(tr, &build);
+    if (engine->config->software[0])
+        build_attr_text(&build, ATTR_SOFTWARE, engine->config->software);
+    if (!err && tr->is_authentic)
+        err = build_integrity(&build, engine->crypto, view_of(tr->identity.key.bytes, tr->identity.key.len));
+    if (engine->config->fingerprint || message_has(&tr->message, SLOT_FINGERPRINT))
+        build_fingerprint(&build);
+    return err ? (struct view){0} : build_end(&build);
+}

@@ -1,0 +1,171 @@
+/* request_allocate.c: Allocate, RFC 8656 section 7.2: its checks in the order of the section, then the policy, then the allocation. */
+#include "turn/question.h"
+#include "wire/attr.h"
+
+#include "base/err.h"
+
+#include <string.h>
+
+#define PROTOCOL_UDP 17
+#define FAMILY_IPV4 1
+#define FAMILY_IPV6 2
+#define EVEN_PORT_RESERVE 0x80 /* the R bit */
+
+static int allocate_transport(struct transaction *tr)
+{
+    uint8_t protocol;
+    if (attr_first_byte(&tr->message, SLOT_REQUESTED_TRANSPORT, &protocol) != 0)
+        return transaction_refuse(tr, STUN_BAD_REQUEST, "requested_transport");
+    return protocol == PROTOCOL_UDP ? 0 : transaction_refuse(tr, STUN_TRANSPORT_UNSUPPORTED, "requested_transport");
+}
+
+/* DF cannot be set on what is relayed: the attribute counts as unknown (step 4). */
+static int allocate_fragments(struct transaction *tr)
+{
+    if (!message_has(&tr->message, SLOT_DONT_FRAGMENT))
+        return 0;
+    tr->answer.unknown[0] = ATTR_DONT_FRAGMENT;
+    tr->answer.unknown_count = 1;
+    return transaction_refuse(tr, STUN_UNKNOWN_ATTRIBUTE, "dont_fragment");
+}
+
+static int allocate_token(struct transaction *tr, struct opening *opening)
+{
+    const int err = attr_u64(&tr->message, SLOT_RESERVATION_TOKEN, &opening->token);
+    if (err == ERR_NOT_FOUND)
+        return 0;
+    if (err || message_has(&tr->message, SLOT_EVEN_PORT) || message_has(&tr->message, SLOT_REQUESTED_ADDRESS_FAMILY))
+        return transaction_refuse(tr, STUN_BAD_REQUEST, "reservation_token");
+    opening->has_token = true;
+    return 0;
+}
+
+/* Not said: the listener's family, because browsers never say it; else IPv4; else what there is. */
+static uint8_t allocate_default_family(const struct transaction *tr)
+{
+    if (relayed_has_family(tr->engine, tr->flow->server.family))
+        return tr->flow->server.family;
+    return relayed_has_family(tr->engine, ADDR_IPV4) ? ADDR_IPV4 : ADDR_IPV6;
+}
+
+static int allocate_family(struct transaction *tr, struct opening *opening)
+{
+    uint8_t wanted;
+    const int err = attr_first_byte(&tr->message, SLOT_REQUESTED_ADDRESS_FAMILY, &wanted);
+    if (err == ERR_BAD)
+        return transaction_refuse(tr, STUN_BAD_REQUEST, "requested_address_family");
+    if (err == ERR_NOT_FOUND)
+        opening->family = allocate_default_family(tr);
+    else
+        opening->family = wanted == FAMILY_IPV4 ? ADDR_IPV4 : wanted == FAMILY_IPV6 ? ADDR_IPV6 : ADDR_NONE;
+    if (!relayed_has_family(tr->engine, opening->family))
+        return transaction_refuse(tr, STUN_FAMILY_UNSUPPORTED, "requested_address_family");
+    return 0;
+}
+
+static int allocate_even_port(struct transaction *tr, struct opening *opening)
+{
+    uint8_t bits;
+    const int err = attr_first_byte(&tr->message, SLOT_EVEN_PORT, &bits);
+    if (err == ERR_BAD)
+        return transaction_refuse(tr, STUN_BAD_REQUEST, "even_port");
+    opening->want = err == ERR_NOT_FOUND ? PORTS_ANY : bits & EVEN_PORT_RESERVE ? PORTS_PAIR : PORTS_EVEN;
+    return 0;
+}
+
+/* allocate_read: what the request asks for. */
+static int allocate_read(struct transaction *tr, struct opening *opening)
+{
+    int code;
+    if ((code = allocate_transport(tr)) || (code = allocate_fragments(tr)) || (code = allocate_token(tr, opening)) ||
+        (code = allocate_family(tr, opening)) || (code = allocate_even_port(tr, opening)))
+        return code;
+    if (attr_u32(&tr->message, SLOT_LIFETIME, &opening->lifetime_s) == ERR_BAD)
+        return transaction_refuse(tr, STUN_BAD_REQUEST, "lifetime");
+    return 0;
+}
+
+static void allocate_answer(struct transaction *tr, msec_t lifetime_ms)
+{
+    tr->answer.relayed = tr->allocation->relayed_shown;
+    tr->answer.lifetime_s = (uint32_t)(lifetime_ms / 1000);
+    tr->answer.reservation = tr->allocation->reservation;
+}
+
+static int allocate_open(struct transaction *tr, struct opening *opening, const struct limits *limits)
+{
+    const struct identity *who = &tr->identity;
+    const char *reason;
+    opening->flow = tr->flow;
+    opening->tid = tr->message.tid;
+    opening->limits = *limits;
+    opening->lifetime_s = allocation_lifetime(tr->engine, limits, opening->lifetime_s);
+    opening->tenant = who->tenant;
+    opening->user = who->user;
+    opening->realm = who->realm;
+    opening->username = transaction_username(tr);
+    opening->key = who->key;
+    opening->key_expires_unix_s = who->key_expires_unix_s;
+    opening->reauth_on_expiry = who->reauth_on_expiry;
+    const int code = allocation_open(tr->engine, opening, tr->now, &tr->allocation, &reason);
+    if (code)
+        return transaction_refuse(tr, code, reason);
+    allocate_answer(tr, (msec_t)opening->lifetime_s * 1000);
+    tr->engine->counts.allocated++;
+    transaction_tell(tr, EVENT_ALLOCATED, 0, NULL);
+    return 0;
+}
+
+static int allocate_decide(struct transaction *tr, struct opening *opening, const struct verdict *verdict)
+{
+    switch (verdict->kind) {
+        case VERDICT_SILENT:
+        case VERDICT_ALLOW:
+            return allocate_open(tr, opening, &verdict->limits);
+        case VERDICT_DENY:
+            return verdict->code;
+        case VERDICT_REDIRECT:
+            tr->answer.alternate = verdict->alternate;
+            return STUN_TRY_ALTERNATE;
+        case VERDICT_LATER:
+            return TRANSACTION_PARKED;
+        default:
+            return STUN_SERVER_ERROR;
+    }
+}
+
+/* A live 5-tuple: its own Allocate, retransmitted after its answer left the cache, is answered again; any other is a mismatch. */
+static int allocate_again(struct transaction *tr)
+{
+    const struct allocation *allocation = tr->allocation;
+    if (!transaction_is_owner(tr) || memcmp(allocation->tid, tr->message.tid, STUN_TID_LEN) != 0)
+        return transaction_refuse(tr, STUN_MISMATCH, "5-tuple in use");
+    allocate_answer(tr, allocation->expires - tr->now);
+    return 0;
+}
+
+int request_allocate(struct transaction *tr)
+{
+    struct opening opening = {0};
+    if (tr->allocation)
+        return allocate_again(tr);
+    const int code = allocate_read(tr, &opening);
+    if (code)
+        return code;
+    struct question question = {.hook = HOOK_authorize};
+    struct verdict verdict;
+    question_put(tr, &question, &verdict);
+    return allocate_decide(tr, &opening, &verdict);
+}
+
+int request_allocate_resume(struct transaction *tr, struct verdict *verdict)
+{
+    struct opening opening = {0};
+    if (tr->allocation)
+        return allocate_again(tr);
+    const int code = allocate_read(tr, &opening);
+    if (code)
+        return code;
+    question_check(tr, HOOK_authorize, verdict);
+    return allocate_decide(tr, &opening, verdict);
+}

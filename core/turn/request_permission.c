@@ -1,0 +1,99 @@
+/* request_permission.c: CreatePermission, RFC 8656 section 10.2: all addresses of a request are permitted, or none. */
+#include "turn/permission.h"
+
+#include "turn/question.h"
+#include "wire/attr.h"
+
+/* permission_asked: the policy's opinion of a peer that no filter refused. */
+static int permission_asked(struct transaction *tr, const struct addr *peer)
+{
+    const struct cidr_set *acl = tr->allocation->limits.acl;
+    if (acl && cidr_has(acl, peer))
+        return 0;
+    if (acl && (tr->engine->hooks & HOOK_BIT(HOOK_permission)) == 0)
+        return transaction_refuse(tr, STUN_FORBIDDEN, "permission_acl");
+    struct question question = {.hook = HOOK_permission, .allocation = tr->allocation, .peer = peer, .method = tr->message.method};
+    struct verdict verdict;
+    question_put(tr, &question, &verdict);
+    if (verdict.kind == VERDICT_DENY)
+        return verdict.code;
+    return verdict.kind == VERDICT_FAIL ? STUN_FORBIDDEN : 0;
+}
+
+static int permission_judge(struct transaction *tr, const struct addr *peer)
+{
+    if (peer->family != tr->allocation->relayed.family)
+        return transaction_refuse(tr, STUN_PEER_FAMILY_MISMATCH, "peer_family");
+    if (!peer_is_allowed(&tr->engine->filter, peer))
+        return transaction_refuse(tr, STUN_FORBIDDEN, "peer_not_allowed");
+    return permission_asked(tr, peer);
+}
+
+int permission_grant(struct transaction *tr, const struct addr *peer, bool *added)
+{
+    *added = false;
+    if (permission_find(tr->engine, tr->allocation, peer, tr->now))
+        return 0;
+    int code = permission_judge(tr, peer);
+    if (!code && permission_add(tr->engine, tr->allocation, peer, tr->now) != 0)
+        code = transaction_refuse(tr, STUN_CAPACITY, "max_permissions");
+    *added = !code;
+    if (code)
+        transaction_tell(tr, EVENT_PERMISSION, code, peer);
+    return code;
+}
+
+/* permission_grant_all: new permissions for the addresses that have none; *added of them, to be taken back after a refusal. */
+static int permission_grant_all(struct transaction *tr, uint32_t *added)
+{
+    struct view value;
+    struct addr peer;
+    size_t cursor = 0;
+    bool is_new;
+    if (!message_has(&tr->message, SLOT_XOR_PEER_ADDRESS))
+        return transaction_refuse(tr, STUN_BAD_REQUEST, "xor_peer_address");
+    while (message_next(&tr->message, ATTR_XOR_PEER_ADDRESS, &cursor, &value)) {
+        if (attr_xor_addr_value(&tr->message, value, &peer) != 0)
+            return transaction_refuse(tr, STUN_BAD_REQUEST, "xor_peer_address");
+        peer = peer_name(&tr->engine->filter, &peer);
+        const int code = permission_grant(tr, &peer, &is_new);
+        if (code)
+            return code;
+        *added += is_new;
+    }
+    return 0;
+}
+
+void permission_confirm(struct transaction *tr, const struct addr *peer)
+{
+    struct permission *permission = permission_find(tr->engine, tr->allocation, peer, tr->now);
+    permission_refresh(tr->engine, tr->allocation, permission, tr->now);
+    if (permission->is_told)
+        return;
+    permission->is_told = true;
+    transaction_tell(tr, EVENT_PERMISSION, 0, peer);
+}
+
+static void permission_confirm_all(struct transaction *tr)
+{
+    struct view value;
+    struct addr peer;
+    size_t cursor = 0;
+    while (message_next(&tr->message, ATTR_XOR_PEER_ADDRESS, &cursor, &value)) {
+        attr_xor_addr_value(&tr->message, value, &peer);
+        peer = peer_name(&tr->engine->filter, &peer);
+        permission_confirm(tr, &peer);
+    }
+}
+
+int request_permission(struct transaction *tr)
+{
+    uint32_t added = 0;
+    permission_reap(tr->engine, tr->allocation, tr->now);
+    const int code = permission_grant_all(tr, &added);
+    if (code)
+        permission_drop_last(tr->engine, tr->allocation, added);
+    else
+        permission_confirm_all(tr);
+    return code;
+}

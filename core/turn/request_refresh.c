@@ -1,0 +1,66 @@
+/* request_refresh.c: Refresh, RFC 8656 section 8.2. */
+#include "base/err.h"
+#include "turn/question.h"
+#include "wire/attr.h"
+
+#define FAMILY_IPV4 1
+
+#define LIFETIME_AFTER_FAILURE_S 600
+
+static int refresh_family(struct transaction *tr)
+{
+    uint8_t wanted;
+    const int err = attr_first_byte(&tr->message, SLOT_REQUESTED_ADDRESS_FAMILY, &wanted);
+    if (err == ERR_NOT_FOUND)
+        return 0;
+    if (err)
+        return transaction_refuse(tr, STUN_BAD_REQUEST, "requested_address_family");
+    const uint8_t ours = tr->allocation->relayed.family == ADDR_IPV4 ? FAMILY_IPV4 : FAMILY_IPV4 + 1;
+    return wanted == ours ? 0 : transaction_refuse(tr, STUN_PEER_FAMILY_MISMATCH, "requested_address_family");
+}
+
+static int refresh_release(struct transaction *tr)
+{
+    allocation_end(tr->engine, tr->allocation, "released", "core", tr->now);
+    tr->allocation = NULL;
+    return 0;
+}
+
+static int refresh_grant(struct transaction *tr, const struct limits *limits, uint32_t lifetime_s)
+{
+    struct allocation *allocation = tr->allocation;
+    struct limits both = allocation->limits;
+    both.max_lifetime_s = strictest(both.max_lifetime_s, limits->max_lifetime_s);
+    tr->answer.lifetime_s = allocation_lifetime(tr->engine, &both, lifetime_s);
+    allocation_extend(tr->engine, allocation, tr->answer.lifetime_s, tr->now);
+    transaction_tell(tr, EVENT_REFRESHED, 0, NULL);
+    return 0;
+}
+
+int request_refresh(struct transaction *tr)
+{
+    uint32_t lifetime_s = 0;
+    int code = refresh_family(tr);
+    if (code)
+        return code;
+    const int err = attr_u32(&tr->message, SLOT_LIFETIME, &lifetime_s);
+    if (err == ERR_BAD)
+        return transaction_refuse(tr, STUN_BAD_REQUEST, "lifetime");
+    if (!err && lifetime_s == 0)
+        return refresh_release(tr);
+
+    struct question question = {.hook = HOOK_refresh, .allocation = tr->allocation};
+    struct verdict verdict;
+    question_put(tr, &question, &verdict);
+    switch (verdict.kind) {
+        case VERDICT_DENY:
+            return verdict.code;
+        case VERDICT_REAUTH:
+            tr->allocation->key.len = 0;
+            return STUN_STALE_NONCE;
+        case VERDICT_FAIL: /* a policy's mistake must not drop a running call: clients give up on any other answer */
+            return refresh_grant(tr, &(struct limits){0}, LIFETIME_AFTER_FAILURE_S);
+        default:
+            return refresh_grant(tr, &verdict.limits, lifetime_s);
+    }
+}

@@ -1,0 +1,102 @@
+/* state.h: what an engine is made of; private to core/turn.
+ *
+ * Everything that lives longer than a call is in a pool and found by a keyed hash; one thread owns it all.
+ */
+#ifndef RELAY_TURN_STATE_H
+#define RELAY_TURN_STATE_H
+
+#include "base/crypto.h"
+#include "base/table.h"
+#include "turn/engine.h"
+#include "turn/peer.h"
+#include "turn/retransmit.h"
+#include "turn/wheel.h"
+
+#define ENGINE_REPLY_MAX 2048 /* REALM and SOFTWARE of 763 bytes each fit */
+
+struct engine {
+    const struct engine_config *config;
+    struct engine_shared shared;
+    const struct host *host;
+    uint32_t hooks;
+    unsigned worker;
+    int64_t unix_offset_ms; /* wall clock minus monotonic clock */
+    uint64_t last_id;
+    uint64_t indications; /* sent so far: their transaction ids */
+
+    struct crypto *crypto;
+    struct long_term_key no_ones_key; /* an unknown user's request is checked against it, to cost what a known one's does */
+    struct peer_filter filter;
+
+    struct pool allocations, permissions, channels, parked;
+    struct table by_flow, by_permission, by_number, by_peer, parked_by_flow;
+    struct wheel wheel;
+    struct chain moved;        /* allocations whose counts moved */
+    struct chain parked_order; /* the first has the earliest deadline */
+    struct retransmit *answers;
+
+    struct engine_counts counts;
+    struct flow reply_flow; /* of a request whose own copy is gone */
+    uint8_t reply[ENGINE_REPLY_MAX];
+};
+
+int64_t engine_unix_ms(const struct engine *, msec_t now);
+
+/* engine_id: positive as int64, never the same twice, over workers and restarts: 42 bits of milliseconds, 13 to count within one, 8 for the worker. */
+uint64_t engine_id(struct engine *, msec_t now);
+
+uint64_t engine_hash(const struct engine *, const void *key, size_t len);
+
+/* strictest: the smaller of two limits of which 0 means none. */
+uint32_t strictest(uint32_t a, uint32_t b);
+
+/* allocation.c */
+struct allocation *allocation_find(const struct engine *, const struct flow *); /* expired or not */
+
+struct opening { /* what an allocation is to be made of */
+    const struct flow *flow;
+    const uint8_t *tid;
+    uint8_t family;
+    enum ports_want want;
+    bool has_token;
+    uint64_t token;
+    uint32_t lifetime_s;
+    struct limits limits;
+    const char *tenant, *user, *realm;
+    struct view username;
+    struct long_term_key key;
+    int64_t key_expires_unix_s;
+    bool reauth_on_expiry;
+};
+
+/* allocation_open: 0 and *out; or STUN_QUOTA or STUN_CAPACITY with *reason, and everything given back. */
+int allocation_open(struct engine *, const struct opening *, msec_t now, struct allocation **out, const char **reason);
+
+/* allocation_end: tells the closed event and gives everything back.  allocation_discard: the same, silently. */
+void allocation_end(struct engine *, struct allocation *, const char *reason, const char *by, msec_t now);
+void allocation_discard(struct engine *, struct allocation *);
+
+/* allocation_lifetime: what is granted to a request for `lifetime_s` (0: not said), RFC 8656 section 7.2.  allocation_extend: from `now` on. */
+uint32_t allocation_lifetime(const struct engine *, const struct limits *, uint32_t lifetime_s);
+void allocation_extend(struct engine *, struct allocation *, uint32_t lifetime_s, msec_t now);
+
+/* allocation_look: something of it may have expired: drops that, ends it, or puts it back into the wheel. */
+void allocation_look(struct engine *, struct allocation *, msec_t now);
+
+/* allocation_count: a packet was relayed; `in` from the client. For every packet. */
+void allocation_count(struct engine *, struct allocation *, bool in, size_t bytes);
+struct chain_of allocation_moved_chain(const struct engine *);
+
+/* relayed.c: relayed_open: a socket on a free port as wished, into the allocation. 0 or STUN_CAPACITY, *reason says why.  relayed_close: gives it all back. */
+int relayed_open(struct engine *, struct allocation *, const struct opening *, msec_t now, const char **reason);
+void relayed_close(struct engine *, struct allocation *);
+bool relayed_has_family(const struct engine *, uint8_t family);
+
+/* relay.c: the data path. No malloc, lock, log, policy or copy. */
+struct send relay_to_peer(struct engine *, struct allocation *, const struct addr *peer, struct view data, msec_t now);
+struct send relay_channel_data(struct engine *, const struct flow *, struct view in, msec_t now);
+
+/* indication_send.c: a Send indication. */
+struct send indication_send(struct engine *, const struct flow *, const struct message *, msec_t now);
+
+#endif

@@ -1,0 +1,81 @@
+/* transaction.h: one request on its way through the engine: what it said, who sent it, and why it is refused.
+ *
+ * A step returns 0 (go on), a STUN code (refused), or TRANSACTION_PARKED (the policy answers later). reply.c turns the code into bytes. Lives on the
+ * stack; a parked transaction is copied and opened again (park.h).
+ */
+#ifndef RELAY_TURN_TRANSACTION_H
+#define RELAY_TURN_TRANSACTION_H
+
+#include "turn/state.h"
+
+#define TRANSACTION_PARKED (-1)
+
+/* struct identity: who this is, from the route hook and authentication. */
+struct identity {
+    struct long_term_key key;
+    int64_t key_expires_unix_s;
+    bool reauth_on_expiry;
+    char tenant[NAME_MAX_LEN + 1], user[NAME_MAX_LEN + 1], realm[REALM_MAX_LEN + 1];
+};
+
+struct answer { /* what a reply says beside its code */
+    uint32_t lifetime_s;
+    uint64_t reservation;
+    struct addr relayed;
+    struct addr alternate;
+    uint16_t unknown[MESSAGE_UNKNOWN_MAX];
+    uint8_t unknown_count;
+};
+
+struct parked_request;
+
+struct transaction {
+    struct engine *engine;
+    const struct flow *flow;
+    struct message message;
+    msec_t now;
+    uint64_t decision;
+    struct allocation *allocation; /* of the 5-tuple, live, or NULL */
+    struct identity identity;
+    bool is_authentic;   /* MESSAGE-INTEGRITY was right: the answer is signed with identity.key */
+    bool is_denied;      /* told as an event although not authentic */
+    bool is_bad_login;   /* told as auth_failed */
+    struct parked_request *copy; /* of a resumed transaction: used again if it parks again */
+    struct answer answer;
+    char reason[REASON_MAX], by[REASON_MAX];
+};
+
+struct view transaction_username(const struct transaction *);
+
+/* transaction_refuse: `code`, with a reason of the core's for the event. */
+int transaction_refuse(struct transaction *, int code, const char *reason);
+
+/* transaction_tell: an event about this transaction; `peer` may be NULL. */
+void transaction_tell(struct transaction *, enum event_type, int code, const struct addr *peer);
+
+/* transaction_is_owner: the request came from the user who made the allocation of this 5-tuple. */
+bool transaction_is_owner(const struct transaction *);
+
+/* method.c: a row for each request that is answered */
+struct method {
+    uint16_t method;
+    bool needs_auth, needs_allocation;
+    int (*handle)(struct transaction *);
+    int (*resume)(struct transaction *, struct verdict *); /* of a transaction that was parked by `handle` */
+};
+
+const struct method *method_find(uint16_t method);
+
+int request_binding(struct transaction *);
+int request_allocate(struct transaction *);
+int request_allocate_resume(struct transaction *, struct verdict *);
+int request_refresh(struct transaction *);
+int request_permission(struct transaction *);
+int request_channel(struct transaction *);
+
+/* request_permission.c, for ChannelBind too.  permission_grant: 0 if the peer has a permission now, *added if it is new; else the refusal. permission_confirm: the
+ * request it was for is granted: it lives anew from now on. */
+int permission_grant(struct transaction *, const struct addr *peer, bool *added);
+void permission_confirm(struct transaction *, const struct addr *peer);
+
+#endif
