@@ -14,6 +14,7 @@ from support.client import Client
 from support.tap import check, check_equal, skip
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+POLICIES = os.path.join(ROOT, "policies")
 BINARY = os.path.join(ROOT, os.environ.get("B", "build"), "relay")
 SANITIZED = "RELAY_SANITIZER" in os.environ
 REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: ")
@@ -58,18 +59,18 @@ class Server:
 
     The lines are added to a base configuration on free ports: user ann with password "secret", realm example.org, loopback peers allowed, plain
     UDP and TCP; tls=True adds a certificate, TLS and DTLS. auth=[...] and peers=[...] replace those parts of the base. `arguments` go on the command line,
-    `files` (name: text) into the directory, which is also the working directory: lines and arguments may name them as they are.
+    policies=[...] are files of the project or of the directory. `files` (name: text) into the directory, which is also the working directory: lines and arguments may name them as they are.
     Leaving the block stops the server and expects a clean end: exit code 0 and no report of a sanitizer.
     """
 
     AUTH = ("lt-cred-mech", "user=ann:secret")
     PEERS = ("allow-loopback-peers",)
 
-    def __init__(self, *lines, auth=AUTH, peers=PEERS, host="127.0.0.1", tls=False, arguments=(), threads=1, directory=None, files=None,
-                 realm="example.org"):
+    def __init__(self, *lines, auth=AUTH, peers=PEERS, host="127.0.0.1", tls=False, arguments=(), threads=1, files=None,
+                 policies=(), realm="example.org"):
         self.host, self.port, self.tls_port, self.realm = host, free_port(host), free_port(host), realm
-        self.owns_directory = directory is None
-        self.directory = directory or tempfile.mkdtemp(prefix="relay-e2e-")
+        self.temporary = tempfile.TemporaryDirectory(prefix="relay-e2e-")
+        self.directory = self.temporary.name
         self.log_path = os.path.join(self.directory, "log")
         self.certificate = self.process = None
         self.arguments = list(arguments)
@@ -80,6 +81,8 @@ class Server:
             base += [f"cert={self.certificate}", f"pkey={key}"]
         else:
             base += ["no-tls", "no-dtls"]
+        if policies:
+            base += [f"lua-dir={ROOT}/lua", *(f"policy={policy}" for policy in policies)]
         for name, text in (files or {}).items():
             self.write(name, text)
         self.config = self.write("turnserver.conf", "".join(f"{line}\n" for line in [*base, *lines]))
@@ -103,8 +106,7 @@ class Server:
             if kind is not None:
                 print("".join(f"# log: {line}\n" for line in self.log().splitlines()[-60:]), end="")
         finally:
-            if self.owns_directory:
-                shutil.rmtree(self.directory, ignore_errors=True)
+            self.temporary.cleanup()
 
     def start(self):
         """Starts and waits until a Binding is answered; returns the seconds that took."""

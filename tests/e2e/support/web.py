@@ -27,16 +27,16 @@ class WebDriverError(AssertionError):
 
 
 class Browser:
-    """A headless Chromium with a fake camera. Windows share it; `pins` are the hashes of certificates that it is to trust."""
+    """A headless Chromium with a fake camera. `pins` are the hashes of certificates that it is to trust; `more` are switches."""
 
-    def __init__(self, pins=()):
+    def __init__(self, pins=(), more=()):
         need("chromium")
         need("chromedriver")
         self.directory = tempfile.mkdtemp(prefix="relay-browser-")
         self.port = free_port()
         self.log_path = os.path.join(self.directory, "log")
         self.url = f"http://127.0.0.1:{self.port}"
-        self.pins, self.process = list(pins), None
+        self.pins, self.more, self.process = list(pins), list(more), None
         self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def __enter__(self):
@@ -58,9 +58,10 @@ class Browser:
         wait_for(is_ready, 20, "chromedriver")
         arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
                      "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
-                     "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--allow-loopback-in-peer-connection",
+                     "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
                      "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding", "--disable-background-timer-throttling",
                      "--window-size=1000,900", f"--user-data-dir={self.directory}/profile"]
+        arguments += self.more
         if self.pins:
             arguments.append(f"--ignore-certificate-errors-spki-list={','.join(self.pins)}")
         capabilities = {"browserName": "chrome", "goog:chromeOptions": {"binary": shutil.which("chromium"), "args": arguments},
