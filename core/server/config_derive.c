@@ -116,6 +116,17 @@ static void derive_relaying(struct loader *loader)
         config->realm = config->relaying ? "relay" : "";
 }
 
+/* Two names of coturn's that are no files. */
+static void derive_log(struct loader *loader)
+{
+    struct config *config = loader->config;
+    if (config->log_file && strcmp(config->log_file, "syslog") == 0)
+        loader_warning(loader, config_where(config, "log-file"), "log-file", "there is no syslog, the log goes to stdout: let systemd or logger pass it on");
+    else if (!config->log_file || strcmp(config->log_file, "-") != 0)
+        return;
+    config->log_file = "stdout";
+}
+
 static void derive_numbers(struct config *config)
 {
     const long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -166,6 +177,7 @@ void loader_derive(struct loader *loader)
     derive_listeners(loader);
     derive_relays(loader);
     derive_shown(loader);
+    derive_log(loader);
     derive_numbers(loader->config);
     derive_lua_dir(loader);
 }

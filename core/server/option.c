@@ -86,11 +86,11 @@ const struct option options[] = {
     {.name = "secret", .section = SECTION_POLICY, LIST(OPTION_SECRETS, policy_secrets, policy_secret_count), .traits = OPTION_READABLE, .value = "NAME=FILE",
      .help = "A file of secrets for relay.secret(NAME), one a line, the newest first"},
     {.name = "lua-dir", .section = SECTION_POLICY, TEXT(lua_dir, 4095), .value = "DIRECTORY",
-     .help = "Where policies find require \"relay.x\"; by default ../lua beside the program, or " RELAY_DATA_DIR "/lua"},
+     .help = "Where policies find require \"relay.x\"; without it in ../lua beside the program, or where relay was installed"},
 
     {.name = "relay-threads", .letter = 'm', .section = SECTION_PROCESS, NUMBER(relay_threads, 0, 256), .value = "NUMBER",
      .help = "Workers; 0 is one; without it as many as there are processors"},
-    {.name = "log-file", .letter = 'l', .section = SECTION_PROCESS, FILE_NAME(log_file), .help = "Where the log goes: a file, stdout or stderr; without it to stdout"},
+    {.name = "log-file", .letter = 'l', .section = SECTION_PROCESS, FILE_NAME(log_file), .help = "Where the log goes: a file, stdout (or -) or stderr; without it to stdout"},
     {.name = "verbose", .letter = 'v', .section = SECTION_PROCESS, FLAG(verbose), .help = "Log more"},
     {.name = "pidfile", .section = SECTION_PROCESS, FILE_NAME(pidfile), .help = "Write the process id here; without it nowhere"},
     {.name = "proc-user", .section = SECTION_PROCESS, TEXT(proc_user, 255), .value = "USER", .help = "Become this user when the sockets are open"},
