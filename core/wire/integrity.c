@@ -52,10 +52,8 @@ uint32_t integrity_crc32(struct view bytes)
     for (; bytes.len - at >= 4; at += 4) {
         const uint8_t *word = bytes.at + at;
         crc ^= (uint32_t)word[0] | (uint32_t)word[1] << 8 | (uint32_t)word[2] << 16 | (uint32_t)word[3] << 24;
-        uint32_t next = 0;
-        for (unsigned k = 0; k < 8; k++)
-            next ^= crc_nibble[k][crc >> (4 * k) & 15];
-        crc = next;
+        crc = crc_nibble[0][crc & 15] ^ crc_nibble[1][crc >> 4 & 15] ^ crc_nibble[2][crc >> 8 & 15] ^ crc_nibble[3][crc >> 12 & 15] ^
+              crc_nibble[4][crc >> 16 & 15] ^ crc_nibble[5][crc >> 20 & 15] ^ crc_nibble[6][crc >> 24 & 15] ^ crc_nibble[7][crc >> 28];
     }
     for (; at < bytes.len; at++) {
         crc ^= bytes.at[at];
