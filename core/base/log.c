@@ -244,7 +244,7 @@ void log_say(struct log *log, enum log_level level, const char *event, const cha
     if (!log_wants(log, level))
         return;
     pthread_mutex_lock(&log->lock);
-    if (admit(log, level, event)) {
+    if (level == LOG_DEBUG || admit(log, level, event)) {
         char message[LOG_LINE_MAX + 1] = ""; /* more than a line holds, so that what does not fit shows as cut */
         va_list args;
         va_start(args, format);

@@ -194,6 +194,16 @@ TEST(what_was_suppressed_is_told_at_close)
     free(text);
 }
 
+TEST(debug_lines_are_never_suppressed)
+{
+    struct log *log = opened(LOG_DEBUG);
+    for (int i = 0; i < LOG_BURST * 3; i++)
+        log_say(log, LOG_DEBUG, "allocated", "n=%d", i);
+    char *text = said(log);
+    CHECK_INT(lines(text), LOG_BURST * 3);
+    free(text);
+}
+
 TEST(each_event_has_a_budget_of_its_own)
 {
     enum { NAMES = 60 };
@@ -327,7 +337,7 @@ TEST(a_quoted_value_is_cut_to_its_room)
 
 TEST_LIST(RUN(a_line_has_time_level_event_and_message) RUN(lower_levels_say_nothing) RUN(no_message_can_forge_a_line)
               RUN(every_byte_leaves_one_clean_line) RUN(an_event_is_escaped_too) RUN(a_line_is_cut_at_its_limit_and_says_so)
-                  RUN(a_flood_is_counted_and_told_when_its_window_ends) RUN(what_was_suppressed_is_told_at_close)
+                  RUN(a_flood_is_counted_and_told_when_its_window_ends) RUN(what_was_suppressed_is_told_at_close) RUN(debug_lines_are_never_suppressed)
                       RUN(each_event_has_a_budget_of_its_own) RUN(many_event_names_stay_bounded)
                           RUN(a_log_is_reopened_after_rotation_and_kept_if_it_cannot_be) RUN(a_path_that_cannot_be_opened_is_no_log)
                               RUN(threads_never_mix_their_lines) RUN(a_quoted_value_is_one_printable_word_and_survives_the_log)
