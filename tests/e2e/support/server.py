@@ -72,7 +72,7 @@ class Server:
         self.temporary = tempfile.TemporaryDirectory(prefix="relay-e2e-")
         self.directory = self.temporary.name
         self.log_path = os.path.join(self.directory, "log")
-        self.certificate = self.process = None
+        self.certificate = self.process = self.start_s = None
         self.arguments = list(arguments)
         base = [f"listening-ip={host}", f"relay-ip={host}", f"listening-port={self.port}", f"tls-listening-port={self.tls_port}",
                 f"realm={realm}", f"relay-threads={threads}", "log-file=stderr", *auth, *peers]
@@ -109,7 +109,7 @@ class Server:
             self.temporary.cleanup()
 
     def start(self):
-        """Starts and waits until a Binding is answered; returns the seconds that took."""
+        """Starts and waits until a Binding is answered."""
         begin = time.monotonic()
         with open(self.log_path, "a", encoding="utf-8") as log:
             self.process = subprocess.Popen([BINARY, "-c", self.config, *self.arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -119,7 +119,7 @@ class Server:
                 code, self.process = self.process.returncode, None
                 raise AssertionError(f"the server ended with {code} instead of serving")
             check(time.monotonic() < begin + START_S, f"the server does not answer after {START_S} s")
-        return time.monotonic() - begin
+        self.start_s = time.monotonic() - begin
 
     def answers(self):
         """Whether a Binding is answered now, over UDP or, failing that, TCP."""

@@ -1,0 +1,168 @@
+"""The relay as a process: signals, what it gives away, the command line that explains itself, what it costs."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+from support import stun
+from support.client import Peer, transport
+from support.server import ROOT, SANITIZED, Server, run_relay
+from support.tap import check, check_equal, main, skip, smoke, test, wait_for
+
+SECRETS = ["hunter2", "correct-horse", "0x00112233445566778899aabbccddeeff"]
+
+
+@smoke
+def sigterm_and_sigint_end_it_with_0_while_it_relays():
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with Server(threads=2) as server, server.client() as client, server.client("tcp") as other, Peer() as peer:
+            client.relayed()
+            other.relayed()
+            client.bind(0x4000, peer.address)
+            for _ in range(1000):
+                client.send_channel(0x4000, b"x" * 100)
+            process, server.process = server.process, None
+            process.send_signal(number)
+            check_equal(process.wait(20 if SANITIZED else 5), 0, f"the exit code after signal {number}")
+
+
+@test
+def no_secret_is_in_the_log_or_the_process_list():
+    auth = ["lt-cred-mech", f"user=ann:{SECRETS[0]}", "use-auth-secret", f"static-auth-secret={SECRETS[1]}", f"user=bob:{SECRETS[2]}"]
+    server = Server("verbose", "userdb=relay.db", auth=auth)
+    server.arguments = [f"--user=zoe:{SECRETS[0]}z"]
+    with server, server.client(password=SECRETS[0]) as good, server.client(password="guess-me-not") as bad:
+        check_equal((good.allocate().code, bad.allocate().code), (0, 401), "the codes")
+        told = server.log()
+        for name in ("status", "comm"):
+            with open(f"/proc/{server.process.pid}/{name}", encoding="utf-8") as file:
+                told += file.read()
+        key = stun.key_of("ann", "example.org", SECRETS[0]).hex()
+        for secret in [*SECRETS, SECRETS[2][2:], key, "guess-me-not"]:
+            check(secret not in told, f"{secret} is in the log")
+
+
+@test
+def nothing_a_client_sends_can_forge_a_line_of_the_log():
+    with Server("verbose") as server:
+        for name in ("x\nFORGED line", "x\r\nFORGED", "\x1b[31mFORGED", "%s%n%x FORGED", "x\0FORGED", "\u2028FORGED", "FORGED" * 80):
+            with server.client(username=name) as client:
+                check_equal(client.allocate().code, 401, f"the answer to {name[:20]!r}")
+        log = server.log()
+        check(not re.search(r"^FORGED", log, re.M) and not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u2028]", log), f"forged: {log!r}")
+
+
+@test
+def help_the_manual_page_and_the_readme_agree():
+    code, text, _ = run_relay("--help")
+    check_equal(code, 0, "the exit code of --help")
+    code, page, _ = run_relay("--manual-page")
+    check_equal(code, 0, "the exit code of --manual-page")
+    plain = re.sub(r"\\f[A-Z]|\\&", "", page).replace("\\-", "-")
+    options = set(re.findall(r"--([a-z][a-z-]+)", text))
+    check(len(options) > 40, f"--help names only {sorted(options)}")
+    missing = {option for option in options if f"--{option}" not in plain and not re.search(rf"\b{option}\b", plain)}
+    check(not missing, f"the manual page lacks {missing}")
+    for option in ("listening-port", "static-auth-secret", "policy", "set", "total-quota", "userdb", "denied-peer-ip"):
+        check(option in options, f"--help lacks {option}")
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+        readme = file.read()
+    with open(os.path.join(ROOT, "Makefile"), encoding="utf-8") as file:
+        targets = set(re.findall(r"^([a-z0-9-]+(?: [a-z0-9-]+)*):", file.read(), re.M))
+    targets = {word for group in targets for word in group.split()}
+    said = set(re.findall(r"(?<![\w-])--([a-z][a-z-]+)", "\n".join(re.findall(r"relay[^\n`]*", readme))))
+    subcommands = {"userdb", "realm", "password-stdin", "tenant", "from", "to"}
+    check(said <= options | subcommands, f"the README names options that --help does not: {said - options - subcommands}")
+    made = set(re.findall(r"\bmake ([a-z]+)\b", readme)) & {word for word in re.findall(r"`make ([a-z]+)`", readme)}
+    check(made <= targets, f"the README names targets that the Makefile lacks: {made - targets}")
+
+
+@test
+def the_manual_page_is_well_formed():
+    _, page, _ = run_relay("--manual-page")
+    check(page.startswith(".TH ") or "\n.TH " in page, "there is no .TH")
+    for section in ("NAME", "SYNOPSIS", "OPTIONS"):
+        check(re.search(rf'^\.SH "?{section}', page, re.M), f"there is no section {section}")
+    if shutil.which("man"):
+        done = subprocess.run(["man", "--warnings", "-l", "-Tutf8", "-"], input=page, capture_output=True, text=True, env={**os.environ, "MANPAGER": "cat"})
+        check(not done.stderr.strip(), f"man warns: {done.stderr}")
+
+
+@test
+def the_version_is_told():
+    code, text, _ = run_relay("--version")
+    check(code == 0 and re.search(r"\d+\.\d+\.\d+", text), f"{code}: {text!r}")
+
+
+@test
+def unauthenticated_requests_cost_no_memory():
+    with Server() as server, server.client() as client:
+        before = server.resident_kb()
+        for _ in range(30000):
+            client.send(stun.build(stun.ALLOCATE, [transport(stun.UDP)]))
+            client.socket.setblocking(False)
+            try:
+                client.socket.recv(2000)
+            except BlockingIOError:
+                pass
+        grown = server.resident_kb() - before
+        check(grown < 4096 or SANITIZED, f"30,000 requests cost {grown} kB")
+        with server.client() as other:
+            check_equal(other.allocate().code, 0, "an Allocate afterwards")
+
+
+@test
+def allocations_come_and_go_without_a_leak():
+    def round_of(server, count):
+        for _ in range(count):
+            with server.client() as client:
+                check_equal(client.allocate().code, 0, "the Allocate")
+                client.bind(0x4000, ("127.0.0.1", 9))
+                client.refresh(0)
+
+    with Server("total-quota=1") as server:
+        round_of(server, 300)
+        before, files = server.resident_kb(), len(os.listdir(f"/proc/{server.process.pid}/fd"))
+        round_of(server, 1500)
+        wait_for(lambda: len(os.listdir(f"/proc/{server.process.pid}/fd")) <= files + 2, 3, "as many open files as before")
+        grown = server.resident_kb() - before
+        check(grown < 2048 or SANITIZED, f"1500 allocations left {grown} kB")
+
+
+@test
+def an_idle_relay_uses_no_processor():
+    with Server(threads=2) as server, server.client() as client:
+        client.relayed()
+
+        def ticks():
+            with open(f"/proc/{server.process.pid}/stat", encoding="ascii") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+            return int(fields[11]) + int(fields[12])
+
+        before = ticks()
+        time.sleep(1)
+        used = (ticks() - before) / os.sysconf("SC_CLK_TCK")
+        check(used < 0.05 or SANITIZED, f"{used:.2f} s of processor time in one idle second")
+
+
+@test
+def it_drops_its_privileges_and_writes_its_pid():
+    if os.geteuid() != 0:
+        skip("only root can become someone else")
+    server = Server("proc-user=nobody", "proc-group=nogroup", "pidfile=relay.pid")
+    os.chmod(server.directory, 0o777)
+    with server:
+        with open(f"/proc/{server.process.pid}/status", encoding="ascii") as file:
+            status = file.read()
+        check(re.search(r"^Uid:\s+65534\s+65534\s+65534\s+65534", status, re.M), f"the user is still {re.search('Uid:.*', status)[0]}")
+        check(re.search(r"^CapEff:\s+0+$", status, re.M), f"capabilities are left: {re.search('CapEff:.*', status)[0]}")
+        with open(server.path("relay.pid"), encoding="ascii") as file:
+            check_equal(int(file.read()), server.process.pid, "the pid in the file")
+        with server.client() as client:
+            check_equal(client.allocate().code, 0, "the Allocate")
+
+
+if __name__ == "__main__":
+    main()
