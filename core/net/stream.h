@@ -35,8 +35,11 @@ int streams_listen(struct streams *, const struct addr *local, uint16_t listener
 bool stream_is_taken(const struct addr *local);
 void streams_stop_listening(struct streams *);
 
-/* stream_send: one frame, in order; padded by the caller (ChannelData). False if the connection is gone or the frame was dropped. Written in one go at streams_flush or before sleep. */
+/* stream_send: one frame, in order; padded by the caller (ChannelData). False if the connection is gone or the frame was dropped. Written in one go at streams_flush. */
 bool stream_send(struct streams *, uint64_t link, struct view bytes);
+
+/* streams_flush: write what waits and end what is to end. It happens by itself before the loop sleeps; call it after sending from a watch_before_sleep of your own. */
+void streams_flush(struct streams *);
 
 /* stream_keep: the flow has an allocation: no deadline any more (true), or the deadline counts again from now (false). stream_close: after what is queued is sent. */
 void stream_keep(struct streams *, uint64_t link, bool keep);

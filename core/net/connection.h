@@ -1,0 +1,104 @@
+/* connection.h: one TCP or TLS connection: what it has received in part, what it has yet to send, and the state it is in.
+ *
+ * Private to the room; stream.h is what others use. Calls of the worker's functions may come back here (stream_send, stream_close), so a
+ * connection is only marked while they run; it ends in connection_settle, from streams_flush.
+ *
+ *     NEW --first byte--> HANDSHAKE --done--> OPEN --stream_close, end of file--> CLOSING --all sent--> LINGERING
+ *      \------------------plain-------------/    each --error, deadline--> BROKEN
+ */
+#ifndef RELAY_NET_CONNECTION_H
+#define RELAY_NET_CONNECTION_H
+
+#include "net/deadline.h"
+#include "net/outbox.h"
+#include "net/source.h"
+#include "net/stream.h"
+#include "net/tls_pipe.h"
+#include "wire/frame.h"
+
+#define WIRE_BYTES (64u << 10) /* one receive call */
+#define STREAM_LISTENERS_MAX 64
+
+/* Of what waits for a slow reader: beyond the first ChannelData and Data indications are dropped, beyond the second the connection ends. */
+#define OUT_DROP_AT (64u << 10)
+#define OUT_BREAK_AT (256u << 10)
+#define STRANGER_FRAME_MAX 4096 /* of a frame that is not whole yet, before the flow has an allocation */
+
+enum connection_state {
+    CONNECTION_NEW,
+    CONNECTION_HANDSHAKE,
+    CONNECTION_OPEN,
+    CONNECTION_CLOSING,
+    CONNECTION_LINGERING,
+    CONNECTION_BROKEN
+};
+
+struct connection {
+    struct streams *streams;
+    struct flow flow;
+    int fd;
+    uint8_t state; /* enum connection_state */
+    bool known;    /* had a frame: `closed` will be told */
+    bool kept;     /* has an allocation: no deadline */
+    bool full;     /* the socket takes no more now; `writable` waits */
+    bool ended;    /* end of file was read */
+    bool unsettled;
+    uint32_t source;
+    uint32_t part_len;
+    uint8_t *part; /* the first `part_len` bytes of a frame, exactly as large as that */
+    SSL *ssl;      /* NULL: plain */
+    char *sni;
+    struct outbox out;
+    struct connection *next_unsettled;
+    struct deadline deadline;
+    struct watch readable, writable;
+    struct tls_pipe pipe;
+};
+
+struct listener {
+    struct streams *streams;
+    struct watch acceptable; /* stopped while accepting pauses */
+    int fd;
+    uint16_t number;
+};
+
+struct streams {
+    struct streams_config config;
+    struct stream_counts counts;
+    struct pool connections;
+    struct sources sources;
+    struct deadlines deadlines;
+    struct chunks spare;
+    struct connection *unsettled;
+    bool busy; /* inside a connection's bytes or streams_flush: nothing ends now */
+    unsigned listener_count;
+    struct listener listeners[STREAM_LISTENERS_MAX];
+    struct watch sweep, before_sleep;
+    uint8_t wire[WIRE_BYTES];                                                   /* what a receive call brought */
+    uint8_t frames[ENGINE_HEADROOM + FRAME_MAX + WIRE_BYTES + ENGINE_TAILROOM]; /* plain text: a partial frame and what followed it */
+};
+
+/* connection_add: takes `fd` over; closes it when there is no room for one more. */
+void connection_add(const struct listener *, int fd, const struct addr *from);
+
+/* connection_break: marked to end without more ado.  connection_finish: marked to end when all is sent. */
+void connection_break(struct connection *);
+void connection_finish(struct connection *);
+
+bool connection_send(struct connection *, struct view bytes);
+void connection_keep(struct connection *, bool keep);
+
+/* connection_settle: write what waits; end it if that is due. */
+void connection_settle(struct connection *);
+void connection_free(struct connection *);
+
+/* connection_unsettled: to be settled at the next flush. */
+void connection_unsettled(struct connection *);
+
+/* connection_receive: the socket is readable (connection_input.c). */
+void connection_receive(void *connection);
+
+/* streams_sweep: end what is overdue, accept again after a pause. A timer calls it. */
+void streams_sweep(struct streams *, msec_t now);
+
+#endif

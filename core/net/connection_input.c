@@ -1,0 +1,202 @@
+/* connection_input.c: from bytes of a socket to whole frames: plain or TLS by the first byte, TLS taken off, frames cut. */
+#include "net/connection.h"
+
+#include "base/err.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define TLS_HANDSHAKE 0x16 /* ContentType of a ClientHello's record, RFC 8446 section 5.1 */
+#define TLS_MAJOR 0x03
+
+/* give: one frame to the worker, which may write on the bytes behind it: those of the next frame are put back. */
+static void give(struct connection *c, uint8_t *at, size_t len)
+{
+    const struct streams_config *config = &c->streams->config;
+    uint8_t behind[ENGINE_TAILROOM];
+    memcpy(behind, at + len, sizeof behind);
+    c->known = true;
+    config->frame(config->ctx, &c->flow, (struct packet){at, len});
+    memcpy(at + len, behind, sizeof behind);
+}
+
+/* deliver: the whole frames at the front of `len` bytes; returns how many bytes they were. */
+static size_t deliver(struct connection *c, uint8_t *at, size_t len)
+{
+    size_t done = 0;
+    while (c->state == CONNECTION_OPEN) {
+        struct view frame;
+        size_t used;
+        const int err = frame_cut(view_of(at + done, len - done), &frame, &used);
+        if (err == ERR_PARTIAL)
+            break;
+        if (err) {
+            connection_break(c);
+            break;
+        }
+        give(c, at + done, frame.len);
+        done += used;
+    }
+    return done;
+}
+
+/* keep_part: what is left of an incomplete frame, in a buffer of its size. */
+static void keep_part(struct connection *c, const uint8_t *at, size_t len)
+{
+    if (len == 0 || c->state != CONNECTION_OPEN || (!c->kept && len > STRANGER_FRAME_MAX)) {
+        if (len && c->state == CONNECTION_OPEN)
+            connection_break(c);
+        free(c->part);
+        c->part = NULL;
+        c->part_len = 0;
+        return;
+    }
+    uint8_t *part = len == c->part_len ? c->part : realloc(c->part, len);
+    if (!part) {
+        connection_break(c);
+        return;
+    }
+    memcpy(part, at, len);
+    c->part = part;
+    c->part_len = (uint32_t)len;
+}
+
+/* begin: the partial frame at the front of the shared buffer. */
+static uint8_t *begin(const struct connection *c)
+{
+    uint8_t *frames = c->streams->frames + ENGINE_HEADROOM;
+    if (c->part_len)
+        memcpy(frames, c->part, c->part_len);
+    return frames;
+}
+
+static void plain_input(struct connection *c, uint8_t *frames, size_t len)
+{
+    const size_t done = deliver(c, frames, len);
+    keep_part(c, frames + done, len - done);
+}
+
+/* tls_ended: whether OpenSSL has no more for now, because the client said goodbye or because it spoke nonsense. */
+static void tls_ended(struct connection *c, int result)
+{
+    switch (SSL_get_error(c->ssl, result)) {
+        case SSL_ERROR_WANT_READ:
+            break;
+        case SSL_ERROR_ZERO_RETURN:
+            connection_finish(c);
+            break;
+        default:
+            connection_break(c);
+            break;
+    }
+    ERR_clear_error();
+}
+
+static void tls_handshake(struct connection *c)
+{
+    const int result = SSL_do_handshake(c->ssl);
+    if (result != 1) {
+        tls_ended(c, result);
+        return;
+    }
+    c->sni = tls_sni(c->ssl);
+    if (c->sni)
+        c->flow.sni = c->sni;
+    c->flow.alpn = tls_alpn(c->ssl);
+    c->state = CONNECTION_OPEN;
+}
+
+static void tls_input(struct connection *c, struct view in)
+{
+    c->pipe.in = in;
+    ERR_clear_error();
+    if (c->state == CONNECTION_HANDSHAKE)
+        tls_handshake(c);
+    uint8_t *frames = begin(c);
+    size_t len = c->part_len;
+    while (c->state == CONNECTION_OPEN) {
+        const int got = SSL_read(c->ssl, frames + len, WIRE_BYTES);
+        if (got <= 0) {
+            tls_ended(c, got);
+            break;
+        }
+        len += (size_t)got;
+        const size_t done = deliver(c, frames, len);
+        len -= done;
+        if (done && len)
+            memmove(frames, frames + done, len);
+    }
+    keep_part(c, frames, len);
+    c->pipe.in = view_of(NULL, 0);
+}
+
+/* recognise: RFC 7983 by the first byte; frame_cut looks at the rest of what is plain, OpenSSL at the rest of what is not. */
+static void recognise(struct connection *c, struct view in)
+{
+    const struct streams_config *config = &c->streams->config;
+    const enum frame_kind kind = frame_kind_of(in);
+    if (kind == FRAME_STUN || kind == FRAME_CHANNEL) {
+        c->state = config->plain ? CONNECTION_OPEN : CONNECTION_BROKEN;
+    } else if (config->tls && in.at[0] == TLS_HANDSHAKE && (in.len < 2 || in.at[1] == TLS_MAJOR)) {
+        c->state = CONNECTION_HANDSHAKE;
+        c->flow.transport = TRANSPORT_TLS;
+        c->pipe.owner = c;
+        c->ssl = tls_open(config->tls, &c->pipe);
+    } else {
+        c->state = CONNECTION_BROKEN;
+    }
+    if (c->state == CONNECTION_BROKEN || (c->state == CONNECTION_HANDSHAKE && !c->ssl)) {
+        c->streams->counts.refused++;
+        connection_break(c);
+    }
+}
+
+/* input: `in` lies in the shared buffers: behind a partial frame if the connection is known to be plain, else among the bytes of the wire.
+ */
+static void input(struct connection *c, struct view in)
+{
+    struct streams *s = c->streams;
+    uint8_t *frames = s->frames + ENGINE_HEADROOM;
+    if (c->state == CONNECTION_NEW) {
+        recognise(c, in);
+        if (c->state == CONNECTION_OPEN)
+            memcpy(frames, in.at, in.len);
+    }
+    if (c->state == CONNECTION_OPEN && !c->ssl)
+        plain_input(c, frames, c->part_len + in.len);
+    else if (c->state == CONNECTION_OPEN || c->state == CONNECTION_HANDSHAKE)
+        tls_input(c, in);
+}
+
+static void end_of_file(struct connection *c)
+{
+    c->ended = true;
+    watch_stop(&c->readable);
+    if (c->state == CONNECTION_OPEN)
+        connection_finish(c); /* replies to what came before are still sent */
+    else if (c->state == CONNECTION_CLOSING)
+        connection_unsettled(c);
+    else
+        connection_break(c);
+}
+
+void connection_receive(void *owner)
+{
+    struct connection *c = owner;
+    struct streams *s = c->streams;
+    uint8_t *at = c->state == CONNECTION_OPEN && !c->ssl ? begin(c) + c->part_len : s->wire;
+    const ssize_t got = recv(c->fd, at, WIRE_BYTES, MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    s->busy = true;
+    if (got < 0)
+        connection_break(c);
+    else if (got == 0)
+        end_of_file(c);
+    else
+        input(c, view_of(at, (size_t)got)); /* discarded while it closes */
+    s->busy = false;
+}

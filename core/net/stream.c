@@ -1,0 +1,174 @@
+/* stream.c: the connections of one worker: listeners, deadlines, the way to each by its number. */
+#include "net/connection.h"
+
+#include "base/err.h"
+#include "net/socket.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#define SWEEP_S 0.25
+#define BACKLOG 1024
+#define ACCEPT_MAX 64 /* in one turn of the loop */
+
+static void on_sweep(void *owner)
+{
+    struct streams *s = owner;
+    streams_sweep(s, loop_now(s->config.loop));
+}
+
+static void on_before_sleep(void *owner)
+{
+    streams_flush(owner);
+}
+
+struct streams *streams_new(const struct streams_config *config)
+{
+    struct streams *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->config = *config;
+    pool_init(&s->connections, sizeof(struct connection), config->max_connections);
+    sources_init(&s->sources, config->hash_key, config->max_per_source);
+    deadlines_init(&s->deadlines, (msec_t)config->handshake_s * 1000);
+    watch_every(&s->sweep, config->loop, SWEEP_S, on_sweep, s);
+    watch_before_sleep(&s->before_sleep, config->loop, on_before_sleep, s);
+    return s;
+}
+
+void streams_free(struct streams *s)
+{
+    if (!s)
+        return;
+    streams_stop_listening(s);
+    s->busy = false;
+    for (uint32_t at = 0; (at = pool_next(&s->connections, at)) != POOL_NONE; at++)
+        connection_finish(pool_index(&s->connections, at));
+    streams_flush(s); /* what can be sent at once is */
+    for (uint32_t at = 0; (at = pool_next(&s->connections, at)) != POOL_NONE; at++)
+        connection_free(pool_index(&s->connections, at));
+    watch_stop(&s->sweep);
+    watch_stop(&s->before_sleep);
+    pool_close(&s->connections);
+    sources_close(&s->sources);
+    chunks_close(&s->spare);
+    free(s);
+}
+
+/* is_exhausted: descriptors or memory of the system are used up; accepting again at once would only spin. */
+static bool is_exhausted(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+static void on_acceptable(void *owner)
+{
+    struct listener *listener = owner;
+    for (int i = 0; i < ACCEPT_MAX; i++) {
+        struct sockaddr_storage at;
+        socklen_t len = sizeof at;
+        const int fd = accept4(listener->fd, (struct sockaddr *)&at, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            const struct addr from = addr_from_sockaddr(&at);
+            connection_add(listener, fd, &from);
+        } else if (is_exhausted(errno)) {
+            watch_stop(&listener->acceptable); /* until the next sweep; clients wait in the backlog */
+            return;
+        } else if (errno == EAGAIN) {
+            return;
+        } /* else: of this one connection, accept(2); the next may do */
+    }
+}
+
+static void accept_again(struct listener *listener)
+{
+    if (!listener->acceptable.loop)
+        watch_read(&listener->acceptable, listener->streams->config.loop, listener->fd, on_acceptable, listener);
+}
+
+int streams_listen(struct streams *s, const struct addr *local, uint16_t number)
+{
+    if (s->listener_count == STREAM_LISTENERS_MAX) {
+        errno = ENOBUFS;
+        return ERR_SYSTEM;
+    }
+    const int fd = socket_bound(SOCK_STREAM, local, SOCKET_SHARED);
+    if (fd < 0)
+        return fd;
+    if (listen(fd, BACKLOG) != 0) {
+        socket_close(fd);
+        return ERR_SYSTEM;
+    }
+    struct listener *listener = &s->listeners[s->listener_count++];
+    *listener = (struct listener){.streams = s, .fd = fd, .number = number};
+    accept_again(listener);
+    return 0;
+}
+
+bool stream_is_taken(const struct addr *local)
+{
+    return socket_is_taken(SOCK_STREAM, local);
+}
+
+void streams_stop_listening(struct streams *s)
+{
+    while (s->listener_count) {
+        struct listener *listener = &s->listeners[--s->listener_count];
+        watch_stop(&listener->acceptable);
+        socket_close(listener->fd);
+    }
+}
+
+void streams_sweep(struct streams *s, msec_t now)
+{
+    struct connection *c;
+    while ((c = deadlines_due(&s->deadlines, now)))
+        connection_break(c);
+    for (unsigned i = 0; i < s->listener_count; i++)
+        accept_again(&s->listeners[i]);
+}
+
+void streams_flush(struct streams *s)
+{
+    if (s->busy)
+        return;
+    s->busy = true;
+    while (s->unsettled) {
+        struct connection *c = s->unsettled;
+        s->unsettled = c->next_unsettled;
+        connection_settle(c);
+    }
+    s->busy = false;
+}
+
+/* find: the connection of a link, NULL if it has ended. */
+static struct connection *find(const struct streams *s, uint64_t link)
+{
+    return pool_at(&s->connections, (struct handle){(uint32_t)link, (uint32_t)(link >> 32)});
+}
+
+bool stream_send(struct streams *s, uint64_t link, struct view bytes)
+{
+    struct connection *c = find(s, link);
+    return c && connection_send(c, bytes);
+}
+
+void stream_keep(struct streams *s, uint64_t link, bool keep)
+{
+    struct connection *c = find(s, link);
+    if (c)
+        connection_keep(c, keep);
+}
+
+void stream_close(struct streams *s, uint64_t link)
+{
+    struct connection *c = find(s, link);
+    if (c)
+        connection_finish(c);
+}
+
+const struct stream_counts *streams_counts(const struct streams *s)
+{
+    return &s->counts;
+}
