@@ -1,0 +1,139 @@
+-- relay.fake.chain: the policies of a server, asked in order. What fails closes the door, as the table in policies/README.md says.
+
+local decision = require "relay.fake.decision"
+local hash = require "relay.hash"
+local library = require "relay.fake.library"
+local nearest = require "relay.nearest"
+local sandbox = require "relay.fake.sandbox"
+
+local M = {}
+
+local hooks = {
+  "init", "route", "authenticate", "authorize", "permission", "channel", "refresh", "usage", "log", "shutdown",
+}
+
+local known, expected_type = {"name", table.unpack(hooks)}, {name = "string"}
+for _, hook in ipairs(hooks) do expected_type[hook] = "function" end
+
+local function load_policy(box, source)
+  local chunk, why = box:compile(source.name, source.text)
+  if not chunk then error(why, 0) end
+  local ok, policy = box:run(sandbox.LOAD_SLICE, chunk)
+  if not ok then error(policy, 0) end
+  if type(policy) ~= "table" then error(("%s: a policy returns a table of hooks, got %s"):format(source.name, type(policy)), 0) end
+  for key, value in pairs(policy) do
+    local expected = expected_type[key]
+    if not expected then
+      error(("%s: unknown hook '%s'%s"):format(source.name, tostring(key), nearest.hint(key, known)), 0)
+    end
+    if type(value) ~= expected then error(("%s: %s: a %s expected, got %s"):format(source.name, key, expected, type(value)), 0) end
+  end
+  return {file = source.name, hooks = policy}
+end
+
+-- Loads the policies of core.spec; raises with file and line.
+function M.new(core)
+  local box
+  box = sandbox.new {
+    relay = library.new(core, function(tail_called) return box:where(tail_called) end), read = core.read,
+    now = function() return core.unix_ms() // 1000 end,
+    print = function(...)
+      local words = table.pack(...)
+      for i = 1, words.n do words[i] = tostring(words[i]) end
+      table.insert(core.lists.log, {level = "info", message = table.concat(words, " "), fields = {}})
+    end,
+  }
+  local self = setmetatable({core = core, box = box, policies = {}}, {__index = M})
+  local revision = {}
+  for i, source in ipairs(core.spec.policies) do
+    self.policies[i], revision[i] = load_policy(box, source), source.text
+  end
+  core.params:check()
+  self.revision = hash.hex(hash.sha256(table.concat(revision, "\0"))):sub(1, 12)
+  return self
+end
+
+function M:has(hook)
+  for _, policy in ipairs(self.policies) do
+    if policy.hooks[hook] then return true end
+  end
+  return false
+end
+
+function M:report(file, hook, kind, message)
+  local by = message:match("^([%w_.-]+:%d+)") or file
+  table.insert(self.core.lists.errors, {policy = file, hook = hook, kind = kind, by = by, message = message})
+  return {kind = "fail", code = 500, reason = "policy_error", by = by}
+end
+
+-- what one policy says to `hook`: nil, a decision, or a `fail` that is already reported
+function M:ask(policy, hook, ...)
+  local ok, result, kind = self.box:run(sandbox.SLICE, policy.hooks[hook], ...)
+  if not ok then return self:report(policy.file, hook, kind, result) end
+  local d, why = decision.judge(hook, result)
+  if why then return self:report(policy.file, hook, "type", policy.file .. ": " .. why) end
+  if d and d.kind == "fail" then
+    self:report(policy.file, hook, "fail", ("%s: %s"):format(d.by, d.reason))
+  end
+  return d
+end
+
+-- an iterator over what the policies say to a hook; silent ones are left out
+function M:answers(hook, ...)
+  local i, arguments = 0, table.pack(...)
+  return function()
+    while i < #self.policies do
+      i = i + 1
+      local policy = self.policies[i]
+      local d = policy.hooks[hook] and self:ask(policy, hook, table.unpack(arguments, 1, arguments.n))
+      if d then return d end
+    end
+  end
+end
+
+-- route, authenticate: the first that has an opinion
+function M:first(hook, ...) return (self:answers(hook, ...)()) end
+
+-- authorize: the first refusal, or the merged limits
+function M:strictest(hook, limits, ...)
+  for d in self:answers(hook, ...) do
+    if d.kind ~= "allow" then return d end
+    decision.merge(limits, d.limits)
+  end
+end
+
+-- permission, channel: the first refusal; who fails refuses
+function M:any_denial(hook, ...)
+  local d = self:first(hook, ...)
+  if d and d.kind == "fail" then return {kind = "deny", code = 403, reason = d.reason, by = d.by, failed = d} end
+  return d
+end
+
+-- refresh: the first refusal; otherwise merged limits, and whether somebody failed
+function M:refresh(limits, ...)
+  local failed
+  for d in self:answers("refresh", ...) do
+    if d.kind == "fail" then
+      failed = d
+    elseif d.kind ~= "allow" then
+      return d, failed
+    else
+      decision.merge(limits, d.limits)
+    end
+  end
+  return nil, failed
+end
+
+-- init, log, shutdown: everybody is told; what they return is ignored. `init` refuses the start by raising.
+function M:tell(hook, argument)
+  local budget = hook == "init" and sandbox.LOAD_SLICE or sandbox.SLICE
+  for _, policy in ipairs(self.policies) do
+    if policy.hooks[hook] then
+      local ok, why, kind = self.box:run(budget, policy.hooks[hook], argument)
+      if not ok and hook == "init" then error(why, 0) end
+      if not ok then self:report(policy.file, hook, kind, why) end
+    end
+  end
+end
+
+return M

@@ -1,0 +1,109 @@
+-- relay.fake.library: the table `relay` that a policy sees, over a fake core.
+
+local address = require "relay.address"
+local base64 = require "relay.base64"
+local decision = require "relay.fake.decision"
+local hash = require "relay.hash"
+local json = require "relay.json"
+local nearest = require "relay.nearest"
+local shared = require "relay.fake.shared"
+local strict = require "relay.fake.strict"
+
+local M = {}
+
+local function plain(fields)
+  local out = {}
+  for k, v in pairs(fields or {}) do
+    if address.is_address(v) then v = tostring(v) end
+    out[k] = v
+  end
+  return out
+end
+
+local function split(text, separator)
+  local at, last = text:find(separator, 1, true)
+  if not at then return text, nil end
+  return text:sub(1, at - 1), text:sub(last + 1)
+end
+
+local function set_of(list)
+  local members = {}
+  for _, name in ipairs(list) do members[name] = true end
+  return setmetatable({}, {
+    __index = members, __newindex = function() error("a set is read-only", 2) end, __metatable = "relay.set",
+  })
+end
+
+local function secret(candidates)
+  local function macs(_, algorithm, text)
+    if algorithm ~= "sha1" and algorithm ~= "sha256" then error("hmac_b64: 'sha1' or 'sha256' expected", 2) end
+    local out = {}
+    for i, key in ipairs(candidates) do out[i] = base64.encode(hash.hmac(algorithm, key, text)) end
+    return out
+  end
+  return setmetatable({}, {
+    __index = strict.library("secret", {hmac_b64 = macs}), __newindex = function() error("a secret is read-only", 2) end,
+    __tostring = function() return "relay.secret(hidden)" end, __metatable = "relay.secret",
+  })
+end
+
+local function log_of(core)
+  local levels = {}
+  for _, level in ipairs {"debug", "info", "warn", "error"} do
+    levels[level] = function(message, fields)
+      table.insert(core.lists.log, {level = level, message = tostring(message), fields = plain(fields)})
+    end
+  end
+  return strict.library("relay.log", levels)
+end
+
+-- metric names and labels as one line: name{a="b"}
+local function counter(core, name, labels)
+  local parts = {}
+  for _, key in ipairs(nearest.keys(labels or {})) do parts[#parts + 1] = ('%s="%s"'):format(key, labels[key]) end
+  local full = #parts > 0 and ("%s{%s}"):format(name, table.concat(parts, ",")) or name
+  core.lists.metrics[full] = core.lists.metrics[full] or 0
+  return strict.library("counter", {
+    add = function(_, n) core.lists.metrics[full] = core.lists.metrics[full] + (n or 1) end,
+  })
+end
+
+local function every(core, seconds, run, options)
+  strict.only("relay.timer.every", options or {}, {"on"})
+  if type(seconds) ~= "number" or seconds <= 0 then error("relay.timer.every: seconds above 0 expected", 2) end
+  if type(run) ~= "function" then error("relay.timer.every: a function expected", 2) end
+  table.insert(core.timers, {interval_ms = math.ceil(seconds * 1000), due = core.now_ms + math.ceil(seconds * 1000), run = run})
+end
+
+-- The library. core: now_ms, unix(), read(name), spec, lists, timers, params, find_user(tenant, user); where: see decision.constructors.
+function M.new(core, where)
+  local relay = decision.constructors(where)
+  for name, make in pairs(shared.constructors(function() return core.unix_ms() / 1000 end)) do relay[name] = make end
+  relay.cidr, relay.set, relay.split = address.set, set_of, split
+  function relay.prefix(text, prefix) return text:sub(1, #prefix) == prefix end
+  function relay.params(namespace, rules) return core.params:declare(namespace, rules) end
+  function relay.data(file)
+    local text = core.read(file) or error(("relay.data: no %s in the policy directory"):format(file), 2)
+    local value, why = json.decode(text)
+    if value == nil then error(("%s: %s"):format(file, why), 2) end
+    return strict.tree(value, "data")
+  end
+  function relay.secret(name)
+    local candidates = core.spec.secrets[name]
+    if candidates then return secret(candidates) end
+    error(("relay.secret: no secret '%s'%s"):format(name, nearest.hint(name, nearest.keys(core.spec.secrets))), 2)
+  end
+  function relay.audit(row) table.insert(core.lists.audit, plain(row)) end
+  relay.log = log_of(core)
+  relay.metric = strict.library("relay.metric", {counter = function(name, labels) return counter(core, name, labels) end})
+  relay.timer = strict.library("relay.timer", {every = function(...) return every(core, ...) end})
+  relay.users = strict.library("relay.users", {
+    get = function(_, tenant, user)
+      local found = core.find_user(tenant, user)
+      return found and strict.tree({tenant = found.tenant, user = found.user}, "user")
+    end,
+  })
+  return strict.library("relay", relay)
+end
+
+return M

@@ -1,0 +1,208 @@
+-- relay.fake.requests: one function per kind of request, each a list of its refusals and then the work. RFC 8656.
+
+local address = require "relay.address"
+local auth = require "relay.fake.auth"
+local decision = require "relay.fake.decision"
+local views = require "relay.fake.views"
+
+local M = {}
+local DEFAULT_LIFETIME <const>, SCRIPT_ERROR_LIFETIME <const>, PACKET <const> = 600, 600, 1200
+
+local function refuse(code, reason) return {code = code, reason = reason, by = "core"} end
+
+local function lifetime_s(core, limits, asked)
+  local longest = math.min(core.spec.options.max_allocate_lifetime, limits.max_lifetime or math.maxinteger)
+  return math.min(math.max(asked or DEFAULT_LIFETIME, DEFAULT_LIFETIME), longest)
+end
+
+local function configured_limits(core)
+  local o = core.spec.options
+  return {
+    total_quota = o.total_quota, user_quota = o.user_quota, max_permissions = o.max_permissions, max_channels = o.max_channels,
+  }
+end
+
+-- authorize: the limits, or nil and a refusal
+local function authorize(core, client, fields, who)
+  local limits = configured_limits(core)
+  local req, forget = views.request(core, client, fields, who)
+  local d = core.chain:strictest("authorize", limits, req)
+  forget()
+  if d then return nil, auth.refusal(d) end
+  return limits
+end
+
+local function relayed_text(family, port)
+  return (family == 6 and "[2001:4860::1]:%d" or "8.0.0.1:%d"):format(port)
+end
+
+local function granted(core, a)
+  return {
+    ok = true, lifetime = (a.expires_ms - core.now_ms) // 1000, relayed = a.relayed, mapped = tostring(a.client.flow.src),
+    user = a.user, tenant = a.tenant, realm = a.realm, tags = a.limits.tags or {}, limits = a.limits, allocation = a.id,
+    reservation = a.reservation,
+  }
+end
+
+local function impossible(fields)
+  if (fields.requested_transport or "udp") ~= "udp" then return refuse(442, "transport") end
+  if fields.family and fields.family ~= 4 and fields.family ~= 6 then return refuse(440, "family") end
+  if fields.reservation and (fields.even_port or fields.family) then return refuse(400, "bad_request") end
+end
+
+function M.allocate(core, client, fields)
+  local who, refused = auth.identify(core, client, fields)
+  if not who then return refused end
+  if client.allocation then return refuse(437, "mismatch") end
+  refused = impossible(fields)
+  if refused then return refused end
+  local limits
+  limits, refused = authorize(core, client, fields, who)
+  if not limits then return refused end
+  local full = core.quota:take(who.tenant, who.user, limits)
+  if full then return refuse(486, full) end
+  local port, reservation = core.ports:take(fields, core.now_ms)
+  if not port then
+    core.quota:give(who.tenant, who.user)
+    return refuse(508, "capacity")
+  end
+  local a = core:add_allocation(client, who, limits, lifetime_s(core, limits, fields.lifetime) * 1000)
+  a.port, a.family, a.reservation = port, fields.family or client.flow.dst.family, reservation
+  a.relayed = relayed_text(a.family, port)
+  core:event("allocated", client, {method = "allocate", allocation = a})
+  return granted(core, a)
+end
+
+-- the allocation of an authenticated request, or nil and a refusal
+local function own_allocation(core, client, fields)
+  local who, refused = auth.identify(core, client, fields)
+  if not who then return nil, refused end
+  local a = client.allocation
+  if not a then return nil, refuse(437, "mismatch") end
+  if a.username ~= who.username then return nil, refuse(441, "wrong_user") end
+  return a
+end
+
+function M.refresh(core, client, fields)
+  local a, refused = own_allocation(core, client, fields)
+  if not a then return refused end
+  if fields.lifetime == 0 then
+    local answer = granted(core, a)
+    answer.lifetime = 0
+    core:end_allocation(a, "released", "core")
+    return answer
+  end
+  local req, forget_req = views.request(core, client, fields, a)
+  local alloc, forget = views.allocation(core, a)
+  local limits = decision.merge({}, {max_lifetime = a.limits.max_lifetime})
+  local d, failed = core.chain:refresh(limits, alloc, req)
+  forget_req()
+  forget()
+  if d then
+    if d.kind == "reauth" then client.key = nil end
+    return auth.refusal(d)
+  end
+  if failed then limits.max_lifetime = math.min(limits.max_lifetime or SCRIPT_ERROR_LIFETIME, SCRIPT_ERROR_LIFETIME) end
+  a.expires_ms = core.now_ms + lifetime_s(core, limits, fields.lifetime) * 1000
+  core:event("refreshed", client, {method = "refresh", allocation = a})
+  return granted(core, a)
+end
+
+-- release: what s:close sends
+function M.close(core, client, fields)
+  local release = setmetatable({kind = "refresh", lifetime = 0}, {__index = fields})
+  return M.refresh(core, client, release)
+end
+
+local function in_all(sets, peer)
+  for _, set in ipairs(sets) do
+    if not set:contains(peer) then return false end
+  end
+  return true
+end
+
+-- what the policies say about a peer, asked once while the answer is fresh: nil or a refusal
+local function ask_permission(core, a, peer, kind)
+  local known = a.verdicts[peer.ip]
+  if known and known.ends > core.now_ms then return known.refusal end
+  if a.limits.acls and in_all(a.limits.acls, peer) then return nil end
+  if not core.chain:has("permission") then
+    return a.limits.acls and refuse(403, "permission_acl") or nil
+  end
+  local alloc, forget = views.allocation(core, a)
+  local d = core.chain:any_denial("permission", alloc, peer, kind)
+  forget()
+  local refusal = d and auth.refusal(d)
+  if not (d and d.failed) then
+    a.verdicts[peer.ip] = {refusal = refusal, ends = core.now_ms + core.spec.options.permission_lifetime * 1000}
+  end
+  return refusal
+end
+
+-- a refusal, or nil: then `peer` may be permitted
+local function judge_peer(core, a, peer, kind)
+  if peer.family ~= a.family then return refuse(443, "peer_family") end
+  if not core.peer_allowed(peer) then return refuse(403, "peer_denied") end
+  local refused = ask_permission(core, a, peer, kind)
+  if refused then return refused end
+  if not a.permissions[peer.ip] and views.size(a.permissions) >= (a.limits.max_permissions or math.huge) then
+    return refuse(508, "max_permissions")
+  end
+end
+
+local function peer_of(fields) return address.parse(fields.peer or "") end
+
+local function permit(core, a, peer) a.permissions[peer.ip] = core.now_ms + core.spec.options.permission_lifetime * 1000 end
+
+function M.permission(core, client, fields)
+  local a, refused = own_allocation(core, client, fields)
+  if not a then return refused end
+  local peer = peer_of(fields)
+  if not peer then return refuse(400, "bad_request") end
+  refused = judge_peer(core, a, peer, "permission")
+  if refused then return refused end
+  permit(core, a, peer)
+  core:event("permission", client, {method = "permission", allocation = a, peer = tostring(peer)})
+  return granted(core, a)
+end
+
+-- a number is bound to one peer, a peer to one number
+local function channel_conflict(a, number, peer)
+  if number < 0x4000 or number > 0x7fff then return true end
+  for bound, channel in pairs(a.channels) do
+    if (bound == number) ~= (channel.peer == tostring(peer)) then return true end
+  end
+end
+
+function M.channel(core, client, fields)
+  local a, refused = own_allocation(core, client, fields)
+  if not a then return refused end
+  local peer, number = peer_of(fields), fields.number
+  if not peer or math.type(number) ~= "integer" or channel_conflict(a, number, peer) then return refuse(400, "bad_request") end
+  refused = judge_peer(core, a, peer, "channel")
+  if refused then return refused end
+  if not a.channels[number] and views.size(a.channels) >= (a.limits.max_channels or math.huge) then return refuse(508, "max_channels") end
+  local alloc, forget = views.allocation(core, a)
+  local d = core.chain:any_denial("channel", alloc, peer, number)
+  forget()
+  if d then return auth.refusal(d) end
+  permit(core, a, peer)
+  a.channels[number] = {peer = tostring(peer), ends = core.now_ms + core.spec.options.channel_lifetime * 1000}
+  core:event("permission", client, {method = "channel", allocation = a, peer = tostring(peer)})
+  return granted(core, a)
+end
+
+-- Payload between the client and a permitted peer (any, if none is named). Not a request of TURN: no answer on the wire, no event.
+function M.traffic(_, client, fields)
+  local a = client.allocation
+  if not a then return refuse(437, "mismatch") end
+  local peer = fields.peer and peer_of(fields)
+  local permitted = peer and a.permissions[peer.ip] or not fields.peer and next(a.permissions)
+  if not permitted then return {code = 0, reason = "no_permission", by = "core", quiet = true} end
+  local way = fields.direction or "in"
+  a.usage["bytes_" .. way] = a.usage["bytes_" .. way] + fields.bytes
+  a.usage["packets_" .. way] = a.usage["packets_" .. way] + (fields.bytes + PACKET - 1) // PACKET
+  return {ok = true}
+end
+
+return M

@@ -1,0 +1,160 @@
+-- relay.fake.sandbox: the environment in which policies run, and the budgets of a hook.
+--
+-- As strict as plain Lua can be: no io, load, package, raw*, finalizers or bytecode; unknown globals raise; globals are frozen
+-- after load; a hook ends after 100,000 instructions or 64 MiB, start-up after 50 million, and pcall does not save it. The server is stricter: it also bounds wall time, string patterns, and methods of strings.
+
+local nearest = require "relay.nearest"
+
+local M = {}
+local SLICE <const>, LOAD_SLICE <const>, STEP <const>, MEMORY_KIB <const> = 100000, 50000000, 1000, 64 * 1024
+M.SLICE, M.LOAD_SLICE = SLICE, LOAD_SLICE
+
+local base = {
+  "assert", "error", "ipairs", "next", "pairs", "pcall", "select", "tonumber", "tostring", "type", "xpcall", "_VERSION",
+}
+
+local function copy(from, without)
+  local out = {}
+  for k, v in pairs(from) do out[k] = v end
+  if without then out[without] = nil end
+  return out
+end
+
+local function rep(s, n, separator)
+  if n * math.max(1, #s + #(separator or "")) > 1 << 20 then error("string.rep: longer than 1 MiB", 2) end
+  return string.rep(s, n, separator)
+end
+
+local function move(from, first, last, at, to)
+  if last - first >= 1000000 then error("table.move: more than 1,000,000 elements", 2) end
+  return table.move(from, first, last, at, to)
+end
+
+local function checked_setmetatable(t, meta)
+  if meta and (rawget(meta, "__gc") ~= nil or rawget(meta, "__mode") ~= nil) then
+    error("setmetatable: __gc and __mode are not allowed", 2)
+  end
+  return setmetatable(t, meta)
+end
+
+-- what ends a thread that spends too much; and the last line of a policy that ran, for `by`
+local function watch(self, thread)
+  debug.sethook(thread, function(event, line)
+    if event == "line" then
+      local source = debug.getinfo(2, "S").short_src
+      if self.names[source] then self.last_line = ("%s:%d"):format(source, line) end
+      return
+    end
+    self.spent = self.spent + STEP
+    if self.spent > self.allowed then
+      self.killed = "budget"
+    elseif collectgarbage("count") > self.memory + MEMORY_KIB then
+      self.killed = "memory"
+    end
+    if self.killed then
+      debug.sethook(thread, function() error("killed: " .. self.killed, 2) end, "", 1) -- again after every pcall
+      error("killed: " .. self.killed, 2)
+    end
+  end, self.allowed > SLICE and "" or "l", STEP) -- following lines is slow: not through a long load
+  return thread
+end
+
+local function coroutines(self)
+  local out = copy(coroutine)
+  function out.create(f) return watch(self, coroutine.create(f)) end
+  function out.wrap(f)
+    local thread = out.create(f)
+    return function(...)
+      local result = table.pack(coroutine.resume(thread, ...))
+      if not result[1] then error(result[2], 0) end
+      return table.unpack(result, 2, result.n)
+    end
+  end
+  return out
+end
+
+local function globals_of(self, hooks)
+  local g = {
+    string = copy(string, "dump"), table = copy(table), math = copy(math), utf8 = copy(utf8), coroutine = coroutines(self),
+    os = {clock = os.clock, time = function(t) return t and os.time(t) or hooks.now() end,
+          date = function(format, t) return os.date(format, t or hooks.now()) end},
+    debug = {traceback = debug.traceback}, setmetatable = checked_setmetatable, print = hooks.print, warn = hooks.print,
+    getmetatable = function(v) return type(v) ~= "string" and getmetatable(v) or nil end, relay = hooks.relay,
+  }
+  g.string.rep, g.table.move = rep, move
+  for _, name in ipairs(base) do g[name] = _G[name] end
+  return g
+end
+
+-- an environment of one policy (and of what it requires)
+local function environment(self, hooks)
+  local globals, env = globals_of(self, hooks), {}
+  globals._G = env
+  return setmetatable(env, {
+    __index = function(_, name)
+      local value = globals[name]
+      if value ~= nil then return value end
+      error(("unknown global '%s'%s"):format(tostring(name), nearest.hint(name, nearest.keys(globals))), 2)
+    end,
+    __newindex = function(_, name, value)
+      if self.loaded then error(("global '%s' is set after load"):format(tostring(name)), 2) end
+      globals[name] = value
+    end,
+    __metatable = "relay.globals",
+  }), globals
+end
+
+-- A sandbox. hooks: relay (the library), now() -> unix seconds, print(...), read(name) -> text or nil.
+function M.new(hooks)
+  local self = setmetatable({names = {}, spent = 0, allowed = 0, memory = 0}, {__index = M})
+  self.hooks = hooks
+  return self
+end
+
+-- the function of the source `text`, called `name` in messages, in an environment of its own; or nil and why
+function M:compile(name, text)
+  self.names[name] = true
+  local env, globals = environment(self, self.hooks)
+  local modules = {}
+  function globals.require(module)
+    if type(module) ~= "string" or not module:find("^[%w_]+$") then error("require: the name of a file of the policy directory expected", 2) end
+    if modules[module] == nil then
+      local file = module .. ".lua"
+      local source = self.hooks.read(file) or error(("require: no %s in the policy directory"):format(file), 2)
+      self.names[file] = true
+      local chunk = load(source, "@" .. file, "t", env) or error(select(2, load(source, "@" .. file, "t", env)), 0)
+      local value = chunk(module)
+      modules[module] = value == nil and true or value
+    end
+    return modules[module]
+  end
+  return load(text, "@" .. name, "t", env)
+end
+
+-- Where a policy called a constructor: the innermost policy line on the stack. A tail call leaves no frame: then the last line that ran.
+function M:where(tail_called)
+  local level = 2
+  local info = not (tail_called and self.last_line) and debug.getinfo(level, "Sl")
+  while info do
+    if self.names[info.short_src] then return ("%s:%d"):format(info.short_src, info.currentline) end
+    level = level + 1
+    info = debug.getinfo(level, "Sl")
+  end
+  return self.last_line or "?"
+end
+
+-- Runs f(...) within `allowed` instructions: true and its first result; or false, message, "error" | "budget" | "memory".
+function M:run(allowed, f, ...)
+  local outer = {self.spent, self.allowed, self.memory, self.killed}
+  self.spent, self.allowed, self.memory, self.killed, self.last_line = 0, allowed, collectgarbage("count"), nil, nil
+  local thread = watch(self, coroutine.create(f))
+  local ok, result = coroutine.resume(thread, ...)
+  local killed = self.killed
+  self.spent, self.allowed, self.memory, self.killed = table.unpack(outer, 1, 4)
+  if killed then return false, type(result) == "string" and result or "killed: " .. killed, killed end
+  if ok and coroutine.status(thread) ~= "dead" then return false, "a hook may not yield", "error" end
+  if not ok then return false, type(result) == "string" and result or "error object of type " .. type(result), "error" end
+  return true, result
+end
+
+return M

@@ -1,0 +1,159 @@
+-- relay.fake.shared: state that all workers share, known by name: tables, rate limits, meters. now() is in unix seconds, with a fraction.
+
+local strict = require "relay.fake.strict"
+
+local M = {}
+
+local function count(label, value)
+  if math.type(value) ~= "integer" or value < 1 then error(label .. ": an integer from 1 expected", 4) end
+  return value
+end
+
+local function key_of(key)
+  if type(key) ~= "string" and math.type(key) ~= "integer" then error("key: a string or an integer expected, got " .. type(key), 3) end
+  return tostring(key)
+end
+
+-- when an entry with this ttl ends: never if `false`; there is no silent default
+local function deadline(ttl, now)
+  if ttl == false then return math.huge end
+  if type(ttl) ~= "number" or ttl <= 0 then error("ttl: seconds, or false for an entry that does not expire", 3) end
+  return now + ttl
+end
+
+local scalar = {string = true, number = true, boolean = true}
+
+local function shared_table(now, options)
+  local most = count("relay.shared: max_entries", options.max_entries)
+  if options.evict ~= nil and options.evict ~= "lru" then error("relay.shared: evict: 'lru' expected", 3) end
+  local entries, size, clock, self = {}, 0, 0, {}
+
+  local function drop(key) entries[key], size = nil, size - 1 end
+  local function live(key)
+    local e = entries[key]
+    if not e then return nil end
+    if e.ends <= now() then drop(key) return nil end
+    clock = clock + 1
+    e.used = clock
+    return e
+  end
+  local function make_room()
+    for key, e in pairs(entries) do
+      if e.ends <= now() then drop(key) end
+    end
+    if size < most then return true end
+    if options.evict ~= "lru" then return false end
+    local oldest
+    for key, e in pairs(entries) do
+      if not oldest or e.used < entries[oldest].used then oldest = key end
+    end
+    drop(oldest)
+    return true
+  end
+  local function put(key, value, ends)
+    if not scalar[type(value)] then error("value: a string, number or boolean expected, got " .. type(value), 3) end
+    if not live(key) then
+      if size >= most and not make_room() then return nil, "full" end
+      size = size + 1
+    end
+    clock = clock + 1
+    entries[key] = {value = value, ends = ends, used = clock}
+    return true
+  end
+
+  function self.get(_, key)
+    local e = live(key_of(key))
+    return e and e.value
+  end
+  function self.set(_, key, value, ttl) return put(key_of(key), value, deadline(ttl, now())) end
+  function self.add(_, key, value, ttl)
+    key = key_of(key)
+    if live(key) then return nil, "exists" end
+    return put(key, value, deadline(ttl, now()))
+  end
+  function self.incr(_, key, n, how)
+    strict.only("incr", how, {"init", "ttl"})
+    key = key_of(key)
+    local e, ends = live(key), deadline(how.ttl, now())
+    local before = e and e.value or not e and (how.init or 0)
+    if math.type(before) ~= "integer" then return nil, "not an integer" end
+    if e then
+      e.value = before + (n or 1)
+      return e.value
+    end
+    local ok, why = put(key, before + (n or 1), ends)
+    if not ok then return nil, why end
+    return before + (n or 1)
+  end
+  function self.cas(_, key, old, new, ttl)
+    local e = live(key_of(key))
+    if (e and e.value) ~= old then return false end
+    return put(key_of(key), new, deadline(ttl, now()))
+  end
+  function self.delete(_, key)
+    key = key_of(key)
+    local there = live(key) ~= nil
+    if there then drop(key) end
+    return there
+  end
+  return strict.library("shared", self)
+end
+
+-- the generic cell rate algorithm: a key's theoretical arrival time may be at most `burst` intervals ahead
+local function rate_limit(now, options)
+  if type(options.rate) ~= "number" or options.rate <= 0 then error("relay.ratelimit: rate: a number above 0 a second expected", 3) end
+  local interval, burst, arrival = 1 / options.rate, count("relay.ratelimit: burst", options.burst), {}
+  return strict.library("ratelimit", {
+    take = function(_, key, n)
+      key = key_of(key)
+      local t = now()
+      local next_arrival = math.max(arrival[key] or t, t) + interval * (n or 1)
+      local wait = next_arrival - t - interval * burst
+      if wait > 1e-6 then return false, wait end
+      arrival[key] = next_arrival
+      return true, 0
+    end,
+  })
+end
+
+local periods = {day = "!%Y-%m-%d", month = "!%Y-%m"}
+
+local function meter(now, options)
+  local format, period = periods[options.period], nil
+  if not format then error("relay.meter: period: 'month' or 'day' expected", 3) end
+  local sums = {}
+  local function current()
+    local name = os.date(format, math.floor(now()))
+    if name ~= period then period, sums = name, {} end
+    return sums
+  end
+  return strict.library("meter", {
+    get = function(_, key) return current()[key_of(key)] or 0 end,
+    add = function(_, key, n)
+      if math.type(n) ~= "integer" or n < 0 then error("add: an integer from 0 expected", 2) end
+      local of = current()
+      key = key_of(key)
+      of[key] = (of[key] or 0) + n
+      return of[key]
+    end,
+  })
+end
+
+local option_names = {shared = {"max_entries", "evict"}, ratelimit = {"rate", "burst"}, meter = {"period", "persist"}}
+
+-- The constructors relay.shared, relay.ratelimit, relay.meter: one name is one object, whichever policy asks for it.
+function M.constructors(now)
+  local out = {}
+  for kind, make in pairs {shared = shared_table, ratelimit = rate_limit, meter = meter} do
+    local objects = {}
+    out[kind] = function(name, options)
+      if type(name) ~= "string" then error(("relay.%s: a name expected, got %s"):format(kind, type(name)), 2) end
+      strict.only("relay." .. kind, options or {}, option_names[kind])
+      objects[name] = objects[name] or make(now, options or {})
+      return objects[name]
+    end
+  end
+  return out
+end
+
+return M

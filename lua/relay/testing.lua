@@ -1,0 +1,234 @@
+-- relay.testing: tests a policy without a server, or the same way against the real core.
+--
+--   local T = require "relay.testing"
+--   local s = T.new{policy = "quota.lua", set = {["quota.user"] = 1}, users = {["/ann"] = "p"}}
+--   local a = s:allocate{username = "ann", password = "p", src = "198.51.100.1:5000"}
+--   a.ok  a.code  a.reason  a.by                       -- 486  "user_quota"  "core"; or the policy's reason and "quota.lua:14"
+--   s:permission(a, "20.0.0.9")   s:channel(a, "20.0.0.9", 0x4000)   s:refresh(a, {lifetime = 600})   s:traffic(a, bytes)
+--   s:close(a)   s:advance(seconds)   s:now()   s:held("total" | "realm" | "user", tenant, user)   s:retransmit(a)   s:stop()
+--   s.audit  s.errors  s.events  s.log  s.metrics      -- what the policies wrote, what went wrong, what the log hooks were told
+--
+-- T.new takes (a wrong name raises; a policy that would refuse the start of a server raises with file and line):
+--   policy    a file name, or a list of them, in order; found in `files`, else in `dir`. May be left out
+--   dir       the policy directory: $RELAY_POLICIES or "policies"; a `policy` with a directory in its name sets it
+--   set       {["quota.user"] = 4}: what --set gives; lists as tables
+--   users     {["tenant/user"] = "password"} ("/ann" or "ann": no tenant); the value may be {ha1 = "32 hex digits"}
+--   secrets   {name = {"newest", "older"}}
+--   files     {["tenants.json"] = "{...}"}: instead of files in `dir`; policies too
+--   realm     the default realm; now: unix seconds at the start; and options of the server, `-` as `_`:
+--   total_quota user_quota max_allocate_lifetime permission_lifetime channel_lifetime min_port max_port allowed_peer_ip
+--   denied_peer_ip allow_loopback_peers, and usage_interval max_permissions max_channels
+-- A request takes the fields named in `request_fields` below. Each allocate comes from a new client (5-tuple) unless `client = answer` names
+-- the one of an earlier answer.
+--
+-- THE BACK-END. Without more, requests go to relay.fake.core. If the global `relay_core_backend` or the module `relay.testing.core` exists, they go
+-- there: a table {open = function(spec) -> core}. All names in `spec` and `fields` below are always there unless marked `?`.
+--   spec      policies = list of {name, text}; files = {name = text}; dir; set = {["ns.name"] = text}; realm; now (unix seconds);
+--             users = list of {tenant (""), user, password? or ha1?}; secrets = {name = list of text};
+--             options = {the options above}: numbers, lists of text (…_peer_ip), boolean
+--   open      starts a core on a virtual clock at `now`; runs `init`; raises "file:line: why" where a server would refuse to start
+--   core:request(kind, fields) -> answer       one whole exchange of a client, challenge included
+--     kind    "allocate" "refresh" "permission" "channel" "close" (Refresh with lifetime 0) "traffic" (payload, no request)
+--     fields  client (integer: one 5-tuple), transaction (integer; the same one again is a retransmission: the same answer, nothing done
+--             twice), src, dst ("ip:port"), transport ("udp" "tcp" "tls" "dtls"), username? password? (none: not signed) sni? alpn? origin?
+--             listener? software? attributes? ({[number] = bytes}), lifetime? (s), requested_transport? family? (4, 6) even_port?
+--             reserve_next? (EVEN-PORT's R) reservation? (an answer's) · permission, channel: peer ("ip" or "ip:port"), number
+--             traffic: bytes, peer?, direction? ("in": from the client, the default; "out": to it). Payload bytes; packets of at most 1200
+--     answer  ok; code (0 if ok; 0 and reason "no_permission": traffic not relayed); reason and by (as in the log event) if refused;
+--             server, domain with 300. If ok: lifetime (s left), relayed, mapped, user, tenant? realm, tags ({name = text}),
+--             limits (what applies: numbers by name), allocation (id), reservation?
+--   core:advance(ms)       moves the clock and runs everything that falls due on the way, in order: expiry, usage every usage_interval, timers
+--   core:close()           stops: live allocations end with reason "shutdown", `shutdown` hooks run
+--   core:held(scope, tenant?, user?) -> units of quota held now: of "total", "realm" (of the tenant), "user"
+--   core:audit() core:errors() core:events() core:log() core:metrics()   everything since open, oldest first:
+--     rows as given to relay.audit, addresses as text; {policy = file, hook, kind = "error" | "type" | "fail" | "budget" | "memory", by, message};
+--     {type, code, reason?, by, decision_id, policy_rev, method, user? tenant? realm? username? src, transport, peer? allocation? and for an
+--     allocation bytes, bytes_in, bytes_out, packets_in, packets_out, seconds, tags?}; {level, message, fields}; {['name{a="b"}'] = number}
+-- Reasons of the core itself (by = "core"): 400 bad_request; 401 unauthenticated, unknown_user, integrity; 403 peer_denied,
+-- permission_acl; 437 mismatch; 440 family; 441 wrong_user; 442 transport; 443 peer_family; 486 total_quota, realm_quota, user_quota;
+-- 508 capacity, max_permissions, max_channels; 500 policy_error (by: file:line of the error). A refusal by a policy without a reason: "policy".
+-- Ends of an allocation: released, expired, shutdown, or what relay.close said.
+
+local address = require "relay.address"
+local strict = require "relay.fake.strict"
+
+local M = {}
+
+local new_fields = {"policy", "dir", "set", "users", "secrets", "files", "realm", "now"}
+
+local options = {
+  max_allocate_lifetime = 3600, permission_lifetime = 300, channel_lifetime = 600, min_port = 49152, max_port = 65535,
+  allowed_peer_ip = {}, denied_peer_ip = {}, allow_loopback_peers = false, usage_interval = 60,
+}
+local without_default = {"total_quota", "user_quota", "max_permissions", "max_channels"}
+for _, name in ipairs(without_default) do new_fields[#new_fields + 1] = name end
+for name in pairs(options) do new_fields[#new_fields + 1] = name end
+table.sort(new_fields)
+
+local request_fields = {
+  "username", "password", "src", "dst", "transport", "sni", "alpn", "origin", "listener", "software", "attributes", "lifetime",
+  "requested_transport", "family", "even_port", "reserve_next", "reservation", "peer", "number", "bytes", "direction", "client",
+}
+local kept_fields = {"username", "password", "src", "dst", "transport", "sni", "alpn", "origin", "listener", "software"}
+
+-- "relay.testing.core" if somebody brought it: a broken one raises rather than being replaced by the fake
+local function backend()
+  local given = rawget(_G, "relay_core_backend")
+  if given then return given, "core" end
+  local name = "relay.testing.core"
+  if package.loaded[name] or package.preload[name] or package.searchpath(name, package.path) or package.searchpath(name, package.cpath) then
+    return require(name), "core"
+  end
+  return require "relay.fake.core", "fake"
+end
+
+local function read_file(path)
+  local file, why = io.open(path, "rb")
+  if not file then error(why, 0) end
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+local function text_of(value)
+  if type(value) ~= "table" then return tostring(value) end
+  local items = {}
+  for i, item in ipairs(value) do items[i] = tostring(item) end
+  return table.concat(items, ",")
+end
+
+local function policies_of(given, spec)
+  local names = type(given) == "table" and given or {given}
+  for i, path in ipairs(names) do
+    local dir, name = path:match("^(.*)/([^/]+)$")
+    spec.dir = dir or spec.dir
+    name = name or path
+    spec.policies[i] = {name = name, text = spec.files[name] or read_file(spec.dir .. "/" .. name)}
+  end
+end
+
+local function users_of(given)
+  local list = {}
+  for name, secret in pairs(given) do
+    local tenant, user = name:match("^([^/]*)/(.+)$")
+    local entry = type(secret) == "table" and {ha1 = secret.ha1} or {password = secret}
+    entry.tenant, entry.user = tenant or "", user or name
+    list[#list + 1] = entry
+  end
+  table.sort(list, function(a, b) return a.tenant .. "\0" .. a.user < b.tenant .. "\0" .. b.user end)
+  return list
+end
+
+local function spec_of(given)
+  local spec = {
+    policies = {}, files = given.files or {}, dir = given.dir or os.getenv("RELAY_POLICIES") or "policies", set = {},
+    users = users_of(given.users or {}), secrets = given.secrets or {}, realm = given.realm or "relay.test", now = given.now or 1700000000,
+    options = {},
+  }
+  for name, value in pairs(given.set or {}) do spec.set[name] = text_of(value) end
+  for name, default in pairs(options) do
+    local value = given[name]
+    if value == nil then value = default end
+    if type(default) == "table" and type(value) ~= "table" then value = {value} end
+    spec.options[name] = value
+  end
+  for _, name in ipairs(without_default) do spec.options[name] = given[name] end
+  policies_of(given.policy, spec)
+  return spec
+end
+
+local Session = {}
+local lists = {audit = true, errors = true, events = true, log = true, metrics = true}
+
+function Session.__index(self, name)
+  if lists[name] then return self.core[name](self.core) end
+  return Session[name]
+end
+
+-- Starts a server for a test.
+function M.new(given)
+  strict.only("relay.testing.new", given or {}, new_fields)
+  local spec = spec_of(given or {})
+  local make, name = backend()
+  return setmetatable({core = make.open(spec), backend = name, spec = spec, clients = 0, transactions = 0, elapsed_ms = 0}, Session)
+end
+
+local tls = {tls = true, dtls = true}
+
+local function from_new_client(self, fields)
+  self.clients = self.clients + 1
+  fields.client, fields.transport = self.clients, fields.transport or "udp"
+  fields.src = fields.src or "198.51.100.1:" .. 10000 + self.clients
+  local src = address.parse(fields.src)
+  if not src or src.port == 0 then error("src: an address with a port expected, got " .. fields.src, 4) end
+  local port = tls[fields.transport] and 5349 or 3478
+  fields.dst = fields.dst or (src.family == 6 and "[2001:db8::1]:" or "192.0.2.1:") .. port
+end
+
+-- the fields of a request: those given, and what is the same for every request of the client of `earlier`
+local function fields_of(self, earlier, given)
+  strict.only("request", given or {}, request_fields)
+  local fields = {}
+  for name, value in pairs(given or {}) do fields[name] = value end
+  earlier = earlier or fields.client
+  if not earlier then
+    from_new_client(self, fields)
+    return fields
+  end
+  for _, name in ipairs(kept_fields) do
+    if fields[name] == nil then fields[name] = earlier.sent[name] end
+  end
+  fields.client = earlier.sent.client
+  return fields
+end
+
+local function request(self, kind, fields)
+  if not fields.transaction then
+    self.transactions = self.transactions + 1
+    fields.transaction = self.transactions
+  end
+  local answer = {}
+  for name, value in pairs(self.core:request(kind, fields)) do answer[name] = value end
+  answer.sent, answer.kind = fields, kind
+  return answer
+end
+
+function Session:allocate(fields) return request(self, "allocate", fields_of(self, nil, fields)) end
+function Session:refresh(a, fields) return request(self, "refresh", fields_of(self, a, fields)) end
+function Session:close(a, fields) return request(self, "close", fields_of(self, a, fields)) end
+
+local function with_peer(self, a, peer, given)
+  local fields = fields_of(self, a, given)
+  fields.peer = peer
+  return fields
+end
+
+function Session:permission(a, peer, fields) return request(self, "permission", with_peer(self, a, peer, fields)) end
+
+function Session:channel(a, peer, number, fields)
+  fields = with_peer(self, a, peer, fields)
+  fields.number = number
+  return request(self, "channel", fields)
+end
+
+function Session:traffic(a, bytes, fields)
+  fields = fields_of(self, a, fields)
+  fields.bytes = bytes
+  return request(self, "traffic", fields)
+end
+
+-- the request that was answered with `answer`, once more, as a client does that missed the answer
+function Session:retransmit(answer) return request(self, answer.kind, answer.sent) end
+
+function Session:advance(seconds)
+  local ms = math.floor(seconds * 1000)
+  self.elapsed_ms = self.elapsed_ms + ms
+  self.core:advance(ms)
+end
+
+-- unix seconds
+function Session:now() return self.spec.now + self.elapsed_ms // 1000 end
+function Session:held(scope, tenant, user) return self.core:held(scope, tenant, user) end
+function Session:stop() self.core:close() end
+
+return M
