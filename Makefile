@@ -38,6 +38,9 @@ LIBS_store := -lsqlite3
 LIBS_net := -lssl -lev
 CFLAGS_policy = $(LUA_CFLAGS)
 
+# made from db/*.sql
+EXTRA_store := $(B)/store/migrations.o
+
 SOURCES = $(wildcard core/$(1)/*.c)
 OBJECTS = $(patsubst core/%.c,$(B)/%.o,$(call SOURCES,$(1)))
 LIB = $(B)/lib$(1).a
@@ -67,7 +70,7 @@ help:
 ## make deps       install Debian's packages that the above need (as root)
 
 define ROOM
-$(call LIB,$(1)): $(call OBJECTS,$(1))
+$(call LIB,$(1)): $(call OBJECTS,$(1)) $(EXTRA_$(1))
 	@rm -f $$@ && $(AR) rcs $$@ $$^
 $(B)/$(1)/%.o: core/$(1)/%.c $(B)/stamp
 	@mkdir -p $$(@D)
@@ -79,6 +82,17 @@ $(B)/unit/$(1)/%: tests/unit/$(1)/%.c $(B)/support/test.o $(call LINK,$(1))
 endef
 WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 $(foreach r,$(ROOMS),$(eval $(call ROOM,$(r))))
+
+# the migrations as C: each line of SQL becomes a string literal
+$(B)/store/migrations.c: $(wildcard db/*.sql) $(B)/stamp
+	@mkdir -p $(@D)
+	@{ echo '#include "store/migrate.h"'; echo 'const struct migration migrations[] = {'; \
+	   for f in $(sort $(wildcard db/*.sql)); do n=$${f##*/}; \
+	      echo "{$$(echo $${n%%_*} | sed 's/^0*//'), \"$$n\","; sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/    "&\\n"/' $$f; echo '},'; done; \
+	   echo '};'; echo 'const int migration_count = sizeof migrations / sizeof *migrations;'; } > $@
+
+$(B)/store/migrations.o: $(B)/store/migrations.c
+	$(CC) $(CFLAGS_ALL) $(CFLAGS) -c $< -o $@
 
 # objects are made again when the way to make them changes
 $(B)/stamp: Makefile

@@ -21,6 +21,7 @@ int desk_users(struct desk *, const char *realm, desk_user_fn *each, void *ctx);
 /* desk_tenant_set: creates or changes; `field` is a column an operator may set (desk_tenant_fields), `value` is checked: ERR_NOT_FOUND: no such field, ERR_RANGE: bad value. */
 int desk_tenant_set(struct desk *, const char *name, const char *field, const char *value, const char *who);
 const char *const *desk_tenant_fields(void); /* NULL-terminated */
+int desk_tenant_check(const char *field, const char *value); /* 0, or what desk_tenant_set would answer */
 typedef void desk_tenant_fn(void *ctx, const struct store_tenant *);
 int desk_tenants(struct desk *, desk_tenant_fn *each, void *ctx);
 
@@ -33,6 +34,9 @@ struct desk_usage_row {
     uint64_t bytes_in, bytes_out, packets_in, packets_out;
 };
 typedef void desk_usage_fn(void *ctx, const struct desk_usage_row *);
-int desk_usage(struct desk *, const char *tenant, int64_t from_ms, int64_t to_ms, desk_usage_fn *each, void *ctx); /* grouped by tenant and user; tenant NULL: all */
+
+/* desk_usage: grouped by tenant and user; tenant NULL: all. Bytes and packets of the minutes that touch [from, to); sessions that lived in it, and the seconds that they lived
+ * in it. `to_ms` is not in the future. */
+int desk_usage(struct desk *, const char *tenant, int64_t from_ms, int64_t to_ms, desk_usage_fn *each, void *ctx);
 
 #endif

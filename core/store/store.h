@@ -21,7 +21,7 @@ int store_open(const char *path, struct log *log, struct store **out, char *erro
 /* store_close: writes what is queued, ends the thread. NULL is fine. */
 void store_close(struct store *);
 
-/* Rows. Strings are copied. All return true, or false if the row was dropped (counted and logged once per episode). Times are Unix milliseconds. Any thread. */
+/* Rows. Strings are copied and never NULL. All return true, or false if the row was dropped (counted and logged once per episode). Times are Unix milliseconds. Any thread. */
 
 struct store_session {
     int64_t id; /* allocation id */

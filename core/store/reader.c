@@ -1,0 +1,114 @@
+/* reader.c: what workers read: keys, tenants, secrets; each query is one prepared statement.
+ *
+ * A file that coturn's tools also use has its tables turnusers_lt and turn_secret: what is in them counts too, after ours, and is read as it is at the moment.
+ */
+#include "base/crypto.h"
+#include "base/err.h"
+#include "store/database.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct store_reader {
+    sqlite3 *db;
+    sqlite3_stmt *key, *tenant, *secrets;
+};
+
+#define KEY_SQL "SELECT key FROM users WHERE realm = ?1 AND name = ?2"
+#define SECRETS_SQL "SELECT secret FROM (SELECT secret, created_ms, id FROM secrets WHERE realm IN (?1, '')"
+
+static int prepare(struct store_reader *reader)
+{
+    const bool coturn_users = database_has_table(reader->db, "turnusers_lt"), coturn_secrets = database_has_table(reader->db, "turn_secret");
+    const char *key = coturn_users ? KEY_SQL " UNION ALL SELECT hmackey FROM turnusers_lt WHERE realm = ?1 AND name = ?2" : KEY_SQL;
+    const char *secrets = coturn_secrets ? SECRETS_SQL " UNION ALL SELECT value, 0, 0 FROM turn_secret WHERE realm IN (?1, ''))"
+                                                       " ORDER BY created_ms DESC, id DESC"
+                                         : SECRETS_SQL ") ORDER BY created_ms DESC, id DESC";
+    if (database_prepare(reader->db, key, &reader->key) || database_prepare(reader->db, "SELECT " DATABASE_TENANT_COLUMNS " FROM tenants WHERE name = ?1", &reader->tenant) ||
+        database_prepare(reader->db, secrets, &reader->secrets))
+        return ERR_BAD;
+    return 0;
+}
+
+int store_reader_open(const char *path, struct store_reader **out, char *error, size_t error_cap)
+{
+    const struct complaint complaint = {.at = error, .cap = error_cap};
+    struct store_reader *reader = calloc(1, sizeof *reader);
+    *out = NULL;
+    if (!reader)
+        return complain(complaint, ERR_MEMORY, "%s: out of memory", path);
+    int err = database_open(path, DATABASE_READ, 0, &reader->db, complaint);
+    if (err == 0 && (err = prepare(reader)) != 0)
+        complain(complaint, err, "%s: %s: give a file that belongs to relay", path, sqlite3_errmsg(reader->db));
+    if (err) {
+        store_reader_close(reader);
+        return err;
+    }
+    *out = reader;
+    return 0;
+}
+
+void store_reader_close(struct store_reader *reader)
+{
+    if (!reader)
+        return;
+    sqlite3_finalize(reader->key);
+    sqlite3_finalize(reader->tenant);
+    sqlite3_finalize(reader->secrets);
+    sqlite3_close(reader->db);
+    free(reader);
+}
+
+static struct view column(sqlite3_stmt *statement, int index)
+{
+    const void *at = sqlite3_column_blob(statement, index);
+    return view_of(at, (size_t)sqlite3_column_bytes(statement, index));
+}
+
+/* Ours are 16 bytes, coturn's 32 hex digits. */
+static int take_key(struct view value, uint8_t key[STORE_KEY_LEN])
+{
+    if (value.len == 2 * STORE_KEY_LEN)
+        return crypto_hex_decode(value, key, STORE_KEY_LEN) ? ERR_NOT_FOUND : 0;
+    if (value.len != STORE_KEY_LEN)
+        return ERR_NOT_FOUND;
+    memcpy(key, value.at, STORE_KEY_LEN);
+    return 0;
+}
+
+/* Every query ends with a reset: an open one would keep the log (WAL) from being emptied. */
+static int finish(sqlite3_stmt *statement, int code, int err)
+{
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? err : ERR_SYSTEM;
+}
+
+int store_reader_key(struct store_reader *reader, struct view realm, struct view user, uint8_t key[STORE_KEY_LEN])
+{
+    int err = ERR_NOT_FOUND, code;
+    database_bind(reader->key, 1, realm);
+    database_bind(reader->key, 2, user);
+    while ((code = sqlite3_step(reader->key)) == SQLITE_ROW && err == ERR_NOT_FOUND)
+        err = take_key(column(reader->key, 0), key);
+    return finish(reader->key, code, err);
+}
+
+int store_reader_tenant(struct store_reader *reader, struct view name, struct store_tenant *out)
+{
+    sqlite3_stmt *statement = reader->tenant;
+    database_bind(statement, 1, name);
+    const int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        database_tenant(statement, out);
+    return finish(statement, code, code == SQLITE_ROW ? 0 : ERR_NOT_FOUND);
+}
+
+int store_reader_secrets(struct store_reader *reader, struct view realm, store_secret_fn *each, void *ctx)
+{
+    int code;
+    database_bind(reader->secrets, 1, realm);
+    while ((code = sqlite3_step(reader->secrets)) == SQLITE_ROW)
+        each(ctx, column(reader->secrets, 0));
+    return finish(reader->secrets, code, 0);
+}

@@ -1,0 +1,260 @@
+/* store.c: the queue between the workers and the writer, and the thread that empties it once a second.
+ *
+ * Two batches: workers put rows into `filling` under the lock; the thread takes it whole, gives back an empty one, and writes without the lock. A batch that could not
+ * be committed is kept as it is and tried again before the next: it is never split, merged or written twice. All waiting for SQLite is the thread's.
+ */
+#include "store/store.h"
+
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/err.h"
+#include "store/writer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define BATCH_MS 1000
+
+struct store {
+    struct log *log;
+    pthread_t thread;
+
+    pthread_mutex_t lock; /* guards what follows, up to the thread's own */
+    pthread_cond_t wake;  /* of the thread */
+    pthread_cond_t done;  /* a round has ended */
+    struct batch filling;
+    struct store_counts counts;
+    uint64_t flush_wanted, flush_done; /* rounds asked for; the last one that was served */
+    int flush_err;
+    bool closing;
+
+    /* the thread's own, once it runs */
+    struct writer writer;
+    struct batch writing;
+    uint64_t told_dropped;
+    bool dropping;
+    char path[];
+};
+
+static void tell_failure(struct store *store, int err)
+{
+    pthread_mutex_lock(&store->lock);
+    const bool was_failing = store->counts.failing;
+    store->counts.failing = err != 0;
+    store->counts.failures += err != 0;
+    pthread_mutex_unlock(&store->lock);
+    if (err && !was_failing)
+        log_say(store->log, LOG_ERROR, "store_failing", "reason=%s: rows are kept in memory and tried again every second", store->writer.reason);
+    if (!err && was_failing)
+        log_say(store->log, LOG_WARNING, "store_healed", "path=%s", store->path);
+}
+
+/* An episode of lost rows begins with the first and ends with the first second without one. */
+static void tell_dropped(struct store *store, uint64_t dropped)
+{
+    if (dropped > store->told_dropped && !store->dropping)
+        log_say(store->log, LOG_ERROR, "store_dropping", "path=%s: the memory for rows is full, more are lost", store->path);
+    if (dropped == store->told_dropped && store->dropping)
+        log_say(store->log, LOG_WARNING, "store_dropped", "path=%s rows=%llu in all", store->path, (unsigned long long)dropped);
+    store->dropping = dropped > store->told_dropped;
+    store->told_dropped = dropped;
+}
+
+static int commit(struct store *store)
+{
+    if (batch_is_empty(&store->writing))
+        return 0;
+    const int err = writer_commit(&store->writer, &store->writing);
+    tell_failure(store, err);
+    if (err)
+        return err;
+    pthread_mutex_lock(&store->lock);
+    store->counts.batches++;
+    store->counts.rows += store->writing.rows;
+    pthread_mutex_unlock(&store->lock);
+    batch_close(&store->writing);
+    return 0;
+}
+
+/* round: what could not be written before, then what has been put since. */
+static int commit_round(struct store *store)
+{
+    const int err = commit(store);
+    if (err)
+        return err;
+    pthread_mutex_lock(&store->lock);
+    const struct batch empty = store->writing;
+    store->writing = store->filling;
+    store->filling = empty;
+    pthread_mutex_unlock(&store->lock);
+    return commit(store);
+}
+
+static struct timespec after_ms(int64_t ms)
+{
+    const msec_t at = clock_monotonic_ms() + ms;
+    return (struct timespec){.tv_sec = at / 1000, .tv_nsec = at % 1000 * 1000000};
+}
+
+static bool is_wanted(const struct store *store)
+{
+    return store->closing || store->flush_wanted > store->flush_done || (batch_is_half_full(&store->filling) && !store->counts.failing);
+}
+
+static void *store_run(void *arg)
+{
+    struct store *store = arg;
+    pthread_mutex_lock(&store->lock);
+    for (bool last = false; !last;) {
+        const struct timespec due = after_ms(BATCH_MS);
+        while (!is_wanted(store) && pthread_cond_timedwait(&store->wake, &store->lock, &due) != ETIMEDOUT)
+            continue;
+        const uint64_t serving = store->flush_wanted, dropped = store->counts.dropped;
+        last = store->closing;
+        pthread_mutex_unlock(&store->lock);
+        tell_dropped(store, dropped);
+        if (last)
+            writer_be_patient(&store->writer);
+        const int err = commit_round(store);
+        pthread_mutex_lock(&store->lock);
+        store->flush_done = serving;
+        store->flush_err = err;
+        pthread_cond_broadcast(&store->done);
+    }
+    pthread_mutex_unlock(&store->lock);
+    return NULL;
+}
+
+/* Signals are main's: the thread is born with all of them blocked. */
+static int start_thread(struct store *store)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int failed = pthread_create(&store->thread, NULL, store_run, store);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed ? ERR_SYSTEM : 0;
+}
+
+static void init_locks(struct store *store)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&store->lock, NULL);
+    pthread_cond_init(&store->wake, &monotonic);
+    pthread_cond_init(&store->done, NULL);
+    pthread_condattr_destroy(&monotonic);
+}
+
+static void store_free(struct store *store)
+{
+    writer_close(&store->writer, clock_unix_ms());
+    batch_close(&store->filling);
+    batch_close(&store->writing);
+    pthread_cond_destroy(&store->done);
+    pthread_cond_destroy(&store->wake);
+    pthread_mutex_destroy(&store->lock);
+    free(store);
+}
+
+int store_open(const char *path, struct log *log, struct store **out, char *error, size_t error_cap)
+{
+    const struct complaint complaint = {.at = error, .cap = error_cap};
+    const size_t len = strlen(path) + 1;
+    struct hash_key hash_key;
+    struct store *store = calloc(1, sizeof *store + len);
+    *out = NULL;
+    if (!store)
+        return complain(complaint, ERR_MEMORY, "%s: out of memory", path);
+    memcpy(store->path, path, len);
+    store->log = log;
+    crypto_random(&hash_key, sizeof hash_key);
+    batch_init(&store->filling, &hash_key);
+    batch_init(&store->writing, &hash_key);
+    init_locks(store);
+    int err = writer_open(&store->writer, store->path, clock_unix_ms(), complaint);
+    if (err == 0 && (err = start_thread(store)) != 0)
+        complain(complaint, err, "%s: the thread that writes it cannot be started", path);
+    if (err) {
+        store_free(store);
+        return err;
+    }
+    *out = store;
+    return 0;
+}
+
+void store_close(struct store *store)
+{
+    if (!store)
+        return;
+    pthread_mutex_lock(&store->lock);
+    store->closing = true;
+    pthread_cond_signal(&store->wake);
+    pthread_mutex_unlock(&store->lock);
+    pthread_join(store->thread, NULL);
+    const uint64_t lost = store->writing.rows + store->filling.rows;
+    if (lost)
+        log_say(store->log, LOG_ERROR, "store_lost", "path=%s rows=%llu reason=%s", store->path, (unsigned long long)lost, store->writer.reason);
+    store_free(store);
+}
+
+/* Between put_begin and put_end the caller holds the lock. */
+static struct batch *put_begin(struct store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    return &store->filling;
+}
+
+static bool put_end(struct store *store, bool taken)
+{
+    store->counts.dropped += !taken;
+    if (batch_is_half_full(&store->filling) && !store->counts.failing)
+        pthread_cond_signal(&store->wake);
+    pthread_mutex_unlock(&store->lock);
+    return taken;
+}
+
+bool store_session_opened(struct store *store, const struct store_session *row)
+{
+    return put_end(store, batch_put_opened(put_begin(store), row));
+}
+
+bool store_usage(struct store *store, const struct store_usage *row)
+{
+    return put_end(store, batch_put_usage(put_begin(store), row));
+}
+
+bool store_session_closed(struct store *store, const struct store_closing *row)
+{
+    return put_end(store, batch_put_closing(put_begin(store), row));
+}
+
+bool store_audit(struct store *store, int64_t at_ms, const char *who, const char *type, const char *detail_json)
+{
+    const struct batch_audit row = {.at_ms = at_ms};
+    return put_end(store, batch_put_audit(put_begin(store), &row, (const char *const[]){who, type, detail_json}));
+}
+
+int store_flush(struct store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    const uint64_t wanted = ++store->flush_wanted;
+    pthread_cond_signal(&store->wake);
+    while (store->flush_done < wanted)
+        pthread_cond_wait(&store->done, &store->lock);
+    const int err = store->flush_err;
+    pthread_mutex_unlock(&store->lock);
+    return err ? ERR_SYSTEM : 0;
+}
+
+void store_counts(struct store *store, struct store_counts *out)
+{
+    pthread_mutex_lock(&store->lock);
+    *out = store->counts;
+    pthread_mutex_unlock(&store->lock);
+}
