@@ -45,10 +45,10 @@ const char *batch_text(const struct batch *batch, uint32_t at)
 /* grow: `items` with room for one more, or NULL. */
 static void *grow(void *items, uint32_t count, uint32_t *cap, size_t size)
 {
-    if (count < *cap)
-        return items;
     if (count >= BATCH_ENTRIES_MAX)
         return NULL;
+    if (count < *cap)
+        return items;
     const uint32_t wanted = *cap ? 2 * *cap : 64;
     void *grown = realloc(items, wanted * size);
     if (grown)

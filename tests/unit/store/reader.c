@@ -1,0 +1,222 @@
+/* reader.c: what workers read, beside a writer that they never wait for; ours and coturn's. */
+#include "scratch.h"
+
+#include "base/clock.h"
+#include "base/crypto.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+static const uint8_t key_a[STORE_KEY_LEN] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+static const uint8_t key_b[STORE_KEY_LEN] = {0xff, 0, 0xee, 0, 0xdd};
+
+static int find_key(struct store_reader *reader, const char *realm, const char *user, uint8_t *key)
+{
+    return store_reader_key(reader, view_text(realm), view_text(user), key);
+}
+
+TEST(a_key_is_found_by_realm_and_user_and_changes_at_once)
+{
+    struct scratch scratch = scratch_make();
+    struct desk *desk = scratch_desk(&scratch);
+    struct store_reader *reader = scratch_reader(&scratch);
+    uint8_t key[STORE_KEY_LEN];
+    CHECK_INT(find_key(reader, "r", "alice", key), ERR_NOT_FOUND);
+    CHECK_INT(desk_user_put(desk, "r", "alice", key_a, "test"), 0);
+    CHECK_INT(find_key(reader, "r", "alice", key), 0);
+    CHECK_BYTES(key, key_a, STORE_KEY_LEN);
+    CHECK_INT(find_key(reader, "R", "alice", key), ERR_NOT_FOUND);
+    CHECK_INT(find_key(reader, "r", "Alice", key), ERR_NOT_FOUND);
+    CHECK_INT(find_key(reader, "r", "alice ", key), ERR_NOT_FOUND);
+    CHECK_INT(find_key(reader, "", "", key), ERR_NOT_FOUND);
+    CHECK_INT(find_key(reader, "r", "' OR 1=1 --", key), ERR_NOT_FOUND);
+    CHECK_INT(store_reader_key(reader, (struct view){0}, (struct view){0}, key), ERR_NOT_FOUND);
+    CHECK_INT(desk_user_put(desk, "r", "alice", key_b, "test"), 0);
+    CHECK_INT(find_key(reader, "r", "alice", key), 0);
+    CHECK_BYTES(key, key_b, STORE_KEY_LEN);
+    CHECK_INT(desk_user_remove(desk, "r", "alice", "test"), 0);
+    CHECK_INT(find_key(reader, "r", "alice", key), ERR_NOT_FOUND);
+    store_reader_close(reader);
+    desk_close(desk);
+    scratch_remove(&scratch);
+}
+
+TEST(a_tenant_is_read_with_its_limits)
+{
+    struct scratch scratch = scratch_make();
+    struct desk *desk = scratch_desk(&scratch);
+    struct store_reader *reader = scratch_reader(&scratch);
+    struct store_tenant tenant;
+    CHECK_INT(store_reader_tenant(reader, view_text("acme"), &tenant), ERR_NOT_FOUND);
+    CHECK_INT(desk_tenant_set(desk, "acme", "max_bps", "8000000", "test"), 0);
+    CHECK_INT(desk_tenant_set(desk, "acme", "realm", "acme.example", "test"), 0);
+    CHECK_INT(store_reader_tenant(reader, view_text("acme"), &tenant), 0);
+    CHECK_TEXT(tenant.name, "acme");
+    CHECK_TEXT(tenant.realm, "acme.example");
+    CHECK_TEXT(tenant.status, "active");
+    CHECK_INT(tenant.max_bps, 8000000);
+    CHECK_INT(tenant.max_allocations, 0);
+    CHECK_INT(desk_tenant_set(desk, "acme", "status", "disabled", "test"), 0);
+    CHECK_INT(store_reader_tenant(reader, view_text("acme"), &tenant), 0);
+    CHECK_TEXT(tenant.status, "disabled");
+    store_reader_close(reader);
+    desk_close(desk);
+    scratch_remove(&scratch);
+}
+
+static void collect(void *ctx, struct view secret)
+{
+    char text[64], *out = ctx;
+    view_copy(secret, text, sizeof text);
+    strcat(strcat(out, text), " ");
+}
+
+TEST(secrets_of_the_realm_and_of_no_realm_come_newest_first)
+{
+    struct scratch scratch = scratch_make();
+    struct store_reader *reader;
+    char found[256] = "";
+    struct desk *desk = scratch_desk(&scratch);
+    desk_close(desk);
+    scratch_tell(&scratch, "INSERT INTO secrets (realm, secret, created_ms) VALUES ('r', 'old', 1), ('r', 'new', 9), ('', 'any', 5), ('other', 'not', 7), ('r', 'twin', 9)");
+    reader = scratch_reader(&scratch);
+    CHECK_INT(store_reader_secrets(reader, view_text("r"), collect, found), 0);
+    CHECK_TEXT(found, "twin new any old ");
+    found[0] = 0;
+    CHECK_INT(store_reader_secrets(reader, view_text("nowhere"), collect, found), 0);
+    CHECK_TEXT(found, "any ");
+    store_reader_close(reader);
+    scratch_remove(&scratch);
+}
+
+/* As coturn's schema.sql makes them. */
+static const char coturn_schema[] = "CREATE TABLE turnusers_lt (realm varchar(127) default '', name varchar(512), hmackey char(128), PRIMARY KEY (realm, name));"
+                                    "CREATE TABLE turn_secret (realm varchar(127) default '', value varchar(256), primary key (realm, value));"
+                                    "INSERT INTO turnusers_lt VALUES ('r', 'carol', '0102030405060708090a0b0c0d0e0f10'), ('r', 'sha256', "
+                                    "'0102030405060708090a0b0c0d0e0f100102030405060708090a0b0c0d0e0f10'), ('r', 'bad', '0102030405060708090a0b0c0d0e0fzz');"
+                                    "INSERT INTO turn_secret VALUES ('r', 'logen'), ('other', 'not');";
+
+TEST(users_and_secrets_of_a_coturn_database_count_too)
+{
+    struct scratch scratch = scratch_make();
+    uint8_t key[STORE_KEY_LEN];
+    char found[256] = "";
+    scratch_tell(&scratch, coturn_schema);
+    struct store *store = scratch_open(&scratch);
+    struct desk *desk = scratch_desk(&scratch);
+    struct store_reader *reader = scratch_reader(&scratch);
+    CHECK_INT(find_key(reader, "r", "carol", key), 0);
+    CHECK_BYTES(key, key_a, STORE_KEY_LEN);
+    CHECK_INT(find_key(reader, "r", "sha256", key), ERR_NOT_FOUND);
+    CHECK_INT(find_key(reader, "r", "bad", key), ERR_NOT_FOUND);
+    CHECK_INT(find_key(reader, "other", "carol", key), ERR_NOT_FOUND);
+    CHECK_INT(desk_secret_add(desk, "r", "ours", "test"), 0);
+    CHECK_INT(store_reader_secrets(reader, view_text("r"), collect, found), 0);
+    CHECK_TEXT(found, "ours logen ");
+    scratch_tell(&scratch, "INSERT INTO turnusers_lt VALUES ('r', 'dave', 'FF00EE00DD0000000000000000000000')"); /* by turnadmin, later */
+    CHECK_INT(find_key(reader, "r", "dave", key), 0);
+    CHECK_BYTES(key, key_b, STORE_KEY_LEN);
+    CHECK_INT(desk_user_put(desk, "r", "carol", key_b, "test"), 0); /* ours come first */
+    CHECK_INT(find_key(reader, "r", "carol", key), 0);
+    CHECK_BYTES(key, key_b, STORE_KEY_LEN);
+    CHECK_INT(desk_user_remove(desk, "r", "carol", "test"), 0);
+    CHECK_INT(find_key(reader, "r", "carol", key), ERR_NOT_FOUND);
+    store_reader_close(reader);
+    desk_close(desk);
+    store_close(store);
+    scratch_remove(&scratch);
+}
+
+TEST(a_reader_never_waits_for_a_writer)
+{
+    struct scratch scratch = scratch_make();
+    struct desk *desk = scratch_desk(&scratch);
+    CHECK_INT(desk_user_put(desk, "r", "alice", key_a, "test"), 0);
+    struct store_reader *reader = scratch_reader(&scratch);
+    uint8_t key[STORE_KEY_LEN];
+    sqlite3 *other = scratch_connect(&scratch);
+    scratch_exec(other, "BEGIN IMMEDIATE; DELETE FROM users");
+    const msec_t before = clock_monotonic_ms();
+    for (int i = 0; i < 100; i++)
+        CHECK_INT(find_key(reader, "r", "alice", key), 0);
+    CHECK(clock_monotonic_ms() - before < 500);
+    scratch_exec(other, "COMMIT");
+    sqlite3_close(other);
+    CHECK_INT(find_key(reader, "r", "alice", key), ERR_NOT_FOUND);
+    store_reader_close(reader);
+    desk_close(desk);
+    scratch_remove(&scratch);
+}
+
+TEST(a_table_that_is_gone_is_an_error_and_not_an_unknown_user)
+{
+    struct scratch scratch = scratch_make();
+    struct desk *desk = scratch_desk(&scratch);
+    struct store_reader *reader = scratch_reader(&scratch);
+    struct store_tenant tenant;
+    uint8_t key[STORE_KEY_LEN];
+    char found[16] = "";
+    desk_close(desk);
+    scratch_tell(&scratch, "DROP TABLE users; DROP TABLE tenants; DROP TABLE secrets");
+    CHECK_INT(find_key(reader, "r", "alice", key), ERR_SYSTEM);
+    CHECK_INT(store_reader_tenant(reader, view_text("acme"), &tenant), ERR_SYSTEM);
+    CHECK_INT(store_reader_secrets(reader, view_text("r"), collect, found), ERR_SYSTEM);
+    store_reader_close(reader);
+    scratch_remove(&scratch);
+}
+
+struct reading {
+    struct scratch *scratch;
+    atomic_bool stop;
+    atomic_uint found, wrong;
+};
+
+static void *read_run(void *arg)
+{
+    struct reading *reading = arg;
+    struct store_reader *reader;
+    char error[512];
+    if (store_reader_open(reading->scratch->path, &reader, error, sizeof error))
+        return arg;
+    uint8_t key[STORE_KEY_LEN];
+    while (!atomic_load(&reading->stop)) {
+        const int err = find_key(reader, "r", "alice", key);
+        if (err || memcmp(key, key_a, STORE_KEY_LEN) != 0)
+            atomic_fetch_add(&reading->wrong, 1);
+        atomic_fetch_add(&reading->found, 1);
+    }
+    store_reader_close(reader);
+    return NULL;
+}
+
+TEST(readers_in_threads_work_beside_a_store_that_writes)
+{
+    struct scratch scratch = scratch_make();
+    struct reading reading = {.scratch = &scratch};
+    pthread_t threads[2];
+    struct store *store = scratch_open(&scratch);
+    struct desk *desk = scratch_desk(&scratch);
+    CHECK_INT(desk_user_put(desk, "r", "alice", key_a, "test"), 0);
+    desk_close(desk);
+    for (int i = 0; i < 2; i++)
+        CHECK_INT(pthread_create(&threads[i], NULL, read_run, &reading), 0);
+    for (int64_t round = 0; round < 20 || atomic_load(&reading.found) < 1000; round++) {
+        for (int64_t i = 0; i < 200; i++)
+            scratch_use(store, i, "alice", round * 60000, 1);
+        CHECK_INT(store_flush(store), 0);
+    }
+    atomic_store(&reading.stop, true);
+    for (int i = 0; i < 2; i++) {
+        void *failed;
+        pthread_join(threads[i], &failed);
+        CHECK(!failed);
+    }
+    CHECK_INT(atomic_load(&reading.wrong), 0);
+    store_close(store);
+    scratch_remove(&scratch);
+}
+
+TEST_LIST(RUN(a_key_is_found_by_realm_and_user_and_changes_at_once) RUN(a_tenant_is_read_with_its_limits)
+              RUN(secrets_of_the_realm_and_of_no_realm_come_newest_first) RUN(users_and_secrets_of_a_coturn_database_count_too)
+                  RUN(a_reader_never_waits_for_a_writer) RUN(a_table_that_is_gone_is_an_error_and_not_an_unknown_user)
+                      RUN(readers_in_threads_work_beside_a_store_that_writes))
