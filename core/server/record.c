@@ -38,7 +38,7 @@ static void say(struct worker *worker, const struct event *event)
     log_say(log, level, event_name(event->type),
             "decision=%llu id=%lld client=%s transport=%s method=%s code=%d reason=%s by=%s tenant=%s user=%s username=%s peer=%s",
             (unsigned long long)event->decision, event->allocation ? (long long)event->allocation->id : 0LL, addr_format(&event->flow->client, client),
-            transport_name(event->flow->transport), stun_method_name(event->method), event->code, log_quote(view_text(event->reason), reason, sizeof reason),
+            transport_name(event->flow->transport), event->method ? stun_method_name(event->method) : "-", event->code, log_quote(view_text(event->reason), reason, sizeof reason),
             event->by, tenant_or_realm(event->tenant, event->realm), log_quote(view_text(event->user), user, sizeof user),
             log_quote(event->username, username, sizeof username), peer);
 }

@@ -67,7 +67,7 @@ static void on_wake(void *owner)
 
 static int make_engine(struct worker *worker)
 {
-    const struct host host = {
+    worker->host = (struct host){
         .ctx = worker,
         .hooks = 0,
         .relay_open = worker_relay_open,
@@ -75,7 +75,7 @@ static int make_engine(struct worker *worker)
         .ask = worker_ask,
         .tell = worker_tell,
     };
-    worker->engine = engine_new(&worker->service->engine, &worker->service->ledger, &host, worker->index);
+    worker->engine = engine_new(&worker->service->engine, &worker->service->ledger, &worker->host, worker->index);
     if (!worker->engine)
         return ERR_MEMORY;
     const msec_t now = clock_monotonic_ms();

@@ -39,6 +39,7 @@ struct worker {
     const struct service *service;
     unsigned index;
     struct loop *loop;
+    struct host host; /* the engine's; lives as long */
     struct engine *engine;
     struct policy *policy;       /* NULL: none */
     struct crypto *crypto;
