@@ -171,6 +171,8 @@ def a_page_that_only_asks_a_stun_server_learns_its_public_address():
         found = page.run(REFLEXIVE, f"stun:{server.host}:{server.port}")
         reflexive = [candidate for candidate in found if candidate[0] == "srflx"]
         check(reflexive and reflexive[0][1] == Network.OUTSIDE, f"the candidates are {found}")
+        _, rows = test_page(browser, [f"stun:{server.host}:{server.port}"], "", "")
+        check(rows[0]["state"] == "works" and Network.OUTSIDE in rows[0]["pair"], f"the test page says {rows}")
 
 
 def test_page(browser, urls, username, password, **more):
