@@ -1,13 +1,17 @@
-/* dtls.h: DTLS 1.2 sessions over the worker's UDP listeners: cookie before state, then datagrams in and out. RFC 7350.
+/* dtls.h: DTLS 1.2 sessions over the worker's UDP listeners: cookie before state, then datagrams in and out. RFC 6347, RFC 7350.
  *
  * The worker hands over datagrams whose first byte says DTLS (wire/frame.h). A ClientHello without a valid cookie is answered with a HelloVerifyRequest made from
- * (address, secret) and costs no memory and no OpenSSL object of its own. A datagram BIO of our own connects OpenSSL to memory. Half-open sessions are capped and have a deadline.
+ * (address, secret) and costs no memory and no OpenSSL object. Half-open sessions are capped (a newcomer ends the oldest of them) and have a deadline.
+ * A ClientHello with a valid cookie replaces the session of its 5-tuple (RFC 6347 section 4.2.8). What is no valid record is ignored.
+ * From within `datagram` and `closed` only dtls_send and dtls_keep may be called, from within `transmit` nothing.
  */
 #ifndef RELAY_NET_DTLS_H
 #define RELAY_NET_DTLS_H
 
 #include "net/tls.h"
 #include "turn/engine.h"
+
+#define DTLS_MAX 16384 /* of plain text in a record */
 
 struct dtls;
 
@@ -22,16 +26,16 @@ struct dtls_config {
     /* transmit: send these bytes to the client of `flow` over UDP; copied by the callee if it keeps them. `flow->transport` is DTLS, `flow->link` the listener's. */
     void (*transmit)(void *ctx, const struct flow *, struct view bytes);
     void (*datagram)(void *ctx, const struct flow *, struct packet packet);
-    void (*closed)(void *ctx, const struct flow *);
+    void (*closed)(void *ctx, const struct flow *); /* once for each session that had a datagram */
 };
 
 struct dtls *dtls_new(const struct dtls_config *);
-void dtls_free(struct dtls *);
+void dtls_free(struct dtls *); /* says goodbye to all, calls `closed` */
 
 /* dtls_receive: a datagram of `flow` (transport UDP as received; the session's flow says DTLS). */
 void dtls_receive(struct dtls *, const struct flow *, struct view in, msec_t now);
 
-/* dtls_send: one datagram, encrypted, out by `transmit`. False if there is no session of that 5-tuple. */
+/* dtls_send: one datagram, encrypted, out by `transmit`. False if there is no session of that 5-tuple or it is longer than DTLS_MAX. */
 bool dtls_send(struct dtls *, const struct flow *, struct view bytes);
 
 /* dtls_keep: the flow has an allocation: it is not idle. dtls_tick: retransmissions and deadlines; about every 100 ms. */

@@ -44,6 +44,13 @@ static int no_passphrase(char *out, int size, int writing, void *arg)
     return -1;
 }
 
+/* cookie_is_verified: dtls.c has looked at the ClientHello before OpenSSL was shown it. */
+static int cookie_is_verified(SSL *ssl, const unsigned char *cookie, unsigned int len)
+{
+    const struct tls_pipe *pipe = SSL_get_app_data(ssl);
+    return len > 0 && view_equal(view_of(cookie, len), pipe->cookie);
+}
+
 static bool prepare(SSL_CTX *ctx, int oldest)
 {
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
@@ -53,6 +60,7 @@ static bool prepare(SSL_CTX *ctx, int oldest)
     SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
     SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
     SSL_CTX_set_tlsext_servername_callback(ctx, accept_name);
+    SSL_CTX_set_cookie_verify_cb(ctx, cookie_is_verified);
     return SSL_CTX_set_min_proto_version(ctx, oldest) && SSL_CTX_set_cipher_list(ctx, SUITES);
 }
 
@@ -116,7 +124,7 @@ SSL *tls_open(const struct tls *tls, struct tls_pipe *pipe)
     }
     BIO_set_data(bio, pipe);
     SSL_set_bio(ssl, bio, bio);
-    SSL_set_app_data(ssl, pipe->owner);
+    SSL_set_app_data(ssl, pipe);
     SSL_set_accept_state(ssl);
     return ssl;
 }

@@ -13,10 +13,7 @@ static int pipe_read(BIO *bio, char *out, int room)
     }
     const struct view part = view_cut(pipe->in, (size_t)room);
     memcpy(out, part.at, part.len);
-    if (pipe->datagrams && !pipe->peeking)
-        pipe->in.len = 0;
-    else if (!pipe->datagrams)
-        pipe->in = view_from(pipe->in, part.len);
+    pipe->in = pipe->datagrams ? view_of(NULL, 0) : view_from(pipe->in, part.len);
     return (int)part.len;
 }
 
@@ -27,20 +24,11 @@ static int pipe_write(BIO *bio, const char *in, int len)
     return len > 0 && pipe->out(pipe->owner, view_of(in, (size_t)len)) ? len : -1;
 }
 
+/* pipe_control: all is flushed always; of timeouts dtls_tick asks; what else OpenSSL wants to know of a socket is not known. */
 static long pipe_control(BIO *bio, int command, long number, void *at)
 {
-    struct tls_pipe *pipe = BIO_get_data(bio);
-    (void)at;
-    switch (command) {
-        case BIO_CTRL_FLUSH:
-        case BIO_CTRL_DGRAM_SET_NEXT_TIMEOUT: /* dtls_tick asks about timeouts */
-            return 1;
-        case BIO_CTRL_DGRAM_SET_PEEK_MODE: /* DTLSv1_listen looks at the ClientHello that the handshake reads again */
-            pipe->peeking = number != 0;
-            return 1;
-        default:
-            return 0;
-    }
+    (void)bio, (void)number, (void)at;
+    return command == BIO_CTRL_FLUSH || command == BIO_CTRL_DGRAM_SET_NEXT_TIMEOUT;
 }
 
 static int pipe_create(BIO *bio)

@@ -16,7 +16,8 @@ struct tls_pipe {
     struct view in; /* what OpenSSL may read now; set before each call of it */
     void *owner;
     bool (*out)(void *owner, struct view bytes); /* false: they cannot be sent, now or ever */
-    bool datagrams, peeking;
+    bool datagrams;
+    struct view cookie; /* of DTLS: the one that was verified; OpenSSL is to find no other */
 };
 
 BIO_METHOD *tls_pipe_method(void); /* NULL without memory; BIO_meth_free */

@@ -29,6 +29,9 @@ static inline struct certificate certificate_new(EVP_PKEY *key, const char *pass
     X509_gmtime_adj(X509_getm_notBefore(x509), -3600);
     X509_gmtime_adj(X509_getm_notAfter(x509), 86400);
     X509_NAME_add_entry_by_txt(X509_get_subject_name(x509), "CN", MBSTRING_ASC, (const unsigned char *)"turn.example.org", -1, -1, 0);
+    for (int i = 0; i < 20; i++) /* long enough for a flight of several datagrams */
+        X509_NAME_add_entry_by_txt(X509_get_subject_name(x509), "OU", MBSTRING_ASC,
+                                   (const unsigned char *)"a unit of an organisation with a name of nearly sixty letters", -1, -1, 0);
     X509_set_issuer_name(x509, X509_get_subject_name(x509));
     X509_set_pubkey(x509, key);
     CHECK(X509_sign(x509, key, EVP_sha256()) > 0);

@@ -1,0 +1,354 @@
+/* dtls.c: sessions by 5-tuple, over OpenSSL and memory. */
+#include "net/dtls.h"
+
+#include "base/crypto.h"
+#include "base/pool.h"
+#include "base/table.h"
+#include "net/deadline.h"
+#include "net/dtls_hello.h"
+#include "net/tls_pipe.h"
+
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HANDSHAKE_MTU 1200   /* passes every path that QUIC passes */
+#define VISITS 64            /* ticks for a round over all sessions */
+#define COOKIE_SLOT_MS 60000 /* a cookie lives one to two of them */
+
+struct session {
+    struct dtls *dtls;
+    uint32_t index; /* in the pool */
+    struct flow flow;
+    SSL *ssl;
+    struct tls_pipe pipe;
+    struct deadline deadline; /* half open, idle; none: kept */
+    char *sni;
+    bool established, known, kept;
+    bool used;                        /* since dtls_tick last came by */
+    bool bare;                        /* OpenSSL's buffers of 2 x 16 KiB were given back */
+    uint8_t random[HELLO_RANDOM_LEN]; /* of its ClientHello */
+    uint8_t cookie[HELLO_COOKIE_LEN];
+};
+
+struct dtls {
+    struct dtls_config config;
+    struct pool sessions;
+    struct table table;
+    struct deadlines half_open, idle;
+    uint32_t half_open_count;
+    uint32_t visited; /* how far dtls_tick has come in the pool */
+    msec_t now;       /* of the last call that told */
+    BIO_ADDR *nobody;
+    uint8_t plain[ENGINE_HEADROOM + DTLS_MAX + ENGINE_TAILROOM];
+};
+
+struct dtls *dtls_new(const struct dtls_config *config)
+{
+    struct dtls *d = calloc(1, sizeof *d);
+    if (!d)
+        return NULL;
+    d->config = *config;
+    d->nobody = BIO_ADDR_new();
+    if (!d->nobody) {
+        free(d);
+        return NULL;
+    }
+    pool_init(&d->sessions, sizeof(struct session), config->max_sessions);
+    table_init(&d->table);
+    deadlines_init(&d->half_open, (msec_t)config->handshake_s * 1000);
+    deadlines_init(&d->idle, (msec_t)config->idle_s * 1000);
+    return d;
+}
+
+static uint64_t hash_of(const struct dtls *d, const struct flow *flow)
+{
+    return table_hash(&d->config.hash_key, view_of(flow, FLOW_KEY_LEN));
+}
+
+/* flow_of: as the session knows it. */
+static struct flow flow_of(const struct flow *received)
+{
+    struct flow flow = *received;
+    flow.transport = TRANSPORT_DTLS;
+    flow.sni = flow.alpn = "";
+    return flow;
+}
+
+static struct session *find(const struct dtls *d, const struct flow *flow)
+{
+    struct table_cursor cursor;
+    for (uint32_t at = table_first(&d->table, hash_of(d, flow), &cursor); at != TABLE_NONE; at = table_next(&d->table, &cursor)) {
+        struct session *session = pool_index(&d->sessions, at);
+        if (memcmp(&session->flow, flow, FLOW_KEY_LEN) == 0)
+            return session;
+    }
+    return NULL;
+}
+
+static bool send_out(void *owner, struct view bytes)
+{
+    const struct session *session = owner;
+    const struct dtls_config *config = &session->dtls->config;
+    config->transmit(config->ctx, &session->flow, bytes);
+    return true;
+}
+
+static void not_half_open(struct session *session)
+{
+    if (!session->established)
+        session->dtls->half_open_count--;
+}
+
+/* rouse: before OpenSSL reads or writes: its DTLS takes the buffers for granted. */
+static bool rouse(struct session *session)
+{
+    session->used = true;
+    if (session->bare && !SSL_alloc_buffers(session->ssl))
+        return false;
+    session->bare = false;
+    return true;
+}
+
+static void session_end(struct session *session)
+{
+    struct dtls *d = session->dtls;
+    ERR_clear_error();
+    if (session->established && rouse(session))
+        SSL_shutdown(session->ssl); /* close_notify */
+    not_half_open(session);
+    if (session->known)
+        d->config.closed(d->config.ctx, &session->flow);
+    deadline_clear(&session->deadline);
+    SSL_free(session->ssl);
+    free(session->sni);
+    table_drop(&d->table, hash_of(d, &session->flow), session->index);
+    pool_give(&d->sessions, session->index);
+    ERR_clear_error();
+}
+
+void dtls_free(struct dtls *d)
+{
+    if (!d)
+        return;
+    for (uint32_t at = 0; (at = pool_next(&d->sessions, at)) != POOL_NONE; at++)
+        session_end(pool_index(&d->sessions, at));
+    pool_close(&d->sessions);
+    table_close(&d->table);
+    BIO_ADDR_free(d->nobody);
+    free(d);
+}
+
+/* cookie_make: bound to both addresses, to the client's random (it must not change, RFC 6347 section 4.2.1) and to a slot of time. */
+static bool cookie_make(const struct dtls *d, const struct flow *flow, const struct hello *hello, msec_t slot,
+                        uint8_t out[HELLO_COOKIE_LEN])
+{
+    uint8_t time[8], mac[CRYPTO_HASH_MAX];
+    put_u64(time, (uint64_t)slot);
+    const struct view parts[] = {view_of(flow, FLOW_KEY_LEN), view_of(time, sizeof time), view_of(hello->random, HELLO_RANDOM_LEN)};
+    if (crypto_hmac(d->config.crypto, CRYPTO_SHA256, view_of(d->config.cookie_key, sizeof d->config.cookie_key), parts, 3, mac) != 0)
+        return false;
+    memcpy(out, mac, HELLO_COOKIE_LEN);
+    return true;
+}
+
+static bool cookie_is_good(const struct dtls *d, const struct flow *flow, const struct hello *hello, msec_t now)
+{
+    uint8_t cookie[HELLO_COOKIE_LEN];
+    if (hello->cookie.len != sizeof cookie)
+        return false;
+    for (msec_t slot = now / COOKIE_SLOT_MS, last = slot - 1; slot >= last; slot--)
+        if (cookie_make(d, flow, hello, slot, cookie) && crypto_equal(view_of(cookie, sizeof cookie), hello->cookie))
+            return true;
+    return false;
+}
+
+static void ask_for_cookie(const struct dtls *d, const struct flow *flow, const struct hello *hello, msec_t now)
+{
+    uint8_t cookie[HELLO_COOKIE_LEN], out[HELLO_VERIFY_LEN];
+    if (!cookie_make(d, flow, hello, now / COOKIE_SLOT_MS, cookie))
+        return;
+    hello_verify(hello, cookie, out);
+    d->config.transmit(d->config.ctx, flow, view_of(out, sizeof out));
+}
+
+/* begin: OpenSSL takes up the handshake behind the HelloVerifyRequest, which it did not send; DTLSv1_listen is its only door to that state.
+ */
+static bool begin(struct session *session, const struct hello *hello, struct view in)
+{
+    struct dtls *d = session->dtls;
+    memcpy(session->random, hello->random, HELLO_RANDOM_LEN);
+    memcpy(session->cookie, hello->cookie.at, HELLO_COOKIE_LEN);
+    session->pipe = (struct tls_pipe){
+        .in = in, .owner = session, .out = send_out, .datagrams = true, .cookie = view_of(session->cookie, HELLO_COOKIE_LEN)};
+    session->ssl = tls_open(d->config.tls, &session->pipe);
+    if (!session->ssl)
+        return false;
+    SSL_set_options(session->ssl, SSL_OP_COOKIE_EXCHANGE);
+    SSL_set_mtu(session->ssl, HANDSHAKE_MTU);
+    ERR_clear_error();
+    return DTLSv1_listen(session->ssl, d->nobody) == 1;
+}
+
+static struct session *session_new(struct dtls *d, const struct flow *flow, const struct hello *hello, struct view in)
+{
+    struct handle handle;
+    if (d->half_open_count >= d->config.max_half_open && d->half_open_count)
+        session_end(deadlines_oldest(&d->half_open));
+    struct session *session = pool_take(&d->sessions, &handle);
+    if (!session)
+        return NULL;
+    session->dtls = d;
+    session->index = handle.index;
+    session->flow = *flow;
+    if (table_put(&d->table, hash_of(d, flow), handle.index) != 0) {
+        pool_give(&d->sessions, handle.index);
+        return NULL;
+    }
+    d->half_open_count++;
+    deadline_set(&d->half_open, &session->deadline, session, d->now);
+    if (begin(session, hello, in))
+        return session;
+    session_end(session);
+    return NULL;
+}
+
+/* greet: a ClientHello: the session that it begins or belongs to, NULL if it is to come again with a cookie. */
+static struct session *greet(struct dtls *d, struct session *session, const struct flow *flow, struct view in)
+{
+    struct hello hello;
+    if (hello_open(&hello, in) != 0)
+        return session;
+    if (!cookie_is_good(d, flow, &hello, d->now)) {
+        ask_for_cookie(d, flow, &hello, d->now);
+        return NULL;
+    }
+    if (session && memcmp(session->random, hello.random, HELLO_RANDOM_LEN) == 0)
+        return session; /* sent again */
+    if (session)
+        session_end(session);
+    return session_new(d, flow, &hello, in);
+}
+
+/* is_over: what OpenSSL's last result means: there is no more for now, or there never will be. */
+static bool is_over(const struct session *session, int result)
+{
+    const int error = SSL_get_error(session->ssl, result);
+    ERR_clear_error();
+    return error != SSL_ERROR_WANT_READ;
+}
+
+static void establish(struct session *session)
+{
+    not_half_open(session);
+    session->established = true;
+    session->sni = tls_sni(session->ssl);
+    if (session->sni)
+        session->flow.sni = session->sni;
+    session->flow.alpn = tls_alpn(session->ssl);
+}
+
+/* session_read: false when the session is over. */
+static bool session_read(struct session *session)
+{
+    struct dtls *d = session->dtls;
+    uint8_t *plain = d->plain + ENGINE_HEADROOM;
+    int got;
+    while ((got = SSL_read(session->ssl, plain, DTLS_MAX)) > 0) {
+        session->known = true;
+        d->config.datagram(d->config.ctx, &session->flow, (struct packet){plain, (size_t)got});
+    }
+    return !is_over(session, got);
+}
+
+/* session_receive: false when the session is over. */
+static bool session_receive(struct session *session, struct view in)
+{
+    struct dtls *d = session->dtls;
+    ERR_clear_error();
+    if (!rouse(session))
+        return true; /* as if it had been lost */
+    session->pipe.in = in;
+    if (!session->established) {
+        const int result = SSL_do_handshake(session->ssl);
+        if (result != 1)
+            return !is_over(session, result);
+        establish(session);
+    }
+    if (!session->kept)
+        deadline_set(&d->idle, &session->deadline, session, d->now);
+    return session_read(session);
+}
+
+void dtls_receive(struct dtls *d, const struct flow *received, struct view in, msec_t now)
+{
+    const struct flow flow = flow_of(received);
+    d->now = now;
+    struct session *session = greet(d, find(d, &flow), &flow, in);
+    if (!session)
+        return;
+    if (session_receive(session, in))
+        session->pipe.in = view_of(NULL, 0);
+    else
+        session_end(session);
+}
+
+bool dtls_send(struct dtls *d, const struct flow *to, struct view bytes)
+{
+    const struct flow flow = flow_of(to);
+    struct session *session = find(d, &flow);
+    if (!session || !session->established || bytes.len == 0 || bytes.len > DTLS_MAX)
+        return false;
+    ERR_clear_error();
+    return rouse(session) && SSL_write(session->ssl, bytes.at, (int)bytes.len) == (int)bytes.len;
+}
+
+void dtls_keep(struct dtls *d, const struct flow *of, bool keep)
+{
+    const struct flow flow = flow_of(of);
+    struct session *session = find(d, &flow);
+    if (!session || !session->established)
+        return;
+    session->kept = keep;
+    if (keep)
+        deadline_clear(&session->deadline);
+    else
+        deadline_set(&d->idle, &session->deadline, session, d->now);
+}
+
+/* visit: a part of the sessions at each tick, so that all of them every few seconds: who said nothing since the last visit does without
+ * buffers. */
+static void visit(struct dtls *d)
+{
+    for (uint32_t left = d->sessions.live / VISITS + 1; left > 0; left--) {
+        const uint32_t at = pool_next(&d->sessions, d->visited);
+        d->visited = at == POOL_NONE ? 0 : at + 1;
+        struct session *session = at == POOL_NONE ? NULL : pool_index(&d->sessions, at);
+        if (!session || !session->established)
+            continue;
+        if (!session->used && !session->bare)
+            session->bare = SSL_free_buffers(session->ssl) == 1;
+        session->used = false;
+    }
+}
+
+void dtls_tick(struct dtls *d, msec_t now)
+{
+    struct session *session;
+    d->now = now;
+    while ((session = deadlines_due(&d->half_open, now)) || (session = deadlines_due(&d->idle, now)))
+        session_end(session);
+    for (struct deadline *at = deadlines_after(&d->half_open, NULL), *next; at; at = next) {
+        next = deadlines_after(&d->half_open, at);
+        session = at->owner;
+        ERR_clear_error();
+        if (DTLSv1_handle_timeout(session->ssl) < 0)
+            session_end(session);
+    }
+    visit(d);
+}
+
+uint32_t dtls_sessions(const struct dtls *d)
+{
+    return d->sessions.live;
+}
