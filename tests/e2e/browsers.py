@@ -29,7 +29,7 @@ window.pair = async () => {
   const stats = await pc.getStats();
   const transport = [...stats.values()].find(row => row.type === 'transport');
   const chosen = stats.get(transport.selectedCandidatePairId), local = stats.get(chosen.localCandidateId);
-  return {local: local.candidateType, remote: stats.get(chosen.remoteCandidateId).candidateType, protocol: local.relayProtocol, address: local.address};
+  return {local: local.candidateType, remote: stats.get(chosen.remoteCandidateId).candidateType, protocol: local.relayProtocol};
 };
 """
 

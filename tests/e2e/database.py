@@ -58,11 +58,11 @@ def users_are_added_listed_changed_and_removed_while_it_runs():
 @test
 def the_command_line_refuses_what_is_wrong():
     server = Server()
-    for arguments in (["user", "add", "--userdb", "x.db", "--realm", "r"], ["user", "add", "--userdb", "x.db", "bob"], ["user", "add", "bob"], ["user", "ad"], ["user"],
-                      ["user", "remove", "--userdb", "x.db", "--realm", "r", "nobody"], ["tenant", "set", "--userdb", "x.db", "acme", "max_alocations=4"],
-                      ["tenant", "set", "--userdb", "x.db", "acme", "max_allocations=x"], ["usage"], ["usage", "--userdb", "missing.db"], ["frobnicate"]):
-        code, output, errors = run_relay(*arguments, stdin="", cwd=server.directory)
-        check(code not in (0, None) and code < 128 and errors.strip(), f"relay {' '.join(arguments)} was answered {code}: {output}{errors}")
+    for line in ("user", "user ad", "user add bob", "user add --userdb x.db bob", "user add --userdb x.db --realm r", "user remove --userdb x.db --realm r nobody",
+                 "tenant set --userdb x.db acme max_alocations=4", "tenant set --userdb x.db acme max_allocations=x", "tenant set --userdb x.db acme",
+                 "usage", "usage --userdb missing.db", "frobnicate"):
+        code, output, errors = run_relay(*line.split(), cwd=server.directory)
+        check(0 < code < 128 and errors.strip(), f"relay {line} was answered {code}: {output}{errors}")
 
 
 @test
@@ -93,7 +93,8 @@ def usage_is_exact_in_both_directions():
         check_equal(query(server, f"SELECT {COLUMNS} FROM usage"), [expected], "the usage")
         check_equal(query(server, f"SELECT {COLUMNS} FROM sessions"), [expected], "the sessions")
         check_equal(query(server, "SELECT user, transport FROM sessions ORDER BY transport"), [("ann", "tcp"), ("ann", "udp")], "who")
-        wait_for(lambda: query(server, "SELECT count(*) FROM sessions WHERE closed_ms IS NOT NULL AND reason <> ''") == [(2,)], 5, "two closed sessions")
+        closed = "SELECT count(*) FROM sessions WHERE closed_ms IS NOT NULL AND reason <> ''"
+        wait_for(lambda: query(server, closed) == [(2,)], 5, "two closed sessions")
         text = server.relay("usage", "--userdb", "relay.db")
         check("ann" in text and str(expected[0]) in text and str(expected[1]) in text, f"relay usage says {text}")
 
@@ -157,7 +158,7 @@ def kill_9_under_load_loses_at_most_a_second_and_no_integrity():
         check_equal(query(server, "SELECT count(*) FROM users"), [(1,)], "users")
         with server.client(username="bob", password="hunter2") as client:
             check_equal(client.allocate().code, 0, "bob's Allocate afterwards")
-        wait_for(lambda: query(server, "SELECT count(*) FROM sessions WHERE closed_ms IS NULL") <= [(1,)], 3, "the sessions of the dead process to be closed")
+        wait_for(lambda: query(server, "SELECT count(*) FROM sessions WHERE closed_ms IS NULL") <= [(1,)], 3, "the end of what was open")
 
 
 @test

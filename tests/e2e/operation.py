@@ -86,7 +86,8 @@ def the_manual_page_is_well_formed():
     for section in ("NAME", "SYNOPSIS", "OPTIONS"):
         check(re.search(rf'^\.SH "?{section}', page, re.M), f"there is no section {section}")
     if shutil.which("man"):
-        done = subprocess.run(["man", "--warnings", "-l", "-Tutf8", "-"], input=page, capture_output=True, text=True, env={**os.environ, "MANPAGER": "cat"})
+        done = subprocess.run(["man", "--warnings", "-l", "-Tutf8", "-"], input=page, capture_output=True, text=True,
+                              env={**os.environ, "MANPAGER": "cat"})
         check(not done.stderr.strip(), f"man warns: {done.stderr}")
 
 

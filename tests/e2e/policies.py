@@ -132,12 +132,15 @@ def a_broken_hook_fails_as_its_phase_says():
     def broken(hook):
         return f"return {{name = 'broken', {hook} = function() error('boom') end}}"
 
-    for hook, expected in (("authenticate", {"allocate": 500}), ("permission", {"allocate": 0, "permit": 403}), ("channel", {"allocate": 0, "bind": 403}),
-                           ("refresh", {"allocate": 0, "refresh": 0}), ("log", {"allocate": 0, "refresh": 0})):
+    phases = {"authenticate": {"allocate": 500}, "permission": {"allocate": 0, "permit": 403}, "channel": {"allocate": 0, "bind": 403},
+              "refresh": {"allocate": 0, "refresh": 0}, "log": {"allocate": 0, "refresh": 0}}
+    for hook, expected in phases.items():
         with Server(files={"broken.lua": broken(hook)}, policies=["broken.lua"]) as server, server.client() as client, Peer() as peer:
             got = {"allocate": client.allocate().code}
             if not got["allocate"]:
-                got |= {"permit": client.permit(peer.address).code, "bind": client.bind(0x4000, peer.address).code, "refresh": client.refresh(700).code}
+                got["permit"] = client.permit(peer.address).code
+                got["bind"] = client.bind(0x4000, peer.address).code
+                got["refresh"] = client.refresh(700).code
             check_equal({key: got.get(key) for key in expected}, expected, f"the codes when {hook} is broken")
 
 
@@ -155,7 +158,8 @@ def decisions_reach_the_client():
       channel = function(alloc, peer, number) if number == 0x4005 then return relay.deny(403) end end,
       refresh = function(alloc, req) if req.lifetime == 601 then return relay.deny(486) end end,
     }"""
-    with Server(auth=USERS, files={"decides.lua": text}, policies=["decides.lua"]) as server, server.client() as ann, server.client(username="eve") as eve:
+    with Server(auth=USERS, files={"decides.lua": text}, policies=["decides.lua"]) as server, \
+            server.client() as ann, server.client(username="eve") as eve:
         check_equal(eve.allocate().code, 403, "eve's Allocate")
         check_equal(ann.allocate(lifetime=3000).number(stun.LIFETIME), 700, "ann's lifetime")
         check_equal(ann.permit(("127.0.0.2", 9)).code, 403, "a permission for 127.0.0.2")

@@ -77,7 +77,7 @@ def a_retransmitted_allocate_gets_the_same_answer():
             request = client.signed(stun.ALLOCATE, [transport(stun.UDP)])
             answers = [client.transact(request) for _ in range(3)]
             check_equal([code_of(answer) for answer in answers], ["success"] * 3, f"the answers over {kind}")
-            check_equal({answer.address(stun.XOR_RELAYED_ADDRESS) for answer in answers}, {answers[0].address(stun.XOR_RELAYED_ADDRESS)}, "the relayed addresses")
+            check_equal(len({answer.address(stun.XOR_RELAYED_ADDRESS) for answer in answers}), 1, "different relayed addresses")
 
 
 @test
@@ -92,8 +92,9 @@ def an_allocate_on_a_live_5_tuple_is_437():
 def a_request_without_an_allocation_is_437():
     with Server() as server, server.client() as client:
         client.challenge()
-        for message, what in ((client.refresh(600), "Refresh"), (client.permit(AWAY), "CreatePermission"), (client.bind(0x4000, AWAY), "ChannelBind")):
-            expect_code(message, 437, what)
+        expect_code(client.refresh(600), 437, "Refresh")
+        expect_code(client.permit(AWAY), 437, "CreatePermission")
+        expect_code(client.bind(0x4000, AWAY), 437, "ChannelBind")
 
 
 @test
@@ -168,7 +169,7 @@ def a_nonce_is_bound_to_the_address_it_was_given_to():
         with server.client() as third:
             third.challenge()
             message = third.allocate(nonce=other.nonce)
-            check(message.code in (401, 438) and message.text(stun.NONCE), f"an Allocate with the nonce of another port was answered {code_of(message)}")
+            check(message.code in (401, 438) and message.text(stun.NONCE), f"an Allocate with a foreign nonce was answered {code_of(message)}")
 
 
 @test
@@ -298,7 +299,8 @@ def an_unauthenticated_answer_is_small():
         message = client.transact(request)
         expect_code(message, 401, "an Allocate without credentials")
         check(len(message.data) <= 100, f"{len(message.data)} bytes in answer to {len(request)}")
-        for junk in (b"\0" * 20, b"junk", b"\x40\x00\x00\x04abcd", b"\xff" * 64, stun.build(stun.BINDING, kind=stun.SUCCESS), stun.build(stun.BINDING, kind=stun.INDICATION), stun.build(stun.ALLOCATE, kind=stun.ERROR)):
+        for junk in (b"\0" * 20, b"junk", b"\x40\x00\x00\x04abcd", b"\xff" * 64, stun.build(stun.BINDING, kind=stun.SUCCESS),
+                     stun.build(stun.BINDING, kind=stun.INDICATION), stun.build(stun.ALLOCATE, kind=stun.ERROR)):
             client.send(junk)
         check_equal(client.receive(0.3), None, "the answer to junk")
 

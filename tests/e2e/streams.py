@@ -88,7 +88,8 @@ def handshake(server, version):
 @test
 def a_stream_that_is_not_stun_is_closed_and_the_next_is_served():
     with Server(tls=True) as server:
-        for junk in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\xff" * 64, b"\x00\x01\x00\x03" + b"\0" * 16 + b"abc", b"\x16\x03\x01\x00\x05hello" + b"\0" * 40):
+        for junk in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\xff" * 64, b"\x00\x01\x00\x03" + b"\0" * 16 + b"abc",
+                     b"\x16\x03\x01\x00\x05hello" + b"\0" * 40):
             with server.client("tcp") as client:
                 client.send(junk)
                 check(client.is_closed(), f"{junk[:8]!r}... was not closed")

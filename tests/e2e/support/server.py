@@ -57,10 +57,10 @@ def make_certificate(directory):
 class Server:
     """with Server("total-quota=5") as server: ...
 
-    The lines are added to a base configuration on free ports: user ann with password "secret", realm example.org, loopback peers allowed, plain
-    UDP and TCP; tls=True adds a certificate, TLS and DTLS. auth=[...] and peers=[...] replace those parts of the base. `arguments` go on the command line,
-    policies=[...] are files of the project or of the directory. `files` (name: text) into the directory, which is also the working directory: lines and arguments may name them as they are.
-    Leaving the block stops the server and expects a clean end: exit code 0 and no report of a sanitizer.
+    The lines are added to a base configuration on free ports: user ann with password "secret", realm example.org, loopback peers allowed,
+    plain UDP and TCP; tls=True adds a certificate, TLS and DTLS. auth=[...] and peers=[...] replace those parts of the base. `arguments` go on
+    the command line; `files` (name: text) into the temporary directory, where the server runs, so that lines, arguments and policies=[...] may
+    name them as they are. Leaving the block stops the server and expects a clean end: exit code 0 and no report of a sanitizer.
     """
 
     AUTH = ("lt-cred-mech", "user=ann:secret")
