@@ -35,7 +35,7 @@
 --             reserve_next? (EVEN-PORT's R) reservation? (an answer's) · permission, channel: peer ("ip" or "ip:port"), number
 --             traffic: bytes, peer?, direction? ("in": from the client, the default; "out": to it). Payload bytes; packets of at most 1200
 --     answer  ok; code (0 if ok; 0 and reason "no_permission": traffic not relayed); reason and by (as in the log event) if refused;
---             server, domain with 300. If ok: lifetime (s left), relayed, mapped, user, tenant? realm, tags ({name = text}),
+--             server with 300. If ok: lifetime (s left), relayed, mapped, user, tenant? realm, tags ({name = text}),
 --             limits (what applies: numbers by name), allocation (id), reservation?
 --   core:advance(ms)       moves the clock and runs everything that falls due on the way, in order: expiry, usage every usage_interval, timers
 --   core:close()           stops: live allocations end with reason "shutdown", `shutdown` hooks run
@@ -44,9 +44,10 @@
 --     rows as given to relay.audit, addresses as text; {policy = file, hook, kind = "error" | "type" | "fail" | "budget" | "memory", by, message};
 --     {type, code, reason?, by, decision_id, policy_rev, method, user? tenant? realm? username? src, transport, peer? allocation? and for an
 --     allocation bytes, bytes_in, bytes_out, packets_in, packets_out, seconds, tags?}; {level, message, fields}; {['name{a="b"}'] = number}
--- Reasons of the core itself (by = "core"): 400 bad_request; 401 unauthenticated, unknown_user, integrity; 403 peer_denied,
--- permission_acl; 437 mismatch; 440 family; 441 wrong_user; 442 transport; 443 peer_family; 486 total_quota, realm_quota, user_quota;
--- 508 capacity, max_permissions, max_channels; 500 policy_error (by: file:line of the error). A refusal by a policy without a reason: "policy".
+-- Reasons of the core itself (by = "core"): 400 reservation_token, channel_number, "bound otherwise", xor_peer_address; 401 unauthenticated,
+-- unknown_user, bad_integrity; 403 peer_not_allowed, permission_acl; 437 "no allocation", "5-tuple in use"; 440 requested_address_family;
+-- 441 "other user's allocation"; 442 requested_transport; 443 peer_family; 486 total_quota, realm_quota, user_quota; 508 capacity,
+-- max_permissions, max_channels; 500 policy_error (by: file:line of the error). A refusal by a policy without a reason: "policy".
 -- Ends of an allocation: released, expired, shutdown, or what relay.close said.
 
 local address = require "relay.address"

@@ -39,7 +39,7 @@ describe("rest_secret.lua", function()
     local s = server()
     local refused = s:allocate(credential(s:now() + 60 .. ":ann", "stolen"))
     assert.equal(401, refused.code)
-    assert.equal("integrity", refused.reason)
+    assert.equal("bad_integrity", refused.reason)
   end)
 
   it("refuses an expired credential, and one that lives too long", function()

@@ -6,7 +6,7 @@ local views = require "relay.fake.views"
 
 local M = {}
 
-local function refusal(d) return {code = d.code, reason = d.reason, by = d.by, server = d.server, domain = d.domain} end
+local function refusal(d) return {code = d.code, reason = d.reason, by = d.by, server = d.server} end
 M.refusal = refusal
 
 local function long_term_key(username, realm, password)
@@ -69,7 +69,7 @@ function M.identify(core, client, fields)
     if not key then return nil, refused end
     key.username = fields.username
   end
-  if not fits(key, fields, route.realm) then return nil, {code = 401, reason = "integrity", by = "core"} end
+  if not fits(key, fields, route.realm) then return nil, {code = 401, reason = "bad_integrity", by = "core"} end
   local a = client.allocation
   if not a or a.username == fields.username then client.key = key end -- another user's request (441) changes nothing
   client.who = {user = key.user, tenant = key.tenant, realm = route.realm, username = fields.username}

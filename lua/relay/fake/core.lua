@@ -63,8 +63,8 @@ function M:add_allocation(client, who, limits, lifetime_ms)
 end
 
 -- asks the `usage` hooks about what was relayed since they were last asked
-local function report_usage(core, a)
-  local delta = {}
+local function report_usage(core, a, closing_down)
+  local delta = {closing = closing_down or false}
   for name, value in pairs(a.usage) do
     delta[name], a.reported[name] = value - a.reported[name], value
   end
@@ -81,7 +81,7 @@ local function report_usage(core, a)
 end
 
 function M:end_allocation(a, reason, by)
-  report_usage(self, a)
+  report_usage(self, a, true)
   self.allocations[a.id], a.client.allocation = nil, nil
   self.quota:give(a.tenant, a.user)
   self.ports:give(a.port)

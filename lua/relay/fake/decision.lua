@@ -131,10 +131,10 @@ function build.tenant(id, options)
 end
 
 function build.redirect(given)
-  strict.only("relay.redirect", given, {"server", "domain"})
+  strict.only("relay.redirect", given, {"server"})
   local server = address.parse(text("relay.redirect: server", given.server, 64))
   if not server or server.port == 0 then error("relay.redirect: server: an address with a port expected", 3) end
-  return {code = 300, server = tostring(server), domain = text("relay.redirect: domain", given.domain, 255, true)}
+  return {code = 300, server = tostring(server)}
 end
 
 function build.reauth() return {code = 438} end

@@ -4,11 +4,23 @@ local address = require "relay.address"
 
 local M = {}
 
-local not_global = address.set {
-  "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.168.0.0/16", "198.18.0.0/15",
-  "224.0.0.0/3", "::/127", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+-- the special-purpose registries of IANA, multicast, what is reserved; of IPv6 all but 2000::/3. Documentation ranges too: a spec that
+-- needs a peer takes a public address.
+local special = address.set {
+  "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24",
+  "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24",
+  "203.0.113.0/24", "224.0.0.0/3", "::/127", "64:ff9b::/96", "100::/8", "4000::/2", "8000::/1", "2001::/23", "2001:db8::/32",
+  "2620:4f:8000::/48", "3fff::/20",
 }
+local embedded = {"^::ffff:", "^64:ff9b:", "^2002:"} -- tunnels to IPv4 are refused as such
 local loopback = address.set {"127.0.0.0/8", "::1"}
+
+local function is_special(peer)
+  for _, form in ipairs(peer.family == 6 and embedded or {}) do
+    if peer.ip:find(form) then return true end
+  end
+  return special:contains(peer)
+end
 
 -- Judges peers: `allowed` opens holes in the built-in denial, `denied` wins over all. Lists of ranges.
 function M.new(allowed, denied, allow_loopback)
@@ -17,7 +29,7 @@ function M.new(allowed, denied, allow_loopback)
     if denied:contains(peer) then return false end
     if allowed:contains(peer) then return true end
     if loopback:contains(peer) then return allow_loopback end
-    return not not_global:contains(peer)
+    return not is_special(peer)
   end
 end
 

@@ -45,15 +45,15 @@ local function granted(core, a)
 end
 
 local function impossible(fields)
-  if (fields.requested_transport or "udp") ~= "udp" then return refuse(442, "transport") end
-  if fields.family and fields.family ~= 4 and fields.family ~= 6 then return refuse(440, "family") end
-  if fields.reservation and (fields.even_port or fields.family) then return refuse(400, "bad_request") end
+  if (fields.requested_transport or "udp") ~= "udp" then return refuse(442, "requested_transport") end
+  if fields.family and fields.family ~= 4 and fields.family ~= 6 then return refuse(440, "requested_address_family") end
+  if fields.reservation and (fields.even_port or fields.family) then return refuse(400, "reservation_token") end
 end
 
 function M.allocate(core, client, fields)
   local who, refused = auth.identify(core, client, fields)
   if not who then return refused end
-  if client.allocation then return refuse(437, "mismatch") end
+  if client.allocation then return refuse(437, "5-tuple in use") end
   refused = impossible(fields)
   if refused then return refused end
   local limits
@@ -78,8 +78,8 @@ local function own_allocation(core, client, fields)
   local who, refused = auth.identify(core, client, fields)
   if not who then return nil, refused end
   local a = client.allocation
-  if not a then return nil, refuse(437, "mismatch") end
-  if a.username ~= who.username then return nil, refuse(441, "wrong_user") end
+  if not a then return nil, refuse(437, "no allocation") end
+  if a.username ~= who.username then return nil, refuse(441, "other user's allocation") end
   return a
 end
 
@@ -142,7 +142,7 @@ end
 -- a refusal, or nil: then `peer` may be permitted
 local function judge_peer(core, a, peer, kind)
   if peer.family ~= a.family then return refuse(443, "peer_family") end
-  if not core.peer_allowed(peer) then return refuse(403, "peer_denied") end
+  if not core.peer_allowed(peer) then return refuse(403, "peer_not_allowed") end
   local refused = ask_permission(core, a, peer, kind)
   if refused then return refused end
   if not a.permissions[peer.ip] and views.size(a.permissions) >= (a.limits.max_permissions or math.huge) then
@@ -158,7 +158,7 @@ function M.permission(core, client, fields)
   local a, refused = own_allocation(core, client, fields)
   if not a then return refused end
   local peer = peer_of(fields)
-  if not peer then return refuse(400, "bad_request") end
+  if not peer then return refuse(400, "xor_peer_address") end
   refused = judge_peer(core, a, peer, "permission")
   if refused then return refused end
   permit(core, a, peer)
@@ -166,11 +166,12 @@ function M.permission(core, client, fields)
   return granted(core, a)
 end
 
--- a number is bound to one peer, a peer to one number
+-- a refusal of what cannot be bound: a number is bound to one peer, a peer to one number
 local function channel_conflict(a, number, peer)
-  if number < 0x4000 or number > 0x7fff then return true end
+  if math.type(number) ~= "integer" or number < 0x4000 or number > 0x7fff then return refuse(400, "channel_number") end
+  if not peer then return refuse(400, "xor_peer_address") end
   for bound, channel in pairs(a.channels) do
-    if (bound == number) ~= (channel.peer == tostring(peer)) then return true end
+    if (bound == number) ~= (channel.peer == tostring(peer)) then return refuse(400, "bound otherwise") end
   end
 end
 
@@ -178,8 +179,7 @@ function M.channel(core, client, fields)
   local a, refused = own_allocation(core, client, fields)
   if not a then return refused end
   local peer, number = peer_of(fields), fields.number
-  if not peer or math.type(number) ~= "integer" or channel_conflict(a, number, peer) then return refuse(400, "bad_request") end
-  refused = judge_peer(core, a, peer, "channel")
+  refused = channel_conflict(a, number, peer) or judge_peer(core, a, peer, "channel")
   if refused then return refused end
   if not a.channels[number] and views.size(a.channels) >= (a.limits.max_channels or math.huge) then return refuse(508, "max_channels") end
   local alloc, forget = views.allocation(core, a)
@@ -195,7 +195,7 @@ end
 -- Payload between the client and a permitted peer (any, if none is named). Not a request of TURN: no answer on the wire, no event.
 function M.traffic(_, client, fields)
   local a = client.allocation
-  if not a then return refuse(437, "mismatch") end
+  if not a then return refuse(437, "no allocation") end
   local peer = fields.peer and peer_of(fields)
   local permitted = peer and a.permissions[peer.ip] or not fields.peer and next(a.permissions)
   if not permitted then return {code = 0, reason = "no_permission", by = "core", quiet = true} end

@@ -1,7 +1,8 @@
 -- relay.fake.sandbox: the environment in which policies run, and the budgets of a hook.
 --
--- As strict as plain Lua can be: no io, load, package, raw*, finalizers or bytecode; unknown globals raise; globals are frozen
--- after load; a hook ends after 100,000 instructions or 64 MiB, start-up after 50 million, and pcall does not save it. The server is stricter: it also bounds wall time, string patterns, and methods of strings.
+-- As strict as plain Lua can be: no io, load, package, finalizers or bytecode; unknown globals raise; globals are frozen after load; a hook ends
+-- after 100,000 instructions or 64 MiB, start-up after 50 million, and pcall does not save it. The server is stricter: it also bounds
+-- wall time, string patterns, and methods of strings.
 
 local nearest = require "relay.nearest"
 
@@ -10,7 +11,8 @@ local SLICE <const>, LOAD_SLICE <const>, STEP <const>, MEMORY_KIB <const> = 1000
 M.SLICE, M.LOAD_SLICE = SLICE, LOAD_SLICE
 
 local base = {
-  "assert", "error", "ipairs", "next", "pairs", "pcall", "select", "tonumber", "tostring", "type", "xpcall", "_VERSION",
+  "assert", "error", "ipairs", "next", "pairs", "pcall", "select", "tonumber", "tostring", "type", "xpcall", "rawequal", "rawget",
+  "rawlen", "_VERSION",
 }
 
 local function copy(from, without)
@@ -37,15 +39,17 @@ local function checked_setmetatable(t, meta)
   return setmetatable(t, meta)
 end
 
--- what ends a thread that spends too much; and the last line of a policy that ran, for `by`
+-- What ends a thread that spends too much; and the last line of a policy that ran, for `by`. A policy's line counts as an instruction too: Lua counts
+-- those of this function against the STEP, so that a loop in step with it might never see a count event.
 local function watch(self, thread)
   debug.sethook(thread, function(event, line)
+    local cost = STEP
     if event == "line" then
       local source = debug.getinfo(2, "S").short_src
-      if self.names[source] then self.last_line = ("%s:%d"):format(source, line) end
-      return
+      cost = self.names[source] and 1 or 0
+      if cost == 1 then self.last_line = ("%s:%d"):format(source, line) end
     end
-    self.spent = self.spent + STEP
+    self.spent = self.spent + cost
     if self.spent > self.allowed then
       self.killed = "budget"
     elseif collectgarbage("count") > self.memory + MEMORY_KIB then

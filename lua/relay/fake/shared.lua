@@ -149,8 +149,13 @@ function M.constructors(now)
     out[kind] = function(name, options)
       if type(name) ~= "string" then error(("relay.%s: a name expected, got %s"):format(kind, type(name)), 2) end
       strict.only("relay." .. kind, options or {}, option_names[kind])
-      objects[name] = objects[name] or make(now, options or {})
-      return objects[name]
+      local how = {}
+      for i, option in ipairs(option_names[kind]) do how[i] = tostring((options or {})[option]) end
+      how = table.concat(how, ",")
+      local made = objects[name] or {object = make(now, options or {}), how = how}
+      if made.how ~= how then error(("relay.%s: '%s' was made with other options"):format(kind, name), 2) end
+      objects[name] = made
+      return made.object
     end
   end
   return out

@@ -49,7 +49,7 @@ function M.allocation(core, a)
   return strict.view("allocation", allocation_names, shown)
 end
 
-local usage_names = {"bytes_in", "bytes_out", "packets_in", "packets_out"}
+local usage_names = {"bytes_in", "bytes_out", "packets_in", "packets_out", "closing"}
 
 function M.usage(delta) return strict.view("usage", usage_names, delta) end
 

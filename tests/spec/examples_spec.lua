@@ -1,0 +1,40 @@
+-- Every ```lua block of the documents that users read is loaded as the policy it shows, or run as the spec it shows.
+
+local T = require "relay.testing"
+
+local files = {
+  ["tenants.json"] = '{"tenants": {}}',
+}
+
+local function blocks(path)
+  local file = io.open(path, "rb")
+  if not file then return nil end
+  local text, found = file:read("a"), {}
+  file:close()
+  for at, body in text:gmatch("\n()```lua\n(.-)\n```") do
+    local _, lines = text:sub(1, at):gsub("\n", "")
+    found[#found + 1] = {line = lines + 1, text = body}
+  end
+  return found
+end
+
+local function load_policy(block)
+  local given = {}
+  for name, text in pairs(files) do given[name] = text end
+  given["example.lua"] = block.text
+  T.new {policy = "example.lua", files = given, secrets = {rest = {"secret"}}}
+end
+
+for path, least in pairs {["README.md"] = 0, ["policies/README.md"] = 3} do
+  describe("examples of " .. path, function()
+    local found = blocks(path) or {}
+    it("are there", function() assert.is_true(#found >= least) end)
+    for _, block in ipairs(found) do
+      if block.text:find("relay.testing", 1, true) then
+        assert(load(block.text, "@" .. path .. ":" .. block.line, "t", _ENV))()
+      else
+        it("line " .. block.line .. " loads", function() load_policy(block) end)
+      end
+    end
+  end)
+end

@@ -1,0 +1,340 @@
+local T = require "relay.testing"
+
+-- a server with one policy given as text
+local function with(policy, more)
+  local given = {policy = "p.lua", files = {["p.lua"] = policy}, users = {["/ann"] = "p", ["/bob"] = "q"}}
+  for name, value in pairs(more or {}) do given[name] = value end
+  return T.new(given)
+end
+
+local ann = {username = "ann", password = "p"}
+
+local function why_not(policy, more)
+  local ok, why = pcall(with, policy, more)
+  assert.is_false(ok)
+  return why
+end
+
+describe("relay.testing: a server", function()
+  it("admits the built-in users when there is no policy, and nobody else", function()
+    local s = T.new {users = {["/ann"] = "p"}}
+    assert.is_true(s:allocate(ann).ok)
+    assert.equal("bad_integrity", s:allocate {username = "ann", password = "x"}.reason)
+    assert.equal("unknown_user", s:allocate {username = "eve", password = "p"}.reason)
+    assert.equal("unauthenticated", s:allocate {}.reason)
+  end)
+
+  it("takes a stored key for a password", function()
+    local hash = require "relay.hash"
+    local s = T.new {users = {["/ann"] = {ha1 = hash.hex(hash.md5 "ann:relay.test:p")}}}
+    assert.is_true(s:allocate(ann).ok)
+  end)
+
+  it("refuses as the RFC says, without asking a policy", function()
+    local s = T.new {users = {["/ann"] = "p", ["/bob"] = "q"}}
+    local a = s:allocate(ann)
+    assert.equal(437, s:allocate {username = "ann", password = "p", client = a}.code)
+    assert.equal(441, s:refresh(a, {username = "bob", password = "q"}).code)
+    assert.equal(442, s:allocate {username = "ann", password = "p", requested_transport = "tcp"}.code)
+    assert.equal(443, s:permission(a, "2a00::1").code)
+    assert.equal(400, s:channel(a, "20.0.0.9", 0x3fff).code)
+    assert.is_true(s:channel(a, "20.0.0.9:7", 0x4000).ok)
+    assert.equal(400, s:channel(a, "20.0.0.9:8", 0x4000).code)
+    assert.equal(400, s:channel(a, "20.0.0.9:7", 0x4001).code)
+    s:close(a)
+    assert.equal(437, s:refresh(a).code)
+  end)
+
+  it("expires allocations, permissions and reservations on its clock", function()
+    local s = T.new {users = {ann = "p"}}
+    local a = s:allocate(ann)
+    s:permission(a, "20.0.0.9")
+    assert.is_true(s:traffic(a, 100).ok)
+    s:advance(299)
+    assert.is_true(s:traffic(a, 100).ok)
+    s:advance(1)
+    assert.equal("no_permission", s:traffic(a, 100).reason)
+    assert.is_true(s:refresh(a).ok)
+    s:advance(599)
+    assert.equal(1, s:held("total"))
+    s:advance(1)
+    assert.equal(0, s:held("total"))
+    assert.equal("expired", s.events[#s.events].reason)
+  end)
+
+  it("gives even ports and reserved neighbours", function()
+    local s = T.new {users = {ann = "p"}, min_port = 50001, max_port = 50010}
+    local a = s:allocate {username = "ann", password = "p", even_port = true, reserve_next = true}
+    assert.matches(":50002$", a.relayed)
+    assert.matches(":50003$", s:allocate {username = "ann", password = "p", reservation = a.reservation}.relayed)
+    assert.equal(508, s:allocate {username = "ann", password = "p", reservation = a.reservation}.code)
+  end)
+
+  it("knows its words", function()
+    assert.error_matches(function() T.new {polcy = "x.lua"} end, "unknown field 'polcy'; did you mean 'policy'")
+    assert.error_matches(function() T.new():allocate {user = "ann"} end, "unknown field 'user'; did you mean")
+    assert.error_matches(function() T.new():allocate {src = "198.51.100.1"} end, "an address with a port expected")
+  end)
+
+  it("uses another back-end when there is one", function()
+    local asked = {}
+    rawset(_G, "relay_core_backend", {open = function(spec)
+      asked.spec = spec
+      return {request = function(_, kind, fields) asked.kind, asked.fields = kind, fields return {ok = true, code = 0} end}
+    end})
+    local s = T.new {set = {["a.list"] = {"x", "y"}, ["a.n"] = 4}, users = {["t/u"] = "p"}}
+    rawset(_G, "relay_core_backend", nil)
+    assert.is_true(s:allocate(ann).ok)
+    assert.equal("core", s.backend)
+    assert.same({["a.list"] = "x,y", ["a.n"] = "4"}, asked.spec.set)
+    assert.same({{tenant = "t", user = "u", password = "p"}}, asked.spec.users)
+    assert.equal("allocate", asked.kind)
+    assert.equal("198.51.100.1:10001", asked.fields.src)
+  end)
+end)
+
+describe("relay.testing: hooks", function()
+  it("asks route once for the same listener, SNI and ORIGIN", function()
+    local s = with [[
+      local calls = relay.shared("calls", {max_entries = 1})
+      return {route = function(req)
+        calls:incr("n", 1, {ttl = false})
+        if req.sni == "no" then return relay.deny(403) end
+        if req.sni == "away" then return relay.redirect{server = "20.0.0.1:3478"} end
+        relay.log.info(tostring(calls:get("n")))
+      end}]]
+    s:allocate(ann)
+    s:allocate(ann)
+    assert.equal(1, #s.log)
+    assert.equal(403, s:allocate {username = "ann", password = "p", sni = "no"}.code)
+    local away = s:allocate {username = "ann", password = "p", sni = "away"}
+    assert.equal(300, away.code)
+    assert.equal("20.0.0.1:3478", away.server)
+  end)
+
+  it("asks authenticate again when a key is expired and may not be kept, or forgotten", function()
+    local s = with [[
+      local n = relay.metric.counter("asked")
+      return {
+        authenticate = function(req)
+          n:add()
+          return relay.key{user = "u", password = "p", expires = req.now + 100, on_expiry = "reauth"}
+        end,
+        refresh = function(_, req) if req.lifetime == 700 then return relay.reauth() end end,
+      }]]
+    local a = s:allocate(ann)
+    s:refresh(a)
+    assert.equal(1, s.metrics.asked)
+    s:advance(100)
+    s:refresh(a)
+    assert.equal(2, s.metrics.asked)
+    assert.equal(438, s:refresh(a, {lifetime = 700}).code)
+    assert.is_true(s:refresh(a).ok)
+    assert.equal(3, s.metrics.asked)
+  end)
+
+  it("asks permission once for an allocation and an address, while the answer is fresh", function()
+    local s = with [[
+      local n = relay.metric.counter("asked")
+      return {permission = function(alloc, peer, kind)
+        n:add()
+        if peer.ip == "20.0.0.66" then return relay.deny(403, kind) end
+      end}]]
+    local a = s:allocate(ann)
+    s:permission(a, "20.0.0.9:1")
+    s:permission(a, "20.0.0.9:2")
+    s:channel(a, "20.0.0.9:3", 0x4000)
+    assert.equal(1, s.metrics.asked)
+    assert.equal("channel", s:channel(a, "20.0.0.66:3", 0x4001).reason)
+    assert.equal("channel", s:permission(a, "20.0.0.66").reason)
+    assert.equal(2, s.metrics.asked)
+    s:advance(300)
+    s:permission(a, "20.0.0.9")
+    assert.equal(3, s.metrics.asked)
+  end)
+
+  it("grants the members of an ACL, and asks about or refuses the others", function()
+    local acl = "authorize = function() return relay.allow{permission_acl = relay.cidr('20.0.0.0/24')} end"
+    local s = with("return {" .. acl .. "}")
+    local a = s:allocate(ann)
+    assert.is_true(s:permission(a, "20.0.0.9").ok)
+    assert.equal("permission_acl", s:permission(a, "20.0.1.9").reason)
+    s = with("return {" .. acl .. ", permission = function() end}")
+    assert.is_true(s:permission(s:allocate(ann), "20.0.1.9").ok)
+  end)
+
+  it("merges the limits of a chain to the strictest, and stops at a denial", function()
+    local files = {
+      ["a.lua"] = "return {authorize = function() return relay.allow{user_quota = 5, max_lifetime = 900, tags = {a = 1}} end}",
+      ["b.lua"] = "return {authorize = function(r) if r.user == 'bob' then return relay.deny(508, 'full') end\n"
+               .. "return relay.allow{user_quota = 3, max_lifetime = 1800, tags = {b = 'x'}} end}",
+    }
+    local s = with(nil, {policy = {"a.lua", "b.lua"}, files = files})
+    local a = s:allocate {username = "ann", password = "p", lifetime = 3000}
+    assert.equal(900, a.lifetime)
+    assert.equal(3, a.limits.user_quota)
+    assert.same({a = "1", b = "x"}, a.tags)
+    assert.equal("full", s:allocate {username = "bob", password = "q"}.reason)
+  end)
+
+  it("reports usage in steps and lets a policy close or slow down", function()
+    local s = with [[
+      return {usage = function(alloc, u)
+        relay.audit{delta = u.bytes_in, total = alloc.bytes_in}
+        if alloc.bytes_in >= 300 then return relay.close("enough") end
+        return relay.allow{max_bps = 1000}
+      end}]]
+    local a = s:allocate(ann)
+    s:permission(a, "20.0.0.9")
+    s:traffic(a, 100)
+    s:advance(60)
+    assert.same({delta = 100, total = 100}, s.audit[1])
+    s:traffic(a, 200)
+    s:advance(60)
+    assert.same({delta = 200, total = 300}, s.audit[2])
+    assert.equal("enough", s.events[#s.events].reason)
+    assert.matches("^p%.lua:%d+$", s.events[#s.events].by)
+  end)
+
+  it("runs init, timers and shutdown", function()
+    local s = with [[
+      relay.timer.every(10, function() relay.log.info("tick") end)
+      return {init = function(ctx) relay.log.info("init " .. ctx.worker .. "/" .. ctx.workers) end,
+              shutdown = function() relay.log.info("bye") end}]]
+    s:advance(25)
+    s:stop()
+    local said = {}
+    for i, line in ipairs(s.log) do said[i] = line.message end
+    assert.same({"init 1/1", "tick", "tick", "bye"}, said)
+  end)
+end)
+
+describe("relay.testing: what fails", function()
+  local broken = {
+    error = "error('boom')", type = "return true", budget = "while true do pcall(function() while true do end end) end",
+    fail = "return relay.fail('backend')",
+  }
+  for kind, body in pairs(broken) do
+    it("closes the door on " .. kind, function()
+      local function policy(hook) return ("return {%s = function(...)\n%s\nend}"):format(hook, body) end
+      for _, hook in ipairs {"route", "authenticate", "authorize"} do
+        local s = with(policy(hook))
+        local refused = s:allocate(ann)
+        assert.equal(500, refused.code, hook)
+        assert.equal("p.lua", s.errors[1].policy)
+        assert.equal(hook, s.errors[1].hook)
+        assert.equal(kind, s.errors[1].kind)
+        assert.equal(0, s:held("total"))
+      end
+      for _, hook in ipairs {"permission", "channel"} do
+        local s = with(policy(hook))
+        assert.equal(403, s:channel(s:allocate(ann), "20.0.0.9", 0x4000).code, hook)
+      end
+    end)
+  end
+
+  it("keeps a running call alive through a broken refresh, for 600 seconds", function()
+    local s = with "return {refresh = function() error('boom') end}"
+    local a = s:allocate {username = "ann", password = "p", lifetime = 3000}
+    local refreshed = s:refresh(a, {lifetime = 3000})
+    assert.is_true(refreshed.ok)
+    assert.equal(600, refreshed.lifetime)
+    assert.equal("p.lua:1", s.errors[1].by)
+  end)
+
+  it("counts errors of usage and log, and changes nothing", function()
+    local s = with "return {usage = function() error('u') end, log = function() error('l') end}"
+    local a = s:allocate(ann)
+    assert.is_true(a.ok)
+    s:advance(60)
+    assert.equal(1, s:held("total"))
+    assert.equal("log", s.errors[1].hook)
+    assert.equal("usage", s.errors[2].hook)
+  end)
+
+  it("takes a code or a decision that is not the hook's for an error", function()
+    for hook, answer in pairs {
+      authorize = "relay.deny(401)", authenticate = "relay.allow{}", permission = "relay.deny(486)", route = "relay.deny(486)",
+    } do
+      local s = with(("return {%s = function() return %s end}"):format(hook, answer))
+      local a = s:allocate(ann)
+      local refused = hook == "permission" and s:permission(a, "20.0.0.9") or a
+      assert.equal(hook == "permission" and 403 or 500, refused.code, hook)
+      assert.equal("type", s.errors[1].kind)
+    end
+  end)
+
+  it("refuses a policy that is not one, with file and line", function()
+    assert.matches("^p%.lua: unknown hook 'athorize'; did you mean 'authorize'", why_not "return {athorize = function() end}")
+    assert.matches("^p%.lua:2:", why_not "return {\n= }")
+    assert.matches("^p%.lua: a policy returns a table", why_not "return 1")
+    assert.matches("^p%.lua: authorize: a function expected", why_not "return {authorize = 1}")
+    assert.matches("^p%.lua:1: boom", why_not "return {init = function() error('boom') end}")
+    assert.matches("killed", why_not "while true do end")
+  end)
+end)
+
+describe("relay.testing: strictness", function()
+  local function message(body)
+    local s = with("return {authorize = function(req)\n" .. body .. "\nend}")
+    assert.equal(500, s:allocate(ann).code)
+    return s.errors[1].message
+  end
+
+  it("names the nearest field, constructor and global", function()
+    assert.matches("^p%.lua:2: .*'usr'; did you mean 'user'", message "return req.usr")
+    assert.matches("^p%.lua:2: .*'dney'; did you mean 'deny'", message "return relay.dney(403)")
+    assert.matches("unknown global 'strng'; did you mean 'string'", message "return strng.rep('a', 2)")
+    assert.matches("'user_qota'; did you mean 'user_quota'", message "return relay.allow{user_qota = 1}")
+    assert.matches("'10' is not an address range", message "return relay.cidr('10')")
+  end)
+
+  it("refuses codes and values that make no sense", function()
+    assert.matches("487 is an answer of ICE", message "return relay.deny(487)")
+    assert.matches("no policy may answer 438", message "return relay.deny(438)")
+    assert.matches("an integer from 1", message "return relay.allow{user_quota = 0}")
+    assert.matches("one of password", message "return relay.key{user = 'x'}")
+    assert.matches("read%-only", message "req.user = 'root'")
+    assert.matches("read%-only", message "relay.deny = nil")
+  end)
+
+  it("keeps out what a policy must not have", function()
+    for _, name in ipairs {"io", "load", "loadfile", "dofile", "package", "collectgarbage"} do
+      assert.matches("unknown global '" .. name, message("return " .. name))
+    end
+    assert.matches("set after load", message "counter = 1")
+    assert.matches("__gc and __mode", message "setmetatable({}, {__gc = print})")
+    assert.matches("longer than 1 MiB", message "return string.rep('x', 1 << 30)")
+  end)
+
+  it("lets nobody keep a request beyond its hook", function()
+    local s = with [[
+      local kept
+      return {authorize = function(req)
+        if kept then return kept.user end
+        kept = req
+      end}]]
+    s:allocate(ann)
+    assert.equal(500, s:allocate(ann).code)
+    assert.matches("used after the hook returned", s.errors[1].message)
+  end)
+
+  it("says where a decision was built, in a tail call too", function()
+    local s = with [[local NO = relay.deny(403)
+      return {authorize = function(req)
+        if req.user == "ann" then return NO end
+        return relay.deny(508)
+      end}]]
+    assert.equal("p.lua:1", s:allocate(ann).by)
+    assert.equal("p.lua:4", s:allocate {username = "bob", password = "q"}.by)
+  end)
+
+  it("requires only files of the policy directory", function()
+    local files = {
+      ["p.lua"] = "local m = require 'm'\nreturn {authorize = function() return m.no end}", ["m.lua"] = "return {no = relay.deny(403)}",
+    }
+    local s = with(nil, {files = files})
+    assert.equal("m.lua:1", s:allocate(ann).by)
+    assert.matches("require", why_not "require '../secret'\nreturn {}")
+  end)
+end)
