@@ -58,6 +58,10 @@ struct policy_world {
 struct policy_shared *policy_shared_new(const struct policy_config *);
 void policy_shared_free(struct policy_shared *);
 
+/* policy_metrics: every counter that scripts made with relay.metric.counter, as `name{label="value"}`. Any thread. */
+typedef void policy_metric_fn(void *ctx, const char *name, uint64_t value);
+void policy_metrics(struct policy_shared *, policy_metric_fn *each, void *ctx);
+
 /* policy_new: load all files, check params (an unknown name in --set is an error with the nearest name), run init. NULL on failure, with `file:line: reason` in `error`. */
 struct policy *policy_new(const struct policy_config *, struct policy_shared *, const struct policy_world *, unsigned worker, msec_t now, int64_t unix_ms, char *error,
                           size_t error_cap);

@@ -1,0 +1,168 @@
+/* answer.c: decisions become verdicts. */
+#include "policy/answer.h"
+
+#include "policy/shared.h"
+#include "wire/integrity.h"
+
+#include <string.h>
+
+#define KIND(kind) (1u << VERDICT_##kind)
+
+const struct hook_rule hook_rules[HOOK_COUNT] = {
+    [HOOK_init] = {"init", "c", COMPOSE_TELL, 0, {0}, 0},
+    [HOOK_route] = {"route", "r", COMPOSE_FIRST, KIND(TENANT) | KIND(REDIRECT), {403}, 0},
+    [HOOK_authenticate] = {"authenticate", "r", COMPOSE_FIRST, KIND(KEY) | KIND(LOOKUP), {401, 403}, 0},
+    [HOOK_authorize] = {"authorize", "r", COMPOSE_STRICTEST, KIND(ALLOW) | KIND(REDIRECT), {403, 440, 442, 486, 508}, UINT8_MAX},
+    [HOOK_permission] = {"permission", "apk", COMPOSE_FIRST, 0, {403, 443}, 0},
+    [HOOK_channel] = {"channel", "apn", COMPOSE_FIRST, 0, {403}, 0},
+    [HOOK_refresh] = {"refresh", "ar", COMPOSE_ASK_ALL, KIND(ALLOW) | KIND(REAUTH), {403, 486, 508}, LIMIT_MAX_LIFETIME},
+    [HOOK_usage] = {"usage", "au", COMPOSE_ASK_ALL, KIND(ALLOW) | KIND(CLOSE), {0}, LIMIT_MAX_BPS},
+    [HOOK_log] = {"log", "e", COMPOSE_TELL, 0, {0}, 0},
+    [HOOK_shutdown] = {"shutdown", "", COMPOSE_TELL, 0, {0}, 0},
+};
+
+static bool code_is_allowed(const struct hook_rule *rule, int code)
+{
+    for (size_t i = 0; i < sizeof rule->codes / sizeof *rule->codes && rule->codes[i]; i++)
+        if (rule->codes[i] == code)
+            return true;
+    return false;
+}
+
+const char *answer_judge(enum hook hook, const struct decision *decision, char *error, size_t error_cap)
+{
+    const struct hook_rule *rule = &hook_rules[hook];
+    const char *by = decision_text(decision, decision->by);
+    if (decision->kind == VERDICT_FAIL)
+        return NULL;
+    if (decision->kind == VERDICT_DENY && code_is_allowed(rule, decision->code))
+        return NULL;
+    if (decision->kind == VERDICT_DENY)
+        snprintf(error, error_cap, "%s may not answer %d (built at %s)", rule->name, decision->code, by);
+    else if (!(rule->kinds & 1u << decision->kind))
+        snprintf(error, error_cap, "%s may not return relay.%s (built at %s)", rule->name, decision_kind(decision), by);
+    else if (decision->limits_given & ~rule->limits)
+        snprintf(error, error_cap, "%s may not set this limit (built at %s)", rule->name, by);
+    else
+        return NULL;
+    return error;
+}
+
+static struct view view_of_text(const struct decision *decision, struct text text)
+{
+    return view_of(decision_text(decision, text), text.len);
+}
+
+static void copy_text(const struct decision *decision, struct text text, char *out, size_t cap)
+{
+    view_copy(view_of_text(decision, text), out, cap);
+}
+
+static void verdict_fail(struct verdict *verdict, const char *reason)
+{
+    verdict->kind = VERDICT_FAIL;
+    verdict->code = STUN_SERVER_ERROR;
+    view_copy(view_text(reason), verdict->reason, sizeof verdict->reason);
+}
+
+static void fill_keys(struct policy *policy, const struct request *request, const struct decision *decision, struct verdict *verdict)
+{
+    verdict->expires_unix_s = decision->expires_unix_s;
+    verdict->reauth_on_expiry = decision->reauth_on_expiry;
+    if (decision->has_ha1) {
+        memcpy(verdict->keys[0].bytes, decision->ha1, INTEGRITY_KEY_LEN);
+        verdict->keys[0].len = INTEGRITY_KEY_LEN;
+        verdict->key_count = 1;
+        return;
+    }
+    for (uint8_t i = 0; i < decision->password_count; i++) {
+        struct long_term_key *key = &verdict->keys[i];
+        if (integrity_key(policy->world.crypto, request->username, view_text(request->realm), view_of_text(decision, decision->passwords[i]), key->bytes)) {
+            verdict_fail(verdict, "the key cannot be computed");
+            return;
+        }
+        key->len = INTEGRITY_KEY_LEN;
+        verdict->key_count++;
+    }
+}
+
+/* fill_identity: a tenant that the policy does not name stays what it was. */
+static void fill_identity(const struct question *question, const struct decision *decision, struct verdict *verdict)
+{
+    copy_text(decision, decision->user, verdict->user, sizeof verdict->user);
+    copy_text(decision, decision->realm, verdict->realm, sizeof verdict->realm);
+    copy_text(decision, decision->tenant, verdict->tenant, sizeof verdict->tenant);
+    if (!decision->tenant.len && question->request && question->request->tenant)
+        view_copy(view_text(question->request->tenant), verdict->tenant, sizeof verdict->tenant);
+}
+
+void answer_verdict(struct policy *policy, const struct question *question, const struct decision *decision, struct verdict *verdict)
+{
+    *verdict = (struct verdict){.kind = decision->kind, .code = decision->code, .alternate = decision->alternate};
+    copy_text(decision, decision->by, verdict->by, sizeof verdict->by);
+    copy_text(decision, decision->reason, verdict->reason, sizeof verdict->reason);
+    fill_identity(question, decision, verdict);
+    if (decision->kind == VERDICT_ALLOW)
+        verdict->limits = *decision_limits(decision);
+    if (decision->kind == VERDICT_KEY)
+        fill_keys(policy, question->request, decision, verdict);
+    if (decision->kind == VERDICT_LOOKUP && decision->user.len > NAME_MAX_LEN) { /* no user has such a name */
+        verdict->kind = VERDICT_DENY;
+        verdict->code = STUN_UNAUTHENTICATED;
+        view_copy(view_text("unknown_user"), verdict->reason, sizeof verdict->reason);
+    }
+}
+
+static bool has_tag(const char *tags, const char *pair, size_t name_len)
+{
+    for (; *tags; tags += strcspn(tags, ","), tags += *tags == ',')
+        if (strncmp(tags, pair, name_len + 1) == 0)
+            return true;
+    return false;
+}
+
+/* merge_tags: `more`, and of `into` what has other names. */
+static bool merge_tags(char into[TAGS_MAX], const char *more)
+{
+    char merged[TAGS_MAX];
+    struct slab out = slab_over(merged, sizeof merged - 1);
+    slab_put_text(&out, more);
+    for (const char *at = into; *at;) {
+        const size_t pair = strcspn(at, ",");
+        if (!has_tag(more, at, strcspn(at, "="))) {
+            if (out.len)
+                slab_put_u8(&out, ',');
+            slab_put(&out, view_of(at, pair));
+        }
+        at += pair + (at[pair] == ',');
+    }
+    view_copy(slab_view(&out), into, TAGS_MAX);
+    return !out.overflow;
+}
+
+static uint64_t strictest(uint64_t a, uint64_t b)
+{
+    return !a || (b && b < a) ? b : a;
+}
+
+bool answer_merge(struct policy *policy, struct limits *into, const struct limits *more)
+{
+    const struct {
+        uint32_t *into, more;
+    } numbers[] = {
+        {&into->total_quota, more->total_quota},         {&into->realm_quota, more->realm_quota},
+        {&into->user_quota, more->user_quota},           {&into->max_lifetime_s, more->max_lifetime_s},
+        {&into->max_permissions, more->max_permissions}, {&into->max_channels, more->max_channels},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        *numbers[i].into = (uint32_t)strictest(*numbers[i].into, numbers[i].more);
+    into->max_bps = strictest(into->max_bps, more->max_bps);
+    if (into->acl && more->acl && into->acl != more->acl) {
+        into->acl = shared_acl_both(policy->shared, into->acl, more->acl);
+        if (!into->acl)
+            return false;
+    } else if (more->acl) {
+        into->acl = more->acl;
+    }
+    return merge_tags(into->tags, more->tags);
+}

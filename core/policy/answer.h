@@ -1,0 +1,37 @@
+/* answer.h: the table of hooks: what each is called with, what it may return, how the answers of several policies become one verdict.
+ *
+ * The same table is in policies/README.md. A kind or code that a hook may not return fails closed.
+ */
+#ifndef RELAY_POLICY_ANSWER_H
+#define RELAY_POLICY_ANSWER_H
+
+#include "policy/decision.h"
+
+enum composition {
+    COMPOSE_FIRST,     /* the first that has an opinion */
+    COMPOSE_STRICTEST, /* the first refusal, else the merged limits */
+    COMPOSE_ASK_ALL,   /* as strictest, but a failure of one does not keep the others from being asked, and counts less than their refusals */
+    COMPOSE_TELL       /* everyone is told; answers are ignored */
+};
+
+struct hook_rule {
+    const char *name;
+    const char *arguments; /* one letter each: (r)equest (a)llocation (u)sage (e)vent (p)eer (n)umber of a channel, (k)ind of permission, (c)ontext */
+    enum composition composition;
+    uint32_t kinds;      /* 1u << enum verdict_kind */
+    uint16_t codes[6];   /* of relay.deny; 0 ends them */
+    uint8_t limits;      /* of enum limit: those that relay.allow may give */
+};
+
+extern const struct hook_rule hook_rules[HOOK_COUNT];
+
+/* answer_judge: NULL if `hook` may return this; else why not, into `error`. */
+const char *answer_judge(enum hook, const struct decision *, char *error, size_t error_cap);
+
+/* answer_verdict: fills *verdict from a decision; VERDICT_FAIL if a key cannot be computed. */
+void answer_verdict(struct policy *, const struct question *, const struct decision *, struct verdict *);
+
+/* answer_merge: add the limits of one more relay.allow: the strictest of each number, both sets of peers, the union of tags. False without memory or room. */
+bool answer_merge(struct policy *, struct limits *into, const struct limits *more);
+
+#endif

@@ -1,0 +1,23 @@
+/* argument.h: what hooks are shown: req, alloc, u, ev: one read-only userdata of each, reused, dead when the hook returns.
+ *
+ * Fields are read out of the question or the event when they are asked for; what is unknown is nil; a name that is no field raises, with the nearest.
+ */
+#ifndef RELAY_POLICY_ARGUMENT_H
+#define RELAY_POLICY_ARGUMENT_H
+
+#include "policy/state.h"
+
+/* argument_open: the metatables and the userdata. May raise. */
+void argument_open(lua_State *L);
+
+/* argument_push: the userdata of OBJECT_REQUEST ... OBJECT_EVENT; allocates nothing. */
+void argument_push(lua_State *L, enum object);
+
+/* address_open, address_push: the address userdata of a role, filled with `addr` for this call; allocates nothing. */
+void address_open(lua_State *L);
+void address_push(lua_State *L, enum address_role, const struct addr *addr);
+
+/* address_read: the address userdata at `at`, NULL if it is none; raises if it is dead. */
+const struct addr *address_read(lua_State *L, int at);
+
+#endif

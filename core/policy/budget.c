@@ -1,0 +1,214 @@
+/* budget.c: the count hook, the kill, and the pooled coroutine. */
+#include "policy/budget.h"
+
+#include "policy/state.h"
+
+#include <string.h>
+
+const struct slice slice_hook = {.instructions = 100000, .wall_ms = 5}, slice_load = {.instructions = 50000000, .wall_ms = 5000};
+
+static const char *kill_text(enum outcome killed)
+{
+    return killed == RUN_KILLED_WALL ? "killed: out of time" : "killed: too many instructions";
+}
+
+/* judge: a first thousand instructions are never too slow: a run that the system held up is not the script's fault. */
+static enum outcome judge(const struct budget *budget)
+{
+    if (budget->spent > budget->allowed.instructions)
+        return RUN_KILLED_INSTRUCTIONS;
+    if (budget->spent > BUDGET_STEP && clock_monotonic_ms() - budget->started > budget->allowed.wall_ms)
+        return RUN_KILLED_WALL;
+    return RUN_DONE;
+}
+
+static void on_count(lua_State *L, lua_Debug *frame);
+
+/* stop_here: every further instruction of this thread finds the kill. */
+static void stop_here(lua_State *L)
+{
+    lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
+}
+
+static void kill_run(lua_State *L, struct budget *budget, enum outcome killed, int level)
+{
+    budget->killed = killed;
+    state_where(L, level, budget->where, sizeof budget->where);
+}
+
+static void on_count(lua_State *L, lua_Debug *frame)
+{
+    struct budget *budget = &policy_of(L)->budget;
+    (void)frame;
+    if (!budget->killed) {
+        const int step = lua_gethookcount(L);
+        budget->spent += (unsigned)step;
+        if (step != BUDGET_STEP)
+            lua_sethook(L, on_count, LUA_MASKCOUNT, BUDGET_STEP);
+        const enum outcome killed = judge(budget);
+        if (!killed)
+            return;
+        kill_run(L, budget, killed, 0);
+    }
+    stop_here(L);
+    if (L == budget->running && lua_isyieldable(L))
+        lua_yield(L, 0);
+    else
+        state_raise(L, kill_text(budget->killed));
+}
+
+void budget_charge(lua_State *L, uint64_t instructions)
+{
+    struct budget *budget = &policy_of(L)->budget;
+    budget->spent += instructions;
+    budget->charged += instructions;
+    if (budget->charged < BUDGET_STEP)
+        return;
+    budget->charged = 0;
+    const enum outcome killed = budget->killed ? budget->killed : judge(budget);
+    if (!killed)
+        return;
+    if (!budget->killed)
+        kill_run(L, budget, killed, 1);
+    stop_here(L);
+    state_raise(L, kill_text(killed));
+}
+
+void budget_hurry(struct policy *policy)
+{
+    const struct budget *budget = &policy->budget;
+    if (budget->running && clock_monotonic_ms() - budget->started > budget->allowed.wall_ms)
+        stop_here(budget->running); /* lua_sethook may be called at any moment, as from a signal handler */
+}
+
+static int guard_done(lua_State *L, int status, lua_KContext context)
+{
+    (void)context;
+    return status == LUA_OK || status == LUA_YIELD ? lua_gettop(L) : lua_error(L);
+}
+
+int budget_guard(lua_State *L)
+{
+    return guard_done(L, lua_pcallk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, 0, guard_done), 0);
+}
+
+/* the message handler of a run: where it happened; the message stays */
+static int note_where(lua_State *L)
+{
+    struct budget *budget = &policy_of(L)->budget;
+    if (!*budget->where)
+        state_where(L, 1, budget->where, sizeof budget->where);
+    return 1;
+}
+
+static int run_done(lua_State *L, int status, lua_KContext context)
+{
+    (void)context;
+    if (status == LUA_OK || status == LUA_YIELD)
+        return 1;
+    policy_of(L)->budget.memory = status == LUA_ERRMEM;
+    return lua_error(L);
+}
+
+/* the body of the pooled coroutine: f(...) with note_where below it */
+static int run_body(lua_State *L)
+{
+    lua_pushcfunction(L, note_where);
+    lua_insert(L, 1);
+    return run_done(L, lua_pcallk(L, lua_gettop(L) - 2, 1, 1, 0, run_done), 0);
+}
+
+static int new_thread(lua_State *L)
+{
+    struct budget *budget = lua_touserdata(L, 1);
+    lua_State *thread = lua_newthread(L);
+    if (!lua_checkstack(thread, LUA_MINSTACK))
+        return luaL_error(L, "not enough memory");
+    budget->reference = luaL_ref(L, LUA_REGISTRYINDEX);
+    budget->thread = thread;
+    lua_sethook(thread, on_count, LUA_MASKCOUNT, BUDGET_STEP);
+    return 0;
+}
+
+lua_State *budget_begin(struct policy *policy)
+{
+    struct budget *budget = &policy->budget;
+    char error[64];
+    if (!budget->thread && state_protected(policy, new_thread, budget, error, sizeof error))
+        return NULL;
+    lua_pushcfunction(budget->thread, run_body);
+    return budget->thread;
+}
+
+/* discard: after an error or a kill; what waits to be closed is closed, and each instruction of it is refused if the run was killed. */
+static void discard(struct policy *policy)
+{
+    struct budget *budget = &policy->budget;
+    lua_resetthread(budget->thread);
+    lua_settop(budget->thread, 0);
+    luaL_unref(policy->lua, LUA_REGISTRYINDEX, budget->reference);
+    budget->thread = NULL;
+}
+
+static void say_why(lua_State *thread, int status, const struct budget *budget, char *error, size_t error_cap)
+{
+    const char *message = NULL;
+    if (budget->killed)
+        message = kill_text(budget->killed);
+    else if (status == LUA_YIELD)
+        message = "a hook may not yield";
+    else if (lua_type(thread, -1) == LUA_TSTRING)
+        message = lua_tostring(thread, -1);
+    if (message)
+        view_copy(view_text(message), error, error_cap);
+    else
+        snprintf(error, error_cap, "error object of type %s", luaL_typename(thread, -1));
+}
+
+enum outcome budget_run(struct policy *policy, const struct slice *slice, char *error, size_t error_cap)
+{
+    struct budget *budget = &policy->budget;
+    lua_State *thread = budget->thread;
+    int results;
+    budget->allowed = *slice;
+    budget->spent = budget->charged = 0;
+    budget->killed = RUN_DONE;
+    budget->memory = false;
+    *budget->where = 0;
+    budget->started = clock_monotonic_ms();
+    budget->running = thread;
+    const int status = lua_resume(thread, policy->lua, lua_gettop(thread) - 1, &results);
+    budget->running = NULL;
+    if (status == LUA_OK)
+        return RUN_DONE;
+    say_why(thread, status, budget, error, error_cap);
+    if (!*budget->where)
+        state_where(thread, 0, budget->where, sizeof budget->where);
+    discard(policy);
+    return budget->killed ? budget->killed : budget->memory ? RUN_MEMORY : RUN_ERROR;
+}
+
+void budget_end(struct policy *policy)
+{
+    if (policy->budget.thread)
+        lua_settop(policy->budget.thread, 0);
+}
+
+int budget_resume(lua_State *L, lua_State *thread, int arguments, int *results, bool *killed)
+{
+    struct budget *budget = &policy_of(L)->budget;
+    lua_State *outer = budget->running;
+    budget->running = thread;
+    const int status = lua_resume(thread, L, arguments, results);
+    budget->running = outer;
+    *killed = budget->killed != RUN_DONE;
+    if (!*killed)
+        return status;
+    budget->running = NULL; /* nothing may yield while `thread` is closed */
+    lua_resetthread(thread);
+    budget->running = outer;
+    stop_here(L);
+    if (L == outer && lua_isyieldable(L))
+        return lua_yield(L, 0);
+    return luaL_error(L, kill_text(budget->killed));
+}

@@ -1,0 +1,40 @@
+/* decision.h: relay.deny, relay.allow, relay.key and their kin: what a hook may answer, checked when it is built and again by the hook that returns it.
+ *
+ * A decision is a userdata that a script can only return. It is plain data; its texts follow the struct. `by` is the line that built it.
+ */
+#ifndef RELAY_POLICY_DECISION_H
+#define RELAY_POLICY_DECISION_H
+
+#include "policy/state.h"
+
+/* struct text: a C string of a decision; of no length if absent. */
+struct text {
+    uint16_t at, len;
+};
+
+/* enum limit: which limits relay.allow was given: refresh and usage take only one of them */
+enum limit { LIMIT_MAX_LIFETIME = 1 << 0, LIMIT_MAX_BPS = 1 << 1, LIMIT_OTHER = 1 << 2 };
+
+struct decision {
+    enum verdict_kind kind;
+    int code;
+    struct text by, reason, tenant, user, realm;
+    uint8_t password_count;
+    bool has_ha1, reauth_on_expiry;
+    uint8_t limits_given; /* of enum limit */
+    struct text passwords[VERDICT_KEYS_MAX];
+    uint8_t ha1[16];
+    int64_t expires_unix_s;
+    struct addr alternate;
+    uint16_t limits_at; /* offset of the struct limits of relay.allow, or 0 */
+    uint16_t texts_at;
+};
+
+/* decision_open: the constructors into the table on the top, and the metatable. May raise. */
+void decision_open(lua_State *L);
+
+const char *decision_kind(const struct decision *); /* "deny" */
+const char *decision_text(const struct decision *, struct text);
+const struct limits *decision_limits(const struct decision *); /* NULL if it is no relay.allow */
+
+#endif

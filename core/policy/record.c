@@ -1,0 +1,140 @@
+/* record.c: relay.log and relay.audit: what scripts write down. */
+#include "policy/argument.h"
+#include "policy/library.h"
+#include "policy/state.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DETAIL_MAX 4096
+#define FIELDS_MAX 32
+
+/* field_names: the string keys of the table at `at`, sorted; raises. */
+static size_t field_names(lua_State *L, int at, const char *names[FIELDS_MAX])
+{
+    size_t count = 0;
+    luaL_checktype(L, at, LUA_TTABLE);
+    for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING || count == FIELDS_MAX)
+            state_raise(L, "at most %d named fields expected", FIELDS_MAX);
+        const char *name = lua_tostring(L, -2);
+        size_t place = count++;
+        for (; place > 0 && strcmp(names[place - 1], name) > 0; place--)
+            names[place] = names[place - 1];
+        names[place] = name;
+    }
+    return count;
+}
+
+/* write_line: the message at 1 and the fields at 2; the event is the call site, so that one noisy line does not silence the others. */
+static int write_line(lua_State *L, enum log_level level)
+{
+    const struct policy_world *world = &policy_of(L)->world;
+    char where[BUDGET_WHERE_MAX], event[BUDGET_WHERE_MAX + 8], line[LOG_LINE_MAX], quoted[LOG_LINE_MAX / 2];
+    const char *names[FIELDS_MAX];
+    size_t len;
+    lua_settop(L, 2);
+    const char *message = luaL_tolstring(L, 1, &len);
+    struct slab out = slab_over(line, sizeof line - 1);
+    slab_put(&out, view_cut(view_of(message, len), sizeof line / 2));
+    const size_t count = lua_isnil(L, 2) ? 0 : field_names(L, 2, names);
+    for (size_t i = 0; i < count; i++) {
+        lua_getfield(L, 2, names[i]);
+        const char *value = luaL_tolstring(L, -1, &len);
+        struct slab all = out;
+        slab_put_u8(&out, ' ');
+        slab_put_text(&out, names[i]);
+        slab_put_u8(&out, '=');
+        slab_put_text(&out, log_quote(view_of(value, len), quoted, sizeof quoted));
+        if (out.overflow)
+            out = all; /* what does not fit is left out */
+        lua_pop(L, 2);
+    }
+    line[out.len] = 0;
+    snprintf(event, sizeof event, "policy:%s", state_where(L, 1, where, sizeof where));
+    log_say(world->log, level, event, "%s", line);
+    return 0;
+}
+
+int relay_log_debug(lua_State *L)
+{
+    return write_line(L, LOG_DEBUG);
+}
+
+int relay_log_info(lua_State *L)
+{
+    return write_line(L, LOG_INFO);
+}
+
+int relay_log_warn(lua_State *L)
+{
+    return write_line(L, LOG_WARNING);
+}
+
+int relay_log_error(lua_State *L)
+{
+    return write_line(L, LOG_ERROR);
+}
+
+/* put_quoted: a JSON string; bytes that are not UTF-8 are read as Latin-1, so nothing that a client sent is lost. */
+static void put_quoted(struct slab *out, const char *text, size_t len)
+{
+    json_t *string = json_stringn(text, len);
+    char latin[2 * 1024];
+    size_t used = 0;
+    if (!string) {
+        for (size_t i = 0; i < len && used + 2 < sizeof latin; i++) {
+            const unsigned char c = (unsigned char)text[i];
+            if (c >= 0x80)
+                latin[used++] = (char)(0xC0 | c >> 6);
+            latin[used++] = (char)(c >= 0x80 ? 0x80 | (c & 0x3F) : c);
+        }
+        string = json_stringn(latin, used);
+    }
+    char *quoted = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
+    slab_put_text(out, quoted ? quoted : "null");
+    free(quoted);
+    json_decref(string);
+}
+
+/* put_field: the value on the top. */
+static void put_field(lua_State *L, struct slab *out)
+{
+    size_t len;
+    const bool plain = lua_isboolean(L, -1) || (lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) - lua_tonumber(L, -1) == 0);
+    const char *text = luaL_tolstring(L, -1, &len);
+    if (plain)
+        slab_put_text(out, text);
+    else
+        put_quoted(out, text, len);
+    lua_pop(L, 1);
+}
+
+/* relay.audit{type = "...", ...}: one row, its fields in order of their names. */
+int relay_audit(lua_State *L)
+{
+    const struct policy_world *world = &policy_of(L)->world;
+    const char *names[FIELDS_MAX];
+    char detail[DETAIL_MAX + 1];
+    struct slab out = slab_over(detail, DETAIL_MAX);
+    const size_t count = field_names(L, 1, names);
+    slab_put_u8(&out, '{');
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            slab_put_u8(&out, ',');
+        put_quoted(&out, names[i], strlen(names[i]));
+        slab_put_u8(&out, ':');
+        lua_getfield(L, 1, names[i]);
+        put_field(L, &out);
+        lua_pop(L, 1);
+    }
+    slab_put_u8(&out, '}');
+    if (out.overflow)
+        return luaL_error(L, "relay.audit: longer than %d bytes", DETAIL_MAX);
+    detail[out.len] = 0;
+    const char *type = lua_getfield(L, 1, "type") == LUA_TSTRING ? lua_tostring(L, -1) : "policy";
+    if (world->audit)
+        world->audit(world->ctx, type, detail);
+    return 0;
+}

@@ -1,0 +1,26 @@
+/* sandbox.h: the environment of scripts: the libraries they have, the globals that are strict and frozen after load, require.
+ *
+ * No io, load, package, bytecode, finalizers or weak tables. A script has globals of its own, shared with what it requires. All of this runs while the policy
+ * loads and may raise.
+ */
+#ifndef RELAY_POLICY_SANDBOX_H
+#define RELAY_POLICY_SANDBOX_H
+
+#include "policy/state.h"
+
+/* sandbox_open: makes the table that every script's globals start from. */
+void sandbox_open(lua_State *L);
+
+/* sandbox_script: runs the text of a script in an environment of its own; pushes what it returned. */
+void sandbox_script(lua_State *L, const struct script *, const char *text, size_t len);
+
+/* each pushes a library */
+void sandbox_strings(lua_State *L);
+void sandbox_tables(lua_State *L);
+void sandbox_coroutines(lua_State *L);
+void library_open(lua_State *L);
+
+/* sandbox_read: a whole file, NUL-terminated, to be freed; NULL and errno. */
+char *sandbox_read(const char *path, size_t *len);
+
+#endif

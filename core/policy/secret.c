@@ -1,0 +1,118 @@
+/* secret.c: relay.secret: candidates that scripts may use and never see. */
+#include "policy/library.h"
+#include "policy/sandbox.h"
+#include "policy/shared.h"
+
+#include "base/nearest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int add_line(struct secret *secret, const char *line, size_t len)
+{
+    if (secret->count == SECRET_LINES_MAX)
+        return -1;
+    secret->lines[secret->count] = strndup(line, len);
+    if (!secret->lines[secret->count])
+        return -1;
+    secret->lens[secret->count++] = len;
+    return 0;
+}
+
+/* read_lines: the lines that are not empty, newest first. */
+static int read_lines(struct secret *secret, const char *text)
+{
+    while (*text) {
+        const size_t line = strcspn(text, "\r\n");
+        if (line && add_line(secret, text, line))
+            return -1;
+        text += line + strspn(text + line, "\r\n");
+    }
+    return secret->count ? 0 : -1;
+}
+
+static int make_secret(struct policy_shared *shared, struct shared_object *object, void *ctx, char *error, size_t error_cap)
+{
+    const struct policy_secret *given = ctx;
+    size_t len;
+    (void)shared;
+    char *text = sandbox_read(given->path, &len);
+    if (!text) {
+        snprintf(error, error_cap, "%s: %s", given->path, strerror(errno));
+        return -1;
+    }
+    object->as.secret = calloc(1, sizeof *object->as.secret);
+    const int status = object->as.secret ? read_lines(object->as.secret, text) : -1;
+    crypto_wipe(text, len);
+    free(text);
+    if (status == 0)
+        return 0;
+    snprintf(error, error_cap, "%s: one to %d lines with a secret each expected", given->path, SECRET_LINES_MAX);
+    secret_free(object->as.secret);
+    return -1;
+}
+
+static const struct policy_secret *find_secret(lua_State *L, const struct policy_config *config, const char *name)
+{
+    const char *names[64];
+    size_t count = 0;
+    for (size_t i = 0; i < config->secret_count; i++) {
+        if (strcmp(config->secrets[i].name, name) == 0)
+            return &config->secrets[i];
+        if (count < sizeof names / sizeof *names)
+            names[count++] = config->secrets[i].name;
+    }
+    state_raise(L, "relay.secret: no secret '%s' (--secret %s=FILE)%s", name, name, strict_hint_of(L, name, names, count));
+}
+
+int relay_secret(lua_State *L)
+{
+    char error[256];
+    state_loading(L, "relay.secret");
+    const struct policy *policy = policy_of(L);
+    const struct policy_secret *given = find_secret(L, policy->config, argument_text(L, 1, "relay.secret", NAME_MAX_LEN, NULL));
+    struct shared_object **out = object_new(L, OBJECT_SECRET, sizeof *out);
+    *out = shared_object(policy->shared, SHARED_SECRET, given->name, &(struct shared_options){0}, make_secret, (void *)(uintptr_t)given, error, sizeof error);
+    if (!*out)
+        state_raise(L, "relay.secret: %s", error);
+    return 1;
+}
+
+/* secret:hmac_b64(algorithm, text): a list, the newest secret's first. */
+static int hmac_b64(lua_State *L)
+{
+    const struct secret *secret = (*(struct shared_object **)object_check(L, 1, OBJECT_SECRET, "a relay.secret"))->as.secret;
+    const char *algorithm = luaL_checkstring(L, 2);
+    size_t len;
+    const char *text = luaL_checklstring(L, 3, &len);
+    const bool sha256 = strcmp(algorithm, "sha256") == 0;
+    if (!sha256 && strcmp(algorithm, "sha1") != 0)
+        state_raise(L, "hmac_b64: 'sha1' or 'sha256' expected");
+    const enum crypto_hash hash = sha256 ? CRYPTO_SHA256 : CRYPTO_SHA1;
+    const struct view part = view_of(text, len);
+    budget_charge(L, secret->count * (20 + len / 64));
+    lua_createtable(L, (int)secret->count, 0);
+    for (size_t i = 0; i < secret->count; i++) {
+        uint8_t mac[CRYPTO_HASH_MAX];
+        char encoded[4 * ((CRYPTO_HASH_MAX + 2) / 3) + 1];
+        if (crypto_hmac(policy_of(L)->world.crypto, hash, view_of(secret->lines[i], secret->lens[i]), &part, 1, mac))
+            state_raise(L, "hmac_b64: the MAC cannot be computed");
+        const size_t encoded_len = crypto_base64(view_of(mac, crypto_hash_len(hash)), encoded);
+        lua_pushlstring(L, encoded, encoded_len);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
+static int hide(lua_State *L)
+{
+    lua_pushliteral(L, "relay.secret(hidden)");
+    return 1;
+}
+
+void secret_open(lua_State *L)
+{
+    static const luaL_Reg methods[] = {{"hmac_b64", hmac_b64}, {NULL, NULL}}, meta[] = {{"__tostring", hide}, {NULL, NULL}};
+    object_define(L, OBJECT_SECRET, "secret", methods, meta);
+}

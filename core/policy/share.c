@@ -1,0 +1,406 @@
+/* share.c: relay.shared, relay.ratelimit, relay.meter, relay.metric: what scripts see of shared objects. */
+#include "policy/library.h"
+#include "policy/shared.h"
+#include "policy/state.h"
+
+#include "base/err.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#define METER_KEYS 65536
+#define RATE_MAX 100000.0
+#define BURST_SECONDS_MAX 1e7
+#define METRIC_MAX 200
+
+static struct shared_object *object_at(lua_State *L, enum object kind, const char *name)
+{
+    return *(struct shared_object **)object_check(L, 1, kind, name);
+}
+
+/* push_shared: the userdata of the shared object `name`, made if need be; raises. */
+static int push_shared(lua_State *L, enum object object, enum shared_kind kind, const char *name, const struct shared_options *options, shared_make_fn *make,
+                       void *ctx)
+{
+    char error[160];
+    struct shared_object **out = object_new(L, object, sizeof *out);
+    *out = shared_object(policy_of(L)->shared, kind, name, options, make, ctx, error, sizeof error);
+    if (!*out)
+        state_raise(L, "%s", error);
+    return 1;
+}
+
+static struct view key_at(lua_State *L, int at)
+{
+    size_t len;
+    if (lua_type(L, at) != LUA_TSTRING && !lua_isinteger(L, at))
+        state_raise(L, "key: a string or an integer expected, got %s", luaL_typename(L, at));
+    const char *key = lua_tolstring(L, at, &len);
+    if (len > KEY_MAX)
+        state_raise(L, "key: longer than %d bytes", KEY_MAX);
+    return view_of(key, len);
+}
+
+static struct value value_at(lua_State *L, int at)
+{
+    size_t len;
+    switch (lua_type(L, at)) {
+        case LUA_TNIL:
+        case LUA_TNONE:
+            return (struct value){0};
+        case LUA_TBOOLEAN:
+            return (struct value){.type = VALUE_BOOLEAN, .as.boolean = lua_toboolean(L, at)};
+        case LUA_TNUMBER:
+            if (lua_isinteger(L, at))
+                return (struct value){.type = VALUE_INTEGER, .as.integer = lua_tointeger(L, at)};
+            return (struct value){.type = VALUE_NUMBER, .as.number = lua_tonumber(L, at)};
+        case LUA_TSTRING: {
+            const char *text = lua_tolstring(L, at, &len);
+            if (len > VALUE_TEXT_MAX)
+                state_raise(L, "value: longer than %d bytes", VALUE_TEXT_MAX);
+            return (struct value){.type = VALUE_TEXT, .as.text = view_of(text, len)};
+        }
+        default:
+            state_raise(L, "value: a string, number or boolean expected, got %s", luaL_typename(L, at));
+    }
+}
+
+static struct value some_value_at(lua_State *L, int at)
+{
+    const struct value value = value_at(L, at);
+    if (value.type == VALUE_NONE)
+        state_raise(L, "value: a string, number or boolean expected, got nil");
+    return value;
+}
+
+/* deadline_at: of the ttl at `at`: seconds, or false for never: there is no silent default. */
+static msec_t deadline_at(lua_State *L, int at)
+{
+    if (lua_isboolean(L, at) && !lua_toboolean(L, at))
+        return DEADLINE_NEVER;
+    const lua_Number seconds = lua_type(L, at) == LUA_TNUMBER ? lua_tonumber(L, at) : 0;
+    if (!(seconds > 0))
+        state_raise(L, "ttl: seconds, or false for an entry that does not expire");
+    return policy_of(L)->now + (seconds < 1e12 ? (msec_t)ceil(seconds * 1000) : (msec_t)1 << 50);
+}
+
+static int push_status(lua_State *L, int status)
+{
+    if (status == 0) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, status == ERR_EXISTS ? "exists" : status == ERR_BAD ? "not an integer" : "full");
+    return 2;
+}
+
+static struct dictionary *dictionary_self(lua_State *L)
+{
+    return object_at(L, OBJECT_DICTIONARY, "a relay.shared")->as.dictionary;
+}
+
+static int shared_get(lua_State *L)
+{
+    uint8_t text[VALUE_TEXT_MAX];
+    const struct value value = dictionary_get(dictionary_self(L), key_at(L, 2), policy_of(L)->now, text);
+    switch (value.type) {
+        case VALUE_INTEGER:
+            lua_pushinteger(L, value.as.integer);
+            break;
+        case VALUE_NUMBER:
+            lua_pushnumber(L, value.as.number);
+            break;
+        case VALUE_BOOLEAN:
+            lua_pushboolean(L, value.as.boolean);
+            break;
+        case VALUE_TEXT:
+            lua_pushlstring(L, (const char *)value.as.text.at, value.as.text.len);
+            break;
+        default:
+            lua_pushnil(L);
+    }
+    return 1;
+}
+
+static int shared_set(lua_State *L)
+{
+    const struct view key = key_at(L, 2);
+    const struct value value = some_value_at(L, 3);
+    return push_status(L, dictionary_set(dictionary_self(L), key, &value, deadline_at(L, 4), policy_of(L)->now));
+}
+
+static int shared_add(lua_State *L)
+{
+    const struct view key = key_at(L, 2);
+    const struct value value = some_value_at(L, 3);
+    return push_status(L, dictionary_add(dictionary_self(L), key, &value, deadline_at(L, 4), policy_of(L)->now));
+}
+
+static int shared_incr(lua_State *L)
+{
+    static const char *const names[] = {"init", "ttl"};
+    struct dictionary *dictionary = dictionary_self(L);
+    const struct view key = key_at(L, 2);
+    const int64_t n = luaL_optinteger(L, 3, 1);
+    int64_t sum;
+    strict_only(L, 4, "incr", names, 2);
+    lua_getfield(L, 4, "ttl");
+    const msec_t deadline = deadline_at(L, -1);
+    lua_getfield(L, 4, "init");
+    const int64_t init = luaL_optinteger(L, -1, 0);
+    const int status = dictionary_increase(dictionary, key, n, init, deadline, policy_of(L)->now, &sum);
+    if (status)
+        return push_status(L, status);
+    lua_pushinteger(L, sum);
+    return 1;
+}
+
+static int shared_cas(lua_State *L)
+{
+    const struct view key = key_at(L, 2);
+    const struct value old = value_at(L, 3), value = some_value_at(L, 4);
+    const int status = dictionary_swap(dictionary_self(L), key, &old, &value, deadline_at(L, 5), policy_of(L)->now);
+    if (status != ERR_DENIED)
+        return push_status(L, status);
+    lua_pushboolean(L, 0);
+    return 1;
+}
+
+static int shared_delete(lua_State *L)
+{
+    lua_pushboolean(L, dictionary_delete(dictionary_self(L), key_at(L, 2), policy_of(L)->now));
+    return 1;
+}
+
+static int make_dictionary(struct policy_shared *shared, struct shared_object *object, void *ctx, char *error, size_t error_cap)
+{
+    const struct shared_options *options = ctx;
+    (void)error;
+    (void)error_cap;
+    object->as.dictionary = dictionary_new(shared_hash_key(shared), (uint32_t)options->a, options->b != 0);
+    return object->as.dictionary ? 0 : ERR_MEMORY;
+}
+
+/* integer_field: the integer `name` of the table at `at`, from 1 to `most`; raises. */
+static lua_Integer integer_field(lua_State *L, int at, const char *function, const char *name, lua_Integer most)
+{
+    lua_getfield(L, at, name);
+    const lua_Integer value = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
+    if (value < 1 || value > most)
+        state_raise(L, "%s: %s: an integer from 1 to %I expected", function, name, (LUAI_UACINT)most);
+    lua_pop(L, 1);
+    return value;
+}
+
+int relay_shared(lua_State *L)
+{
+    static const char *const names[] = {"max_entries", "evict"};
+    state_loading(L, "relay.shared");
+    const char *name = argument_text(L, 1, "relay.shared", NAME_MAX_LEN, NULL);
+    strict_only(L, 2, "relay.shared", names, 2);
+    struct shared_options options = {.a = integer_field(L, 2, "relay.shared", "max_entries", DICTIONARY_MAX)};
+    if (lua_getfield(L, 2, "evict") != LUA_TNIL) {
+        if (lua_type(L, -1) != LUA_TSTRING || strcmp(lua_tostring(L, -1), "lru") != 0)
+            state_raise(L, "relay.shared: evict: 'lru' expected");
+        options.b = 1;
+    }
+    return push_shared(L, OBJECT_DICTIONARY, SHARED_DICTIONARY, name, &options, make_dictionary, &options);
+}
+
+/* struct rate: of a limiter that is being made */
+struct rate {
+    double rate;
+    uint32_t burst;
+    msec_t now;
+};
+
+static int make_limiter(struct policy_shared *shared, struct shared_object *object, void *ctx, char *error, size_t error_cap)
+{
+    const struct rate *rate = ctx;
+    (void)error;
+    (void)error_cap;
+    object->as.limiter = limiter_new(shared_hash_key(shared), 1 / rate->rate, rate->burst, rate->now);
+    return object->as.limiter ? 0 : ERR_MEMORY;
+}
+
+int relay_ratelimit(lua_State *L)
+{
+    static const char *const names[] = {"rate", "burst"};
+    state_loading(L, "relay.ratelimit");
+    const char *name = argument_text(L, 1, "relay.ratelimit", NAME_MAX_LEN, NULL);
+    strict_only(L, 2, "relay.ratelimit", names, 2);
+    struct rate rate = {.burst = (uint32_t)integer_field(L, 2, "relay.ratelimit", "burst", INT32_MAX), .now = policy_of(L)->now};
+    lua_getfield(L, 2, "rate");
+    rate.rate = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
+    if (!(rate.rate > 0 && rate.rate <= RATE_MAX))
+        state_raise(L, "relay.ratelimit: rate: a number above 0 and up to %d a second expected", (int)RATE_MAX);
+    if (rate.burst / rate.rate > BURST_SECONDS_MAX)
+        state_raise(L, "relay.ratelimit: burst: too many for this rate");
+    const struct shared_options options = {.a = (int64_t)llround(rate.rate * 1e9), .b = rate.burst};
+    return push_shared(L, OBJECT_LIMITER, SHARED_LIMITER, name, &options, make_limiter, &rate);
+}
+
+static int limiter_method_take(lua_State *L)
+{
+    struct limiter *limiter = object_at(L, OBJECT_LIMITER, "a relay.ratelimit")->as.limiter;
+    const lua_Number n = luaL_optnumber(L, 3, 1);
+    double wait;
+    if (!(n > 0))
+        state_raise(L, "take: a number above 0 expected");
+    lua_pushboolean(L, limiter_take(limiter, key_at(L, 2), n, policy_of(L)->now, &wait));
+    lua_pushnumber(L, wait);
+    return 2;
+}
+
+enum period { PERIOD_DAY, PERIOD_MONTH };
+
+/* period_end: when the period of `unix_ms` ends, in unix milliseconds. UTC. */
+static int64_t period_end(enum period period, int64_t unix_ms)
+{
+    const time_t now = (time_t)(unix_ms / 1000);
+    struct tm date;
+    gmtime_r(&now, &date);
+    struct tm end = {.tm_year = date.tm_year, .tm_mon = date.tm_mon, .tm_mday = date.tm_mday + 1};
+    if (period == PERIOD_MONTH) {
+        end.tm_mon++;
+        end.tm_mday = 1;
+    }
+    return (int64_t)timegm(&end) * 1000;
+}
+
+static int make_meter(struct policy_shared *shared, struct shared_object *object, void *ctx, char *error, size_t error_cap)
+{
+    (void)ctx;
+    (void)error;
+    (void)error_cap;
+    object->as.dictionary = dictionary_new(shared_hash_key(shared), METER_KEYS, false);
+    return object->as.dictionary ? 0 : ERR_MEMORY;
+}
+
+int relay_meter(lua_State *L)
+{
+    static const char *const names[] = {"period"};
+    state_loading(L, "relay.meter");
+    const char *name = argument_text(L, 1, "relay.meter", NAME_MAX_LEN, NULL);
+    strict_only(L, 2, "relay.meter", names, 1);
+    lua_getfield(L, 2, "period");
+    const char *period = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+    const bool month = strcmp(period, "month") == 0;
+    if (!month && strcmp(period, "day") != 0)
+        state_raise(L, "relay.meter: period: 'month' or 'day' expected");
+    const struct shared_options options = {.a = month ? PERIOD_MONTH : PERIOD_DAY};
+    return push_shared(L, OBJECT_METER, SHARED_METER, name, &options, make_meter, NULL);
+}
+
+static int meter_add(lua_State *L)
+{
+    const lua_Integer n = lua_isinteger(L, 3) ? lua_tointeger(L, 3) : -1;
+    if (n < 0)
+        state_raise(L, "add: an integer from 0 expected");
+    const struct policy *policy = policy_of(L);
+    const struct shared_object *meter = object_at(L, OBJECT_METER, "a relay.meter");
+    const msec_t deadline = policy->now + period_end((enum period)meter->options.a, policy->unix_ms) - policy->unix_ms;
+    int64_t sum;
+    const int status = dictionary_increase(meter->as.dictionary, key_at(L, 2), n, 0, deadline, policy->now, &sum);
+    if (status)
+        return push_status(L, status);
+    lua_pushinteger(L, sum);
+    return 1;
+}
+
+static int meter_get(lua_State *L)
+{
+    uint8_t text[VALUE_TEXT_MAX];
+    const struct shared_object *meter = object_at(L, OBJECT_METER, "a relay.meter");
+    const struct value value = dictionary_get(meter->as.dictionary, key_at(L, 2), policy_of(L)->now, text);
+    lua_pushinteger(L, value.type == VALUE_INTEGER ? value.as.integer : 0);
+    return 1;
+}
+
+static void put_label(lua_State *L, struct slab *out, const char *name)
+{
+    size_t len;
+    lua_getfield(L, 2, name);
+    const char *value = luaL_tolstring(L, -1, &len);
+    slab_put_text(out, name);
+    slab_put_text(out, "=\"");
+    for (size_t i = 0; i < len; i++) {
+        if (value[i] == '"' || value[i] == '\\')
+            slab_put_u8(out, '\\');
+        slab_put_u8(out, (uint8_t)((unsigned char)value[i] < ' ' ? ' ' : value[i]));
+    }
+    slab_put_u8(out, '"');
+    lua_pop(L, 2);
+}
+
+static bool is_metric_name(const char *name)
+{
+    return *name && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(name) && (*name < '0' || *name > '9');
+}
+
+#define LABELS_MAX 8
+
+/* label_names: of the table at 2, sorted. */
+static size_t label_names(lua_State *L, const char *names[LABELS_MAX])
+{
+    size_t count = 0;
+    for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+        if (count == LABELS_MAX || !is_metric_name(name))
+            state_raise(L, "relay.metric.counter: at most %d labels of lower-case letters expected", LABELS_MAX);
+        size_t at = count++;
+        for (; at > 0 && strcmp(names[at - 1], name) > 0; at--)
+            names[at] = names[at - 1];
+        names[at] = name;
+    }
+    return count;
+}
+
+int relay_counter(lua_State *L)
+{
+    char full[METRIC_MAX + 1];
+    const char *labels[LABELS_MAX];
+    struct slab out = slab_over(full, METRIC_MAX);
+    state_loading(L, "relay.metric.counter");
+    lua_settop(L, 2);
+    const char *name = argument_text(L, 1, "relay.metric.counter", 64, NULL);
+    if (!is_metric_name(name))
+        state_raise(L, "relay.metric.counter: a name of lower-case letters, digits and _ expected");
+    slab_put_text(&out, name);
+    const size_t count = lua_istable(L, 2) ? label_names(L, labels) : 0;
+    for (size_t i = 0; i < count; i++) {
+        slab_put_u8(&out, i ? ',' : '{');
+        put_label(L, &out, labels[i]);
+    }
+    if (count)
+        slab_put_u8(&out, '}');
+    if (out.overflow)
+        state_raise(L, "relay.metric.counter: too long");
+    full[out.len] = 0;
+    return push_shared(L, OBJECT_COUNTER, SHARED_COUNTER, full, &(struct shared_options){0}, NULL, NULL);
+}
+
+static int counter_add(lua_State *L)
+{
+    struct shared_object *object = object_at(L, OBJECT_COUNTER, "a counter");
+    const lua_Integer n = luaL_optinteger(L, 2, 1);
+    if (n < 0)
+        state_raise(L, "add: an integer from 0 expected");
+    atomic_fetch_add_explicit(&object->as.counter, (uint64_t)n, memory_order_relaxed);
+    return 0;
+}
+
+void share_open(lua_State *L)
+{
+    static const luaL_Reg dictionary[] = {{"get", shared_get}, {"set", shared_set}, {"add", shared_add},       {"incr", shared_incr},
+                                          {"cas", shared_cas}, {"delete", shared_delete}, {NULL, NULL}};
+    static const luaL_Reg limiter[] = {{"take", limiter_method_take}, {NULL, NULL}};
+    static const luaL_Reg meter[] = {{"get", meter_get}, {"add", meter_add}, {NULL, NULL}};
+    static const luaL_Reg counter[] = {{"add", counter_add}, {NULL, NULL}};
+    object_define(L, OBJECT_DICTIONARY, "shared", dictionary, NULL);
+    object_define(L, OBJECT_LIMITER, "ratelimit", limiter, NULL);
+    object_define(L, OBJECT_METER, "meter", meter, NULL);
+    object_define(L, OBJECT_COUNTER, "counter", counter, NULL);
+}

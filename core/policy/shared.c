@@ -1,0 +1,215 @@
+/* shared.c: the list of named objects, and the sets of addresses. */
+#include "policy/shared.h"
+
+#include "base/err.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* struct acl: a set with an address that stays; a, b: what it is the intersection of, or NULL. */
+struct acl {
+    struct cidr_set set;
+    const struct cidr_set *a, *b;
+    struct acl *next;
+};
+
+struct policy_shared {
+    const struct policy_config *config;
+    pthread_mutex_t lock;
+    struct shared_object *objects;
+    struct acl *acls;
+};
+
+struct policy_shared *policy_shared_new(const struct policy_config *config)
+{
+    struct policy_shared *shared = calloc(1, sizeof *shared);
+    if (!shared || pthread_mutex_init(&shared->lock, NULL)) {
+        free(shared);
+        return NULL;
+    }
+    shared->config = config;
+    return shared;
+}
+
+void secret_free(struct secret *secret)
+{
+    for (size_t i = 0; secret && i < secret->count; i++) {
+        crypto_wipe(secret->lines[i], secret->lens[i]);
+        free(secret->lines[i]);
+    }
+    free(secret);
+}
+
+static void free_object(struct shared_object *object)
+{
+    switch (object->kind) {
+        case SHARED_DICTIONARY:
+        case SHARED_METER:
+            dictionary_free(object->as.dictionary);
+            break;
+        case SHARED_LIMITER:
+            limiter_free(object->as.limiter);
+            break;
+        case SHARED_DATA:
+            json_decref(object->as.data);
+            break;
+        case SHARED_SECRET:
+            secret_free(object->as.secret);
+            break;
+        case SHARED_COUNTER:
+            break;
+    }
+    free(object->name);
+    free(object);
+}
+
+void policy_shared_free(struct policy_shared *shared)
+{
+    if (!shared)
+        return;
+    for (struct shared_object *object = shared->objects, *next; object; object = next) {
+        next = object->next;
+        free_object(object);
+    }
+    for (struct acl *acl = shared->acls, *next; acl; acl = next) {
+        next = acl->next;
+        cidr_close(&acl->set);
+        free(acl);
+    }
+    pthread_mutex_destroy(&shared->lock);
+    free(shared);
+}
+
+const struct hash_key *shared_hash_key(const struct policy_shared *shared)
+{
+    return &shared->config->hash_key;
+}
+
+static struct shared_object *make_object(struct policy_shared *shared, enum shared_kind kind, const char *name, shared_make_fn *make, void *ctx, char *error,
+                                         size_t error_cap)
+{
+    struct shared_object *object = calloc(1, sizeof *object);
+    char *copy = strdup(name);
+    view_copy(view_text("not enough memory"), error, error_cap);
+    if (!object || !copy || (make && make(shared, object, ctx, error, error_cap))) {
+        free(object);
+        free(copy);
+        return NULL;
+    }
+    object->kind = kind;
+    object->name = copy;
+    object->next = shared->objects;
+    shared->objects = object;
+    return object;
+}
+
+struct shared_object *shared_object(struct policy_shared *shared, enum shared_kind kind, const char *name, const struct shared_options *options,
+                                    shared_make_fn *make, void *ctx, char *error, size_t error_cap)
+{
+    pthread_mutex_lock(&shared->lock);
+    struct shared_object *object = shared->objects;
+    while (object && (object->kind != kind || strcmp(object->name, name) != 0))
+        object = object->next;
+    if (!object) {
+        object = make_object(shared, kind, name, make, ctx, error, error_cap);
+        if (object)
+            object->options = *options;
+    } else if (object->options.a != options->a || object->options.b != options->b) {
+        snprintf(error, error_cap, "'%s' is there already, with other options", name);
+        object = NULL;
+    }
+    pthread_mutex_unlock(&shared->lock);
+    return object;
+}
+
+void policy_metrics(struct policy_shared *shared, policy_metric_fn *each, void *ctx)
+{
+    pthread_mutex_lock(&shared->lock);
+    for (struct shared_object *object = shared->objects; object; object = object->next)
+        if (object->kind == SHARED_COUNTER)
+            each(ctx, object->name, atomic_load_explicit(&object->as.counter, memory_order_relaxed));
+    pthread_mutex_unlock(&shared->lock);
+}
+
+static bool same_ranges(const struct cidr_set *a, const struct cidr_set *b)
+{
+    return a->count == b->count && (a->count == 0 || memcmp(a->ranges, b->ranges, a->count * sizeof *a->ranges) == 0);
+}
+
+/* keep: under the lock. Takes `set` over. */
+static struct acl *keep(struct policy_shared *shared, struct cidr_set *set)
+{
+    for (struct acl *acl = shared->acls; acl; acl = acl->next)
+        if (!acl->a && same_ranges(&acl->set, set)) {
+            cidr_close(set);
+            return acl;
+        }
+    struct acl *acl = calloc(1, sizeof *acl);
+    if (!acl) {
+        cidr_close(set);
+        return NULL;
+    }
+    acl->set = *set;
+    acl->next = shared->acls;
+    shared->acls = acl;
+    return acl;
+}
+
+struct cidr_set *shared_acl(struct policy_shared *shared, struct cidr_set *set)
+{
+    cidr_seal(set);
+    pthread_mutex_lock(&shared->lock);
+    struct acl *acl = keep(shared, set);
+    pthread_mutex_unlock(&shared->lock);
+    return acl ? &acl->set : NULL;
+}
+
+/* intersect: two sealed sets are sorted lists of ranges that do not touch. */
+static int intersect(const struct cidr_set *a, const struct cidr_set *b, struct cidr_set *out)
+{
+    cidr_init(out);
+    for (size_t i = 0, k = 0; i < a->count && k < b->count;) {
+        const struct cidr_range *x = &a->ranges[i], *y = &b->ranges[k];
+        struct cidr_range both;
+        memcpy(both.first, memcmp(x->first, y->first, 16) > 0 ? x->first : y->first, 16);
+        memcpy(both.last, memcmp(x->last, y->last, 16) < 0 ? x->last : y->last, 16);
+        if (memcmp(both.first, both.last, 16) <= 0 && cidr_add(out, &both))
+            return ERR_MEMORY;
+        if (memcmp(x->last, y->last, 16) < 0)
+            i++;
+        else
+            k++;
+    }
+    cidr_seal(out);
+    return 0;
+}
+
+static struct acl *make_both(struct policy_shared *shared, const struct cidr_set *a, const struct cidr_set *b)
+{
+    struct acl *acl = calloc(1, sizeof *acl);
+    if (!acl || intersect(a, b, &acl->set)) {
+        if (acl)
+            cidr_close(&acl->set);
+        free(acl);
+        return NULL;
+    }
+    acl->a = a;
+    acl->b = b;
+    acl->next = shared->acls;
+    shared->acls = acl;
+    return acl;
+}
+
+/* shared_acl_both: kept: there are only so many pairs of the sets that policies made while they loaded. */
+const struct cidr_set *shared_acl_both(struct policy_shared *shared, const struct cidr_set *a, const struct cidr_set *b)
+{
+    pthread_mutex_lock(&shared->lock);
+    struct acl *acl = shared->acls;
+    while (acl && (acl->a != a || acl->b != b))
+        acl = acl->next;
+    if (!acl)
+        acl = make_both(shared, a, b);
+    pthread_mutex_unlock(&shared->lock);
+    return acl ? &acl->set : NULL;
+}

@@ -1,0 +1,59 @@
+/* shared.h: what the policies of all workers share, by name, for as long as the process: tables, rate limits, meters, data, sets, secrets, counters.
+ *
+ * A name is made once; asking for it again with other options is an error. Lists grow under one lock while policies load; what they hold is found once and
+ * used by pointer, so hooks never take that lock.
+ */
+#ifndef RELAY_POLICY_SHARED_H
+#define RELAY_POLICY_SHARED_H
+
+#include "policy/dictionary.h"
+#include "policy/limiter.h"
+#include "policy/policy.h"
+
+#include <jansson.h>
+#include <stdatomic.h>
+
+enum shared_kind { SHARED_DICTIONARY, SHARED_LIMITER, SHARED_METER, SHARED_DATA, SHARED_SECRET, SHARED_COUNTER };
+
+#define SECRET_LINES_MAX VERDICT_KEYS_MAX
+
+struct secret {
+    size_t count;
+    char *lines[SECRET_LINES_MAX]; /* newest first */
+    size_t lens[SECRET_LINES_MAX];
+};
+
+void secret_free(struct secret *); /* wipes; NULL is fine */
+
+/* struct shared_options: what a name was made with: a, b: numbers that must be the same the next time. */
+struct shared_options {
+    int64_t a, b;
+};
+
+struct shared_object {
+    enum shared_kind kind;
+    char *name;
+    struct shared_options options;
+    union {
+        struct dictionary *dictionary; /* and of a meter */
+        struct limiter *limiter;
+        json_t *data;
+        struct secret *secret;
+        _Atomic uint64_t counter;
+    } as;
+    struct shared_object *next;
+};
+
+/* shared_object: the object of that kind and name, made by `make` (which fills ->as; 0, or an error with a reason in `error`) if there is none. NULL on
+ * failure, with a reason in `error`. */
+typedef int shared_make_fn(struct policy_shared *, struct shared_object *, void *ctx, char *error, size_t error_cap);
+struct shared_object *shared_object(struct policy_shared *, enum shared_kind, const char *name, const struct shared_options *, shared_make_fn *make, void *ctx,
+                                    char *error, size_t error_cap);
+
+/* shared_acl: a set with the ranges of `set`, which it takes over; the same one for the same ranges. NULL without memory.  shared_acl_both: those of two sets. */
+struct cidr_set *shared_acl(struct policy_shared *, struct cidr_set *set);
+const struct cidr_set *shared_acl_both(struct policy_shared *, const struct cidr_set *a, const struct cidr_set *b);
+
+const struct hash_key *shared_hash_key(const struct policy_shared *);
+
+#endif
