@@ -271,7 +271,7 @@ static void engine_init(struct engine *engine)
     pool_init(&engine->allocations, sizeof(struct allocation), engine->config->max_allocations);
     pool_init(&engine->permissions, sizeof(struct permission), 0);
     pool_init(&engine->channels, sizeof(struct channel), 0);
-    pool_init(&engine->parked, sizeof(struct parked), engine->config->max_parked);
+    pool_init(&engine->parked, sizeof(struct parked), engine->config->max_parked ? engine->config->max_parked + 1 : 0);
     table_init(&engine->by_flow);
     table_init(&engine->by_permission);
     table_init(&engine->by_number);
@@ -297,7 +297,9 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
     engine_init(engine);
     engine->crypto = crypto_new();
     engine->answers = retransmit_new(&config->hash_key);
-    if (peer_filter_init(&engine->filter, config, shared->ports) == 0 && engine->crypto && engine->answers)
+    /* one place to wait stays taken, so that asking never makes and frees the pool's only chunk */
+    const bool has_room = pool_take(&engine->parked, NULL) != NULL;
+    if (peer_filter_init(&engine->filter, config, shared->ports) == 0 && has_room && engine->crypto && engine->answers)
         return engine;
     engine_free(engine);
     return NULL;

@@ -39,9 +39,10 @@ static bool question_makes_sense(enum hook hook, const struct verdict *verdict)
     return false;
 }
 
-void question_check(struct transaction *tr, enum hook hook, struct verdict *verdict)
+/* question_settle: what the verdict means for the transaction's record. */
+static void question_settle(struct transaction *tr, struct verdict *verdict, bool makes_sense)
 {
-    if (!question_makes_sense(hook, verdict)) {
+    if (!makes_sense) {
         verdict->kind = VERDICT_FAIL;
         view_copy(view_text("verdict makes no sense"), verdict->reason, sizeof verdict->reason);
     }
@@ -53,6 +54,11 @@ void question_check(struct transaction *tr, enum hook hook, struct verdict *verd
         return;
     tr->engine->counts.policy_errors++;
     transaction_tell(tr, EVENT_POLICY_ERROR, STUN_SERVER_ERROR, NULL);
+}
+
+void question_check(struct transaction *tr, enum hook hook, struct verdict *verdict)
+{
+    question_settle(tr, verdict, verdict->kind != VERDICT_LATER && question_makes_sense(hook, verdict));
 }
 
 static uint8_t question_family(const struct message *message)
@@ -108,7 +114,7 @@ void question_put(struct transaction *tr, struct question *question, struct verd
     question->ticket = may_wait ? park_ticket(engine) : (struct ticket){0};
     engine->host->ask(engine->host->ctx, question, verdict);
     question->request = NULL;
-    question_check(tr, hook, verdict);
+    question_settle(tr, verdict, question_makes_sense(hook, verdict));
     if (verdict->kind == VERDICT_LATER)
         question_park(tr, question->ticket, hook, verdict);
     else if (may_wait)

@@ -11,7 +11,7 @@
 /* question_put: fills `question` (its hook, peer, channel are set) and *verdict. After VERDICT_LATER the transaction has been parked. A refusal's reason is in the transaction. */
 void question_put(struct transaction *, struct question *question, struct verdict *verdict);
 
-/* question_check: the same rules for a verdict that came later. */
+/* question_check: the same rules for a verdict that came later, which may not be put off again. */
 void question_check(struct transaction *, enum hook, struct verdict *verdict);
 
 #endif
