@@ -1,0 +1,274 @@
+/* command.c: the table of verbs, and how a command line becomes a struct command_line. */
+#include "server/command.h"
+
+#include "base/nearest.h"
+#include "server/command_line.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NAMES_MAX 16
+
+#define F(name) COMMAND_FLAG_##name
+
+static const struct command table[] = {
+    {"user add", "[--userdb FILE] --realm REALM NAME [--password-stdin | --password-file FILE | --key 0xHEX]",
+     "add a user, or change the password; without a source it is asked for on the terminal", F(USERDB) | F(REALM) | F(PASSWORD_STDIN) | F(PASSWORD_FILE) | F(KEY),
+     F(REALM), 1, 1, command_user_add},
+    {"user list", "[--userdb FILE] [--realm REALM] [--json]", "list the users", F(USERDB) | F(REALM) | F(JSON), 0, 0, 0, command_user_list},
+    {"user remove", "[--userdb FILE] --realm REALM NAME", "remove a user; what it holds ends with its next Refresh", F(USERDB) | F(REALM), F(REALM), 1, 1,
+     command_user_remove},
+    {"tenant set", "[--userdb FILE] NAME FIELD=VALUE...", "make a tenant, or change its realm, status and limits (0: none)", F(USERDB), 0, 2, 64,
+     command_tenant_set},
+    {"tenant list", "[--userdb FILE] [--json]", "list the tenants", F(USERDB) | F(JSON), 0, 0, 0, command_tenant_list},
+    {"secret add", "[--userdb FILE] [--realm REALM] --secret-stdin", "add a shared secret for time-limited credentials, of one realm or of all",
+     F(USERDB) | F(REALM) | F(SECRET_STDIN), F(SECRET_STDIN), 0, 0, command_secret_add},
+    {"usage", "[--userdb FILE] [--tenant NAME] [--from TIME] [--to TIME] [--json]",
+     "what each user of each tenant relayed; a time is Unix seconds or 2026-11-23[T20:15[:00]] in UTC", F(USERDB) | F(TENANT) | F(FROM) | F(TO) | F(JSON), 0, 0, 0,
+     command_usage},
+};
+
+#undef F
+
+#define COMMANDS (sizeof table / sizeof *table)
+
+/* struct flag: where its value goes; without a value it is only noted as given. */
+struct flag {
+    const char *name;
+    enum command_flag bit;
+    bool has_value;
+    size_t at;
+};
+
+#define VALUE(name, bit, field) {name, bit, true, offsetof(struct command_line, field)}
+
+static const struct flag flags[] = {
+    VALUE("--userdb", COMMAND_FLAG_USERDB, userdb),
+    VALUE("--realm", COMMAND_FLAG_REALM, realm),
+    VALUE("--tenant", COMMAND_FLAG_TENANT, tenant),
+    VALUE("--from", COMMAND_FLAG_FROM, from),
+    VALUE("--to", COMMAND_FLAG_TO, to),
+    VALUE("--key", COMMAND_FLAG_KEY, key),
+    VALUE("--password-file", COMMAND_FLAG_PASSWORD_FILE, password_file),
+    {"--password-stdin", COMMAND_FLAG_PASSWORD_STDIN, false, 0},
+    {"--secret-stdin", COMMAND_FLAG_SECRET_STDIN, false, 0},
+    {"--json", COMMAND_FLAG_JSON, false, 0},
+};
+
+#define FLAGS (sizeof flags / sizeof *flags)
+
+const struct command *commands(size_t *count)
+{
+    *count = COMMANDS;
+    return table;
+}
+
+int command_fail(const struct command_line *line, int code, const char *format, ...)
+{
+    va_list args;
+    fprintf(stderr, "relay %s: ", line->command->name);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    if (code == COMMAND_MISUSED)
+        fprintf(stderr, "usage: relay %s %s\n", line->command->name, line->command->synopsis);
+    return code;
+}
+
+struct desk *command_desk(const struct command_line *line, bool create)
+{
+    struct desk *desk;
+    char error[512];
+    if (desk_open(line->userdb, create, &desk, error, sizeof error) == 0)
+        return desk;
+    command_fail(line, COMMAND_FAILED, "%s%s", error, line->given & COMMAND_FLAG_USERDB ? "" : " (--userdb names another file)");
+    return NULL;
+}
+
+int command_end(const struct command_line *line, struct desk *desk, int err)
+{
+    const int code = err ? command_fail(line, COMMAND_FAILED, "%s", desk_error(desk)) : COMMAND_DONE;
+    desk_close(desk);
+    if (fflush(stdout) == 0 || code != COMMAND_DONE)
+        return code;
+    return command_fail(line, COMMAND_FAILED, "standard output: %s", strerrordesc_np(errno));
+}
+
+const char *command_who(char out[COMMAND_WHO_MAX])
+{
+    const struct passwd *user = getpwuid(getuid());
+    if (user)
+        snprintf(out, COMMAND_WHO_MAX, "cli:%s", user->pw_name);
+    else
+        snprintf(out, COMMAND_WHO_MAX, "cli:%u", (unsigned)getuid());
+    return out;
+}
+
+int command_read_line(const char *path, char *out, size_t cap)
+{
+    FILE *file = path ? fopen(path, "re") : stdin;
+    const bool got = file && fgets(out, (int)cap, file);
+    const size_t len = got ? strcspn(out, "\r\n") : 0;
+    const bool whole = got && (out[len] || feof(file)); /* the end of the line was seen */
+    if (got)
+        out[len] = 0;
+    if (file && file != stdin)
+        fclose(file);
+    return whole && len > 0 ? 0 : -1;
+}
+
+/* is_command: words are `user` `add`, or `usage`; *used: how many of them. */
+static const struct command *find_command(int argc, char **argv, int *used)
+{
+    for (size_t i = 0; i < COMMANDS; i++) {
+        const char *verb = strchr(table[i].name, ' ');
+        const size_t noun = verb ? (size_t)(verb - table[i].name) : strlen(table[i].name);
+        if (strlen(argv[1]) != noun || strncmp(argv[1], table[i].name, noun) != 0)
+            continue;
+        if (verb && (argc < 3 || strcmp(argv[2], verb + 1) != 0))
+            continue;
+        *used = verb ? 3 : 2;
+        return &table[i];
+    }
+    return NULL;
+}
+
+/* verbs_of: those of the noun, into `out`; how many. */
+static size_t verbs_of(const char *noun, const char *out[NAMES_MAX])
+{
+    const size_t len = strlen(noun);
+    size_t count = 0;
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strncmp(table[i].name, noun, len) == 0 && table[i].name[len] == ' ')
+            out[count++] = table[i].name + len + 1;
+    return count;
+}
+
+static void print_usage(FILE *out, const struct command *command)
+{
+    fprintf(out, "usage: relay %s %s\n       %s\n", command->name, command->synopsis, command->summary);
+}
+
+static void print_usages(FILE *out, const char *noun)
+{
+    const size_t len = strlen(noun);
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strncmp(table[i].name, noun, len) == 0 && table[i].name[len] == ' ')
+            print_usage(out, &table[i]);
+}
+
+/* `relay user`, `relay user ad`: -1 if it is no noun either. */
+static int no_verb(int argc, char **argv)
+{
+    const char *verbs[NAMES_MAX];
+    const size_t count = verbs_of(argv[1], verbs);
+    if (count == 0)
+        return -1;
+    if (argc > 2 && strcmp(argv[2], "--help") == 0) {
+        print_usages(stdout, argv[1]);
+        return COMMAND_DONE;
+    }
+    const char *meant = argc > 2 ? nearest(argv[2], verbs, count) : NULL;
+    if (meant)
+        fprintf(stderr, "relay %s: %s is no verb: did you mean %s?\n", argv[1], argv[2], meant);
+    else
+        fprintf(stderr, "relay %s: %s\n", argv[1], argc > 2 ? "no such verb" : "a verb must follow");
+    print_usages(stderr, argv[1]);
+    return COMMAND_MISUSED;
+}
+
+static const struct flag *find_flag(const struct command *command, const char *text, size_t len)
+{
+    for (size_t i = 0; i < FLAGS; i++)
+        if (command->flags & flags[i].bit && strlen(flags[i].name) == len && strncmp(flags[i].name, text, len) == 0)
+            return &flags[i];
+    return NULL;
+}
+
+static int unknown_flag(const struct command_line *line, const char *text, size_t len)
+{
+    const char *names[FLAGS];
+    char word[64];
+    size_t count = 0;
+    for (size_t i = 0; i < FLAGS; i++)
+        if (line->command->flags & flags[i].bit)
+            names[count++] = flags[i].name;
+    const char *meant = nearest(view_copy(view_of(text, len), word, sizeof word), names, count);
+    return command_fail(line, COMMAND_MISUSED, "%s: unknown option%s%s%s", word, meant ? ": did you mean " : "", meant ? meant : "", meant ? "?" : "");
+}
+
+/* take_flag: `--name value`, `--name=value` or `--name`; *at moves over what is used up. */
+static int take_flag(struct command_line *line, int argc, char **argv, int *at)
+{
+    const char *text = argv[*at];
+    const size_t len = strcspn(text, "=");
+    const struct flag *flag = find_flag(line->command, text, len);
+    const char *value = text[len] ? text + len + 1 : NULL;
+    if (!flag)
+        return unknown_flag(line, text, len);
+    if (line->given & flag->bit)
+        return command_fail(line, COMMAND_MISUSED, "%s is given twice", flag->name);
+    if (!flag->has_value && value)
+        return command_fail(line, COMMAND_MISUSED, "%s has no value", flag->name);
+    if (flag->has_value && !value && *at + 1 < argc)
+        value = argv[++*at];
+    if (flag->has_value && (!value || !*value))
+        return command_fail(line, COMMAND_MISUSED, "%s needs a value", flag->name);
+    line->given |= flag->bit;
+    if (flag->has_value)
+        memcpy((char *)line + flag->at, &value, sizeof value);
+    return 0;
+}
+
+static int check_line(const struct command_line *line)
+{
+    for (size_t i = 0; i < FLAGS; i++)
+        if (line->command->needs & ~line->given & flags[i].bit)
+            return command_fail(line, COMMAND_MISUSED, "%s is missing", flags[i].name);
+    if (line->word_count < line->command->words_min)
+        return command_fail(line, COMMAND_MISUSED, "something is missing");
+    if (line->word_count > line->command->words_max)
+        return command_fail(line, COMMAND_MISUSED, "%s: one too many", line->words[line->command->words_max]);
+    return 0;
+}
+
+/* Words are gathered at the front of argv, behind the command's name. Behind `--` there are only words. */
+static int parse(struct command_line *line, int argc, char **argv, int at)
+{
+    bool words_only = false;
+    line->words = argv + at;
+    for (; at < argc; at++) {
+        if (!words_only && strcmp(argv[at], "--") == 0) {
+            words_only = true;
+        } else if (words_only || strncmp(argv[at], "-", 1) != 0) {
+            line->words[line->word_count++] = argv[at];
+        } else {
+            const int code = take_flag(line, argc, argv, &at);
+            if (code)
+                return code;
+        }
+    }
+    return check_line(line);
+}
+
+int command_run(int argc, char **argv)
+{
+    int used;
+    if (argc < 2)
+        return -1;
+    const struct command *command = find_command(argc, argv, &used);
+    if (!command)
+        return no_verb(argc, argv);
+    if (argc > used && strcmp(argv[used], "--help") == 0) {
+        print_usage(stdout, command);
+        return COMMAND_DONE;
+    }
+    struct command_line line = {.command = command, .userdb = COMMAND_USERDB};
+    const int code = parse(&line, argc, argv, used);
+    return code ? code : command->run(&line);
+}

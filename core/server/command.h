@@ -1,0 +1,28 @@
+/* command.h: the verbs of the command line: `relay user add ...`, `relay usage ...`; one table that also feeds --help and the manual page.
+ *
+ * They work on the database file, beside a running server or without one, and need no configuration. To add one: a row in command.c and a function in command_NOUN.c.
+ */
+#ifndef RELAY_SERVER_COMMAND_H
+#define RELAY_SERVER_COMMAND_H
+
+#include <stddef.h>
+
+struct command_line;
+
+struct command {
+    const char *name;     /* "user add": noun and verb */
+    const char *synopsis; /* what follows the name */
+    const char *summary;  /* a sentence without its full stop */
+    unsigned flags;       /* enum command_flag: those it takes, those it needs (command_line.h) */
+    unsigned needs;
+    size_t words_min, words_max;
+    int (*run)(const struct command_line *);
+};
+
+/* command_run: the exit code: 0, 1 when it failed, 2 when it was called wrongly; -1 if argv[1] is no verb of ours. */
+int command_run(int argc, char **argv);
+
+/* commands: all of them, in the order of --help. */
+const struct command *commands(size_t *count);
+
+#endif

@@ -1,0 +1,83 @@
+/* command_line.h: what a verb was called with, and how it answers; for the files command*.c only. */
+#ifndef RELAY_SERVER_COMMAND_LINE_H
+#define RELAY_SERVER_COMMAND_LINE_H
+
+#include "server/command.h"
+#include "store/desk.h"
+
+#define COMMAND_USERDB "/var/lib/relay/relay.db"
+
+enum command_exit { COMMAND_DONE = 0, COMMAND_FAILED = 1, COMMAND_MISUSED = 2 };
+
+enum command_flag {
+    COMMAND_FLAG_USERDB = 1,
+    COMMAND_FLAG_REALM = 2,
+    COMMAND_FLAG_TENANT = 4,
+    COMMAND_FLAG_FROM = 8,
+    COMMAND_FLAG_TO = 16,
+    COMMAND_FLAG_KEY = 32,
+    COMMAND_FLAG_PASSWORD_FILE = 64,
+    COMMAND_FLAG_PASSWORD_STDIN = 128,
+    COMMAND_FLAG_SECRET_STDIN = 256,
+    COMMAND_FLAG_JSON = 512,
+};
+
+struct command_line {
+    const struct command *command;
+    unsigned given; /* enum command_flag */
+    const char *userdb, *realm, *tenant, *from, *to, *key, *password_file;
+    char **words; /* what is left: names, field=value */
+    size_t word_count;
+};
+
+/* command_fail: says `relay user add: ...` on standard error; returns `code`. */
+int command_fail(const struct command_line *, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* command_desk: opens the database, or says why not: NULL. */
+struct desk *command_desk(const struct command_line *, bool create);
+
+/* command_end: closes the desk; err 0: COMMAND_DONE if all output was written, else COMMAND_FAILED with the desk's reason. */
+int command_end(const struct command_line *, struct desk *, int err);
+
+/* command_who: "cli:" and the name of the calling user, for the audit. Returns `out`. */
+#define COMMAND_WHO_MAX 80
+const char *command_who(char out[COMMAND_WHO_MAX]);
+
+/* command_read_line: the first line of a file (NULL: standard input), without its end; 0 or negative: unreadable, empty, or longer than `cap`. */
+int command_read_line(const char *path, char *out, size_t cap);
+
+/* Lists: a table for people, or with --json an array of objects; both from the same columns. */
+enum column_kind { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_TIME };
+
+struct column {
+    const char *name;
+    enum column_kind kind;
+    int width;
+};
+
+struct cell {
+    const char *text; /* COLUMN_TEXT */
+    int64_t number;   /* COLUMN_NUMBER; COLUMN_TIME: Unix milliseconds, 0: not known */
+};
+
+struct list {
+    const struct column *columns;
+    size_t count;
+    bool json;
+    size_t rows;
+};
+
+void list_begin(struct list *, const struct column *columns, size_t count, bool json);
+void list_row(struct list *, const struct cell *cells);
+void list_end(struct list *);
+
+/* One for each row of the table. */
+int command_user_add(const struct command_line *);
+int command_user_list(const struct command_line *);
+int command_user_remove(const struct command_line *);
+int command_tenant_set(const struct command_line *);
+int command_tenant_list(const struct command_line *);
+int command_secret_add(const struct command_line *);
+int command_usage(const struct command_line *);
+
+#endif
