@@ -1,6 +1,7 @@
 /* help.c: the tables of options as a summary, an example file and a manual page. */
 #include "server/help.h"
 
+#include "server/command.h"
 #include "server/ignored.h"
 #include "server/option.h"
 
@@ -54,15 +55,28 @@ static void print_option(FILE *out, const struct option *option)
     print_wrapped(out, describe(option, help), COLUMN, COLUMN, "");
 }
 
+static void print_commands(FILE *out)
+{
+    size_t count;
+    const struct command *all = commands(&count);
+    fprintf(out, "\nCommands\n");
+    for (size_t i = 0; i < count; i++) {
+        fprintf(out, "  relay %s %s\n%*s", all[i].name, all[i].synopsis, COLUMN, "");
+        print_wrapped(out, all[i].summary, COLUMN, COLUMN, "");
+    }
+}
+
 void help_print(FILE *out)
 {
-    fprintf(out, "relay %s: a STUN and TURN server whose policy is written in Lua\n\nUsage: relay [-c FILE] [OPTION]...\n", RELAY_VERSION);
+    fprintf(out, "relay %s: a STUN and TURN server whose policy is written in Lua\n\nUsage: relay [-c FILE] [OPTION]...\n       relay COMMAND [ARGUMENT]...\n",
+            RELAY_VERSION);
     for (unsigned section = 0; section < OPTION_SECTIONS; section++) {
         fprintf(out, "\n%s\n", option_section_title(section));
         for (size_t i = 0; i < option_count; i++)
             if (options[i].section == section)
                 print_option(out, &options[i]);
     }
+    print_commands(out);
     fprintf(out, "\nA file has one option a line, as NAME=VALUE or NAME, with # before remarks; what the command line says wins.\n"
                  "No file is read unless -c names it. The manual page says more: relay --manual-page | man -l -\n");
 }
@@ -135,6 +149,22 @@ static void roff_options(FILE *out)
     }
 }
 
+static void roff_commands(FILE *out)
+{
+    size_t count;
+    const struct command *all = commands(&count);
+    fputs(".SH COMMANDS\nThey work on the database file, beside a running server or without one.\n", out);
+    for (size_t i = 0; i < count; i++) {
+        fputs(".TP\n\\fBrelay ", out);
+        roff(out, all[i].name);
+        fputs("\\fR ", out);
+        roff(out, all[i].synopsis);
+        fputc('\n', out);
+        roff(out, all[i].summary);
+        fputs(".\n", out);
+    }
+}
+
 static void roff_ignored(FILE *out)
 {
     fputs(".SH OPTIONS OF COTURN\n"
@@ -153,7 +183,7 @@ static void roff_ignored(FILE *out)
 static const char manual_head[] =
     ".TH RELAY 8 \"\" \"relay " RELAY_VERSION "\"\n"
     ".SH NAME\nrelay \\- a STUN and TURN server whose policy is written in Lua\n"
-    ".SH SYNOPSIS\n\\fBrelay\\fR [\\fB\\-c\\fR \\fIFILE\\fR] [\\fIOPTION\\fR]...\n"
+    ".SH SYNOPSIS\n\\fBrelay\\fR [\\fB\\-c\\fR \\fIFILE\\fR] [\\fIOPTION\\fR]...\n.br\n\\fBrelay\\fR \\fICOMMAND\\fR [\\fIARGUMENT\\fR]...\n"
     ".SH DESCRIPTION\n"
     "relay answers STUN Binding requests and relays UDP for TURN clients that reach it over UDP, TCP, TLS or DTLS, IPv4 or IPv6. Nobody relays without\n"
     "authentication: by users, by time\\-limited credentials under a shared secret, by the users of a database, or by a policy. Peers that the Internet\n"
@@ -166,7 +196,7 @@ static const char manual_tail[] =
     "\\fINAME\\fR, without dashes. Blank lines, and lines that begin with #, do not count; a # further on belongs to the value. Double quotes around a value are\n"
     "taken off. A flag may have a value too: 1, yes, true, on or 0, no, false, off. A later value replaces an earlier one; repeatable options add up; the\n"
     "command line comes after the file. Every mistake is told as \\fIfile:line: option: reason\\fR and ends the start. Names are never resolved.\n"
-    ".SH EXIT STATUS\n0 after a clean end, 1 when the start failed; nothing is left running.\n"
+    ".SH EXIT STATUS\n0 after a clean end, 1 when the start or the command failed, with nothing left running; 2 when a command\nwas called wrongly.\n"
     ".SH EXAMPLES\n"
     ".nf\n"
     "relay \\-c /etc/relay.conf \\-\\-check\\-config\n"
@@ -178,6 +208,7 @@ void help_manual(FILE *out)
 {
     fputs(manual_head, out);
     roff_options(out);
+    roff_commands(out);
     fputs(manual_tail, out);
     roff_ignored(out);
 }

@@ -126,6 +126,9 @@ static int act(struct relay *relay)
         case CONFIG_MANUAL:
             help_manual(stdout);
             return EXIT_SUCCESS;
+        case CONFIG_EXAMPLE:
+            help_example(stdout);
+            return EXIT_SUCCESS;
         case CONFIG_VERSION:
             puts("relay " RELAY_VERSION);
             return EXIT_SUCCESS;
