@@ -1,4 +1,4 @@
-/* policy.c: what hooks may answer and what becomes of it; quotas; events. POLICY sections 3.1 to 3.3. */
+/* policy.c: what hooks may answer and what becomes of it; events. POLICY sections 3.1 to 3.3. */
 #include "turn/state.h"
 #include "world.h"
 
@@ -299,101 +299,6 @@ TEST(a_request_that_core_refuses_is_not_shown_to_the_policy)
     world_end(&w);
 }
 
-/* ---- quotas ---- */
-
-static void small_quotas(struct engine_config *config, struct world *w)
-{
-    (void)w;
-    config->total_quota = 5;
-    config->user_quota = 3;
-}
-
-static int open_for(struct world *w, int n, const char *user, struct client *c)
-{
-    *c = client_at(w, "198.18.0.1:5000", user);
-    c->flow.client.port = (uint16_t)(1 + n);
-    return client_allocate(c);
-}
-
-TEST(quotas_of_the_configuration_hold_and_say_which)
-{
-    struct world w;
-    world_start(&w, small_quotas);
-    struct client c[8];
-    for (int i = 0; i < 3; i++)
-        CHECK_INT(open_for(&w, i, "ann", &c[i]), 0);
-    CHECK_INT(open_for(&w, 3, "ann", &c[3]), STUN_QUOTA);
-    CHECK_TEXT(w.told[EVENT_DENIED].reason, "user_quota");
-    CHECK_INT(open_for(&w, 4, "bob", &c[4]), 0);
-    CHECK_INT(open_for(&w, 5, "bob", &c[5]), 0);
-    CHECK_INT(open_for(&w, 6, "cleo", &c[6]), STUN_QUOTA);
-    CHECK_TEXT(w.told[EVENT_DENIED].reason, "total_quota");
-    CHECK_INT(client_refresh(&c[0], 0), 0);
-    CHECK_INT(client_allocate(&c[6]), 0);
-    world_end(&w);
-}
-
-TEST(the_strictest_quota_counts)
-{
-    struct world w;
-    world_start(&w, small_quotas);
-    w.verdict = (struct verdict){.kind = VERDICT_ALLOW, .limits = {.total_quota = 100, .user_quota = 100, .realm_quota = 2}};
-    world_answer(&w, HOOK_authorize, world_says);
-    struct client c;
-    CHECK_INT(open_for(&w, 0, "ann", &c), 0);
-    CHECK_INT(open_for(&w, 1, "bob", &c), 0);
-    CHECK_INT(open_for(&w, 2, "cleo", &c), STUN_QUOTA);
-    CHECK_TEXT(w.told[EVENT_DENIED].reason, "realm_quota");
-    w.verdict.limits = (struct limits){.total_quota = 100, .user_quota = 100};
-    for (int i = 3; i < 6; i++)
-        CHECK_INT(open_for(&w, i, i == 3 ? "ann" : i == 4 ? "bob" : "cleo", &c), 0);
-    CHECK_INT(open_for(&w, 6, "cleo", &c), STUN_QUOTA);
-    CHECK_TEXT(w.told[EVENT_DENIED].reason, "total_quota");
-    w.verdict.limits = (struct limits){.user_quota = 2};
-    CHECK_INT(open_for(&w, 7, "ann", &c), STUN_QUOTA);
-    CHECK_TEXT(w.told[EVENT_DENIED].reason, "user_quota");
-    world_end(&w);
-}
-
-TEST(a_refused_allocate_keeps_no_unit)
-{
-    struct world w;
-    world_start(&w, small_quotas);
-    struct client c;
-    w.no_descriptors = true;
-    for (int i = 0; i < 20; i++)
-        CHECK_INT(open_for(&w, i, "ann", &c), STUN_CAPACITY);
-    CHECK_INT(quota_total(w.shared.quota), 0);
-    w.no_descriptors = false;
-    CHECK_INT(open_for(&w, 30, "ann", &c), 0);
-    CHECK_INT(quota_user(w.shared.quota, view_text(""), view_text("ann")), 1);
-    world_end(&w);
-}
-
-/* ---- limits ---- */
-
-TEST(limits_of_a_verdict_are_the_allocations)
-{
-    struct world w;
-    world_start(&w, NULL);
-    w.verdict = (struct verdict){.kind = VERDICT_ALLOW, .limits = {.max_lifetime_s = 900, .max_permissions = 2, .max_channels = 1, .tags = "cc=DE"}};
-    world_answer(&w, HOOK_authorize, world_says);
-    struct client c = fresh(&w, 0);
-    client_begin(&c, METHOD_ALLOCATE);
-    client_wish_udp(&c);
-    build_attr_u32(&c.build, ATTR_LIFETIME, 3600);
-    CHECK_INT(client_call(&c), 0);
-    CHECK_INT(c.lifetime_s, 900);
-    CHECK_INT(client_refresh(&c, 3600), 0);
-    CHECK_INT(c.lifetime_s, 900);
-    CHECK_INT(client_bind(&c, 0x4000, "9.9.9.1:1"), 0);
-    CHECK_INT(client_bind(&c, 0x4001, "9.9.9.1:2"), STUN_CAPACITY);
-    CHECK_INT(client_permit(&c, "9.9.9.2:1"), 0);
-    CHECK_INT(client_permit(&c, "9.9.9.3:1"), STUN_CAPACITY);
-    CHECK_TEXT(engine_allocation_at(w.engine, 0)->limits.tags, "cc=DE");
-    world_end(&w);
-}
-
 /* ---- permission, channel ---- */
 
 TEST(permission_is_asked_once_while_it_lives)
@@ -564,10 +469,8 @@ TEST_LIST(RUN(a_hook_that_nobody_answers_is_not_asked) RUN(route_chooses_tenant_
           RUN(a_running_call_keeps_an_expired_key) RUN(a_key_with_reauth_is_asked_for_again_after_438)
           RUN(authorize_may_deny_with_its_codes) RUN(authorize_may_redirect_signed)
           RUN(a_policy_that_fails_to_authorize_is_500_and_opens_nothing) RUN(authorize_sees_the_request)
-          RUN(a_request_that_core_refuses_is_not_shown_to_the_policy) RUN(quotas_of_the_configuration_hold_and_say_which)
-          RUN(the_strictest_quota_counts) RUN(a_refused_allocate_keeps_no_unit) RUN(limits_of_a_verdict_are_the_allocations)
-          RUN(permission_is_asked_once_while_it_lives) RUN(permission_may_deny_and_fails_closed)
-          RUN(an_acl_is_granted_in_c_and_the_rest_asked_or_refused) RUN(channel_is_asked_for_a_new_binding_and_may_deny)
-          RUN(refresh_may_be_denied_and_the_allocation_lives_on) RUN(refresh_may_shorten_what_is_granted)
-          RUN(a_policy_that_fails_at_refresh_drops_no_call) RUN(refresh_may_ask_for_the_key_again)
+          RUN(a_request_that_core_refuses_is_not_shown_to_the_policy) RUN(permission_is_asked_once_while_it_lives)
+          RUN(permission_may_deny_and_fails_closed) RUN(an_acl_is_granted_in_c_and_the_rest_asked_or_refused)
+          RUN(channel_is_asked_for_a_new_binding_and_may_deny) RUN(refresh_may_be_denied_and_the_allocation_lives_on)
+          RUN(refresh_may_shorten_what_is_granted) RUN(a_policy_that_fails_at_refresh_drops_no_call) RUN(refresh_may_ask_for_the_key_again)
           RUN(decision_ids_differ_and_name_one_request))

@@ -8,6 +8,7 @@
 struct storm {
     struct world w; /* first: the hooks are given a pointer to it */
     struct client clients[CLIENTS];
+    uint32_t turn; /* whose it is: for a dozen steps, so that something comes of them */
     struct ticket tickets[TICKETS];
     uint64_t tokens[8];
     uint64_t seed;
@@ -109,7 +110,7 @@ static int do_late(struct storm *s, struct client *c)
 static int do_time(struct storm *s, struct client *c)
 {
     (void)c;
-    world_skip(&s->w, dice(s, 10) ? dice(s, 5000) : dice(s, 700000));
+    world_skip(&s->w, dice(s, 50) ? dice(s, 3000) : dice(s, 700000));
     if (dice(s, 2))
         engine_sweep(s->w.engine, s->w.now);
     while (dice(s, 2) && engine_next_overdue(s->w.engine, s->w.now).to != SEND_NOTHING)
@@ -139,6 +140,8 @@ static int do_weather(struct storm *s, struct client *c)
 {
     (void)c;
     s->w.no_descriptors = dice(s, 10) == 0;
+    world_answer(&s->w, HOOK_permission, dice(s, 4) ? NULL : moody);
+    world_answer(&s->w, HOOK_channel, dice(s, 2) ? NULL : moody);
     s->w.foreign_first = (uint16_t)(FIRST_PORT + dice(s, 1000));
     s->w.foreign_last = (uint16_t)(s->w.foreign_first + dice(s, 500));
     return NO_ANSWER;
@@ -173,7 +176,9 @@ static void storm_step(struct storm *s)
 {
     int (*const acts[])(struct storm *, struct client *) = {do_allocate, do_allocate,  do_request, do_request, do_request, do_request, do_malformed,
                                                             do_late,     do_time,      do_end,     do_data,    do_weather};
-    struct client *c = &s->clients[dice(s, CLIENTS)];
+    if (dice(s, 12) == 0)
+        s->turn = dice(s, CLIENTS);
+    struct client *c = &s->clients[s->turn];
     if (dice(s, 10) == 0)
         test_fail_malloc_after(dice(s, 6));
     const int code = acts[dice(s, sizeof acts / sizeof *acts)](s, c);
