@@ -117,6 +117,15 @@ $(B)/engine/%: tests/engine/%.c $(B)/engine/world.o $(B)/support/test.o $(call L
 	$(CC) $(CFLAGS_ALL) $(CFLAGS) -Itests/support $< $(B)/engine/world.o $(B)/support/test.o -Wl,--start-group $(call LINK,turn) -Wl,--end-group \
 	    $(WRAP) $(LDFLAGS_ALL) $(call LINK_LIBS,turn) -o $@
 
+# Lua with the real core in it, for the specs; the log's lines are caught on their way
+SPEC_OBJECTS := $(patsubst tests/spec/core/%.c,$(B)/spec/%.o,$(wildcard tests/spec/core/*.c))
+$(B)/spec/%.o: tests/spec/core/%.c $(B)/stamp
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(CFLAGS) $(LUA_CFLAGS) -c $< -o $@
+$(B)/spec/lua-core: $(SPEC_OBJECTS) $(call LINK,policy)
+	$(CC) $(CFLAGS_ALL) $(CFLAGS) $(SPEC_OBJECTS) -Wl,--start-group $(call LINK,policy) -Wl,--end-group \
+	    -Wl,--wrap=log_say,--wrap=log_wants $(LDFLAGS_ALL) $(call LINK_LIBS,policy) -o $@
+
 $(B)/fuzz/%: tests/fuzz/%.c $(wildcard core/base/*.c core/wire/*.c)
 	@mkdir -p $(@D)
 	clang -std=c11 -D_GNU_SOURCE -O1 -g -Icore -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $^ -lcrypto -pthread -o $@

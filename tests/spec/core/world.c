@@ -1,0 +1,275 @@
+/* world.c: the host of the engine and the world of the policies. */
+#include "world.h"
+
+#include "client.h"
+#include "record.h"
+
+#include "base/err.h"
+#include "wire/integrity.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TICK_MS 1000 /* a worker sweeps once a second */
+
+/* struct usage_mark: what the usage hook was told of an allocation. */
+struct usage_mark {
+    uint64_t id;
+    struct usage told;
+};
+
+int64_t world_unix_ms(const struct world *w)
+{
+    return w->now + w->unix_offset_ms;
+}
+
+/* ---- users ---- */
+
+static const struct user *find_user(const struct world *w, const char *tenant, struct view name)
+{
+    for (size_t i = 0; i < w->user_count; i++)
+        if (strcmp(w->users[i].tenant, tenant) == 0 && view_equal(view_text(w->users[i].name), name))
+            return &w->users[i];
+    return NULL;
+}
+
+static int user_key(const struct world *w, const struct user *user, struct view username, const char *realm, struct long_term_key *out)
+{
+    out->len = INTEGRITY_KEY_LEN;
+    if (user->password)
+        return integrity_key(w->crypto, username, view_text(realm), view_text(user->password), out->bytes);
+    memcpy(out->bytes, user->key, sizeof user->key);
+    return 0;
+}
+
+static int world_user_key(void *ctx, const char *tenant, const char *name, struct long_term_key *out)
+{
+    const struct world *w = ctx;
+    const struct user *user = find_user(w, tenant, view_text(name));
+    return user ? user_key(w, user, view_text(name), tenant[0] ? tenant : w->config.realm, out) : ERR_NOT_FOUND;
+}
+
+/* decide_key: the users of the spec, when a policy says relay.lookup or nothing. */
+static void decide_key(const struct world *w, const struct request *request, struct verdict *verdict)
+{
+    const bool lookup = verdict->kind == VERDICT_LOOKUP;
+    struct verdict found = {.kind = VERDICT_DENY, .code = STUN_UNAUTHENTICATED, .reason = "unknown_user", .by = "core"};
+    const struct view name = lookup ? view_text(verdict->user) : request->username;
+    const struct user *user = find_user(w, lookup ? verdict->tenant : request->tenant, name);
+    if (user) {
+        found = (struct verdict){.kind = VERDICT_KEY, .key_count = 1, .by = "core"};
+        view_copy(view_text(user->tenant), found.tenant, sizeof found.tenant);
+        view_copy(view_text(user->name), found.user, sizeof found.user);
+        if (user_key(w, user, request->username, request->realm, &found.keys[0]) != 0)
+            found.kind = VERDICT_FAIL;
+    }
+    *verdict = found;
+}
+
+/* ---- the host ---- */
+
+static int world_relay_open(void *ctx, const struct addr *local, struct handle owner, int *sock)
+{
+    struct world *w = ctx;
+    (void)local;
+    (void)owner;
+    *sock = w->sockets++;
+    return 0;
+}
+
+static void world_relay_close(void *ctx, int sock)
+{
+    (void)ctx;
+    (void)sock;
+}
+
+static void world_ask(void *ctx, const struct question *question, struct verdict *verdict)
+{
+    struct world *w = ctx;
+    if (policy_hooks(w->policy) & HOOK_BIT(question->hook))
+        policy_ask(w->policy, question, verdict);
+    if (question->hook == HOOK_authenticate && (verdict->kind == VERDICT_SILENT || verdict->kind == VERDICT_LOOKUP))
+        decide_key(w, question->request, verdict);
+    if (verdict->kind == VERDICT_REAUTH)
+        w->reauth = *verdict;
+}
+
+static struct usage_mark *mark_of(struct world *w, const struct allocation *a)
+{
+    const size_t index = a->self.index;
+    if (index >= w->mark_count) {
+        const size_t count = index * 2 + 64;
+        struct usage_mark *marks = realloc(w->marks, count * sizeof *marks);
+        if (!marks)
+            luaL_error(w->lua, "not enough memory");
+        memset(marks + w->mark_count, 0, (count - w->mark_count) * sizeof *marks);
+        w->marks = marks;
+        w->mark_count = count;
+    }
+    if (w->marks[index].id != a->id)
+        w->marks[index] = (struct usage_mark){.id = a->id};
+    return &w->marks[index];
+}
+
+static void ask_usage(struct world *w, const struct allocation *a, bool closing)
+{
+    struct usage_mark *mark = mark_of(w, a);
+    struct verdict verdict = {0};
+    const struct usage delta = {
+        .bytes_in = a->usage.bytes_in - mark->told.bytes_in,
+        .bytes_out = a->usage.bytes_out - mark->told.bytes_out,
+        .packets_in = a->usage.packets_in - mark->told.packets_in,
+        .packets_out = a->usage.packets_out - mark->told.packets_out,
+    };
+    const struct question question = {
+        .hook = HOOK_usage, .now = w->now, .unix_ms = world_unix_ms(w), .allocation = a, .delta = &delta, .closing = closing};
+    mark->told = a->usage;
+    policy_ask(w->policy, &question, &verdict);
+    if (closing)
+        return;
+    if (verdict.kind == VERDICT_CLOSE)
+        engine_close(w->engine, a->self, verdict.reason, w->now);
+    else if (verdict.kind == VERDICT_ALLOW && verdict.limits.max_bps)
+        engine_limit(w->engine, a->self, verdict.limits.max_bps);
+}
+
+static void world_tell(void *ctx, const struct event *event)
+{
+    struct world *w = ctx;
+    if (event->type == EVENT_CLOSED && policy_hooks(w->policy) & HOOK_BIT(HOOK_usage))
+        ask_usage(w, event->allocation, true);
+    if (event->type == EVENT_DENIED || event->type == EVENT_AUTH_FAILED || event->type == EVENT_POLICY_ERROR) {
+        w->refusal.code = event->code;
+        view_copy(view_text(event->reason), w->refusal.reason, sizeof w->refusal.reason);
+        view_copy(view_text(event->by), w->refusal.by, sizeof w->refusal.by);
+    }
+    record_event(w, event);
+    if (policy_hooks(w->policy) & HOOK_BIT(HOOK_log))
+        policy_tell(w->policy, event);
+}
+
+/* ---- time ---- */
+
+static void usage_round(struct world *w)
+{
+    uint32_t from = 0;
+    for (const struct allocation *a; (a = engine_allocation_at(w->engine, from)); from++) {
+        from = a->self.index;
+        const msec_t age = w->now - a->created;
+        if (age >= w->usage_interval_ms && age % w->usage_interval_ms < TICK_MS)
+            ask_usage(w, a, false);
+    }
+}
+
+static void tick(struct world *w)
+{
+    engine_clock(w->engine, w->now, world_unix_ms(w));
+    engine_sweep(w->engine, w->now);
+    if (w->now % TICK_MS == 0 && policy_hooks(w->policy) & HOOK_BIT(HOOK_usage))
+        usage_round(w);
+    policy_idle(w->policy, w->now, world_unix_ms(w));
+}
+
+void world_advance(struct world *w, msec_t ms)
+{
+    const msec_t end = w->now + ms;
+    while (w->now < end) {
+        const msec_t next = w->now - w->now % TICK_MS + TICK_MS;
+        w->now = next < end ? next : end;
+        tick(w);
+    }
+}
+
+void world_stop(struct world *w)
+{
+    engine_close_all(w->engine, "shutdown", w->now);
+    policy_shutdown(w->policy, w->now, world_unix_ms(w));
+}
+
+/* ---- the life of a world ---- */
+
+uint32_t world_held(const struct world *w, const char *scope, const char *tenant, const char *user)
+{
+    if (strcmp(scope, "user") == 0)
+        return quota_user(w->shared.quota, view_text(tenant), view_text(user));
+    if (strcmp(scope, "realm") == 0)
+        return quota_realm(w->shared.quota, view_text(tenant));
+    return quota_total(w->shared.quota);
+}
+
+static uint32_t world_count(void *ctx, const char *kind, const char *tenant, const char *user)
+{
+    return world_held(ctx, kind, tenant, user);
+}
+
+static void start_policies(struct world *w)
+{
+    char error[1024] = "";
+    const struct policy_world world = {
+        .ctx = w, .log = record_log(w), .crypto = w->crypto, .count = world_count, .user_key = world_user_key, .audit = record_audit};
+    w->policy_shared = policy_shared_new(&w->policies);
+    if (w->policy_shared)
+        w->policy = policy_new(&w->policies, w->policy_shared, &world, 0, w->now, world_unix_ms(w), error, sizeof error);
+    if (w->policy)
+        return;
+    lua_pushstring(w->lua, error);
+    lua_error(w->lua);
+}
+
+void world_start(struct world *w)
+{
+    w->crypto = crypto_new();
+    w->host = (struct host){.ctx = w, .relay_open = world_relay_open, .relay_close = world_relay_close, .ask = world_ask, .tell = world_tell};
+    if (!w->crypto || !w->shared.quota || !w->shared.ports || !w->shared.tickets)
+        luaL_error(w->lua, "not enough memory");
+    start_policies(w);
+    w->host.hooks = policy_hooks(w->policy) | HOOK_BIT(HOOK_authenticate);
+    w->engine = engine_new(&w->config, &w->shared, &w->host, 0);
+    if (!w->engine)
+        luaL_error(w->lua, "not enough memory");
+    engine_clock(w->engine, w->now, world_unix_ms(w));
+    w->is_open = true;
+}
+
+void world_close(struct world *w)
+{
+    engine_free(w->engine);
+    policy_free(w->policy);
+    policy_shared_free(w->policy_shared);
+    tickets_free(w->shared.tickets);
+    ports_free(w->shared.ports);
+    quota_free(w->shared.quota);
+    cidr_close(&w->allowed);
+    cidr_close(&w->denied);
+    crypto_free(w->crypto);
+    for (size_t i = 0; i < w->client_count; i++)
+        free(w->clients[i]);
+    for (size_t i = 0; i < w->owned_count; i++)
+        free(w->owned[i]);
+    free(w->clients);
+    free(w->owned);
+    free(w->marks);
+    luaL_unref(w->lua, LUA_REGISTRYINDEX, w->lists);
+    *w = (struct world){.lua = w->lua, .lists = LUA_NOREF};
+}
+
+void *world_own(struct world *w, void *at)
+{
+    void **owned = at ? realloc(w->owned, (w->owned_count + 1) * sizeof *owned) : NULL;
+    if (!owned) {
+        free(at);
+        luaL_error(w->lua, "not enough memory");
+        abort();
+    }
+    w->owned = owned;
+    return w->owned[w->owned_count++] = at;
+}
+
+const char *world_text(struct world *w)
+{
+    const char *text = lua_tostring(w->lua, -1);
+    char *copy = text ? world_own(w, strdup(text)) : NULL;
+    lua_pop(w->lua, 1);
+    return copy;
+}

@@ -1,0 +1,86 @@
+/* world.h: a server without sockets for the specs: the real engine, ledger and policies on a virtual clock, one worker.
+ *
+ * What core/server does for a worker is done here over tables: users are those of the spec, log lines, audit rows and events become rows of Lua lists.
+ * Lua may raise out of any call: a world is a userdata, and its collector closes it.
+ */
+#ifndef RELAY_TESTS_SPEC_WORLD_H
+#define RELAY_TESTS_SPEC_WORLD_H
+
+#include "policy/policy.h"
+#include "turn/engine.h"
+
+#include <lua.h>
+
+struct user {
+    const char *tenant, *name, *password; /* password NULL: `key` */
+    uint8_t key[16];
+};
+
+/* struct refusal: why the last request was refused, as its event said; code 0: there was no event. */
+struct refusal {
+    int code;
+    char reason[REASON_MAX], by[REASON_MAX];
+};
+
+struct client;
+
+struct world {
+    lua_State *lua;
+    int lists; /* in the registry: {audit = {}, errors = {}, events = {}, log = {}} */
+    msec_t now;
+    int64_t unix_offset_ms;
+    msec_t usage_interval_ms;
+
+    struct engine_config config;
+    struct relay_address relays[2];
+    struct cidr_set allowed, denied;
+    struct engine_shared shared;
+    struct host host;
+    struct engine *engine;
+    struct crypto *crypto;
+    int sockets; /* opened so far */
+
+    struct policy_config policies;
+    struct policy_shared *policy_shared;
+    struct policy *policy;
+    char *directory; /* of the policies, while they load */
+
+    struct user *users;
+    size_t user_count;
+    struct usage_mark *marks; /* by index of the allocation */
+    size_t mark_count;
+    struct client **clients; /* by number */
+    size_t client_count;
+    void **owned; /* what lives as long as the world */
+    size_t owned_count;
+
+    struct refusal refusal;
+    struct verdict reauth; /* the last relay.reauth of this request; kind SILENT: none */
+    bool is_open;
+};
+
+/* spec.c: fill a zeroed world from the spec at `at`, and start it. Raises. */
+void world_open(struct world *, lua_State *, int at);
+
+/* world_start: engine and policies of a world that is configured.  world_close: frees all; twice is harmless. */
+void world_start(struct world *);
+void world_close(struct world *);
+
+void world_advance(struct world *, msec_t ms);
+void world_stop(struct world *); /* allocations end, `shutdown` runs */
+uint32_t world_held(const struct world *, const char *scope, const char *tenant, const char *user);
+int64_t world_unix_ms(const struct world *);
+
+/* world_own: `at` of malloc is freed with the world; raises without memory.  world_text: a copy of the string at the top, popped; NULL for nil. */
+void *world_own(struct world *, void *at);
+const char *world_text(struct world *);
+
+/* world_row: pushes a new row of a list, appended. */
+void world_row(struct world *, const char *list);
+
+/* row_text, row_number: set a field of the table at the top; nothing for NULL and "". */
+void row_text(lua_State *, const char *name, const char *text);
+void row_number(lua_State *, const char *name, uint64_t number);
+void row_tags(lua_State *, const struct limits *);
+
+#endif
