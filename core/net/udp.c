@@ -24,7 +24,8 @@ struct udp_in {
     struct iovec parts[UDP_BATCH];
     struct sockaddr_storage names[UDP_BATCH];
     union control controls[UDP_BATCH];
-    uint8_t slot_of[UDP_BATCH]; /* index of a datagram -> slot: truncated ones are left out */
+    unsigned used;              /* slots whose datagrams may still be borrowed */
+    uint8_t slot_of[UDP_BATCH]; /* index of a datagram of the last receive -> slot: truncated ones are left out */
     _Alignas(64) uint8_t slots[UDP_BATCH][SLOT_STRIDE];
 };
 
@@ -135,9 +136,10 @@ static bool is_from_network(int error)
 /* receive_some: one recvmmsg that counted; errors of the network are read off the socket first, a bounded number of times. */
 static int receive_some(struct udp_in *in, int fd, unsigned most)
 {
+    struct mmsghdr *free_slots = in->messages + in->used;
     for (int tries = 0; tries < UDP_BATCH; tries++) {
         in->counts.receive_calls++;
-        const int got = recvmmsg(fd, in->messages, most, MSG_DONTWAIT, NULL);
+        const int got = recvmmsg(fd, free_slots, most, MSG_DONTWAIT, NULL);
         if (got >= 0)
             return got;
         if (errno == EAGAIN)
@@ -151,21 +153,32 @@ static int receive_some(struct udp_in *in, int fd, unsigned most)
     return 0;
 }
 
+int udp_room(const struct udp_in *in)
+{
+    return (int)(UDP_BATCH - in->used);
+}
+
+void udp_reset(struct udp_in *in)
+{
+    in->used = 0;
+}
+
 int udp_receive(struct udp_in *in, int fd, int most)
 {
-    const unsigned room = most < UDP_BATCH ? (unsigned)most : UDP_BATCH;
-    for (unsigned i = 0; i < room; i++) {
+    const unsigned room = UDP_BATCH - in->used, first = in->used, wanted = (unsigned)most < room ? (unsigned)most : room;
+    for (unsigned i = first; i < first + wanted; i++) {
         in->messages[i].msg_hdr.msg_namelen = sizeof in->names[i];
         in->messages[i].msg_hdr.msg_controllen = sizeof in->controls[i];
     }
-    const int got = receive_some(in, fd, room);
+    const int got = wanted ? receive_some(in, fd, wanted) : 0;
     int whole = 0;
-    for (int i = 0; i < got; i++) {
+    for (unsigned i = first; got > 0 && i < first + (unsigned)got; i++) {
         if (in->messages[i].msg_hdr.msg_flags & MSG_TRUNC)
             in->counts.truncated++;
         else
             in->slot_of[whole++] = (uint8_t)i;
     }
+    in->used += got > 0 ? (unsigned)got : 0;
     in->counts.received += (uint64_t)whole;
     return got < 0 ? got : whole;
 }

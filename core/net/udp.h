@@ -32,8 +32,11 @@ struct udp_in;
 struct udp_in *udp_in_new(void); /* UDP_BATCH slots; one per worker serves all its sockets */
 void udp_in_free(struct udp_in *);
 
-/* udp_receive: one recvmmsg of at most `most` datagrams. Returns how many (0: none), or ERR_SYSTEM. The slots are valid until the next call on the same udp_in. */
+/* udp_receive: one recvmmsg of at most `most` datagrams, into slots that are free. Returns how many (0: none, or no slot is free), or ERR_SYSTEM. What
+ * several calls received, from one socket or many, stays where it is until udp_reset frees all slots; udp_packet and its kin count from the last call. */
 int udp_receive(struct udp_in *, int fd, int most);
+int udp_room(const struct udp_in *); /* free slots */
+void udp_reset(struct udp_in *);     /* nothing borrows the slots any more */
 struct packet udp_packet(struct udp_in *, int index);
 struct addr udp_from(const struct udp_in *, int index);
 struct addr udp_local(const struct udp_in *, int index, const struct addr *bound); /* the address it was sent to: from PKTINFO, else `bound` */

@@ -48,8 +48,7 @@ static void on_tenth(void *owner)
 
 static void on_flush(void *owner)
 {
-    struct worker *worker = owner;
-    udp_flush(worker->out);
+    worker_flush(owner);
 }
 
 static void on_wake(void *owner)

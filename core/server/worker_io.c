@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define LISTEN_ROUNDS 4   /* batches taken from one listener before others have their turn */
-#define RELAY_BATCH 32    /* datagrams taken from one relay socket in its turn */
+#define RELAY_BATCH 16    /* datagrams taken from one relay socket in its turn */
 #define MAX_CONNECTIONS 100000
 #define MAX_PER_SOURCE 4096
 #define HANDSHAKE_S 10
@@ -51,10 +51,17 @@ void worker_deliver(struct worker *worker, const struct send *send, bool lasting
         udp_put_copy(worker->out, relay->fd, &send->peer, NULL, send->bytes);
 }
 
-/* What was received lies in slots that the next receive overwrites: what still borrows them goes out first. */
-static int receive(struct worker *worker, int fd, int most)
+/* Datagrams of many sockets gather in the slots and leave together; what borrows the slots goes out before they are used again. */
+void worker_flush(struct worker *worker)
 {
     udp_flush(worker->out);
+    udp_reset(worker->in);
+}
+
+static int receive(struct worker *worker, int fd, int most)
+{
+    if (udp_room(worker->in) < most)
+        worker_flush(worker);
     return udp_receive(worker->in, fd, most);
 }
 

@@ -67,6 +67,7 @@ int worker_io_open(struct worker *, char *error, size_t error_cap);
 void worker_io_start(struct worker *);
 void worker_io_close(struct worker *);
 void worker_deliver(struct worker *, const struct send *, bool lasting);
+void worker_flush(struct worker *); /* send what was collected */
 int worker_relay_open(void *ctx, const struct addr *local, struct handle owner, int *sock);
 void worker_relay_close(void *ctx, int sock);
 

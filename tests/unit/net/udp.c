@@ -37,6 +37,7 @@ static int receive(struct pair *pair, int fd, int most)
 {
     struct pollfd readable = {.fd = fd, .events = POLLIN};
     CHECK(poll(&readable, 1, PATIENCE_MS) == 1);
+    udp_reset(pair->in);
     return udp_receive(pair->in, fd, most);
 }
 
@@ -63,8 +64,42 @@ TEST(datagrams_of_a_batch_arrive_whole_and_in_order)
             CHECK(addr_equal(&to, &pair.at_b));
         }
     }
+    udp_reset(pair.in);
     CHECK_INT(udp_receive(pair.in, pair.b, UDP_BATCH), 0);
     CHECK_INT(udp_in_counts(pair.in)->received, UDP_BATCH + 10);
+    pair_close(&pair);
+}
+
+TEST(what_several_receives_brought_stays_until_the_slots_are_reset)
+{
+    struct pair pair = pair_of(loopback(1, 0), loopback(1, 0));
+    udp_put(pair.out, pair.a, &pair.at_b, NULL, view_text("first"));
+    udp_put(pair.out, pair.b, &pair.at_a, NULL, view_text("second"));
+    udp_flush(pair.out);
+    CHECK_INT(receive(&pair, pair.b, UDP_BATCH), 1);
+    const struct packet first = udp_packet(pair.in, 0);
+    CHECK_INT(udp_room(pair.in), UDP_BATCH - 1);
+    CHECK_INT(udp_receive(pair.in, pair.a, UDP_BATCH), 1);
+    const struct packet second = udp_packet(pair.in, 0);
+    const struct addr from = udp_from(pair.in, 0);
+    CHECK(addr_equal(&from, &pair.at_b));
+    CHECK(view_equal(view_of(first.at, first.len), view_text("first")));
+    CHECK(view_equal(view_of(second.at, second.len), view_text("second")));
+    udp_reset(pair.in);
+    CHECK_INT(udp_room(pair.in), UDP_BATCH);
+    pair_close(&pair);
+}
+
+TEST(nothing_is_received_while_no_slot_is_free)
+{
+    struct pair pair = pair_of(loopback(1, 0), loopback(1, 0));
+    for (int i = 0; i < UDP_BATCH + 1; i++)
+        udp_put(pair.out, pair.a, &pair.at_b, NULL, view_text("x"));
+    udp_flush(pair.out);
+    CHECK_INT(receive(&pair, pair.b, UDP_BATCH), UDP_BATCH);
+    CHECK_INT(udp_receive(pair.in, pair.b, UDP_BATCH), 0);
+    udp_reset(pair.in);
+    CHECK_INT(udp_receive(pair.in, pair.b, UDP_BATCH), 1);
     pair_close(&pair);
 }
 
@@ -299,7 +334,8 @@ TEST(the_packet_path_allocates_nothing)
 
 TEST_LIST(
     RUN(datagrams_of_a_batch_arrive_whole_and_in_order)
-    RUN(order_holds_on_each_socket_when_sockets_alternate)
+    RUN(what_several_receives_brought_stays_until_the_slots_are_reset) RUN(nothing_is_received_while_no_slot_is_free)
+              RUN(order_holds_on_each_socket_when_sockets_alternate)
     RUN(headroom_and_tailroom_are_writable_and_apart)
     RUN(a_datagram_that_fills_the_slot_passes_and_a_longer_one_is_counted)
     RUN(a_listener_on_any_ipv4_address_knows_and_uses_the_one_it_was_sent_to)
