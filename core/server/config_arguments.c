@@ -1,7 +1,7 @@
 /* config_arguments.c: the command line, read as coturn reads it: --name=value, --name value, -l value, -lvalue, -abc.
  *
- * A flag, and an option whose bare name has a meaning, take a value only behind "=". The line is read twice: first for what only it may say (which file),
- * then, after the file, for the rest, which wins over the file.
+ * A flag, and an option whose bare name has a meaning, take a value only behind "=". The line is read twice: first for what only it may say
+ * (which file), then, after the file, for the rest, which wins over the file.
  */
 #include "server/loader.h"
 

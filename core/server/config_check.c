@@ -43,7 +43,8 @@ static void check_transports(struct loader *loader)
 {
     const struct config *config = loader->config;
     if (config->no_udp && config->no_tcp && config->no_tls && config->no_dtls)
-        loader_error(loader, config_where(config, "no-udp"), "no-udp", "nothing is left to listen for: leave no-udp or no-tcp out, or give cert and pkey");
+        loader_error(loader, config_where(config, "no-udp"), "no-udp",
+                     "nothing is left to listen for: leave no-udp or no-tcp out, or give cert and pkey");
 }
 
 static void check_relay_ips(struct loader *loader)
@@ -51,7 +52,8 @@ static void check_relay_ips(struct loader *loader)
     const struct config *config = loader->config;
     for (size_t i = 0; i < config->relay_ip_count; i++)
         if (addr_is_any(&config->relay_ips[i]))
-            loader_error(loader, config_where(config, "relay-ip"), "relay-ip", "an address of all zeroes cannot be relayed from: name the address itself");
+            loader_error(loader, config_where(config, "relay-ip"), "relay-ip",
+                         "an address of all zeroes cannot be relayed from: name the address itself");
 }
 
 /* Of external addresses without a private one there can be one of each family. */
@@ -64,7 +66,8 @@ static void check_externals(struct loader *loader)
             const bool same = first->local.family ? addr_equal_ip(&first->local, &second->local)
                                                   : !second->local.family && first->shown.family == second->shown.family;
             if (same)
-                loader_error(loader, second->where, "external-ip", "was said before: several take the form PUBLIC/PRIVATE, one for each private address");
+                loader_error(loader, second->where, "external-ip",
+                             "was said before: several take the form PUBLIC/PRIVATE, one for each private address");
         }
 }
 
@@ -73,7 +76,8 @@ static void check_secrets(struct loader *loader)
     struct config *config = loader->config;
     config->use_auth_secret |= config->secret_count > 0;
     if (config->use_auth_secret && !config->secret_count && !config->userdb)
-        loader_error(loader, config_where(config, "use-auth-secret"), "use-auth-secret", "needs a secret: add static-auth-secret, or userdb with secrets in it");
+        loader_error(loader, config_where(config, "use-auth-secret"), "use-auth-secret",
+                     "needs a secret: add static-auth-secret, or userdb with secrets in it");
 }
 
 /* The realm is part of every key, and of the answer that asks for one. A policy may choose its own. */
@@ -94,7 +98,8 @@ static void check_realm(struct loader *loader)
         return;
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         if (rules[i].needs) {
-            loader_error(loader, config_where(config, rules[i].option), rules[i].option, "needs a realm: add realm=NAME, such as realm=example.org");
+            loader_error(loader, config_where(config, rules[i].option), rules[i].option,
+                         "needs a realm: add realm=NAME, such as realm=example.org");
             return;
         }
 }

@@ -1,4 +1,5 @@
-/* config_derive.c: what follows from the options: listeners, relayed addresses, workers, and whether anybody may relay. Runs when nothing is wrong. */
+/* config_derive.c: what follows from the options: listeners, relayed addresses, workers, and whether anybody may relay. Runs when nothing
+ * is wrong. */
 #include "server/interfaces.h"
 #include "server/loader.h"
 
@@ -59,7 +60,8 @@ static void add_interfaces(struct loader *loader, enum addr_family family, bool 
         add_relay(loader, &found[i]);
 }
 
-/* As coturn: the addresses of relay-ip, else those of listening-ip, else those of the interfaces; loopback only when there is nothing else. */
+/* As coturn: the addresses of relay-ip, else those of listening-ip, else those of the interfaces; loopback only when there is nothing else.
+ */
 static void derive_relays(struct loader *loader)
 {
     const struct config *config = loader->config;
@@ -111,7 +113,8 @@ static void derive_relaying(struct loader *loader)
     const bool authenticates = config->user_count || config->secret_count || config->userdb || config->policy_count;
     config->relaying = authenticates && !config->stun_only;
     if (!authenticates && !config->stun_only)
-        loader_warning(loader, NULL, "lt-cred-mech", "no authentication is configured, so nothing is relayed: add user, use-auth-secret, userdb or policy");
+        loader_warning(loader, NULL, "lt-cred-mech",
+                       "no authentication is configured, so nothing is relayed: add user, use-auth-secret, userdb or policy");
     if (!config->realm)
         config->realm = config->relaying ? "relay" : "";
 }
@@ -121,7 +124,8 @@ static void derive_log(struct loader *loader)
 {
     struct config *config = loader->config;
     if (config->log_file && strcmp(config->log_file, "syslog") == 0)
-        loader_warning(loader, config_where(config, "log-file"), "log-file", "there is no syslog, the log goes to stdout: let systemd or logger pass it on");
+        loader_warning(loader, config_where(config, "log-file"), "log-file",
+                       "there is no syslog, the log goes to stdout: let systemd or logger pass it on");
     else if (!config->log_file || strcmp(config->log_file, "-") != 0)
         return;
     config->log_file = "stdout";

@@ -1,7 +1,7 @@
 /* config_file.c: the file: coturn's syntax, line by line.
  *
- * "name=value", "name value" or "name"; blanks around and blank lines do not count; a line that begins with "#" is a remark; double quotes around a value
- * are taken off. A "#" further on belongs to the value, as secrets may have one.
+ * "name=value", "name value" or "name"; blanks around and blank lines do not count; a line that begins with "#" is a remark; double quotes
+ * around a value are taken off. A "#" further on belongs to the value, as secrets may have one.
  */
 #include "base/err.h"
 #include "server/loader.h"

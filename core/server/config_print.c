@@ -15,8 +15,8 @@ static void print_listeners(const struct config *config, FILE *out)
 {
     char text[ADDR_TEXT_MAX];
     for (size_t i = 0; i < config->listener_count; i++)
-        fprintf(out, "%-16s%s%s%s%s%s\n", "listen", addr_format(&config->listeners[i], text), config->no_udp ? "" : " udp", config->no_tcp ? "" : " tcp",
-                config->no_tls ? "" : " tls", config->no_dtls ? "" : " dtls");
+        fprintf(out, "%-16s%s%s%s%s%s\n", "listen", addr_format(&config->listeners[i], text), config->no_udp ? "" : " udp",
+                config->no_tcp ? "" : " tcp", config->no_tls ? "" : " tls", config->no_dtls ? "" : " dtls");
 }
 
 static void print_relays(const struct config *config, FILE *out)
@@ -40,7 +40,8 @@ static void print_ways_in(const struct config *config, FILE *out)
     if (config->user_count)
         fprintf(out, "%-16s%zu in the configuration\n", "users", config->user_count);
     if (config->use_auth_secret)
-        fprintf(out, "%-16s%zu in the configuration%s\n", "secrets", config->secret_count, config->userdb ? ", others in the database" : "");
+        fprintf(out, "%-16s%zu in the configuration%s\n", "secrets", config->secret_count,
+                config->userdb ? ", others in the database" : "");
     if (config->userdb)
         print_text(out, "database", config->userdb);
     for (size_t i = 0; i < config->policy_count; i++)
@@ -64,8 +65,8 @@ static void print_limits(const struct config *config, FILE *out)
     print_limit(out, "total quota", config->total_quota, " allocations");
     print_limit(out, "user quota", config->user_quota, " allocations");
     print_limit(out, "rate", config->max_bps, " bit/s for an allocation, each direction");
-    fprintf(out, "%-16sallocation %u s, permission %u s, channel %u s, nonce %u s\n", "lifetimes", config->max_lifetime_s, config->permission_lifetime_s,
-            config->channel_lifetime_s, config->nonce_lifetime_s);
+    fprintf(out, "%-16sallocation %u s, permission %u s, channel %u s, nonce %u s\n", "lifetimes", config->max_lifetime_s,
+            config->permission_lifetime_s, config->channel_lifetime_s, config->nonce_lifetime_s);
     fprintf(out, "%-16srefused: not globally reachable%s; allowed ranges %zu, denied ranges %zu\n", "peers",
             config->allow_loopback_peers ? ", but for loopback" : "", config->allowed_peers.count, config->denied_peers.count);
 }

@@ -35,18 +35,19 @@ static void print_wrapped(FILE *out, const char *text, int column, int indent, c
 static const char *describe(const struct option *option, char out[HELP_MAX])
 {
     const bool has_default = option->fallback != NULL;
-    snprintf(out, HELP_MAX, "%s%s%s%s%s", option->help, has_default ? " (default " : "", has_default ? option->fallback : "", has_default ? ")" : "",
-             option_repeats(option) ? " (repeatable)" : "");
+    snprintf(out, HELP_MAX, "%s%s%s%s%s", option->help, has_default ? " (default " : "", has_default ? option->fallback : "",
+             has_default ? ")" : "", option_repeats(option) ? " (repeatable)" : "");
     return out;
 }
 
 static void print_option(FILE *out, const struct option *option)
 {
     char help[HELP_MAX], letter[5] = "    ";
-    const char *value = option->value ? option->value : "";
     if (option->letter)
         snprintf(letter, sizeof letter, "-%c, ", option->letter);
-    int column = fprintf(out, "  %s--%s%s%s%s", letter, option->name, option->bare ? "[=" : option->value ? "=" : "", value, option->bare ? "]" : "");
+    int column = fprintf(out, "  %s--%s", letter, option->name);
+    if (option->value)
+        column += fprintf(out, option->bare ? "[=%s]" : "=%s", option->value);
     if (column >= COLUMN) {
         fputc('\n', out);
         column = 0;
@@ -68,8 +69,10 @@ static void print_commands(FILE *out)
 
 void help_print(FILE *out)
 {
-    fprintf(out, "relay %s: a STUN and TURN server whose policy is written in Lua\n\nUsage: relay [-c FILE] [OPTION]...\n       relay COMMAND [ARGUMENT]...\n",
-            RELAY_VERSION);
+    fputs("relay " RELAY_VERSION ": a STUN and TURN server whose policy is written in Lua\n\n"
+          "Usage: relay [-c FILE] [OPTION]...\n"
+          "       relay COMMAND [ARGUMENT]...\n",
+          out);
     for (unsigned section = 0; section < OPTION_SECTIONS; section++) {
         fprintf(out, "\n%s\n", option_section_title(section));
         for (size_t i = 0; i < option_count; i++)
@@ -168,8 +171,8 @@ static void roff_commands(FILE *out)
 static void roff_ignored(FILE *out)
 {
     fputs(".SH OPTIONS OF COTURN\n"
-          "A turnserver.conf of coturn's runs as it is. An option without meaning here earns one warning that says what to use instead; those marked\n"
-          "\\fIrefused\\fR would leave the server more open than was asked for, and end the start.\n",
+          "A turnserver.conf of coturn's runs as it is. An option without meaning here earns one warning that says what to use\n"
+          "instead; those marked \\fIrefused\\fR ask for what the relay cannot keep, and end the start.\n",
           out);
     for (size_t i = 0; i < ignored_count; i++) {
         fputs(".TP\n\\fB", out);
@@ -183,20 +186,27 @@ static void roff_ignored(FILE *out)
 static const char manual_head[] =
     ".TH RELAY 8 \"\" \"relay " RELAY_VERSION "\"\n"
     ".SH NAME\nrelay \\- a STUN and TURN server whose policy is written in Lua\n"
-    ".SH SYNOPSIS\n\\fBrelay\\fR [\\fB\\-c\\fR \\fIFILE\\fR] [\\fIOPTION\\fR]...\n.br\n\\fBrelay\\fR \\fICOMMAND\\fR [\\fIARGUMENT\\fR]...\n"
+    ".SH SYNOPSIS\n"
+    "\\fBrelay\\fR [\\fB\\-c\\fR \\fIFILE\\fR] [\\fIOPTION\\fR]...\n.br\n"
+    "\\fBrelay\\fR \\fICOMMAND\\fR [\\fIARGUMENT\\fR]...\n"
     ".SH DESCRIPTION\n"
-    "relay answers STUN Binding requests and relays UDP for TURN clients that reach it over UDP, TCP, TLS or DTLS, IPv4 or IPv6. Nobody relays without\n"
-    "authentication: by users, by time\\-limited credentials under a shared secret, by the users of a database, or by a policy. Peers that the Internet\n"
-    "cannot reach are refused unless \\fBallowed\\-peer\\-ip\\fR names them. It stays in the foreground; SIGTERM and SIGINT end it, SIGHUP opens the log\n"
+    "relay answers STUN Binding requests and relays UDP for TURN clients that reach it over UDP, TCP, TLS or DTLS,\n"
+    "IPv4 or IPv6. Nobody relays without authentication: by users, by time\\-limited credentials under a shared secret,\n"
+    "by the users of a database, or by a policy. Peers that the Internet cannot reach are refused unless\n"
+    "\\fBallowed\\-peer\\-ip\\fR names them. It stays in the foreground; SIGTERM and SIGINT end it, SIGHUP opens the log\n"
     "file anew.\n";
 
 static const char manual_tail[] =
     ".SH CONFIGURATION FILE\n"
-    "The file is the one that \\fB\\-c\\fR names; no other place is looked in. It has one option a line, as \\fINAME\\fR=\\fIVALUE\\fR, \\fINAME VALUE\\fR or\n"
-    "\\fINAME\\fR, without dashes. Blank lines, and lines that begin with #, do not count; a # further on belongs to the value. Double quotes around a value are\n"
-    "taken off. A flag may have a value too: 1, yes, true, on or 0, no, false, off. A later value replaces an earlier one; repeatable options add up; the\n"
-    "command line comes after the file. Every mistake is told as \\fIfile:line: option: reason\\fR and ends the start. Names are never resolved.\n"
-    ".SH EXIT STATUS\n0 after a clean end, 1 when the start or the command failed, with nothing left running; 2 when a command\nwas called wrongly.\n"
+    "The file is the one that \\fB\\-c\\fR names; no other place is looked in. It has one option a line, as\n"
+    "\\fINAME\\fR=\\fIVALUE\\fR, \\fINAME VALUE\\fR or \\fINAME\\fR, without dashes. Blank lines, and lines that begin with\n"
+    "#, do not count; a # further on belongs to the value. Double quotes around a value are taken off. A flag may have a\n"
+    "value too: 1, yes, true, on or 0, no, false, off. A later value replaces an earlier one; repeatable options add up;\n"
+    "the command line comes after the file. Every mistake is told as \\fIfile:line: option: reason\\fR and ends the\n"
+    "start. Names are never resolved.\n"
+    ".SH EXIT STATUS\n"
+    "0 after a clean end, 1 when the start or the command failed, with nothing left running; 2 when a command was called\n"
+    "wrongly.\n"
     ".SH EXAMPLES\n"
     ".nf\n"
     "relay \\-c /etc/relay.conf \\-\\-check\\-config\n"

@@ -38,7 +38,8 @@ static bool default_source(enum addr_family family, struct addr *out)
     const int fd = socket(storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return false;
-    const bool known = connect(fd, (struct sockaddr *)&storage, len) == 0 && (len = sizeof storage, getsockname(fd, (struct sockaddr *)&storage, &len)) == 0;
+    const bool known = connect(fd, (struct sockaddr *)&storage, len) == 0 &&
+                       (len = sizeof storage, getsockname(fd, (struct sockaddr *)&storage, &len)) == 0;
     close(fd);
     *out = addr_from_sockaddr(&storage);
     return known;

@@ -18,7 +18,8 @@ void setting_error(const struct setting *setting, const char *format, ...)
     vsnprintf(reason, sizeof reason, format, args);
     va_end(args);
     const bool remark = setting->value && !(setting->option->traits & OPTION_CONFIDENTIAL) && strstr(setting->value, " #");
-    loader_error(setting->loader, setting->where, setting->option->name, "%s%s", reason, remark ? "; a remark needs a line of its own" : "");
+    loader_error(setting->loader, setting->where, setting->option->name, "%s%s", reason,
+                 remark ? "; a remark needs a line of its own" : "");
 }
 
 const char *setting_quote(const struct setting *setting, char out[QUOTE_MAX])
@@ -280,9 +281,9 @@ static void set_action(const struct setting *setting)
 }
 
 static void (*const setters[OPTION_KINDS])(const struct setting *) = {
-    [OPTION_FLAG] = set_flag,           [OPTION_TEXT] = set_text,    [OPTION_NUMBER] = set_number,       [OPTION_PORT] = set_number,
-    [OPTION_TEXTS] = add_text,          [OPTION_ADDRESSES] = add_address, [OPTION_RANGES] = add_range,   [OPTION_EXTERNALS] = add_external,
-    [OPTION_USERS] = add_user,          [OPTION_PARAMS] = add_param, [OPTION_SECRETS] = add_secret_file, [OPTION_ACTION] = set_action,
+    [OPTION_FLAG] = set_flag,  [OPTION_TEXT] = set_text,         [OPTION_NUMBER] = set_number,       [OPTION_PORT] = set_number,
+    [OPTION_TEXTS] = add_text, [OPTION_ADDRESSES] = add_address, [OPTION_RANGES] = add_range,        [OPTION_EXTERNALS] = add_external,
+    [OPTION_USERS] = add_user, [OPTION_PARAMS] = add_param,      [OPTION_SECRETS] = add_secret_file, [OPTION_ACTION] = set_action,
 };
 
 void setting_apply(const struct setting *setting)
