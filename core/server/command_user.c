@@ -23,13 +23,13 @@ static int prompt(const char *text, char out[PASSWORD_MAX])
         return -1;
     silent = before;
     silent.c_lflag &= ~(tcflag_t)ECHO;
-    fputs(text, stderr);
     sigemptyset(&keys);
     sigaddset(&keys, SIGINT);
     sigaddset(&keys, SIGQUIT);
     sigaddset(&keys, SIGTSTP);
     sigprocmask(SIG_BLOCK, &keys, &unblocked);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+    fputs(text, stderr);
     const int err = command_read_line(NULL, out, PASSWORD_MAX);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     fputc('\n', stderr);
