@@ -145,7 +145,7 @@ static void ask_usage(struct worker *worker, const struct allocation *allocation
     if (closing)
         return;
     if (verdict.kind == VERDICT_CLOSE)
-        engine_close(worker->engine, allocation->self, verdict.reason[0] ? verdict.reason : "policy", now);
+        engine_close(worker->engine, allocation->self, &verdict, now);
     else if (verdict.kind == VERDICT_ALLOW && verdict.limits.max_bps)
         engine_limit(worker->engine, allocation->self, verdict.limits.max_bps);
 }

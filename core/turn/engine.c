@@ -82,7 +82,7 @@ static void engine_tell_refusal(struct transaction *tr, int code)
         transaction_tell(tr, EVENT_AUTH_FAILED, code, NULL);
     } else if (code && code != STUN_STALE_NONCE && (tr->is_authentic || tr->is_denied)) {
         tr->engine->counts.refused++;
-        transaction_tell(tr, EVENT_DENIED, code, NULL);
+        transaction_tell(tr, EVENT_DENIED, code, tr->peer.family == ADDR_NONE ? NULL : &tr->peer);
     }
 }
 
@@ -227,11 +227,11 @@ void engine_usage(struct engine *engine, engine_usage_fn *tell, void *ctx)
     }
 }
 
-bool engine_close(struct engine *engine, struct handle handle, const char *reason, msec_t now)
+bool engine_close(struct engine *engine, struct handle handle, const struct verdict *verdict, msec_t now)
 {
     struct allocation *allocation = pool_at(&engine->allocations, handle);
     if (allocation)
-        allocation_end(engine, allocation, reason, "core", now);
+        allocation_end(engine, allocation, verdict->reason, verdict->by, now);
     return allocation != NULL;
 }
 

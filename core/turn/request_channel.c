@@ -17,7 +17,7 @@ static int channel_read(struct transaction *tr, struct wish *wish)
         return transaction_refuse(tr, STUN_BAD_REQUEST, "channel_number");
     if (attr_xor_addr(&tr->message, SLOT_XOR_PEER_ADDRESS, &wish->peer) != 0)
         return transaction_refuse(tr, STUN_BAD_REQUEST, "xor_peer_address");
-    wish->peer = peer_name(&tr->engine->filter, &wish->peer);
+    tr->peer = wish->peer = peer_name(&tr->engine->filter, &wish->peer);
     wish->bound = channel_numbered(tr->engine, tr->allocation, wish->number, tr->now);
     if (wish->bound != channel_to(tr->engine, tr->allocation, &wish->peer, tr->now))
         return transaction_refuse(tr, STUN_BAD_REQUEST, "bound otherwise");

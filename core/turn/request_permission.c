@@ -32,6 +32,7 @@ static int permission_judge(struct transaction *tr, const struct addr *peer)
 int permission_grant(struct transaction *tr, const struct addr *peer, bool *added)
 {
     *added = false;
+    tr->peer = *peer;
     if (permission_find(tr->engine, tr->allocation, peer, tr->now))
         return 0;
     int code = permission_judge(tr, peer);

@@ -1,7 +1,7 @@
 /* transaction.h: one request on its way through the engine: what it said, who sent it, and why it is refused.
  *
- * A step returns 0 (go on), a STUN code (refused), or TRANSACTION_PARKED (the policy answers later). reply.c turns the code into bytes. Lives on the
- * stack; a parked transaction is copied and opened again (park.h).
+ * A step returns 0 (go on), a STUN code (refused), or TRANSACTION_PARKED (the policy answers later). reply.c turns the code into bytes.
+ * Lives on the stack; a parked transaction is copied and opened again (park.h).
  */
 #ifndef RELAY_TURN_TRANSACTION_H
 #define RELAY_TURN_TRANSACTION_H
@@ -37,11 +37,12 @@ struct transaction {
     uint64_t decision;
     struct allocation *allocation; /* of the 5-tuple, live, or NULL */
     struct identity identity;
-    bool is_authentic;   /* MESSAGE-INTEGRITY was right: the answer is signed with identity.key */
-    bool is_denied;      /* told as an event although not authentic */
-    bool is_bad_login;   /* told as auth_failed */
+    bool is_authentic;           /* MESSAGE-INTEGRITY was right: the answer is signed with identity.key */
+    bool is_denied;              /* told as an event although not authentic */
+    bool is_bad_login;           /* told as auth_failed */
     struct parked_request *copy; /* of a resumed transaction: used again if it parks again */
     struct answer answer;
+    struct addr peer; /* that it is about, family ADDR_NONE: none; told when the request is denied */
     char reason[REASON_MAX], by[REASON_MAX];
 };
 
@@ -73,8 +74,8 @@ int request_refresh(struct transaction *);
 int request_permission(struct transaction *);
 int request_channel(struct transaction *);
 
-/* request_permission.c, for ChannelBind too.  permission_grant: 0 if the peer has a permission now, *added if it is new; else the refusal. permission_confirm: the
- * request it was for is granted: it lives anew from now on. */
+/* request_permission.c, for ChannelBind too.  permission_grant: 0 if the peer has a permission now, *added if it is new; else the refusal.
+ * permission_confirm: the request it was for is granted: it lives anew from now on. */
 int permission_grant(struct transaction *, const struct addr *peer, bool *added);
 void permission_confirm(struct transaction *, const struct addr *peer);
 

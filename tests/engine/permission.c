@@ -128,6 +128,7 @@ TEST(one_bad_address_refuses_the_whole_request)
     CHECK(!is_permitted(&c, "9.9.9.1:9") && !is_permitted(&c, "9.9.9.2:9"));
     CHECK_INT(engine_allocation_at(w.engine, 0)->permissions, 1);
     CHECK_INT(w.told[EVENT_PERMISSION].code, STUN_FORBIDDEN);
+    CHECK(addr_equal(&w.told[EVENT_DENIED].peer, &w.told[EVENT_PERMISSION].peer));
     world_skip(&w, 200000);
     CHECK(!is_permitted(&c, "9.9.9.9:9")); /* nor was the old one refreshed */
     world_end(&w);
@@ -369,13 +370,16 @@ TEST(any_malloc_of_a_binding_may_fail)
 }
 
 TEST_LIST(RUN(without_a_permission_nothing_passes) RUN(a_permission_is_for_an_address_whatever_the_port)
-          RUN(a_permission_expires_after_300_s_to_the_millisecond) RUN(a_permission_is_refreshed_by_create_permission)
-          RUN(data_does_not_refresh_a_permission_or_a_channel) RUN(several_addresses_are_permitted_at_once)
-          RUN(one_bad_address_refuses_the_whole_request) RUN(create_permission_without_an_address_or_with_a_broken_one_is_400)
-          RUN(a_peer_of_the_other_family_is_443) RUN(more_permissions_than_allowed_are_508)
-          RUN(permissions_of_one_allocation_are_not_anothers) RUN(channel_bind_binds_and_permits)
-          RUN(channel_numbers_outside_the_range_are_400) RUN(channel_bind_without_a_number_or_a_peer_is_400)
-          RUN(a_number_is_not_bound_to_two_peers_nor_a_peer_to_two_numbers)
-          RUN(a_channel_expires_after_600_s_to_the_millisecond_and_is_then_free) RUN(binding_again_refreshes_channel_and_permission)
-          RUN(a_channel_without_its_permission_relays_nothing) RUN(more_channels_than_allowed_are_508_and_leave_no_permission)
-          RUN(thousands_of_permissions_stay_cheap_to_keep) RUN(any_malloc_of_a_binding_may_fail))
+              RUN(a_permission_expires_after_300_s_to_the_millisecond) RUN(a_permission_is_refreshed_by_create_permission)
+                  RUN(data_does_not_refresh_a_permission_or_a_channel) RUN(several_addresses_are_permitted_at_once)
+                      RUN(one_bad_address_refuses_the_whole_request) RUN(create_permission_without_an_address_or_with_a_broken_one_is_400)
+                          RUN(a_peer_of_the_other_family_is_443) RUN(more_permissions_than_allowed_are_508)
+                              RUN(permissions_of_one_allocation_are_not_anothers) RUN(channel_bind_binds_and_permits)
+                                  RUN(channel_numbers_outside_the_range_are_400) RUN(channel_bind_without_a_number_or_a_peer_is_400)
+                                      RUN(a_number_is_not_bound_to_two_peers_nor_a_peer_to_two_numbers)
+                                          RUN(a_channel_expires_after_600_s_to_the_millisecond_and_is_then_free)
+                                              RUN(binding_again_refreshes_channel_and_permission)
+                                                  RUN(a_channel_without_its_permission_relays_nothing)
+                                                      RUN(more_channels_than_allowed_are_508_and_leave_no_permission)
+                                                          RUN(thousands_of_permissions_stay_cheap_to_keep)
+                                                              RUN(any_malloc_of_a_binding_may_fail))

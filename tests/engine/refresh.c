@@ -289,12 +289,14 @@ TEST(an_allocation_is_closed_by_its_handle_once)
     world_start(&w, NULL);
     held(&w, "198.18.0.1:5000");
     const struct handle self = engine_allocation_at(w.engine, 0)->self;
-    CHECK(engine_close(w.engine, self, "policy", w.now));
-    CHECK_TEXT(w.told[EVENT_CLOSED].reason, "policy");
-    CHECK(!engine_close(w.engine, self, "policy", w.now));
+    const struct verdict verdict = {.kind = VERDICT_CLOSE, .reason = "enough", .by = "test.lua:7"};
+    CHECK(engine_close(w.engine, self, &verdict, w.now));
+    CHECK_TEXT(w.told[EVENT_CLOSED].reason, "enough");
+    CHECK_TEXT(w.told[EVENT_CLOSED].by, "test.lua:7");
+    CHECK(!engine_close(w.engine, self, &verdict, w.now));
     CHECK(!engine_limit(w.engine, self, 1));
     held(&w, "198.18.0.1:5000"); /* perhaps in the same place */
-    CHECK(!engine_close(w.engine, self, "policy", w.now));
+    CHECK(!engine_close(w.engine, self, &verdict, w.now));
     CHECK_INT(engine_allocations(w.engine), 1);
     world_end(&w);
 }
@@ -317,11 +319,11 @@ TEST(shutdown_ends_them_all_with_events)
 }
 
 TEST_LIST(RUN(refresh_extends_the_lifetime) RUN(refresh_without_a_lifetime_gives_the_default) RUN(refresh_may_shorten_the_lifetime)
-          RUN(refresh_with_zero_lifetime_closes_the_socket) RUN(refresh_without_an_allocation_is_437)
-          RUN(refresh_for_another_family_is_443) RUN(an_allocation_ends_to_the_millisecond)
-          RUN(an_expired_allocation_gives_its_5_tuple_back) RUN(a_sweep_ends_what_has_expired_within_a_second)
-          RUN(what_was_refreshed_is_not_swept) RUN(a_lifetime_longer_than_a_turn_of_the_wheel_is_kept)
-          RUN(the_virtual_clock_may_jump_a_day) RUN(a_jump_of_the_wall_clock_ends_nothing)
-          RUN(ids_are_never_the_same_twice_whatever_the_wall_clock_does) RUN(the_sweep_frees_expired_permissions_and_channels)
-          RUN(a_closed_connection_ends_its_allocation) RUN(an_allocation_is_closed_by_its_handle_once)
-          RUN(shutdown_ends_them_all_with_events))
+              RUN(refresh_with_zero_lifetime_closes_the_socket) RUN(refresh_without_an_allocation_is_437)
+                  RUN(refresh_for_another_family_is_443) RUN(an_allocation_ends_to_the_millisecond)
+                      RUN(an_expired_allocation_gives_its_5_tuple_back) RUN(a_sweep_ends_what_has_expired_within_a_second)
+                          RUN(what_was_refreshed_is_not_swept) RUN(a_lifetime_longer_than_a_turn_of_the_wheel_is_kept)
+                              RUN(the_virtual_clock_may_jump_a_day) RUN(a_jump_of_the_wall_clock_ends_nothing)
+                                  RUN(ids_are_never_the_same_twice_whatever_the_wall_clock_does)
+                                      RUN(the_sweep_frees_expired_permissions_and_channels) RUN(a_closed_connection_ends_its_allocation)
+                                          RUN(an_allocation_is_closed_by_its_handle_once) RUN(shutdown_ends_them_all_with_events))

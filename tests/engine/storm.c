@@ -64,7 +64,8 @@ static void moody_key(struct world *w, const struct question *question, struct v
 
 static const char *some_peer(struct storm *s)
 {
-    static const char *const peers[] = {"9.9.9.1:1", "9.9.9.2:2", "9.9.9.3:3", "10.0.0.1:4", "[2a00:1::1]:5", SHOWN_V4 ":50001", "[::1]:6", "9.9.9.4:0"};
+    static const char *const peers[] = {"9.9.9.1:1",     "9.9.9.2:2",       "9.9.9.3:3", "10.0.0.1:4",
+                                        "[2a00:1::1]:5", SHOWN_V4 ":50001", "[::1]:6",   "9.9.9.4:0"};
     return peers[dice(s, sizeof peers / sizeof *peers)];
 }
 
@@ -124,7 +125,7 @@ static int do_end(struct storm *s, struct client *c)
     if (dice(s, 2))
         engine_flow_closed(s->w.engine, &c->flow, s->w.now);
     else if (a)
-        CHECK(engine_close(s->w.engine, a->self, "storm", s->w.now));
+        CHECK(engine_close(s->w.engine, a->self, &(struct verdict){.reason = "storm", .by = "core"}, s->w.now));
     return NO_ANSWER;
 }
 
@@ -174,8 +175,8 @@ static int do_request(struct storm *s, struct client *c)
 
 static void storm_step(struct storm *s)
 {
-    int (*const acts[])(struct storm *, struct client *) = {do_allocate, do_allocate,  do_request, do_request, do_request, do_request, do_malformed,
-                                                            do_late,     do_time,      do_end,     do_data,    do_weather};
+    int (*const acts[])(struct storm *, struct client *) = {do_allocate,  do_allocate, do_request, do_request, do_request, do_request,
+                                                            do_malformed, do_late,     do_time,    do_end,     do_data,    do_weather};
     if (dice(s, 12) == 0)
         s->turn = dice(s, CLIENTS);
     struct client *c = &s->clients[s->turn];
@@ -231,8 +232,19 @@ TEST(after_ten_thousand_operations_units_taken_are_live_allocations)
 
 TEST(the_storm_meets_every_refusal)
 {
-    static const int codes[] = {0, STUN_BAD_REQUEST, STUN_UNAUTHENTICATED, STUN_FORBIDDEN, STUN_UNKNOWN_ATTRIBUTE, STUN_MISMATCH, STUN_STALE_NONCE,
-                                STUN_FAMILY_UNSUPPORTED, STUN_TRANSPORT_UNSUPPORTED, STUN_PEER_FAMILY_MISMATCH, STUN_QUOTA, STUN_SERVER_ERROR, STUN_CAPACITY};
+    static const int codes[] = {0,
+                                STUN_BAD_REQUEST,
+                                STUN_UNAUTHENTICATED,
+                                STUN_FORBIDDEN,
+                                STUN_UNKNOWN_ATTRIBUTE,
+                                STUN_MISMATCH,
+                                STUN_STALE_NONCE,
+                                STUN_FAMILY_UNSUPPORTED,
+                                STUN_TRANSPORT_UNSUPPORTED,
+                                STUN_PEER_FAMILY_MISMATCH,
+                                STUN_QUOTA,
+                                STUN_SERVER_ERROR,
+                                STUN_CAPACITY};
     static struct storm s;
     storm_begin(&s, 12345);
     for (int i = 0; i < 20000; i++)
@@ -257,7 +269,9 @@ TEST(when_all_is_over_the_tables_are_empty)
         ;
     CHECK_INT(engine->allocations.live + engine->permissions.live + engine->channels.live, 0);
     CHECK_INT(engine->parked.live, 1);
-    CHECK_INT(engine->by_flow.count + engine->by_permission.count + engine->by_number.count + engine->by_peer.count + engine->parked_by_flow.count, 0);
+    CHECK_INT(engine->by_flow.count + engine->by_permission.count + engine->by_number.count + engine->by_peer.count +
+                  engine->parked_by_flow.count,
+              0);
     CHECK(engine->moved.first == POOL_NONE && engine->parked_order.first == POOL_NONE);
     CHECK_INT(world_free_ports(&s.w), 2000);
     world_end(&s.w);
@@ -275,4 +289,4 @@ TEST(an_engine_that_is_freed_in_mid_storm_leaves_nothing)
 }
 
 TEST_LIST(RUN(after_ten_thousand_operations_units_taken_are_live_allocations) RUN(the_storm_meets_every_refusal)
-          RUN(when_all_is_over_the_tables_are_empty) RUN(an_engine_that_is_freed_in_mid_storm_leaves_nothing))
+              RUN(when_all_is_over_the_tables_are_empty) RUN(an_engine_that_is_freed_in_mid_storm_leaves_nothing))

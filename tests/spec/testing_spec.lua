@@ -77,13 +77,13 @@ describe("relay.testing: a server", function()
   end)
 
   it("uses another back-end when there is one", function()
-    local asked = {}
+    local asked, own = {}, rawget(_G, "relay_core_backend")
     rawset(_G, "relay_core_backend", {open = function(spec)
       asked.spec = spec
       return {request = function(_, kind, fields) asked.kind, asked.fields = kind, fields return {ok = true, code = 0} end}
     end})
     local s = T.new {set = {["a.list"] = {"x", "y"}, ["a.n"] = 4}, users = {["t/u"] = "p"}}
-    rawset(_G, "relay_core_backend", nil)
+    rawset(_G, "relay_core_backend", own)
     assert.is_true(s:allocate(ann).ok)
     assert.equal("core", s.backend)
     assert.same({["a.list"] = "x,y", ["a.n"] = "4"}, asked.spec.set)

@@ -155,27 +155,32 @@ static const char *quoted(lua_State *L, const char *at)
     return *at == '"' ? at + 1 : NULL;
 }
 
-/* pairs: ` name="value"` to the end of the line: they become a table on the stack; else false and nothing. A number is one again. */
+/* put_pair: `name="value"` into the table at the top; a number is one again. Returns what follows, or NULL if this is no pair. */
+static const char *put_pair(lua_State *L, const char *name)
+{
+    const char *at = name;
+    while (isalnum((unsigned char)*at) || *at == '_')
+        at++;
+    if (at == name || at[0] != '=' || at[1] != '"')
+        return NULL;
+    lua_pushlstring(L, name, (size_t)(at - name));
+    at = quoted(L, at + 2);
+    const char *value = lua_tostring(L, -1);
+    if (strspn(value, "-0123456789") == strlen(value) && lua_stringtonumber(L, value))
+        lua_remove(L, -2);
+    lua_rawset(L, -3);
+    return at;
+}
+
+/* pairs: ` name="value"` to the end of the line: they become a table on the stack; else false and nothing. */
 static bool pairs(lua_State *L, const char *at)
 {
-    const int top = lua_gettop(L);
     lua_newtable(L);
-    while (at && *at == ' ') {
-        const char *name = ++at;
-        while (isalnum((unsigned char)*at) || *at == '_')
-            at++;
-        if (at == name || at[0] != '=' || at[1] != '"')
-            break;
-        lua_pushlstring(L, name, (size_t)(at - name));
-        at = quoted(L, at + 2);
-        const char *value = lua_tostring(L, -1);
-        if (strspn(value, "-0123456789") == strlen(value) && lua_stringtonumber(L, value))
-            lua_remove(L, -2);
-        lua_rawset(L, top + 1);
-    }
+    while (at && *at == ' ')
+        at = put_pair(L, at + 1);
     if (at && !*at)
         return true;
-    lua_settop(L, top);
+    lua_pop(L, 1);
     return false;
 }
 

@@ -129,7 +129,7 @@ static void ask_usage(struct world *w, const struct allocation *a, bool closing)
     if (closing)
         return;
     if (verdict.kind == VERDICT_CLOSE)
-        engine_close(w->engine, a->self, verdict.reason, w->now);
+        engine_close(w->engine, a->self, &verdict, w->now);
     else if (verdict.kind == VERDICT_ALLOW && verdict.limits.max_bps)
         engine_limit(w->engine, a->self, verdict.limits.max_bps);
 }
