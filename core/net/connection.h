@@ -3,8 +3,8 @@
  * Private to the room; stream.h is what others use. Calls of the worker's functions may come back here (stream_send, stream_close), so a
  * connection is only marked while they run; it ends in connection_settle, from streams_flush.
  *
- *     NEW --first byte--> HANDSHAKE --done--> OPEN --stream_close, end of file--> CLOSING --all sent--> LINGERING
- *      \------------------plain-------------/    each --error, deadline--> BROKEN
+ *     NEW --first record--> HANDSHAKE --done--> OPEN --stream_close, end of file--> CLOSING --all sent--> LINGERING
+ *      \------------------plain---------------/    each --error, deadline--> BROKEN
  */
 #ifndef RELAY_NET_CONNECTION_H
 #define RELAY_NET_CONNECTION_H
@@ -22,7 +22,7 @@
 /* Of what waits for a slow reader: beyond the first ChannelData and Data indications are dropped, beyond the second the connection ends. */
 #define OUT_DROP_AT (64u << 10)
 #define OUT_BREAK_AT (256u << 10)
-#define STRANGER_FRAME_MAX 4096 /* of a frame that is not whole yet, before the flow has an allocation */
+#define STRANGER_PART_MAX 8192 /* of a frame or record that is not whole yet, before the flow has an allocation */
 
 enum connection_state {
     CONNECTION_NEW,
@@ -45,7 +45,7 @@ struct connection {
     bool unsettled;
     uint32_t source;
     uint32_t part_len;
-    uint8_t *part; /* the first `part_len` bytes of a frame, exactly as large as that */
+    uint8_t *part; /* the first `part_len` bytes of a frame (while NEW: of a TLS record), exactly as large as that */
     SSL *ssl;      /* NULL: plain */
     char *sni;
     struct outbox out;

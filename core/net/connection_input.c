@@ -11,6 +11,8 @@
 
 #define TLS_HANDSHAKE 0x16 /* ContentType of a ClientHello's record, RFC 8446 section 5.1 */
 #define TLS_MAJOR 0x03
+#define TLS_HEADER_LEN 5
+#define TLS_RECORD_MAX 16384 /* plain ones, section 5.1 */
 
 /* give: one frame to the worker, which may write on the bytes behind it: those of the next frame are put back. */
 static void give(struct connection *c, uint8_t *at, size_t len)
@@ -43,12 +45,12 @@ static size_t deliver(struct connection *c, uint8_t *at, size_t len)
     return done;
 }
 
-/* keep_part: what is left of an incomplete frame, in a buffer of its size. */
+/* keep_part: what is incomplete, in a buffer of its size: of the first TLS record while NEW, of a frame while OPEN. */
 static void keep_part(struct connection *c, const uint8_t *at, size_t len)
 {
-    if (len == 0 || c->state != CONNECTION_OPEN || (!c->kept && len > STRANGER_FRAME_MAX)) {
-        if (len && c->state == CONNECTION_OPEN)
-            connection_break(c);
+    if (len > STRANGER_PART_MAX && !c->kept)
+        connection_break(c);
+    if (len == 0 || c->state > CONNECTION_OPEN) {
         free(c->part);
         c->part = NULL;
         c->part_len = 0;
@@ -62,15 +64,6 @@ static void keep_part(struct connection *c, const uint8_t *at, size_t len)
     memcpy(part, at, len);
     c->part = part;
     c->part_len = (uint32_t)len;
-}
-
-/* begin: the partial frame at the front of the shared buffer. */
-static uint8_t *begin(const struct connection *c)
-{
-    uint8_t *frames = c->streams->frames + ENGINE_HEADROOM;
-    if (c->part_len)
-        memcpy(frames, c->part, c->part_len);
-    return frames;
 }
 
 static void plain_input(struct connection *c, uint8_t *frames, size_t len)
@@ -115,8 +108,10 @@ static void tls_input(struct connection *c, struct view in)
     ERR_clear_error();
     if (c->state == CONNECTION_HANDSHAKE)
         tls_handshake(c);
-    uint8_t *frames = begin(c);
+    uint8_t *frames = c->streams->frames + ENGINE_HEADROOM;
     size_t len = c->part_len;
+    if (len)
+        memcpy(frames, c->part, len);
     while (c->state == CONNECTION_OPEN) {
         const int got = SSL_read(c->ssl, frames + len, WIRE_BYTES);
         if (got <= 0) {
@@ -133,40 +128,55 @@ static void tls_input(struct connection *c, struct view in)
     c->pipe.in = view_of(NULL, 0);
 }
 
+static bool looks_like_tls(struct view in)
+{
+    return in.at[0] == TLS_HANDSHAKE && (in.len < 2 || in.at[1] == TLS_MAJOR) &&
+           (in.len < TLS_HEADER_LEN || get_u16(in.at + 3) <= TLS_RECORD_MAX);
+}
+
+/* tls_begin: not before the whole first record is here: what OpenSSL needs for a handshake is a hundred times what a connection costs until
+ * then. */
+static void tls_begin(struct connection *c, struct view in)
+{
+    if (in.len < TLS_HEADER_LEN || in.len - TLS_HEADER_LEN < get_u16(in.at + 3)) {
+        keep_part(c, in.at, in.len);
+        return;
+    }
+    keep_part(c, NULL, 0);
+    c->state = CONNECTION_HANDSHAKE;
+    c->flow.transport = TRANSPORT_TLS;
+    c->pipe.owner = c;
+    c->ssl = tls_open(c->streams->config.tls, &c->pipe);
+    if (!c->ssl)
+        connection_break(c);
+}
+
 /* recognise: RFC 7983 by the first byte; frame_cut looks at the rest of what is plain, OpenSSL at the rest of what is not. */
 static void recognise(struct connection *c, struct view in)
 {
     const struct streams_config *config = &c->streams->config;
     const enum frame_kind kind = frame_kind_of(in);
-    if (kind == FRAME_STUN || kind == FRAME_CHANNEL) {
-        c->state = config->plain ? CONNECTION_OPEN : CONNECTION_BROKEN;
-    } else if (config->tls && in.at[0] == TLS_HANDSHAKE && (in.len < 2 || in.at[1] == TLS_MAJOR)) {
-        c->state = CONNECTION_HANDSHAKE;
-        c->flow.transport = TRANSPORT_TLS;
-        c->pipe.owner = c;
-        c->ssl = tls_open(config->tls, &c->pipe);
+    if (config->plain && (kind == FRAME_STUN || kind == FRAME_CHANNEL)) {
+        c->state = CONNECTION_OPEN;
+    } else if (config->tls && looks_like_tls(in)) {
+        tls_begin(c, in);
     } else {
-        c->state = CONNECTION_BROKEN;
-    }
-    if (c->state == CONNECTION_BROKEN || (c->state == CONNECTION_HANDSHAKE && !c->ssl)) {
         c->streams->counts.refused++;
         connection_break(c);
     }
 }
 
-/* input: `in` lies in the shared buffers: behind a partial frame if the connection is known to be plain, else among the bytes of the wire.
- */
+/* input: `in` lies among the frames if the connection is known to be plain, else among the bytes of the wire. */
 static void input(struct connection *c, struct view in)
 {
-    struct streams *s = c->streams;
-    uint8_t *frames = s->frames + ENGINE_HEADROOM;
+    uint8_t *frames = c->streams->frames + ENGINE_HEADROOM;
     if (c->state == CONNECTION_NEW) {
         recognise(c, in);
         if (c->state == CONNECTION_OPEN)
             memcpy(frames, in.at, in.len);
     }
     if (c->state == CONNECTION_OPEN && !c->ssl)
-        plain_input(c, frames, c->part_len + in.len);
+        plain_input(c, frames, in.len);
     else if (c->state == CONNECTION_OPEN || c->state == CONNECTION_HANDSHAKE)
         tls_input(c, in);
 }
@@ -187,8 +197,12 @@ void connection_receive(void *owner)
 {
     struct connection *c = owner;
     struct streams *s = c->streams;
-    uint8_t *at = c->state == CONNECTION_OPEN && !c->ssl ? begin(c) + c->part_len : s->wire;
-    const ssize_t got = recv(c->fd, at, WIRE_BYTES, MSG_DONTWAIT);
+    const bool plain = c->state == CONNECTION_OPEN && !c->ssl;
+    const size_t had = plain || c->state == CONNECTION_NEW ? c->part_len : 0;
+    uint8_t *at = plain ? s->frames + ENGINE_HEADROOM : s->wire;
+    if (had)
+        memcpy(at, c->part, had);
+    const ssize_t got = recv(c->fd, at + had, plain ? WIRE_BYTES : WIRE_BYTES - had, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     s->busy = true;
@@ -197,6 +211,6 @@ void connection_receive(void *owner)
     else if (got == 0)
         end_of_file(c);
     else
-        input(c, view_of(at, (size_t)got)); /* discarded while it closes */
+        input(c, view_of(at, had + (size_t)got)); /* discarded while it closes */
     s->busy = false;
 }

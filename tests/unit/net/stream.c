@@ -128,7 +128,7 @@ TEST(a_long_frame_of_a_stranger_is_not_kept)
     struct rig *rig = rig_plain();
     uint8_t *bytes = longest();
     const int fd = rig_connect(rig);
-    put(fd, bytes, 20 + STRANGER_FRAME_MAX + 1);
+    put(fd, bytes, 20 + STRANGER_PART_MAX + 1);
     AWAIT(rig, has_ended, .fd = fd);
     CHECK_INT(rig->closed, 1);
     free(bytes);
