@@ -1,6 +1,7 @@
 /* allocation.h: one allocation: a 5-tuple, a relayed transport address, an identity, permissions, channels, counts. RFC 8656 section 3.2.
  *
- * Plain data in the engine's pool, reached by handle, so that it can be written out and read back. Others may read it; only core/turn writes it.
+ * Plain data in the engine's pool, reached by handle, so that it can be written out and read back. Others may read it; only core/turn
+ * writes it.
  */
 #ifndef RELAY_TURN_ALLOCATION_H
 #define RELAY_TURN_ALLOCATION_H
@@ -26,12 +27,12 @@ struct allocation {
     struct long_term_key key; /* len 0: forgotten, the next request is authenticated anew */
     struct limits limits;
     struct quota_units units;
-    uint64_t reservation; /* token of the sibling port while it is reserved, else 0 */
+    uint64_t reservation;      /* token of the sibling port while it is reserved, else 0 */
     uint8_t tid[STUN_TID_LEN]; /* of the Allocate: a retransmission gets the same answer */
 
-    struct usage usage, reported; /* reported: what `usage` was when it was last taken */
-    struct bucket from_client, to_client; /* of limits.max_bps */
-    uint32_t permissions, channels;       /* how many; some may just have expired */
+    struct usage usage, reported;               /* reported: what `usage` was when it was last taken */
+    struct bucket from_client, to_client;       /* of limits.max_bps */
+    uint32_t permissions, channels;             /* how many; some may just have expired */
     struct chain permission_list, channel_list; /* in the engine's pools, the soonest to expire first */
     struct links moved;                         /* among those whose counts moved since the last engine_usage */
     bool has_moved;

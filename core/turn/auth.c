@@ -66,6 +66,11 @@ static int auth_unknown(struct transaction *tr)
     return auth_reject(tr, "unknown_user");
 }
 
+static bool auth_is_past(const struct transaction *tr, int64_t expires_unix_s)
+{
+    return expires_unix_s && expires_unix_s <= engine_unix_ms(tr->engine, tr->now) / 1000;
+}
+
 /* auth_keys: the policy gave keys for this name. */
 static int auth_keys(struct transaction *tr, const struct verdict *verdict)
 {
@@ -75,13 +80,13 @@ static int auth_keys(struct transaction *tr, const struct verdict *verdict)
     const struct long_term_key *key = auth_try(tr, verdict->keys, verdict->key_count);
     if (!key)
         return auth_reject(tr, "bad_integrity");
-    if (verdict->expires_unix_s && verdict->expires_unix_s * 1000 <= engine_unix_ms(tr->engine, tr->now))
+    if (auth_is_past(tr, verdict->expires_unix_s))
         return auth_reject(tr, "expired");
     tr->is_authentic = true;
     who->key = *key;
     who->key_expires_unix_s = verdict->expires_unix_s;
     who->reauth_on_expiry = verdict->reauth_on_expiry;
-    auth_name(who->user, sizeof who->user, verdict->user);
+    view_copy(verdict->user[0] ? view_text(verdict->user) : transaction_username(tr), who->user, sizeof who->user);
     if (verdict->tenant[0])
         auth_name(who->tenant, sizeof who->tenant, verdict->tenant);
     if (transaction_is_owner(tr)) {
@@ -118,12 +123,6 @@ int auth_resume(struct transaction *tr, struct verdict *verdict)
     return auth_decide(tr, verdict);
 }
 
-static bool auth_has_expired(const struct transaction *tr, const struct allocation *allocation)
-{
-    return allocation->reauth_on_expiry && allocation->key_expires_unix_s &&
-           allocation->key_expires_unix_s * 1000 <= engine_unix_ms(tr->engine, tr->now);
-}
-
 /* auth_remembered: with the key of the allocation, nobody is asked. */
 static int auth_remembered(struct transaction *tr)
 {
@@ -131,7 +130,7 @@ static int auth_remembered(struct transaction *tr)
     struct identity *who = &tr->identity;
     if (!auth_try(tr, &allocation->key, 1))
         return auth_reject(tr, "bad_integrity");
-    if (auth_has_expired(tr, allocation)) {
+    if (allocation->reauth_on_expiry && auth_is_past(tr, allocation->key_expires_unix_s)) {
         allocation->key.len = 0;
         return STUN_STALE_NONCE;
     }

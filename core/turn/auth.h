@@ -1,6 +1,8 @@
-/* auth.h: the long-term credential mechanism of RFC 8489 section 9.2.4, with the realm chosen by the route hook and keys given by the authenticate hook.
+/* auth.h: the long-term credential mechanism of RFC 8489 section 9.2.4, with the realm chosen by the route hook and keys given by the
+ * authenticate hook.
  *
- * A stranger costs no memory: the nonce is stateless and checked before anybody is asked. An unknown user and a wrong password get the same bytes after the same work.
+ * A stranger costs no memory: the nonce is stateless and checked before anybody is asked. An unknown user and a wrong password get the same
+ * bytes after the same work.
  */
 #ifndef RELAY_TURN_AUTH_H
 #define RELAY_TURN_AUTH_H

@@ -1,7 +1,7 @@
 /* bucket.h: a token bucket for a bit rate, in integers: nothing drifts, whatever the rate and the spacing of packets.
  *
- * It holds one second at the rate. A packet passes if its bits are there. One that is larger than the whole bucket passes when the bucket is full and leaves a debt:
- * no size starves, and over any span t at most (1 s + t) * rate bits pass, but for that one packet.
+ * It holds one second at the rate. A packet passes if its bits are there. One that is larger than the whole bucket passes when the bucket
+ * is full and leaves a debt: no size starves, and over any span t at most (1 s + t) * rate bits pass, but for that one packet.
  */
 #ifndef RELAY_TURN_BUCKET_H
 #define RELAY_TURN_BUCKET_H

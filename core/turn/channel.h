@@ -1,7 +1,8 @@
 /* channel.h: channel bindings of an allocation, RFC 8656 section 12: a number, a peer's transport address, a time to expire.
  *
- * Found by number and by peer, each in O(1); listed in the order in which they expire, as all live equally long. A binding ends exactly when it expires: that a
- * number or peer is not bound differently for 5 minutes after that is the client's duty (section 12), the server binds anew at once.
+ * Found by number and by peer, each in O(1); listed in the order in which they expire, as all live equally long. A binding ends exactly
+ * when it expires: that a number or peer is not bound differently for 5 minutes after that is the client's duty (section 12), the server
+ * binds anew at once.
  */
 #ifndef RELAY_TURN_CHANNEL_H
 #define RELAY_TURN_CHANNEL_H

@@ -89,8 +89,8 @@ struct send engine_resume(struct engine *, struct ticket, const struct verdict *
 /* engine_flow_closed: a client's connection is gone: its allocation ends and its parked requests are dropped. */
 void engine_flow_closed(struct engine *, const struct flow *, msec_t now);
 
-/* engine_sweep: once a second or oftener: ends what has expired. Parked requests past their deadline are answered one by one by engine_next_overdue
- * (SEND_NOTHING: no more). */
+/* engine_sweep: once a second or oftener: ends what has expired. Parked requests past their deadline are answered one by one by
+ * engine_next_overdue (SEND_NOTHING: no more). */
 void engine_sweep(struct engine *, msec_t now);
 struct send engine_next_overdue(struct engine *, msec_t now);
 

@@ -9,7 +9,8 @@ static int nonce_of(struct crypto *crypto, const struct engine_config *config, c
     uint8_t raw[NONCE_TIME_LEN + CRYPTO_HASH_MAX];
     put_u32(raw, issued);
     const struct view parts[] = {view_of(raw, NONCE_TIME_LEN), view_of(&flow->client, ADDR_KEY_LEN), view_of(&flow->transport, 1)};
-    const int err = crypto_hmac(crypto, CRYPTO_SHA256, view_of(config->nonce_key, sizeof config->nonce_key), parts, 3, raw + NONCE_TIME_LEN);
+    const int err =
+        crypto_hmac(crypto, CRYPTO_SHA256, view_of(config->nonce_key, sizeof config->nonce_key), parts, 3, raw + NONCE_TIME_LEN);
     if (!err)
         crypto_base64(view_of(raw, NONCE_RAW_LEN), nonce);
     return err;

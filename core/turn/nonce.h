@@ -1,8 +1,10 @@
-/* nonce.h: stateless nonces, RFC 8489 section 9.2: the second of issue and a truncated HMAC-SHA256 over it and the client's transport address.
+/* nonce.h: stateless nonces, RFC 8489 section 9.2: the second of issue and a truncated HMAC-SHA256 over it and the client's transport
+ * address.
  *
  *     base64( issued: 32 bits, seconds of the monotonic clock | HMAC: 112 bits )      24 characters
  *
- * Nothing is remembered for a client before it comes back with one. A nonce that is shown from another address or transport, or too late, is stale.
+ * Nothing is remembered for a client before it comes back with one. A nonce that is shown from another address or transport, or too late,
+ * is stale.
  */
 #ifndef RELAY_TURN_NONCE_H
 #define RELAY_TURN_NONCE_H

@@ -1,6 +1,7 @@
 /* park.h: requests that wait for the policy: copied to the heap once, found by ticket, each with a deadline.
  *
- * A retransmission of a parked request is absorbed. All wait equally long at most, so the list is in the order of deadlines. A flow may have PARK_PER_FLOW of them.
+ * A retransmission of a parked request is absorbed. All wait equally long at most, so the list is in the order of deadlines. A flow may
+ * have PARK_PER_FLOW of them.
  */
 #ifndef RELAY_TURN_PARK_H
 #define RELAY_TURN_PARK_H
@@ -35,7 +36,8 @@ void park_forget(struct engine *, struct ticket);
 /* park_has: whether this very transaction waits. */
 bool park_has(const struct engine *, const struct flow *, const struct message *);
 
-/* park_take: the request of a ticket, the caller's to free; NULL if stale.  park_overdue: the ticket of one whose deadline has passed, or {0}. */
+/* park_take: the request of a ticket, the caller's to free; NULL if stale.  park_overdue: the ticket of one whose deadline has passed, or
+ * {0}. */
 struct parked_request *park_take(struct engine *, struct ticket);
 struct ticket park_overdue(const struct engine *, msec_t now);
 

@@ -6,13 +6,13 @@
 
 /* IANA IPv4 Special-Purpose Address Registry (RFC 6890 and its updates), multicast, and what is reserved, broadcast included */
 static const char *const special_v4[] = {
-    "0.0.0.0/8",       "10.0.0.0/8",    "100.64.0.0/10",   "127.0.0.0/8",     "169.254.0.0/16",  "172.16.0.0/12",
-    "192.0.0.0/24",    "192.0.2.0/24",  "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24",  "192.168.0.0/16",
-    "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",  "224.0.0.0/4",     "240.0.0.0/4",
+    "0.0.0.0/8",       "10.0.0.0/8",    "100.64.0.0/10",   "127.0.0.0/8",     "169.254.0.0/16", "172.16.0.0/12",
+    "192.0.0.0/24",    "192.0.2.0/24",  "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16",
+    "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",  "224.0.0.0/4",    "240.0.0.0/4",
 };
 
-/* all but 2000::/3 (so: unspecified, loopback, mapped, compatible, NAT64, discard, SRv6, unique local, link-local, site-local, multicast), and the special
- * parts of 2000::/3: IETF protocol assignments with Teredo, benchmarking, ORCHID; documentation; 6to4; AS112 */
+/* all but 2000::/3 (so: unspecified, loopback, mapped, compatible, NAT64, discard, SRv6, unique local, link-local, site-local, multicast),
+ * and the special parts of 2000::/3: IETF protocol assignments with Teredo, benchmarking, ORCHID; documentation; 6to4; AS112 */
 static const char *const special_v6[] = {
     "::/3", "4000::/2", "8000::/1", "2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20",
 };
@@ -64,7 +64,8 @@ static bool peer_is_loopback(const struct addr *peer)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, 0xff}, one[16] = {[15] = 1};
     const struct view ip = view_of(peer->ip, sizeof peer->ip);
-    return view_equal(ip, view_of(one, sizeof one)) || (view_equal(view_cut(ip, 12), view_of(mapped, sizeof mapped)) && peer->ip[12] == 127);
+    return view_equal(ip, view_of(one, sizeof one)) ||
+           (view_equal(view_cut(ip, 12), view_of(mapped, sizeof mapped)) && peer->ip[12] == 127);
 }
 
 static bool peer_has_hole(const struct peer_filter *filter, const struct addr *peer)
@@ -138,33 +139,39 @@ bool peer_is_never(const struct peer_filter *filter, const struct addr *peer)
     return peer->port == 0 || peer_is_listener(filter, peer) || peer_is_listener(filter, &reached);
 }
 
-struct addr peer_destination(const struct peer_filter *filter, const struct addr *peer)
+/* peer_relay_at: the relay address with this shown or local form whose port some allocation holds, or NULL. */
+static const struct relay_address *peer_relay_at(const struct peer_filter *filter, const struct addr *peer)
 {
-    const struct addr nowhere = {0};
-    if (peer_is_never(filter, peer))
-        return nowhere;
     for (uint32_t i = 0; i < filter->config->relay_count; i++) {
         const struct relay_address *relay = &filter->config->relays[i];
-        if (!addr_equal_ip(peer, &relay->shown) && !addr_equal_ip(peer, &relay->local))
-            continue;
-        if (ports_is_taken(filter->ports, i, peer->port)) {
-            struct addr local = relay->local;
-            local.port = peer->port;
-            return local;
-        }
+        if ((addr_equal_ip(peer, &relay->shown) || addr_equal_ip(peer, &relay->local)) && ports_is_taken(filter->ports, i, peer->port))
+            return relay;
     }
-    return peer_is_relay(filter, peer) && !peer_has_hole(filter, peer) ? nowhere : *peer;
+    return NULL;
+}
+
+/* peer_at: `held` with the port of `peer` if a relay holds it; else `peer` itself, unless it is an address of our relays that is closed
+ * otherwise. */
+static struct addr peer_at(const struct peer_filter *filter, const struct addr *held, const struct addr *peer)
+{
+    if (held) {
+        struct addr at = *held;
+        at.port = peer->port;
+        return at;
+    }
+    return peer_is_relay(filter, peer) && !peer_has_hole(filter, peer) ? (struct addr){0} : *peer;
+}
+
+struct addr peer_destination(const struct peer_filter *filter, const struct addr *peer)
+{
+    if (peer_is_never(filter, peer))
+        return (struct addr){0};
+    const struct relay_address *relay = peer_relay_at(filter, peer);
+    return peer_at(filter, relay ? &relay->local : NULL, peer);
 }
 
 struct addr peer_source(const struct peer_filter *filter, const struct addr *from)
 {
-    for (uint32_t i = 0; i < filter->config->relay_count; i++) {
-        const struct relay_address *relay = &filter->config->relays[i];
-        if (addr_equal_ip(from, &relay->local) && ports_is_taken(filter->ports, i, from->port)) {
-            struct addr name = relay->shown;
-            name.port = from->port;
-            return name;
-        }
-    }
-    return *from;
+    const struct relay_address *relay = peer_relay_at(filter, from);
+    return peer_at(filter, relay ? &relay->shown : NULL, from);
 }

@@ -1,11 +1,13 @@
 /* peer.h: which peers may be relayed to and from, and by which address they are reached: the one filter for permissions, channels and data.
  *
- * Denied unless said otherwise: every address of the IANA special-purpose registries for IPv4 and IPv6, multicast, broadcast, all of IPv6 that is not global
- * unicast, and every IPv6 form that embeds an IPv4 address (mapped, compatible, NAT64, 6to4, Teredo: RFC 8656 section 21.1, RFC 6156 section 9.1). A hole in
- * that denial opens the address as it was named; an embedded IPv4 address must pass as well. denied_peers wins over every hole.
+ * Denied unless said otherwise: every address of the IANA special-purpose registries for IPv4 and IPv6, multicast, broadcast, all of IPv6
+ * that is not global unicast, and every IPv6 form that embeds an IPv4 address (mapped, compatible, NAT64, 6to4, Teredo: RFC 8656
+ * section 21.1, RFC 6156 section 9.1). A hole in that denial opens the address as it was named; an embedded IPv4 address must pass as well.
+ * denied_peers wins over every hole.
  *
- * Hairpin: an address of our own relays, in its local or its shown form, is allowed, but data goes only to a port that some allocation holds at that moment.
- * Permissions and channels know such a peer by its shown form, sockets by its local form. Data never goes to an own listener.
+ * Hairpin: an address of our own relays, in its local or its shown form, is allowed, but data goes only to, and comes only from, a port
+ * that some allocation holds at that moment. Permissions and channels know such a peer by its shown form, sockets by its local form. Data
+ * never goes to an own listener.
  */
 #ifndef RELAY_TURN_PEER_H
 #define RELAY_TURN_PEER_H
@@ -37,7 +39,7 @@ bool peer_is_never(const struct peer_filter *, const struct addr *peer);
 /* peer_destination: where to send what is meant for `peer` (a name), family ADDR_NONE: nowhere. For every packet. */
 struct addr peer_destination(const struct peer_filter *, const struct addr *peer);
 
-/* peer_source: the name of the peer that a packet from `from` comes from. For every packet. */
+/* peer_source: the name of the peer that a packet from `from` comes from, family ADDR_NONE: of nobody who may be one. For every packet. */
 struct addr peer_source(const struct peer_filter *, const struct addr *from);
 
 #endif

@@ -1,7 +1,7 @@
 /* permission.h: which peer addresses an allocation may exchange data with, RFC 8656 section 9: an IP address and a time to expire.
  *
- * All permissions live equally long, so an allocation's list is in the order in which they expire, and every operation is O(1). Exact to the millisecond:
- * what has expired is not found, whether it was reaped or not.
+ * All permissions live equally long, so an allocation's list is in the order in which they expire, and every operation is O(1). Exact to
+ * the millisecond: what has expired is not found, whether it was reaped or not.
  */
 #ifndef RELAY_TURN_PERMISSION_H
 #define RELAY_TURN_PERMISSION_H

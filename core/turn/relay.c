@@ -52,7 +52,8 @@ static void relay_tid(struct engine *engine, uint8_t tid[STUN_TID_LEN])
     put_u32(tid + 8, (uint32_t)count);
 }
 
-static struct view relay_frame(struct engine *engine, const struct allocation *allocation, const struct addr *peer, struct packet in, msec_t now)
+static struct view relay_frame(struct engine *engine, const struct allocation *allocation, const struct addr *peer, struct packet in,
+                               msec_t now)
 {
     const struct channel *channel = channel_to(engine, allocation, peer, now);
     if (channel)
@@ -68,7 +69,7 @@ struct send engine_from_peer(struct engine *engine, struct handle owner, const s
     if (!allocation || allocation->expires <= now)
         return (struct send){0};
     const struct addr peer = peer_source(&engine->filter, from);
-    if (!permission_find(engine, allocation, &peer, now))
+    if (peer.family == ADDR_NONE || !permission_find(engine, allocation, &peer, now))
         return relay_drop(&engine->counts.dropped_no_permission);
     if (!bucket_take(&allocation->to_client, allocation->limits.max_bps, in.len, now))
         return relay_drop(&engine->counts.dropped_rate);

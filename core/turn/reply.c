@@ -64,7 +64,8 @@ struct view reply_make(struct transaction *tr, int code)
     struct engine *engine = tr->engine;
     struct build build;
     int err = 0;
-    build_begin(&build, slab_over(engine->reply, sizeof engine->reply), tr->message.method, code ? STUN_ERROR : STUN_SUCCESS, tr->message.tid);
+    build_begin(&build, slab_over(engine->reply, sizeof engine->reply), tr->message.method, code ? STUN_ERROR : STUN_SUCCESS,
+                tr->message.tid);
     if (code)
         err = reply_error(tr, &build, code);
     else

@@ -1,6 +1,7 @@
 /* reply.h: the one place that turns a code into bytes.
  *
- * Unauthenticated errors are as short as they can be (no reason phrase, a short nonce): whoever spoofs a source address gains little (RFC 8489 section 16.1.2).
+ * Unauthenticated errors are as short as they can be (no reason phrase, a short nonce): whoever spoofs a source address gains little (RFC
+ * 8489 section 16.1.2).
  */
 #ifndef RELAY_TURN_REPLY_H
 #define RELAY_TURN_REPLY_H

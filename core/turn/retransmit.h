@@ -1,6 +1,7 @@
 /* retransmit.h: answers of the last 40 s, so that a retransmitted request gets the same answer again, RFC 8489 section 6.3.1.
  *
- * Of fixed size: a full set gives up its oldest answer. Only answers to authenticated requests are kept, so a stranger can neither fill nor flush it.
+ * Of fixed size: a full set gives up its oldest answer. Only answers to authenticated requests are kept, so a stranger can neither fill nor
+ * flush it.
  */
 #ifndef RELAY_TURN_RETRANSMIT_H
 #define RELAY_TURN_RETRANSMIT_H

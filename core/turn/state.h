@@ -42,7 +42,8 @@ struct engine {
 
 int64_t engine_unix_ms(const struct engine *, msec_t now);
 
-/* engine_id: positive as int64, never the same twice, over workers and restarts: 42 bits of milliseconds, 13 to count within one, 8 for the worker. */
+/* engine_id: positive as int64, never the same twice, over workers and restarts: 42 bits of milliseconds, 13 to count within one, 8 for the
+ * worker. */
 uint64_t engine_id(struct engine *, msec_t now);
 
 uint64_t engine_hash(const struct engine *, const void *key, size_t len);
@@ -76,7 +77,8 @@ int allocation_open(struct engine *, const struct opening *, msec_t now, struct 
 void allocation_end(struct engine *, struct allocation *, const char *reason, const char *by, msec_t now);
 void allocation_discard(struct engine *, struct allocation *);
 
-/* allocation_lifetime: what is granted to a request for `lifetime_s` (0: not said), RFC 8656 section 7.2.  allocation_extend: from `now` on. */
+/* allocation_lifetime: what is granted to a request for `lifetime_s` (0: not said), RFC 8656 section 7.2.  allocation_extend: from `now`
+ * on. */
 uint32_t allocation_lifetime(const struct engine *, const struct limits *, uint32_t lifetime_s);
 void allocation_extend(struct engine *, struct allocation *, uint32_t lifetime_s, msec_t now);
 
@@ -87,7 +89,8 @@ void allocation_look(struct engine *, struct allocation *, msec_t now);
 void allocation_count(struct engine *, struct allocation *, bool in, size_t bytes);
 struct chain_of allocation_moved_chain(const struct engine *);
 
-/* relayed.c: relayed_open: a socket on a free port as wished, into the allocation. 0 or STUN_CAPACITY, *reason says why.  relayed_close: gives it all back. */
+/* relayed.c: relayed_open: a socket on a free port as wished, into the allocation. 0 or STUN_CAPACITY, *reason says why.  relayed_close:
+ * gives it all back. */
 int relayed_open(struct engine *, struct allocation *, const struct opening *, msec_t now, const char **reason);
 void relayed_close(struct engine *, struct allocation *);
 bool relayed_has_family(const struct engine *, uint8_t family);

@@ -81,7 +81,7 @@ struct verdict {
     struct addr alternate;
     char reason[REASON_MAX];
     char by[REASON_MAX]; /* who decided: "quota.lua:12", or "core" */
-    char tenant[NAME_MAX_LEN + 1], user[NAME_MAX_LEN + 1], realm[REALM_MAX_LEN + 1];
+    char tenant[NAME_MAX_LEN + 1], user[NAME_MAX_LEN + 1], realm[REALM_MAX_LEN + 1]; /* KEY: user "" is the username as sent */
 };
 
 /* struct usage: 64-bit, never wraps in practice. "in": received from the client; "out": sent to the client. Payload bytes, without TURN framing. */
@@ -114,7 +114,7 @@ struct question {
     msec_t now;
     int64_t unix_ms;
     struct ticket ticket;
-    const struct request *request;       /* route, authenticate, authorize, refresh */
+    const struct request *request;       /* all but usage */
     const struct allocation *allocation; /* permission, channel, refresh, usage */
     const struct addr *peer;             /* permission, channel */
     uint16_t channel;

@@ -1,7 +1,8 @@
 /* wheel.h: a timing wheel of one-second slots: allocations in which something expires, found without a walk over the others.
  *
- * An allocation is in the slot of the first second after something of it expires, or in an earlier one: what lives longer than it did is moved on when its slot comes up, not
- * on every refresh. Slots are reused every WHEEL_SLOTS seconds; an allocation that is due later waits for the next round.
+ * An allocation is in the slot of the first second after something of it expires, or in an earlier one: what lives longer than it did is
+ * moved on when its slot comes up, not on every refresh. Slots are reused every WHEEL_SLOTS seconds; an allocation that is due later waits
+ * for the next round.
  */
 #ifndef RELAY_TURN_WHEEL_H
 #define RELAY_TURN_WHEEL_H
@@ -17,7 +18,8 @@ struct wheel {
 
 void wheel_init(struct wheel *);
 
-/* wheel_put: look at the allocation (not in the wheel) when `due` has passed.  wheel_bring_forward: the same for one in the wheel, if it would be looked at later. */
+/* wheel_put: look at the allocation (not in the wheel) when `due` has passed.  wheel_bring_forward: the same for one in the wheel, if it
+ * would be looked at later. */
 void wheel_put(struct wheel *, const struct pool *, struct allocation *, msec_t due);
 void wheel_bring_forward(struct wheel *, const struct pool *, struct allocation *, msec_t due);
 void wheel_remove(struct wheel *, const struct pool *, struct allocation *);

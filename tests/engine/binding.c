@@ -110,8 +110,8 @@ TEST(indications_and_responses_are_never_answered)
     world_start(&w, NULL);
     struct client c = client_at(&w, "198.18.0.1:5000", "ann");
     for (int method = 0; method < 0x10; method++)
-        for (int class = STUN_INDICATION; class <= STUN_ERROR; class ++) {
-            build_begin(&c.build, slab_over(c.request, sizeof c.request), (uint16_t)method, (enum stun_class) class, c.tid);
+        for (int kind = STUN_INDICATION; kind <= STUN_ERROR; kind++) {
+            build_begin(&c.build, slab_over(c.request, sizeof c.request), (uint16_t)method, (enum stun_class)kind, c.tid);
             const struct view whole = build_end(&c.build);
             CHECK_INT(client_send_bytes(&c, whole.at, whole.len), NO_ANSWER);
         }

@@ -294,8 +294,8 @@ TEST(a_bucket_neither_drifts_nor_starves_nor_overflows)
     struct bucket bucket;
     bucket_fill(&bucket, 1000, 0);
     CHECK(bucket_take(&bucket, 1000, 125, 0) && !bucket_take(&bucket, 1000, 1, 0));
-    CHECK(!bucket_take(&bucket, 1000, 1, 7) && bucket_take(&bucket, 1000, 1, 8)); /* 8 bits take 8 ms */
-    CHECK(!bucket_take(&bucket, 1000, 1500, 1007) && bucket_take(&bucket, 1000, 1500, 1008)); /* larger than the bucket: when full */
+    CHECK(!bucket_take(&bucket, 1000, 1, 7) && bucket_take(&bucket, 1000, 1, 8));                 /* 8 bits take 8 ms */
+    CHECK(!bucket_take(&bucket, 1000, 1500, 1007) && bucket_take(&bucket, 1000, 1500, 1008));     /* larger than the bucket: when full */
     CHECK(!bucket_take(&bucket, 1000, 1, 12008 + 7) && bucket_take(&bucket, 1000, 1, 12008 + 8)); /* its debt is paid: 12 s in all */
     bucket_fill(&bucket, UINT64_MAX, 0);
     CHECK(bucket_take(&bucket, UINT64_MAX, 65535, INT64_MAX / 2) && bucket_take(&bucket, UINT64_MAX, 65535, INT64_MAX));

@@ -1,27 +1,61 @@
-/* peers.c: which peers are refused, and hairpin. RFC 8656 section 21, RFC 6156 section 9.1; every spelling of an address that a relay must not reach. */
+/* peers.c: which peers are refused, and hairpin. RFC 8656 section 21, RFC 6156 section 9.1; every spelling of an address that a relay must
+ * not reach. */
 #include "turn/state.h"
 #include "world.h"
 
 static const char *const internal_v4[] = {
-    "0.0.0.0",      "0.1.2.3",      "10.0.0.1",       "10.255.255.255",  "100.64.0.1",  "100.127.255.255", "127.0.0.1",     "127.255.255.254",
-    "169.254.0.1",  "169.254.169.254", "172.16.0.1",  "172.31.255.255",  "192.0.0.1",   "192.0.2.1",       "192.88.99.1",   "192.168.0.1",
-    "192.168.255.255", "198.18.0.1", "198.19.255.255", "198.51.100.1",   "203.0.113.1", "224.0.0.1",       "239.255.255.255",
-    "240.0.0.1",    "255.255.255.254", "255.255.255.255", "192.31.196.1", "192.52.193.1", "192.175.48.1",
+    "0.0.0.0",         "0.1.2.3",         "10.0.0.1",     "10.255.255.255",  "100.64.0.1",      "100.127.255.255",
+    "127.0.0.1",       "127.255.255.254", "169.254.0.1",  "169.254.169.254", "172.16.0.1",      "172.31.255.255",
+    "192.0.0.1",       "192.0.2.1",       "192.88.99.1",  "192.168.0.1",     "192.168.255.255", "198.18.0.1",
+    "198.19.255.255",  "198.51.100.1",    "203.0.113.1",  "224.0.0.1",       "239.255.255.255", "240.0.0.1",
+    "255.255.255.254", "255.255.255.255", "192.31.196.1", "192.52.193.1",    "192.175.48.1",
 };
 
 static const char *const internal_v6[] = {
-    "::", "::1", "::127.0.0.1", "::10.0.0.1", "::9.9.9.1", /* unspecified, loopback, compatible */
-    "::ffff:0.0.0.0", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "::ffff:9.9.9.1", /* mapped */
-    "64:ff9b::127.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b::169.254.169.254", "64:ff9b:1::10.0.0.1", "64:ff9b::9.9.9.1", /* NAT64 */
-    "2002:7f00:1::", "2002:a00:1::1", "2002:a9fe:a9fe::", "2002:909:901::1", /* 6to4 */
-    "2001::1", "2001:0:909:901::f5ff:fffe", "2001:0:4136:e378:8000:63bf:80ff:fffe", /* Teredo */
-    "2001:2::1", "2001:10::1", "2001:20::1", "2001:db8::1", "3fff::1", /* benchmarking, ORCHID, documentation */
-    "100::1", "5f00::1", "fc00::1", "fd12:3456::1", "fe80::1", "fec0::1", /* discard, SRv6, unique local, link-local, site-local */
-    "ff02::1", "ff0e::1", "ff01::1", "1::1", "4000::1", "2620:4f:8000::1", /* multicast, not global unicast, AS112 */
+    "::",
+    "::1",
+    "::127.0.0.1",
+    "::10.0.0.1",
+    "::9.9.9.1", /* unspecified, loopback, compatible */
+    "::ffff:0.0.0.0",
+    "::ffff:127.0.0.1",
+    "::ffff:10.0.0.1",
+    "::ffff:169.254.169.254",
+    "::ffff:9.9.9.1", /* mapped */
+    "64:ff9b::127.0.0.1",
+    "64:ff9b::10.0.0.1",
+    "64:ff9b::169.254.169.254",
+    "64:ff9b:1::10.0.0.1",
+    "64:ff9b::9.9.9.1", /* NAT64 */
+    "2002:7f00:1::",
+    "2002:a00:1::1",
+    "2002:a9fe:a9fe::",
+    "2002:909:901::1", /* 6to4 */
+    "2001::1",
+    "2001:0:909:901::f5ff:fffe",
+    "2001:0:4136:e378:8000:63bf:80ff:fffe", /* Teredo */
+    "2001:2::1",
+    "2001:10::1",
+    "2001:20::1",
+    "2001:db8::1",
+    "3fff::1", /* benchmarking, ORCHID, documentation */
+    "100::1",
+    "5f00::1",
+    "fc00::1",
+    "fd12:3456::1",
+    "fe80::1",
+    "fec0::1", /* discard, SRv6, unique local, link-local, site-local */
+    "ff02::1",
+    "ff0e::1",
+    "ff01::1",
+    "1::1",
+    "4000::1",
+    "2620:4f:8000::1", /* multicast, not global unicast, AS112 */
 };
 
-static const char *const global_v4[] = {"1.1.1.1", "9.9.9.9", "100.63.255.255", "100.128.0.1", "172.15.255.255", "172.32.0.1", "198.17.255.255",
-                                        "198.20.0.0", "223.255.255.255", "11.0.0.1", "126.255.255.255", "128.0.0.1", "169.253.0.1", "192.167.1.1"};
+static const char *const global_v4[] = {"1.1.1.1",         "9.9.9.9",        "100.63.255.255", "100.128.0.1",     "172.15.255.255",
+                                        "172.32.0.1",      "198.17.255.255", "198.20.0.0",     "223.255.255.255", "11.0.0.1",
+                                        "126.255.255.255", "128.0.0.1",      "169.253.0.1",    "192.167.1.1"};
 static const char *const global_v6[] = {"2a00:1::1", "2606:4700::1", "2001:4860::1", "2003::1", "2400::1", "3ffe::1", "2001:200::1"};
 
 static struct client held(struct world *w, const char *server)
@@ -252,7 +286,8 @@ static void check_hairpin(struct world *w, struct client *a, struct client *b)
     CHECK(addr_equal(&sent.peer, &to->relayed));
     uint8_t buffer[200];
     memcpy(buffer + ENGINE_HEADROOM, sent.bytes.at, sent.bytes.len);
-    const struct send got = engine_from_peer(w->engine, to->self, &from->relayed, (struct packet){buffer + ENGINE_HEADROOM, sent.bytes.len}, w->now);
+    const struct send got =
+        engine_from_peer(w->engine, to->self, &from->relayed, (struct packet){buffer + ENGINE_HEADROOM, sent.bytes.len}, w->now);
     CHECK_INT(got.to, SEND_TO_CLIENT);
     CHECK(memcmp(got.flow, &b->flow, FLOW_KEY_LEN) == 0);
     struct message message;
@@ -325,6 +360,18 @@ TEST(hairpin_reaches_only_ports_that_an_allocation_holds)
     world_end(&w);
 }
 
+TEST(a_service_on_the_relays_own_address_is_no_peer)
+{
+    struct world w;
+    world_start(&w, NULL);
+    struct client a = held(&w, SERVER_V6); /* shown as it is bound */
+    CHECK_INT(client_permit(&a, shown(&a)), 0);
+    CHECK_INT(peer_says(&a, "[" RELAY_V6 "]:53", 1).to, SEND_NOTHING);
+    CHECK_INT(client_says_to(&a, "[" RELAY_V6 "]:53", 1).to, SEND_NOTHING);
+    check_hairpin(&w, &a, &a);
+    world_end(&w);
+}
+
 TEST(an_allocation_may_send_to_itself)
 {
     struct world w;
@@ -357,4 +404,4 @@ TEST_LIST(RUN(no_internal_ipv4_address_is_a_peer) RUN(no_internal_ipv6_address_i
           RUN(a_listener_on_one_address_is_found_at_that_address) RUN(port_zero_is_nowhere)
           RUN(hairpin_between_two_relayed_addresses_passes_by_their_shown_form) RUN(hairpin_by_channel_works_too)
           RUN(a_client_may_name_the_local_form_too) RUN(hairpin_reaches_only_ports_that_an_allocation_holds)
-          RUN(an_allocation_may_send_to_itself) RUN(denied_peers_close_hairpin))
+          RUN(a_service_on_the_relays_own_address_is_no_peer) RUN(an_allocation_may_send_to_itself) RUN(denied_peers_close_hairpin))

@@ -1,4 +1,5 @@
-/* quota.c: quotas and limits, of the configuration and of the policy: the strictest counts. RFC 8656 section 7.2, steps 10 and 11; POLICY section 3.3. */
+/* quota.c: quotas and limits, of the configuration and of the policy: the strictest counts. RFC 8656 section 7.2, steps 10 and 11; POLICY
+ * section 3.3. */
 #include "world.h"
 
 static void small_quotas(struct engine_config *config, struct world *w)
@@ -74,7 +75,8 @@ TEST(limits_of_a_verdict_are_the_allocations)
 {
     struct world w;
     world_start(&w, NULL);
-    w.verdict = (struct verdict){.kind = VERDICT_ALLOW, .limits = {.max_lifetime_s = 900, .max_permissions = 2, .max_channels = 1, .tags = "cc=DE"}};
+    w.verdict = (struct verdict){.kind = VERDICT_ALLOW,
+                                 .limits = {.max_lifetime_s = 900, .max_permissions = 2, .max_channels = 1, .tags = "cc=DE"}};
     world_answer(&w, HOOK_authorize, world_says);
     struct client c = client_at(&w, "198.18.0.1:5000", "ann");
     client_begin(&c, METHOD_ALLOCATE);

@@ -112,12 +112,14 @@ TEST(an_allocation_ends_to_the_millisecond)
     world_skip(&w, 300000);
     CHECK_INT(client_permit(&c, PEER), 0);
     world_skip(&w, 150000);
-    CHECK_INT(client_permit(&c, PEER), 0);
+    CHECK_INT(client_bind(&c, 0x4000, PEER), 0);
     world_skip(&w, 249999);
     CHECK_INT(client_says_to(&c, PEER, 1).to, SEND_TO_PEER);
+    CHECK_INT(client_says_on(&c, 0x4000, 1).to, SEND_TO_PEER);
     CHECK_INT(peer_says(&c, PEER, 1).to, SEND_TO_CLIENT);
     world_skip(&w, 1);
     CHECK_INT(client_says_to(&c, PEER, 1).to, SEND_NOTHING);
+    CHECK_INT(client_says_on(&c, 0x4000, 1).to, SEND_NOTHING);
     CHECK_INT(peer_says(&c, PEER, 1).to, SEND_NOTHING);
     CHECK_INT(engine_allocations(w.engine), 1); /* nobody looked yet */
     CHECK_INT(client_refresh(&c, 600), STUN_MISMATCH);
@@ -319,11 +321,11 @@ TEST(shutdown_ends_them_all_with_events)
 }
 
 TEST_LIST(RUN(refresh_extends_the_lifetime) RUN(refresh_without_a_lifetime_gives_the_default) RUN(refresh_may_shorten_the_lifetime)
-              RUN(refresh_with_zero_lifetime_closes_the_socket) RUN(refresh_without_an_allocation_is_437)
-                  RUN(refresh_for_another_family_is_443) RUN(an_allocation_ends_to_the_millisecond)
-                      RUN(an_expired_allocation_gives_its_5_tuple_back) RUN(a_sweep_ends_what_has_expired_within_a_second)
-                          RUN(what_was_refreshed_is_not_swept) RUN(a_lifetime_longer_than_a_turn_of_the_wheel_is_kept)
-                              RUN(the_virtual_clock_may_jump_a_day) RUN(a_jump_of_the_wall_clock_ends_nothing)
-                                  RUN(ids_are_never_the_same_twice_whatever_the_wall_clock_does)
-                                      RUN(the_sweep_frees_expired_permissions_and_channels) RUN(a_closed_connection_ends_its_allocation)
-                                          RUN(an_allocation_is_closed_by_its_handle_once) RUN(shutdown_ends_them_all_with_events))
+          RUN(refresh_with_zero_lifetime_closes_the_socket) RUN(refresh_without_an_allocation_is_437)
+          RUN(refresh_for_another_family_is_443) RUN(an_allocation_ends_to_the_millisecond)
+          RUN(an_expired_allocation_gives_its_5_tuple_back) RUN(a_sweep_ends_what_has_expired_within_a_second)
+          RUN(what_was_refreshed_is_not_swept) RUN(a_lifetime_longer_than_a_turn_of_the_wheel_is_kept)
+          RUN(the_virtual_clock_may_jump_a_day) RUN(a_jump_of_the_wall_clock_ends_nothing)
+          RUN(ids_are_never_the_same_twice_whatever_the_wall_clock_does) RUN(the_sweep_frees_expired_permissions_and_channels)
+          RUN(a_closed_connection_ends_its_allocation) RUN(an_allocation_is_closed_by_its_handle_once)
+          RUN(shutdown_ends_them_all_with_events))

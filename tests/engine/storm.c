@@ -289,4 +289,4 @@ TEST(an_engine_that_is_freed_in_mid_storm_leaves_nothing)
 }
 
 TEST_LIST(RUN(after_ten_thousand_operations_units_taken_are_live_allocations) RUN(the_storm_meets_every_refusal)
-              RUN(when_all_is_over_the_tables_are_empty) RUN(an_engine_that_is_freed_in_mid_storm_leaves_nothing))
+          RUN(when_all_is_over_the_tables_are_empty) RUN(an_engine_that_is_freed_in_mid_storm_leaves_nothing))

@@ -225,7 +225,8 @@ void world_pass(struct world *w, msec_t ms)
 struct client client_over(struct world *w, enum transport transport, const char *address, const char *server, const char *user)
 {
     struct client c = {.world = w};
-    c.flow = (struct flow){.client = addr_of(address), .server = addr_of(server), .transport = (uint8_t)transport, .link = 7, .sni = "", .alpn = ""};
+    c.flow = (struct flow){
+        .client = addr_of(address), .server = addr_of(server), .transport = (uint8_t)transport, .link = 7, .sni = "", .alpn = ""};
     snprintf(c.username, sizeof c.username, "%s", user);
     snprintf(c.password, sizeof c.password, "secret of %s", user);
     return c;

@@ -23,11 +23,11 @@
 #define START_MS 1000000
 #define START_UNIX_MS INT64_C(1800000000000)
 #define REALM "example.org"
-#define PEER "9.9.9.1:7000"      /* somewhere on the Internet */
+#define PEER "9.9.9.1:7000" /* somewhere on the Internet */
 #define PEER_IP "9.9.9.1"
 #define PEER_V6 "[2a00:1::1]:7000"
-#define RELAY_V4 "10.0.0.5"      /* as bound */
-#define SHOWN_V4 "20.0.0.5"      /* as told: external-ip */
+#define RELAY_V4 "10.0.0.5" /* as bound */
+#define SHOWN_V4 "20.0.0.5" /* as told: external-ip */
 #define RELAY_V6 "2a00:5::5"
 #define SERVER_V4 "20.0.0.5:3478"
 #define SERVER_V6 "[2a00:5::5]:3478"
@@ -69,18 +69,20 @@ struct world {
 
     world_hook_fn *on[HOOK_COUNT];
     unsigned asked[HOOK_COUNT];
-    struct verdict verdict;  /* what world_says answers */
-    struct ticket ticket;    /* of the last question that may wait */
+    struct verdict verdict; /* what world_says answers */
+    struct ticket ticket;   /* of the last question that may wait */
     struct told told[EVENT_POLICY_ERROR + 1];
 };
 
-/* world_start: `change` edits the configuration before the engine is made, or is NULL. world_end: checks the books, then frees everything. */
+/* world_start: `change` edits the configuration before the engine is made, or is NULL. world_end: checks the books, then frees everything.
+ */
 void world_start(struct world *, void (*change)(struct engine_config *, struct world *));
 void world_end(struct world *);
 void world_pass(struct world *, msec_t ms); /* time goes by, with the sweeps that belong to it */
 void world_skip(struct world *, msec_t ms); /* time goes by, nothing is swept */
 
-/* world_answer: `fn` answers a hook; NULL: nobody does.  world_says: answers w->verdict.  world_key: the right key for ann, bob and cleo. */
+/* world_answer: `fn` answers a hook; NULL: nobody does.  world_says: answers w->verdict.  world_key: the right key for ann, bob and cleo.
+ */
 void world_answer(struct world *, enum hook, world_hook_fn *fn);
 void world_says(struct world *, const struct question *, struct verdict *);
 void world_key(struct world *, const struct question *, struct verdict *);
@@ -117,8 +119,8 @@ struct client {
 struct client client_at(struct world *, const char *address, const char *user);
 struct client client_over(struct world *, enum transport, const char *address, const char *server, const char *user);
 
-/* client_begin: a new request; attributes go to c->build. client_send: signs it if a nonce is known, sends it; client_call: also follows one challenge (401, 438).
- * client_resend: the same bytes again. client_send_bytes: any bytes. */
+/* client_begin: a new request; attributes go to c->build. client_send: signs it if a nonce is known, sends it; client_call: also follows
+ * one challenge (401, 438). client_resend: the same bytes again. client_send_bytes: any bytes. */
 void client_begin(struct client *, uint16_t method);
 int client_send(struct client *);
 int client_call(struct client *);
@@ -126,8 +128,8 @@ int client_resend(struct client *);
 int client_send_bytes(struct client *, const void *bytes, size_t len);
 int client_take(struct client *, struct send); /* an answer that came by another way */
 
-void client_wish_udp(struct client *);          /* REQUESTED-TRANSPORT */
-void client_peer(struct client *, const char *); /* XOR-PEER-ADDRESS */
+void client_wish_udp(struct client *);                           /* REQUESTED-TRANSPORT */
+void client_peer(struct client *, const char *);                 /* XOR-PEER-ADDRESS */
 void client_byte(struct client *, uint16_t type, uint8_t first); /* an attribute of four bytes */
 
 int client_challenge(struct client *); /* learn realm and nonce: 401 */
