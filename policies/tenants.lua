@@ -7,10 +7,10 @@
 --                         "monthly_bytes": 1000000000, "on_cap": "refuse", "slow_bps": 64000}, "beta": {...}}}
 --
 -- Every limit may be left out. on_cap, once monthly_bytes have been relayed: "refuse" new calls and Refreshes (the default), "throttle"
--- to slow_bps, "close" at once. Users of a tenant are those of the users database; other names than the tenants' own are strangers.
+-- to slow_bps, "close" at once. The month is counted from the start of the server. Users of a tenant are those of the users database; other names than the tenants' own are strangers.
 
 local D       = relay.data("tenants.json")
-local month   = relay.meter("transfer", {period = "month", persist = true})
+local month   = relay.meter("transfer", {period = "month"})
 local UNKNOWN = relay.deny(403, "unknown tenant")
 local CAPPED  = relay.deny(486, "monthly transfer cap reached")
 local NOAUTH  = relay.deny(401, "unknown tenant")

@@ -76,6 +76,6 @@ describe("rest_secret.lua", function()
 
   it("refuses to start without its secret", function()
     local _, why = pcall(server, {}, {secrets = {rst = {"x"}}})
-    assert.matches("^rest_secret%.lua:%d+: relay%.secret: no secret 'rest'; did you mean 'rst'", why)
+    assert.matches("^rest_secret%.lua:%d+: relay%.secret: no secret 'rest' %(%-%-secret rest=FILE%); did you mean 'rst'", why)
   end)
 end)

@@ -127,6 +127,6 @@ describe("tenants.lua", function()
 
   it("refuses to start with a file that is not JSON", function()
     local _, why = pcall(server, '{"tenants":\n{')
-    assert.matches("^tenants%.lua:%d+: tenants%.json: line 2", why)
+    assert.matches("^tenants%.lua:%d+: relay%.data: tenants%.json:2: ", why)
   end)
 end)

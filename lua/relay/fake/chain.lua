@@ -7,6 +7,7 @@ local nearest = require "relay.nearest"
 local sandbox = require "relay.fake.sandbox"
 
 local M = {}
+local REASON_MAX <const> = 95
 
 local hooks = {
   "init", "route", "authenticate", "authorize", "permission", "channel", "refresh", "usage", "log", "shutdown",
@@ -20,13 +21,12 @@ local function load_policy(box, source)
   if not chunk then error(why, 0) end
   local ok, policy = box:run(sandbox.LOAD_SLICE, chunk)
   if not ok then error(policy, 0) end
-  if type(policy) ~= "table" then error(("%s: a policy returns a table of hooks, got %s"):format(source.name, type(policy)), 0) end
+  if type(policy) ~= "table" then error(("%s:1: a policy returns a table of hooks, got %s"):format(source.name, type(policy)), 0) end
   for key, value in pairs(policy) do
     local expected = expected_type[key]
-    if not expected then
-      error(("%s: unknown hook '%s'%s"):format(source.name, tostring(key), nearest.hint(key, known)), 0)
-    end
-    if type(value) ~= expected then error(("%s: %s: a %s expected, got %s"):format(source.name, key, expected, type(value)), 0) end
+    local place = ("%s:%d"):format(source.name, type(value) == "function" and debug.getinfo(value, "S").linedefined or 1)
+    if not expected then error(("%s: unknown hook '%s'%s"):format(place, tostring(key), nearest.hint(key, known)), 0) end
+    if type(value) ~= expected then error(("%s: %s: a %s expected, got %s"):format(place, key, expected, type(value)), 0) end
   end
   return {file = source.name, hooks = policy}
 end
@@ -60,10 +60,13 @@ function M:has(hook)
   return false
 end
 
+-- as much of a message as fits into a reason
+function M.reason(message) return message:sub(1, REASON_MAX) end
+
 function M:report(file, hook, kind, message)
   local by = message:match("^([%w_.-]+:%d+)") or file
   table.insert(self.core.lists.errors, {policy = file, hook = hook, kind = kind, by = by, message = message})
-  return {kind = "fail", code = 500, reason = "policy_error", by = by}
+  return {kind = "fail", code = 500, reason = M.reason(message), by = by}
 end
 
 -- what one policy says to `hook`: nil, a decision, or a `fail` that is already reported

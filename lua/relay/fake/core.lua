@@ -53,7 +53,7 @@ function M:add_allocation(client, who, limits, lifetime_ms)
   self.serial = self.serial + 1
   local a = {
     id = self.serial, client = client, user = who.user, tenant = who.tenant, realm = who.realm, username = who.username, limits = limits,
-    created_ms = self.now_ms, expires_ms = self.now_ms + lifetime_ms, permissions = {}, channels = {}, verdicts = {},
+    created_ms = self.now_ms, expires_ms = self.now_ms + lifetime_ms, permissions = {}, channels = {},
     usage = {bytes_in = 0, bytes_out = 0, packets_in = 0, packets_out = 0},
     reported = {bytes_in = 0, bytes_out = 0, packets_in = 0, packets_out = 0},
     usage_due = self.now_ms + self.spec.options.usage_interval * 1000,
@@ -125,9 +125,10 @@ local function tell_refusal(core, client, fields, answer, errors_before)
     allocation = client.allocation, peer = peer and tostring(peer),
   }
   if failure then
-    core:event("policy_error", client, setmetatable({code = 500, reason = "policy_error", by = failure.by}, {__index = more}))
+    core:event("policy_error", client, setmetatable({code = 500, reason = chain.reason(failure.message), by = failure.by}, {__index = more}))
   end
-  if answer.code ~= 0 and not answer.quiet then
+  local nobody = answer.code == 500 and not client.who.username -- the policy's failure alone is told
+  if answer.code ~= 0 and not answer.quiet and not nobody then
     core:event(answer.code == 401 and "auth_failed" or "denied", client, more)
   end
 end

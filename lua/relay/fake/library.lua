@@ -75,6 +75,14 @@ local function every(core, seconds, run, options)
   table.insert(core.timers, {interval_ms = math.ceil(seconds * 1000), due = core.now_ms + math.ceil(seconds * 1000), run = run})
 end
 
+-- what is made once, as long as the process lives: while the policies load
+local function while_loading(core, name, make)
+  return function(...)
+    if core.chain and core.chain.box.loaded then error(("relay.%s: only while the policy loads"):format(name), 2) end
+    return make(...)
+  end
+end
+
 -- The library. core: now_ms, unix(), read(name), spec, lists, timers, params, find_user(tenant, user); where: see decision.constructors.
 function M.new(core, where)
   local relay = decision.constructors(where)
@@ -85,13 +93,13 @@ function M.new(core, where)
   function relay.data(file)
     local text = core.read(file) or error(("relay.data: no %s in the policy directory"):format(file), 2)
     local value, why = json.decode(text)
-    if value == nil then error(("%s: %s"):format(file, why), 2) end
+    if value == nil then error(("relay.data: %s:%s"):format(file, why:gsub("^line ", "")), 2) end
     return strict.tree(value, "data")
   end
   function relay.secret(name)
     local candidates = core.spec.secrets[name]
     if candidates then return secret(candidates) end
-    error(("relay.secret: no secret '%s'%s"):format(name, nearest.hint(name, nearest.keys(core.spec.secrets))), 2)
+    error(("relay.secret: no secret '%s' (--secret %s=FILE)%s"):format(name, name, nearest.hint(name, nearest.keys(core.spec.secrets))), 2)
   end
   function relay.audit(row) table.insert(core.lists.audit, plain(row)) end
   relay.log = log_of(core)
@@ -103,6 +111,7 @@ function M.new(core, where)
       return found and strict.tree({tenant = found.tenant, user = found.user}, "user")
     end,
   })
+  for _, name in ipairs {"cidr", "data", "params", "secret", "shared", "ratelimit", "meter"} do relay[name] = while_loading(core, name, relay[name]) end
   return strict.library("relay", relay)
 end
 

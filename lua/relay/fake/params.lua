@@ -28,9 +28,11 @@ local function type_of(rule)
   return math.type(rule.default) or type(rule.default)
 end
 
+local function refuse(full, text, expected) error(("command line: --set %s=%s: %s expected"):format(full, text, expected), 0) end
+
 local function in_range(full, value, rule)
-  if rule.min and value < rule.min then error(("%s: %s is below %s"):format(full, value, rule.min), 0) end
-  if rule.max and value > rule.max then error(("%s: %s is above %s"):format(full, value, rule.max), 0) end
+  if rule.min and value < rule.min then refuse(full, value, "at least " .. rule.min) end
+  if rule.max and value > rule.max then refuse(full, value, "at most " .. rule.max) end
   return value
 end
 
@@ -40,7 +42,7 @@ local function value_of(full, text, rule)
     return rule.default
   end
   local value, expected = parse[type_of(rule)](text)
-  if value == nil then error(("%s: %s expected, got '%s'"):format(full, expected, text), 0) end
+  if value == nil then refuse(full, text, expected) end
   return type(value) == "number" and in_range(full, value, rule) or value
 end
 
@@ -63,7 +65,7 @@ end
 function M:check()
   for _, full in ipairs(nearest.keys(self.given)) do
     if not self.declared[full] then
-      error(("--set %s: no such parameter%s"):format(full, nearest.hint(full, nearest.keys(self.declared))), 0)
+      error(("command line: --set %s: no policy has such a parameter%s"):format(full, nearest.hint(full, nearest.keys(self.declared))), 0)
     end
   end
 end

@@ -64,7 +64,7 @@ function M.allocate(core, client, fields)
   local port, reservation = core.ports:take(fields, core.now_ms)
   if not port then
     core.quota:give(who.tenant, who.user)
-    return refuse(508, "capacity")
+    return refuse(508, fields.reservation and "reservation_token" or "no_port")
   end
   local a = core:add_allocation(client, who, limits, lifetime_s(core, limits, fields.lifetime) * 1000)
   a.port, a.family, a.reservation = port, fields.family or client.flow.dst.family, reservation
@@ -99,8 +99,9 @@ function M.refresh(core, client, fields)
   forget_req()
   forget()
   if d then
-    if d.kind == "reauth" then client.key = nil end
-    return auth.refusal(d)
+    local refusal = auth.refusal(d)
+    if d.kind == "reauth" then client.key, refusal.quiet = nil, true end -- 438 is a challenge
+    return refusal
   end
   if failed then limits.max_lifetime = math.min(limits.max_lifetime or SCRIPT_ERROR_LIFETIME, SCRIPT_ERROR_LIFETIME) end
   a.expires_ms = core.now_ms + lifetime_s(core, limits, fields.lifetime) * 1000
@@ -121,10 +122,8 @@ local function in_all(sets, peer)
   return true
 end
 
--- what the policies say about a peer, asked once while the answer is fresh: nil or a refusal
+-- what the policies say about a peer that has no permission yet: nil or a refusal
 local function ask_permission(core, a, peer, kind)
-  local known = a.verdicts[peer.ip]
-  if known and known.ends > core.now_ms then return known.refusal end
   if a.limits.acls and in_all(a.limits.acls, peer) then return nil end
   if not core.chain:has("permission") then
     return a.limits.acls and refuse(403, "permission_acl") or nil
@@ -132,27 +131,36 @@ local function ask_permission(core, a, peer, kind)
   local alloc, forget = views.allocation(core, a)
   local d = core.chain:any_denial("permission", alloc, peer, kind)
   forget()
-  local refusal = d and auth.refusal(d)
-  if not (d and d.failed) then
-    a.verdicts[peer.ip] = {refusal = refusal, ends = core.now_ms + core.spec.options.permission_lifetime * 1000}
-  end
-  return refusal
+  return d and auth.refusal(d)
 end
 
--- a refusal, or nil: then `peer` may be permitted
-local function judge_peer(core, a, peer, kind)
+local function judge_new_peer(core, a, peer, kind)
   if peer.family ~= a.family then return refuse(443, "peer_family") end
   if not core.peer_allowed(peer) then return refuse(403, "peer_not_allowed") end
   local refused = ask_permission(core, a, peer, kind)
   if refused then return refused end
-  if not a.permissions[peer.ip] and views.size(a.permissions) >= (a.limits.max_permissions or math.huge) then
-    return refuse(508, "max_permissions")
-  end
+  if views.size(a.permissions) >= (a.limits.max_permissions or math.huge) then return refuse(508, "max_permissions") end
+end
+
+local function tell_permission(core, a, peer, kind, refused)
+  local more = {method = kind, allocation = a, peer = tostring(peer)}
+  if refused then more.code, more.reason, more.by = refused.code, refused.reason, refused.by end
+  core:event("permission", a.client, more)
+end
+
+-- a refusal, or nil: then `peer` may be permitted, or is
+local function judge_peer(core, a, peer, kind)
+  local refused = not a.permissions[peer.ip] and judge_new_peer(core, a, peer, kind) or nil
+  if refused then tell_permission(core, a, peer, kind, refused) end
+  return refused
 end
 
 local function peer_of(fields) return address.parse(fields.peer or "") end
 
-local function permit(core, a, peer) a.permissions[peer.ip] = core.now_ms + core.spec.options.permission_lifetime * 1000 end
+local function permit(core, a, peer, kind)
+  if not a.permissions[peer.ip] then tell_permission(core, a, peer, kind) end
+  a.permissions[peer.ip] = core.now_ms + core.spec.options.permission_lifetime * 1000
+end
 
 function M.permission(core, client, fields)
   local a, refused = own_allocation(core, client, fields)
@@ -161,8 +169,7 @@ function M.permission(core, client, fields)
   if not peer then return refuse(400, "xor_peer_address") end
   refused = judge_peer(core, a, peer, "permission")
   if refused then return refused end
-  permit(core, a, peer)
-  core:event("permission", client, {method = "permission", allocation = a, peer = tostring(peer)})
+  permit(core, a, peer, "permission")
   return granted(core, a)
 end
 
@@ -175,27 +182,31 @@ local function channel_conflict(a, number, peer)
   end
 end
 
+local function judge_channel(core, a, peer, number)
+  local alloc, forget = views.allocation(core, a)
+  local d = core.chain:any_denial("channel", alloc, peer, number)
+  forget()
+  if d then return auth.refusal(d) end
+  if views.size(a.channels) >= (a.limits.max_channels or math.huge) then return refuse(508, "max_channels") end
+end
+
 function M.channel(core, client, fields)
   local a, refused = own_allocation(core, client, fields)
   if not a then return refused end
   local peer, number = peer_of(fields), fields.number
   refused = channel_conflict(a, number, peer) or judge_peer(core, a, peer, "channel")
   if refused then return refused end
-  if not a.channels[number] and views.size(a.channels) >= (a.limits.max_channels or math.huge) then return refuse(508, "max_channels") end
-  local alloc, forget = views.allocation(core, a)
-  local d = core.chain:any_denial("channel", alloc, peer, number)
-  forget()
-  if d then return auth.refusal(d) end
-  permit(core, a, peer)
+  refused = not a.channels[number] and judge_channel(core, a, peer, number)
+  if refused then return refused end
+  permit(core, a, peer, "channel")
   a.channels[number] = {peer = tostring(peer), ends = core.now_ms + core.spec.options.channel_lifetime * 1000}
-  core:event("permission", client, {method = "channel", allocation = a, peer = tostring(peer)})
   return granted(core, a)
 end
 
 -- Payload between the client and a permitted peer (any, if none is named). Not a request of TURN: no answer on the wire, no event.
 function M.traffic(_, client, fields)
   local a = client.allocation
-  if not a then return refuse(437, "no allocation") end
+  if not a then return {code = 0, reason = "no allocation", by = "core", quiet = true} end
   local peer = fields.peer and peer_of(fields)
   local permitted = peer and a.permissions[peer.ip] or not fields.peer and next(a.permissions)
   if not permitted then return {code = 0, reason = "no_permission", by = "core", quiet = true} end

@@ -23,18 +23,18 @@ local function copy(from, without)
 end
 
 local function rep(s, n, separator)
-  if n * math.max(1, #s + #(separator or "")) > 1 << 20 then error("string.rep: longer than 1 MiB", 2) end
+  if n * math.max(1, #s + #(separator or "")) > 1 << 20 then error("string.rep: more than 1048576 bytes", 2) end
   return string.rep(s, n, separator)
 end
 
 local function move(from, first, last, at, to)
-  if last - first >= 1000000 then error("table.move: more than 1,000,000 elements", 2) end
+  if last - first >= 1000000 then error("table.move: more than 1000000 elements", 2) end
   return table.move(from, first, last, at, to)
 end
 
 local function checked_setmetatable(t, meta)
-  if meta and (rawget(meta, "__gc") ~= nil or rawget(meta, "__mode") ~= nil) then
-    error("setmetatable: __gc and __mode are not allowed", 2)
+  for _, name in ipairs {"__gc", "__mode"} do
+    if meta and rawget(meta, name) ~= nil then error(("setmetatable: %s is not allowed"):format(name), 2) end
   end
   return setmetatable(t, meta)
 end

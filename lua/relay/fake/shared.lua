@@ -139,7 +139,7 @@ local function meter(now, options)
   })
 end
 
-local option_names = {shared = {"max_entries", "evict"}, ratelimit = {"rate", "burst"}, meter = {"period", "persist"}}
+local option_names = {shared = {"max_entries", "evict"}, ratelimit = {"rate", "burst"}, meter = {"period"}}
 
 -- The constructors relay.shared, relay.ratelimit, relay.meter: one name is one object, whichever policy asks for it.
 function M.constructors(now)

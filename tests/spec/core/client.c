@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define FAMILY_UNKNOWN 0x7f
+#define PEER_PORT 9 /* of a peer that is named without one */
 #define PROTOCOL_UDP 17
 #define PROTOCOL_TCP 6
 
@@ -185,13 +186,13 @@ static void put_allocate(lua_State *L, struct build *build, int at)
     put_token(L, build, at);
 }
 
-static void put_peer(lua_State *L, struct build *build, int at)
+static void put_peer(lua_State *L, struct build *build, int at, uint16_t default_port)
 {
     struct addr peer;
     const char *text = text_of(L, at, "peer");
     if (text && addr_parse(view_text(text), &peer) == 0) {
         if (!peer.port)
-            peer.port = 9;
+            peer.port = default_port;
         build_xor_addr(build, ATTR_XOR_PEER_ADDRESS, &peer);
     }
 }
@@ -201,7 +202,7 @@ static void put_channel(lua_State *L, struct build *build, int at)
     const lua_Integer number = number_of(L, at, "number", -1);
     if (number >= 0 && number <= UINT16_MAX)
         build_attr_u32(build, ATTR_CHANNEL_NUMBER, (uint32_t)number << 16);
-    put_peer(L, build, at);
+    put_peer(L, build, at, PEER_PORT);
 }
 
 static void put_more(lua_State *L, struct build *build, int at)
@@ -248,7 +249,7 @@ static void make_request(struct world *w, struct client *c, const struct kind *k
                 put_lifetime(L, &build, at);
             break;
         case METHOD_CREATE_PERMISSION:
-            put_peer(L, &build, at);
+            put_peer(L, &build, at, 0);
             break;
         default:
             put_channel(L, &build, at);
