@@ -274,6 +274,19 @@ TEST(a_token_expires_after_30_s)
     world_end(&w);
 }
 
+TEST(a_reserved_port_that_cannot_be_opened_is_508_and_free_again)
+{
+    struct world w;
+    world_start(&w, NULL);
+    struct client c = client_at(&w, "198.18.0.1:5000", "ann"), d = client_at(&w, "198.18.0.1:5001", "ann");
+    CHECK_INT(client_allocate_even(&c, true), 0);
+    w.no_descriptors = true;
+    CHECK_INT(client_allocate_token(&d, c.token), STUN_CAPACITY);
+    CHECK_INT(world_free_ports(&w), 2000 - 1);
+    CHECK_INT(quota_total(w.shared.quota), 1);
+    world_end(&w);
+}
+
 TEST(an_invented_token_is_508)
 {
     struct world w;
@@ -469,6 +482,7 @@ TEST_LIST(RUN(allocate_gives_a_relayed_address_a_lifetime_and_the_mapped_address
           RUN(malformed_attributes_are_400) RUN(lifetime_is_between_600_and_the_maximum)
           RUN(even_port_gives_an_even_port_and_leaves_its_sibling_free) RUN(a_reserved_port_is_given_to_who_shows_the_token)
           RUN(a_token_remembers_its_family) RUN(a_token_is_of_no_use_to_another_user) RUN(a_token_expires_after_30_s)
+          RUN(a_reserved_port_that_cannot_be_opened_is_508_and_free_again)
           RUN(an_invented_token_is_508) RUN(a_token_with_even_port_or_a_family_is_400) RUN(even_port_churn_pins_nothing)
           RUN(ports_that_others_hold_are_passed_over) RUN(no_port_left_is_508_and_keeps_no_unit) RUN(every_port_can_be_had_and_then_none)
           RUN(no_descriptors_left_is_508) RUN(an_engine_that_is_full_says_508) RUN(relay_ports_are_not_predictable)

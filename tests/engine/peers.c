@@ -178,6 +178,8 @@ static void with_nat64(struct engine_config *config, struct world *w)
 {
     (void)config;
     add(&w->allowed, "64:ff9b::/96");
+    add(&w->denied, "64:ff9b::9.9.8.0/120");
+    add(&w->denied, "9.9.7.0/24");
 }
 
 TEST(a_hole_for_a_tunnel_does_not_open_what_is_behind_it)
@@ -186,6 +188,8 @@ TEST(a_hole_for_a_tunnel_does_not_open_what_is_behind_it)
     world_start(&w, with_nat64);
     struct client c = held(&w, SERVER_V6);
     CHECK_INT(client_permit(&c, "[64:ff9b::9.9.9.1]:80"), 0);
+    CHECK_INT(client_permit(&c, "[64:ff9b::9.9.8.1]:80"), STUN_FORBIDDEN); /* denied as it is written */
+    CHECK_INT(client_permit(&c, "[64:ff9b::9.9.7.1]:80"), STUN_FORBIDDEN); /* and by what it embeds */
     CHECK_INT(client_permit(&c, "[64:ff9b::10.0.0.1]:80"), STUN_FORBIDDEN);
     CHECK_INT(client_permit(&c, "[64:ff9b::127.0.0.1]:80"), STUN_FORBIDDEN);
     CHECK_INT(client_permit(&c, "[64:ff9b::169.254.169.254]:80"), STUN_FORBIDDEN);
@@ -243,7 +247,9 @@ TEST(nothing_is_sent_to_an_own_listener)
 static void named_listener(struct engine_config *config, struct world *w)
 {
     w->listeners[0] = addr_of("11.0.0.7:443");
-    config->listener_count = 1;
+    w->listeners[1] = addr_of("[2002:909:901::1]:443"); /* a 6to4 host */
+    config->listener_count = 2;
+    add(&w->allowed, "2002::/16");
 }
 
 TEST(a_listener_on_one_address_is_found_at_that_address)
@@ -256,6 +262,12 @@ TEST(a_listener_on_one_address_is_found_at_that_address)
     CHECK_INT(client_says_to(&c, "11.0.0.7:443", 1).to, SEND_NOTHING);
     CHECK_INT(client_says_to(&c, "11.0.0.7:444", 1).to, SEND_TO_PEER);
     CHECK_INT(client_says_to(&c, "11.0.0.8:443", 1).to, SEND_TO_PEER);
+    struct client d = held(&w, SERVER_V6);
+    CHECK_INT(client_permit(&d, "[2002:909:901::1]:1"), 0);
+    CHECK_INT(client_says_to(&d, "[2002:909:901::1]:443", 1).to, SEND_NOTHING);
+    CHECK_INT(client_says_to(&d, "[2002:909:901::1]:444", 1).to, SEND_TO_PEER);
+    CHECK_INT(client_permit(&d, "[2002:b00:7::1]:1"), 0);
+    CHECK_INT(client_says_to(&d, "[2002:b00:7::1]:443", 1).to, SEND_NOTHING); /* a tunnel to 11.0.0.7 */
     world_end(&w);
 }
 
