@@ -49,7 +49,7 @@ def nothing_a_client_sends_can_forge_a_line_of_the_log():
     with Server("verbose") as server:
         for name in ("x\nFORGED line", "x\r\nFORGED", "\x1b[31mFORGED", "%s%n%x FORGED", "x\0FORGED", "\u2028FORGED", "FORGED" * 80):
             with server.client(username=name) as client:
-                check_equal(client.allocate().code, 401, f"the answer to {name[:20]!r}")
+                check(client.allocate().code in (400, 401), f"{name[:20]!r} was not refused")
         log = server.log()
         check(not re.search(r"^FORGED", log, re.M) and not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u2028]", log), f"forged: {log!r}")
 

@@ -1,9 +1,6 @@
 """What the relay answers, asked by a client of our own: transactions, nonces, error codes, ports, reservations. RFC 8489 and RFC 8656."""
-import struct
-import time
-
 from support import stun
-from support.client import Client, Peer, even_port, family, number, transport
+from support.client import Peer, even_port, family, number, transport
 from support.server import Server, free_range
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
