@@ -50,11 +50,9 @@ static uint32_t stricter_count(uint32_t a, int64_t b)
     return least > UINT32_MAX ? UINT32_MAX : (uint32_t)least;
 }
 
-static void refuse(struct verdict *verdict, enum verdict_kind kind, int code, const char *reason)
+static void deny(struct verdict *verdict, int code, const char *reason)
 {
-    memset(verdict, 0, sizeof *verdict);
-    verdict->kind = kind;
-    verdict->code = code;
+    *verdict = (struct verdict){.kind = VERDICT_DENY, .code = code};
     snprintf(verdict->reason, sizeof verdict->reason, "%s", reason);
     snprintf(verdict->by, sizeof verdict->by, "core");
 }
@@ -64,7 +62,7 @@ static void apply_tenant(const struct store_tenant *tenant, struct verdict *verd
 {
     struct limits *limits = &verdict->limits;
     if (strcmp(tenant->status, "active") != 0) {
-        refuse(verdict, VERDICT_DENY, STUN_FORBIDDEN, "tenant is disabled");
+        deny(verdict, STUN_FORBIDDEN, "tenant is disabled");
         return;
     }
     verdict->kind = VERDICT_ALLOW;
@@ -77,6 +75,7 @@ static void apply_tenant(const struct store_tenant *tenant, struct verdict *verd
 static void decide_authorize(struct worker *worker, const struct request *request, struct verdict *verdict)
 {
     struct store_tenant tenant;
+    char quoted[NAME_MAX_LEN * 2];
     if (verdict->kind != VERDICT_SILENT && verdict->kind != VERDICT_ALLOW)
         return;
     verdict->kind = VERDICT_ALLOW;
@@ -87,8 +86,8 @@ static void decide_authorize(struct worker *worker, const struct request *reques
     const int err = store_reader_tenant(worker->reader, view_text(name), &tenant);
     if (err == 0)
         apply_tenant(&tenant, verdict);
-    else if (err != ERR_NOT_FOUND)
-        refuse(verdict, VERDICT_FAIL, STUN_SERVER_ERROR, "the tenants table cannot be read");
+    else if (err != ERR_NOT_FOUND) /* who is in was authenticated without the table; an outage of it stops nobody */
+        log_say(worker->service->log, LOG_ERROR, "tenants_unreadable", "tenant=%s limits=configured", log_quote(view_text(name), quoted, sizeof quoted));
 }
 
 void worker_ask(void *ctx, const struct question *question, struct verdict *verdict)

@@ -31,31 +31,31 @@ static void on_hangup(void *owner)
 }
 
 /* Sockets first, with the privileges we were started with; then files and policies, without. */
-static int prepare(struct relay *relay, char *error, size_t error_cap)
+static int prepare(struct relay *relay, struct refusal *refusal)
 {
     const struct config *config = &relay->config;
     process_limits();
-    if (service_open(&relay->service, config, error, error_cap) != 0)
+    if (service_open(&relay->service, config, refusal) != 0)
         return -1;
     relay->workers = calloc(config->workers, sizeof *relay->workers);
     for (unsigned i = 0; relay->workers && i < config->workers; i++) {
-        relay->workers[i] = worker_new(&relay->service, i, error, error_cap);
+        relay->workers[i] = worker_new(&relay->service, i, refusal);
         if (!relay->workers[i])
             return -1;
     }
-    if (!relay->workers || process_drop(config, error, error_cap) != 0 || service_open_store(&relay->service, error, error_cap) != 0)
+    if (!relay->workers || process_drop(config, refusal) != 0 || service_open_store(&relay->service, refusal) != 0)
         return -1;
     for (unsigned i = 0; i < config->workers; i++)
-        if (worker_prepare(relay->workers[i], error, error_cap) != 0)
+        if (worker_prepare(relay->workers[i], refusal) != 0)
             return -1;
     return 0;
 }
 
-static int serve(struct relay *relay, char *error, size_t error_cap)
+static int serve(struct relay *relay, struct refusal *refusal)
 {
     const struct config *config = &relay->config;
     relay->loop = loop_new();
-    snprintf(error, error_cap, "relay: out of memory");
+    snprintf(refusal->text, sizeof refusal->text, "relay: out of memory");
     if (!relay->loop)
         return -1;
     signal(SIGPIPE, SIG_IGN);
@@ -65,7 +65,7 @@ static int serve(struct relay *relay, char *error, size_t error_cap)
     for (unsigned i = 0; i < config->workers; i++)
         if (worker_start(relay->workers[i]) != 0)
             return -1;
-    if (process_pidfile(config, error, error_cap) != 0)
+    if (process_pidfile(config, refusal) != 0)
         return -1;
     log_say(relay->service.log, LOG_INFO, "started", "version=%s workers=%u listeners=%zu policies=%zu relaying=%s", RELAY_VERSION, config->workers,
             relay->service.listener_count, config->policy_count, config->relaying ? "yes" : "no");
@@ -98,15 +98,15 @@ static void stop(struct relay *relay)
 
 static int run(struct relay *relay)
 {
-    char error[SERVICE_ERROR_MAX] = "relay: out of memory";
+    struct refusal refusal = {"relay: out of memory"};
     const bool checking = relay->config.action == CONFIG_CHECK;
-    int failed = prepare(relay, error, sizeof error);
+    int failed = prepare(relay, &refusal);
     if (!failed && checking)
         config_print(&relay->config, stdout);
     else if (!failed)
-        failed = serve(relay, error, sizeof error);
+        failed = serve(relay, &refusal);
     if (failed)
-        fprintf(stderr, "%s\n", error);
+        fprintf(stderr, "%s\n", refusal.text);
     stop(relay);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

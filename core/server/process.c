@@ -12,11 +12,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static int refuse(const struct config *config, const char *option, const char *what, char *error, size_t error_cap)
+static int refuse_name(struct refusal *refusal, const struct config *config, const char *option, const char *what)
 {
-    const char *where = config_where(config, option);
-    snprintf(error, error_cap, "%s: %s: %s: %s", where ? where : "default", option, what, errno ? strerror(errno) : "no such name");
-    return ERR_SYSTEM;
+    return refuse(refusal, config, option, "%s: %s", what, errno ? strerror(errno) : "no such name");
 }
 
 void process_limits(void)
@@ -29,16 +27,16 @@ void process_limits(void)
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
 }
 
-int process_pidfile(const struct config *config, char *error, size_t error_cap)
+int process_pidfile(const struct config *config, struct refusal *refusal)
 {
     if (!config->pidfile)
         return 0;
     FILE *file = fopen(config->pidfile, "w");
     if (!file)
-        return refuse(config, "pidfile", config->pidfile, error, error_cap);
+        return refuse_name(refusal, config, "pidfile", config->pidfile);
     const bool written = fprintf(file, "%ld\n", (long)getpid()) > 0;
     if (fclose(file) != 0 || !written)
-        return refuse(config, "pidfile", config->pidfile, error, error_cap);
+        return refuse_name(refusal, config, "pidfile", config->pidfile);
     return 0;
 }
 
@@ -54,36 +52,36 @@ void process_pidfile_remove(const struct config *config)
         unlink(config->pidfile);
 }
 
-static int drop_group(const struct config *config, gid_t group, char *error, size_t error_cap)
+static int drop_group(const struct config *config, gid_t group, struct refusal *refusal)
 {
     const char *option = config->proc_group ? "proc-group" : "proc-user";
     if (geteuid() == 0 && setgroups(0, NULL) != 0)
-        return refuse(config, option, "cannot leave the supplementary groups", error, error_cap);
+        return refuse_name(refusal, config, option, "cannot leave the supplementary groups");
     if (setresgid(group, group, group) != 0)
-        return refuse(config, option, "cannot become that group", error, error_cap);
+        return refuse_name(refusal, config, option, "cannot become that group");
     return 0;
 }
 
-int process_drop(const struct config *config, char *error, size_t error_cap)
+int process_drop(const struct config *config, struct refusal *refusal)
 {
     errno = 0;
     const struct passwd *user = config->proc_user ? getpwnam(config->proc_user) : NULL;
     if (config->proc_user && !user)
-        return refuse(config, "proc-user", config->proc_user, error, error_cap);
+        return refuse_name(refusal, config, "proc-user", config->proc_user);
     const uid_t uid = user ? user->pw_uid : geteuid();
     gid_t gid = user ? user->pw_gid : getegid();
     errno = 0;
     const struct group *group = config->proc_group ? getgrnam(config->proc_group) : NULL;
     if (config->proc_group && !group)
-        return refuse(config, "proc-group", config->proc_group, error, error_cap);
+        return refuse_name(refusal, config, "proc-group", config->proc_group);
     if (group)
         gid = group->gr_gid;
-    if ((user || group) && drop_group(config, gid, error, error_cap) != 0)
+    if ((user || group) && drop_group(config, gid, refusal) != 0)
         return ERR_SYSTEM;
     if (user && setresuid(uid, uid, uid) != 0)
-        return refuse(config, "proc-user", "cannot become that user", error, error_cap);
+        return refuse_name(refusal, config, "proc-user", "cannot become that user");
     if (user && uid != 0 && setuid(0) == 0)
-        return refuse(config, "proc-user", "the privileges could be taken back", error, error_cap);
+        return refuse_name(refusal, config, "proc-user", "the privileges could be taken back");
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     return 0;
 }

@@ -7,7 +7,6 @@
 #include "server/own.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,21 +17,6 @@
 #define MAX_CHANNELS 1000
 #define MAX_PARKED 4096
 #define PARK_DEADLINE_MS 3000
-
-static int refuse(const struct config *config, const char *option, char *error, size_t error_cap, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
-
-static int refuse(const struct config *config, const char *option, char *error, size_t error_cap, const char *format, ...)
-{
-    char reason[SERVICE_ERROR_MAX];
-    const char *where = config_where(config, option);
-    va_list args;
-    va_start(args, format);
-    vsnprintf(reason, sizeof reason, format, args);
-    va_end(args);
-    snprintf(error, error_cap, "%s: %s: %s", where ? where : "default", option, reason);
-    return ERR_SYSTEM;
-}
 
 static void fill_engine(struct service *service)
 {
@@ -65,59 +49,56 @@ static void fill_engine(struct service *service)
     crypto_random(service->cookie_key, sizeof service->cookie_key);
 }
 
-static int open_log(struct service *service, char *error, size_t error_cap)
+static int open_log(struct service *service, struct refusal *refusal)
 {
     const struct config *config = service->config;
     service->log = log_new(config->log_file, config->verbose ? LOG_DEBUG : LOG_INFO);
     if (!service->log)
-        return refuse(config, "log-file", error, error_cap, "cannot open %s: %s", config->log_file, strerror(errno));
+        return refuse(refusal, config, "log-file", "cannot open %s: %s", config->log_file, strerror(errno));
     return 0;
 }
 
-static int open_tls(struct service *service, char *error, size_t error_cap)
+static int open_tls(struct service *service, struct refusal *refusal)
 {
     const struct config *config = service->config;
-    char reason[SERVICE_ERROR_MAX];
+    char reason[REFUSAL_MAX];
     if (!config->cert || (config->no_tls && config->no_dtls))
         return 0;
     service->tls = tls_new(&(struct tls_config){.cert = config->cert, .pkey = config->pkey}, reason, sizeof reason);
     if (!service->tls)
-        return refuse(config, "cert", error, error_cap, "%s", reason);
+        return refuse(refusal, config, "cert", "%s", reason);
     return 0;
 }
 
 /* A port that another program holds would be shared in silence (SO_REUSEPORT): ask first. */
-static int open_listener(struct service *service, const struct addr *local, char *error, size_t error_cap)
+static int open_listener(struct service *service, const struct addr *local, struct refusal *refusal)
 {
     const struct config *config = service->config;
     const bool wants_dtls = service->tls && !config->no_dtls, wants_tls = service->tls && !config->no_tls;
     const struct listener listener = {.local = *local, .udp = !config->no_udp || wants_dtls, .stream = !config->no_tcp || wants_tls};
-    const char *option = local->port == config->tls_listening_port ? "tls-listening-port" : "listening-port";
-    char text[ADDR_TEXT_MAX];
     const bool udp_taken = listener.udp && udp_is_taken(local);
     if (udp_taken && errno == EAFNOSUPPORT && config->listens_everywhere)
         return 0;
     if (udp_taken || (listener.stream && stream_is_taken(local)))
-        return refuse(config, option, error, error_cap, "cannot listen on %s (%s): %s", addr_format(local, text), udp_taken ? "udp" : "tcp",
-                      strerror(errno));
+        return refuse_listener(refusal, config, local, udp_taken ? "udp" : "tcp");
     if (listener.udp || listener.stream)
         service->listeners[service->listener_count++] = listener;
     return 0;
 }
 
-static int open_listeners(struct service *service, char *error, size_t error_cap)
+static int open_listeners(struct service *service, struct refusal *refusal)
 {
     const struct config *config = service->config;
     service->listeners = calloc(config->listener_count + 1, sizeof *service->listeners);
     if (!service->listeners)
         return ERR_MEMORY;
     for (size_t i = 0; i < config->listener_count; i++) {
-        const int err = open_listener(service, &config->listeners[i], error, error_cap);
+        const int err = open_listener(service, &config->listeners[i], refusal);
         if (err)
             return err;
     }
     if (service->listener_count == 0)
-        return refuse(config, "no-udp", error, error_cap, "nothing to listen for: leave a transport on, or give cert and pkey for TLS");
+        return refuse(refusal, config, "no-udp", "nothing to listen for: leave a transport on, or give cert and pkey for TLS");
     service->own = own_listeners(config, &service->engine.listener_count);
     service->engine.listeners = service->own;
     return service->own ? 0 : ERR_MEMORY;
@@ -133,27 +114,27 @@ static int open_ledger(struct service *service)
     return ledger->quota && ledger->ports && ledger->tickets ? 0 : ERR_MEMORY;
 }
 
-int service_open(struct service *service, const struct config *config, char *error, size_t error_cap)
+int service_open(struct service *service, const struct config *config, struct refusal *refusal)
 {
     *service = (struct service){.config = config};
-    snprintf(error, error_cap, "relay: out of memory");
+    snprintf(refusal->text, sizeof refusal->text, "relay: out of memory");
     fill_engine(service);
-    int err = open_log(service, error, error_cap);
+    int err = open_log(service, refusal);
     if (!err)
-        err = open_tls(service, error, error_cap);
+        err = open_tls(service, refusal);
     if (!err)
-        err = open_listeners(service, error, error_cap);
+        err = open_listeners(service, refusal);
     if (!err)
         err = open_ledger(service);
     return err;
 }
 
-int service_open_store(struct service *service, char *error, size_t error_cap)
+int service_open_store(struct service *service, struct refusal *refusal)
 {
     const struct config *config = service->config;
-    char reason[SERVICE_ERROR_MAX] = "";
+    char reason[REFUSAL_MAX] = "";
     if (config->userdb && store_open(config->userdb, service->log, &service->store, reason, sizeof reason) != 0)
-        return refuse(config, "userdb", error, error_cap, "%s", reason);
+        return refuse(refusal, config, "userdb", "%s", reason);
     if (config->policy_count == 0)
         return 0;
     service->policy = (struct policy_config){

@@ -7,11 +7,9 @@
 
 #include "net/tls.h"
 #include "policy/policy.h"
-#include "server/config.h"
+#include "server/refusal.h"
 #include "store/store.h"
 #include "turn/engine.h"
-
-#define SERVICE_ERROR_MAX 512
 
 /* struct listener: one listening address; each worker has a socket of each kind for it. */
 struct listener {
@@ -35,11 +33,11 @@ struct service {
 };
 
 /* service_open: log, certificates, listeners (is one taken by another program?), ledger; with the privileges that the process was started with. 0, or
- * negative with `where: option: reason` in `error`. */
-int service_open(struct service *, const struct config *, char *error, size_t error_cap);
+ * negative with the refusal. */
+int service_open(struct service *, const struct config *, struct refusal *);
 
 /* service_open_store: the database and the policies' shared state; after privileges are dropped, so that their files belong to the right user. */
-int service_open_store(struct service *, char *error, size_t error_cap);
+int service_open_store(struct service *, struct refusal *);
 void service_close(struct service *);
 
 #endif

@@ -84,7 +84,7 @@ static int make_engine(struct worker *worker)
     return 0;
 }
 
-struct worker *worker_new(const struct service *service, unsigned index, char *error, size_t error_cap)
+struct worker *worker_new(const struct service *service, unsigned index, struct refusal *refusal)
 {
     struct worker *worker = calloc(1, sizeof *worker);
     if (!worker)
@@ -94,8 +94,8 @@ struct worker *worker_new(const struct service *service, unsigned index, char *e
     pool_init(&worker->relays, sizeof(struct relay_socket), 0);
     worker->loop = loop_new();
     worker->crypto = crypto_new();
-    snprintf(error, error_cap, "worker: out of memory");
-    if (!worker->loop || !worker->crypto || make_engine(worker) != 0 || worker_io_open(worker, error, error_cap) != 0) {
+    snprintf(refusal->text, sizeof refusal->text, "relay: out of memory");
+    if (!worker->loop || !worker->crypto || make_engine(worker) != 0 || worker_io_open(worker, refusal) != 0) {
         worker_free(worker);
         return NULL;
     }
@@ -103,13 +103,14 @@ struct worker *worker_new(const struct service *service, unsigned index, char *e
     return worker;
 }
 
-int worker_prepare(struct worker *worker, char *error, size_t error_cap)
+int worker_prepare(struct worker *worker, struct refusal *refusal)
 {
     const struct service *service = worker->service;
+    char reason[REFUSAL_MAX];
     if (service->store) {
-        const int err = store_reader_open(service->config->userdb, &worker->reader, error, error_cap);
+        const int err = store_reader_open(service->config->userdb, &worker->reader, reason, sizeof reason);
         if (err)
-            return err;
+            return refuse(refusal, service->config, "userdb", "%s", reason);
     }
     if (service->policy_shared) {
         const struct policy_world world = {
@@ -120,9 +121,10 @@ int worker_prepare(struct worker *worker, char *error, size_t error_cap)
             .user_key = worker_user_key,
             .audit = worker_audit,
         };
-        worker->policy = policy_new(&service->policy, service->policy_shared, &world, worker->index, clock_monotonic_ms(), clock_unix_ms(), error, error_cap);
+        worker->policy = policy_new(&service->policy, service->policy_shared, &world, worker->index, clock_monotonic_ms(), clock_unix_ms(),
+                                    reason, sizeof reason);
         if (!worker->policy)
-            return ERR_BAD;
+            return refuse(refusal, service->config, "policy", "%s", reason);
     }
     engine_hooks(worker->engine, worker_hooks(worker));
     return 0;

@@ -10,8 +10,8 @@
 
 struct worker;
 
-struct worker *worker_new(const struct service *, unsigned index, char *error, size_t error_cap);
-int worker_prepare(struct worker *, char *error, size_t error_cap);
+struct worker *worker_new(const struct service *, unsigned index, struct refusal *);
+int worker_prepare(struct worker *, struct refusal *);
 int worker_start(struct worker *);
 
 /* worker_stop: ask the thread to end its allocations and leave.  worker_join: wait for it.  worker_free: NULL is fine. */

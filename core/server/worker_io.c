@@ -4,8 +4,6 @@
 #include "base/err.h"
 #include "wire/frame.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -183,18 +181,14 @@ static int open_udp(struct worker *worker, uint16_t number)
     return 0;
 }
 
-static int open_listeners(struct worker *worker, char *error, size_t error_cap)
+static int open_listeners(struct worker *worker, struct refusal *refusal)
 {
     const struct service *service = worker->service;
-    char text[ADDR_TEXT_MAX];
     for (size_t i = 0; i < service->listener_count; i++) {
         const struct listener *listener = &service->listeners[i];
         const bool udp_failed = listener->udp && open_udp(worker, (uint16_t)i) != 0;
-        if (udp_failed || (listener->stream && streams_listen(worker->streams, &listener->local, (uint16_t)i) != 0)) {
-            snprintf(error, error_cap, "listening-ip: cannot listen on %s (%s): %s", addr_format(&listener->local, text), udp_failed ? "udp" : "tcp",
-                     strerror(errno));
-            return ERR_SYSTEM;
-        }
+        if (udp_failed || (listener->stream && streams_listen(worker->streams, &listener->local, (uint16_t)i) != 0))
+            return refuse_listener(refusal, service->config, &listener->local, udp_failed ? "udp" : "tcp");
     }
     return 0;
 }
@@ -237,7 +231,7 @@ static struct dtls *make_dtls(struct worker *worker)
     return dtls_new(&config);
 }
 
-int worker_io_open(struct worker *worker, char *error, size_t error_cap)
+int worker_io_open(struct worker *worker, struct refusal *refusal)
 {
     const struct service *service = worker->service;
     const bool wants_dtls = service->tls && !service->config->no_dtls;
@@ -248,7 +242,7 @@ int worker_io_open(struct worker *worker, char *error, size_t error_cap)
     worker->dtls = wants_dtls ? make_dtls(worker) : NULL;
     if (!worker->in || !worker->out || !worker->sockets || !worker->streams || (wants_dtls && !worker->dtls))
         return ERR_MEMORY;
-    return open_listeners(worker, error, error_cap);
+    return open_listeners(worker, refusal);
 }
 
 void worker_io_start(struct worker *worker)

@@ -58,12 +58,11 @@ struct worker {
     struct watch wake, second, tenth, flush;
     pthread_t thread;
     bool started;
-    bool reader_failed; /* said once */
     atomic_bool stopping;
 };
 
 /* worker_io.c: sockets and the way of a datagram through the engine */
-int worker_io_open(struct worker *, char *error, size_t error_cap);
+int worker_io_open(struct worker *, struct refusal *);
 void worker_io_start(struct worker *);
 void worker_io_close(struct worker *);
 void worker_deliver(struct worker *, const struct send *, bool lasting);
