@@ -1,7 +1,7 @@
 /* ports.c: a bit for each port, 64 to an atomic word.
  *
- * Words begin at multiples of 64, so an even port and the next one lie in the same word and a pair is taken by one compare and swap. Bits of ports
- * outside first..last are set for good: the search never needs to know the range.
+ * Words begin at multiples of 64, so an even port and the next one lie in the same word and a pair is taken by one compare and swap. Bits
+ * of ports outside first..last are set for good: the search never needs to know the range.
  */
 #include "ledger/ports.h"
 

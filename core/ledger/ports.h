@@ -1,7 +1,8 @@
 /* ports.h: which relay ports are taken, for each relay address: a bitmap of atomics, shared by every worker.
  *
- * A port is taken before its socket is bound and given back after it is closed. Start-up costs nothing per port. Random ports come from the caller's random
- * number and a scan from there, so they are unpredictable and a full range is noticed in one pass. UDP and TCP relay ports have bitmaps of their own.
+ * A port is taken before its socket is bound and given back after it is closed. Start-up costs nothing per port. Random ports come from the
+ * caller's random number and a scan from there, so they are unpredictable and a full range is noticed in one pass. UDP and TCP relay ports
+ * have bitmaps of their own.
  */
 #ifndef RELAY_LEDGER_PORTS_H
 #define RELAY_LEDGER_PORTS_H

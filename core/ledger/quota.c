@@ -1,7 +1,7 @@
 /* quota.c: names in chains of a fixed table, guarded by stripes of locks; the total is one atomic.
  *
- * quota_take holds the locks of both its names while it looks at all three limits, so nothing is ever taken and put back: a refused attempt is never
- * seen by another. The total is raised last, by compare and swap, as takers of other names hold other locks.
+ * quota_take holds the locks of both its names while it looks at all three limits, so nothing is ever taken and put back: a refused attempt
+ * is never seen by another. The total is raised last, by compare and swap, as takers of other names hold other locks.
  */
 #include "ledger/quota.h"
 
@@ -193,7 +193,8 @@ static bool raise_total(struct quota *quota, uint32_t max)
     return true;
 }
 
-static enum quota_refusal take_locked(struct quota *quota, const struct quota_request *request, const struct pair *pair, struct quota_units *out)
+static enum quota_refusal take_locked(struct quota *quota, const struct quota_request *request, const struct pair *pair,
+                                      struct quota_units *out)
 {
     uint32_t realm = find(quota, pair->realm), user = find(quota, pair->user);
     const uint32_t missing = (realm == NONE ? 1u : 0u) + (user == NONE ? 1u : 0u);

@@ -1,9 +1,9 @@
 /* quota.h: how many allocations are held: in all, by a realm (tenant), by a user; shared by every worker.
  *
- * quota_take reserves all three atomically or none; quota_give returns exactly what was taken, once. The invariant that tests and metrics watch: units
- * taken = live allocations. Names are known by a keyed 64-bit hash of (tenant) and (tenant, user); a name's slot is freed with its last unit. Taking
- * and giving lock stripes of the name table: they happen once per allocation, never on the packet path. Reading the total is one atomic load; reading a
- * name's count locks its stripe for a look.
+ * quota_take reserves all three atomically or none; quota_give returns exactly what was taken, once. The invariant that tests and metrics
+ * watch: units taken = live allocations. Names are known by a keyed 64-bit hash of (tenant) and (tenant, user); a name's slot is freed with
+ * its last unit. Taking and giving lock stripes of the name table: they happen once per allocation, never on the packet path. Reading the
+ * total is one atomic load; reading a name's count locks its stripe for a look.
  */
 #ifndef RELAY_LEDGER_QUOTA_H
 #define RELAY_LEDGER_QUOTA_H

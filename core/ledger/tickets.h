@@ -1,7 +1,8 @@
 /* tickets.h: reservations of EVEN-PORT R = 1: a token that any worker may claim once, RFC 8656 section 7.2 and 18.7.
  *
- * The port beside an even one stays taken in ledger/ports while its ticket lives: until it is claimed, 30 s have passed, or the allocation that reserved it ends.
- * So nobody pins ports by churning. A ticket is claimed only by its own user. Fixed size; all calls lock a small table (requests, never the packet path).
+ * The port beside an even one stays taken in ledger/ports while its ticket lives: until it is claimed, 30 s have passed, or the allocation
+ * that reserved it ends. So nobody pins ports by churning. A ticket is claimed only by its own user. Fixed size; all calls lock a small
+ * table (requests, never the packet path).
  */
 #ifndef RELAY_LEDGER_TICKETS_H
 #define RELAY_LEDGER_TICKETS_H
@@ -22,7 +23,8 @@ struct ticket_port {
 struct tickets *tickets_new(uint32_t count, struct ports *ports);
 void tickets_free(struct tickets *);
 
-/* tickets_issue: `owner` is a hash of (tenant, user). 0 and an unpredictable *token, or ERR_BUSY when the table is full (the port stays the caller's). */
+/* tickets_issue: `owner` is a hash of (tenant, user). 0 and an unpredictable *token, or ERR_BUSY when the table is full (the port stays the
+ * caller's). */
 int tickets_issue(struct tickets *, const struct ticket_port *, uint64_t owner, msec_t now, uint64_t *token);
 
 /* tickets_claim: 0 and *out: the port is the caller's now; ERR_NOT_FOUND for an unknown, expired or foreign token. */

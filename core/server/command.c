@@ -17,19 +17,20 @@
 
 static const struct command table[] = {
     {"user add", "[--userdb FILE] --realm REALM NAME [--password-stdin | --password-file FILE | --key 0xHEX]",
-     "add a user, or change the password; without a source it is asked for on the terminal", F(USERDB) | F(REALM) | F(PASSWORD_STDIN) | F(PASSWORD_FILE) | F(KEY),
-     F(REALM), 1, 1, command_user_add},
+     "add a user, or change the password; without a source it is asked for on the terminal",
+     F(USERDB) | F(REALM) | F(PASSWORD_STDIN) | F(PASSWORD_FILE) | F(KEY), F(REALM), 1, 1, command_user_add},
     {"user list", "[--userdb FILE] [--realm REALM] [--json]", "list the users", F(USERDB) | F(REALM) | F(JSON), 0, 0, 0, command_user_list},
-    {"user remove", "[--userdb FILE] --realm REALM NAME", "remove a user; what it holds ends with its next Refresh", F(USERDB) | F(REALM), F(REALM), 1, 1,
-     command_user_remove},
-    {"tenant set", "[--userdb FILE] NAME FIELD=VALUE...", "make a tenant, or change its realm, status and limits (0: none)", F(USERDB), 0, 2, 64,
-     command_tenant_set},
+    {"user remove", "[--userdb FILE] --realm REALM NAME", "remove a user; what it holds ends with its next Refresh", F(USERDB) | F(REALM),
+     F(REALM), 1, 1, command_user_remove},
+    {"tenant set", "[--userdb FILE] NAME FIELD=VALUE...", "make a tenant, or change its realm, status and limits (0: none)", F(USERDB), 0,
+     2, 64, command_tenant_set},
     {"tenant list", "[--userdb FILE] [--json]", "list the tenants", F(USERDB) | F(JSON), 0, 0, 0, command_tenant_list},
-    {"secret add", "[--userdb FILE] [--realm REALM] --secret-stdin", "add a shared secret for time-limited credentials, of one realm or of all",
-     F(USERDB) | F(REALM) | F(SECRET_STDIN), F(SECRET_STDIN), 0, 0, command_secret_add},
+    {"secret add", "[--userdb FILE] [--realm REALM] --secret-stdin",
+     "add a shared secret for time-limited credentials, of one realm or of all", F(USERDB) | F(REALM) | F(SECRET_STDIN), F(SECRET_STDIN), 0,
+     0, command_secret_add},
     {"usage", "[--userdb FILE] [--tenant NAME] [--from TIME] [--to TIME] [--json]",
-     "what each user of each tenant relayed; a time is Unix seconds or 2026-11-23[T20:15[:00]] in UTC", F(USERDB) | F(TENANT) | F(FROM) | F(TO) | F(JSON), 0, 0, 0,
-     command_usage},
+     "what each user of each tenant relayed; a time is Unix seconds or 2026-11-23[T20:15[:00]] in UTC",
+     F(USERDB) | F(TENANT) | F(FROM) | F(TO) | F(JSON), 0, 0, 0, command_usage},
 };
 
 #undef F
@@ -44,7 +45,10 @@ struct flag {
     size_t at;
 };
 
-#define VALUE(name, bit, field) {name, bit, true, offsetof(struct command_line, field)}
+#define VALUE(name, bit, field)                                                                                                            \
+    {                                                                                                                                      \
+        name, bit, true, offsetof(struct command_line, field)                                                                              \
+    }
 
 static const struct flag flags[] = {
     VALUE("--userdb", COMMAND_FLAG_USERDB, userdb),
@@ -101,9 +105,10 @@ int command_end(const struct command_line *line, struct desk *desk, int err)
 
 const char *command_who(char out[COMMAND_WHO_MAX])
 {
-    const struct passwd *user = getpwuid(getuid());
-    if (user)
-        snprintf(out, COMMAND_WHO_MAX, "cli:%s", user->pw_name);
+    char strings[1024];
+    struct passwd user, *found = NULL;
+    if (getpwuid_r(getuid(), &user, strings, sizeof strings, &found) == 0 && found)
+        snprintf(out, COMMAND_WHO_MAX, "cli:%s", user.pw_name);
     else
         snprintf(out, COMMAND_WHO_MAX, "cli:%u", (unsigned)getuid());
     return out;
@@ -122,7 +127,7 @@ int command_read_line(const char *path, char *out, size_t cap)
     return whole && len > 0 ? 0 : -1;
 }
 
-/* is_command: words are `user` `add`, or `usage`; *used: how many of them. */
+/* find_command: words are `user` `add`, or `usage`; *used: how many of them. */
 static const struct command *find_command(int argc, char **argv, int *used)
 {
     for (size_t i = 0; i < COMMANDS; i++) {
@@ -199,7 +204,8 @@ static int unknown_flag(const struct command_line *line, const char *text, size_
         if (line->command->flags & flags[i].bit)
             names[count++] = flags[i].name;
     const char *meant = nearest(view_copy(view_of(text, len), word, sizeof word), names, count);
-    return command_fail(line, COMMAND_MISUSED, "%s: unknown option%s%s%s", word, meant ? ": did you mean " : "", meant ? meant : "", meant ? "?" : "");
+    return command_fail(line, COMMAND_MISUSED, "%s: unknown option%s%s%s", word, meant ? ": did you mean " : "", meant ? meant : "",
+                        meant ? "?" : "");
 }
 
 /* take_flag: `--name value`, `--name=value` or `--name`; *at moves over what is used up. */

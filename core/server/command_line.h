@@ -43,7 +43,8 @@ int command_end(const struct command_line *, struct desk *, int err);
 #define COMMAND_WHO_MAX 80
 const char *command_who(char out[COMMAND_WHO_MAX]);
 
-/* command_read_line: the first line of a file (NULL: standard input), without its end; 0 or negative: unreadable, empty, or longer than `cap`. */
+/* command_read_line: the first line of a file (NULL: standard input), without its end; 0 or negative: unreadable, empty, or longer than
+ * `cap`. */
 int command_read_line(const char *path, char *out, size_t cap);
 
 /* Lists: a table for people, or with --json an array of objects; both from the same columns. */

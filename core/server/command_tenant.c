@@ -80,8 +80,12 @@ int command_tenant_set(const struct command_line *line)
 }
 
 static const struct column columns[] = {
-    {"name", COLUMN_TEXT, 20},           {"realm", COLUMN_TEXT, 20},  {"status", COLUMN_TEXT, 8},
-    {"max_allocations", COLUMN_NUMBER, 15}, {"max_user_allocations", COLUMN_NUMBER, 20}, {"max_bps", COLUMN_NUMBER, 12},
+    {"name", COLUMN_TEXT, 20},
+    {"realm", COLUMN_TEXT, 20},
+    {"status", COLUMN_TEXT, 8},
+    {"max_allocations", COLUMN_NUMBER, 15},
+    {"max_user_allocations", COLUMN_NUMBER, 20},
+    {"max_bps", COLUMN_NUMBER, 12},
     {"max_lifetime_s", COLUMN_NUMBER, 14},
 };
 

@@ -28,9 +28,9 @@ static bool parse_time(const char *text, int64_t *ms)
 }
 
 static const struct column columns[] = {
-    {"tenant", COLUMN_TEXT, 20},      {"user", COLUMN_TEXT, 20},        {"sessions", COLUMN_NUMBER, 8},    {"live", COLUMN_NUMBER, 6},
-    {"seconds", COLUMN_NUMBER, 10},   {"bytes_in", COLUMN_NUMBER, 16},  {"bytes_out", COLUMN_NUMBER, 16},  {"packets_in", COLUMN_NUMBER, 12},
-    {"packets_out", COLUMN_NUMBER, 12},
+    {"tenant", COLUMN_TEXT, 20},      {"user", COLUMN_TEXT, 20},         {"sessions", COLUMN_NUMBER, 8},
+    {"live", COLUMN_NUMBER, 6},       {"seconds", COLUMN_NUMBER, 10},    {"bytes_in", COLUMN_NUMBER, 16},
+    {"bytes_out", COLUMN_NUMBER, 16}, {"packets_in", COLUMN_NUMBER, 12}, {"packets_out", COLUMN_NUMBER, 12},
 };
 
 static void list_usage(void *ctx, const struct desk_usage_row *row)

@@ -41,7 +41,8 @@ static int prompt_twice(const struct command_line *line, char out[PASSWORD_MAX])
 {
     char again[PASSWORD_MAX] = "";
     if (!isatty(STDIN_FILENO))
-        return command_fail(line, COMMAND_MISUSED, "no password: standard input is no terminal to ask on: use --password-stdin, --password-file or --key");
+        return command_fail(line, COMMAND_MISUSED,
+                            "no password: standard input is no terminal to ask on: use --password-stdin, --password-file or --key");
     if (prompt("Password: ", out) || prompt("Once more: ", again))
         return command_fail(line, COMMAND_FAILED, "no password was given");
     const bool same = strcmp(out, again) == 0;
@@ -52,7 +53,9 @@ static int prompt_twice(const struct command_line *line, char out[PASSWORD_MAX])
 static int read_password(const struct command_line *line, char out[PASSWORD_MAX])
 {
     if (line->given & COMMAND_FLAG_PASSWORD_STDIN)
-        return command_read_line(NULL, out, PASSWORD_MAX) == 0 ? 0 : command_fail(line, COMMAND_FAILED, "standard input: no password in its first line");
+        return command_read_line(NULL, out, PASSWORD_MAX) == 0
+                   ? 0
+                   : command_fail(line, COMMAND_FAILED, "standard input: no password in its first line");
     if (line->given & COMMAND_FLAG_PASSWORD_FILE)
         return command_read_line(line->password_file, out, PASSWORD_MAX) == 0
                    ? 0

@@ -33,8 +33,8 @@ bool batch_is_empty(const struct batch *batch)
 
 bool batch_is_half_full(const struct batch *batch)
 {
-    return batch->session_count > BATCH_ENTRIES_MAX / 2 || batch->usage_count > BATCH_ENTRIES_MAX / 2 || batch->audit_count > BATCH_ENTRIES_MAX / 2 ||
-           batch->text_len > BATCH_TEXT_MAX / 2;
+    return batch->session_count > BATCH_ENTRIES_MAX / 2 || batch->usage_count > BATCH_ENTRIES_MAX / 2 ||
+           batch->audit_count > BATCH_ENTRIES_MAX / 2 || batch->text_len > BATCH_TEXT_MAX / 2;
 }
 
 const char *batch_text(const struct batch *batch, uint32_t at)
@@ -195,9 +195,10 @@ bool batch_put_opened(struct batch *batch, const struct store_session *row)
 {
     struct batch_session *session = session_of(batch, row->id);
     if (!session || !keep_texts(batch,
-                                (const char *const[]){row->tenant, row->realm, row->user, row->username, row->transport, row->client, row->relayed, row->tags},
-                                (uint32_t *const[]){&session->tenant, &session->realm, &session->user, &session->username, &session->transport,
-                                                    &session->client, &session->relayed, &session->tags},
+                                (const char *const[]){row->tenant, row->realm, row->user, row->username, row->transport, row->client,
+                                                      row->relayed, row->tags},
+                                (uint32_t *const[]){&session->tenant, &session->realm, &session->user, &session->username,
+                                                    &session->transport, &session->client, &session->relayed, &session->tags},
                                 8))
         return false;
     session->opened = true;

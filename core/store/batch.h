@@ -1,6 +1,7 @@
-/* batch.h: rows that wait for the database, merged: one entry for a session, one for (tenant, minute, user, transport), one for each audit row; for core/store only.
+/* batch.h: rows that wait for the database, merged in memory; for core/store only.
  *
- * Bounded in entries and in bytes of text; a row that does not fit changes nothing that is written. Not locked: whoever holds the batch guards it.
+ * One entry for a session, one for (tenant, minute, user, transport), one for each audit row. Bounded in entries and in bytes of text; a
+ * row that does not fit changes nothing that is written. Not locked: whoever holds the batch guards it.
  */
 #ifndef RELAY_STORE_BATCH_H
 #define RELAY_STORE_BATCH_H

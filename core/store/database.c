@@ -35,8 +35,8 @@ static void give_to_owner_of_directory(int fd, const char *path)
     free(copy);
 }
 
-/* SQLite would create it readable by everybody; its -wal and -shm take the mode and owner of this file. Never opens a file that is there: closing
- * it would drop the locks of other connections of this process. */
+/* SQLite would create it readable by everybody; its -wal and -shm take the mode and owner of this file. Never opens a file that is there:
+ * closing it would drop the locks of other connections of this process. */
 static int create_private(const char *path, struct complaint complaint)
 {
     const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -55,15 +55,18 @@ static int refused(sqlite3 *db, const char *path, struct complaint complaint)
 {
     switch (sqlite3_errcode(db)) {
         case SQLITE_NOTADB:
-            return complain(complaint, ERR_BAD, "%s: not a SQLite database: give another file, or move this one away and it is made anew", path);
+            return complain(complaint, ERR_BAD, "%s: not a SQLite database: give another file, or move this one away and it is made anew",
+                            path);
         case SQLITE_CORRUPT:
-            return complain(complaint, ERR_BAD, "%s: corrupt (%s): restore a backup, or salvage it with `sqlite3 FILE .recover`", path, sqlite3_errmsg(db));
+            return complain(complaint, ERR_BAD, "%s: corrupt (%s): restore a backup, or salvage it with `sqlite3 FILE .recover`", path,
+                            sqlite3_errmsg(db));
         case SQLITE_BUSY:
             return complain(complaint, ERR_SYSTEM, "%s: locked by another process for too long: end it, or wait", path);
         case SQLITE_CANTOPEN:
         case SQLITE_PERM:
         case SQLITE_READONLY:
-            return complain(complaint, ERR_SYSTEM, "%s: %s: the file and its directory must be there, and be readable and writable for this user", path,
+            return complain(complaint, ERR_SYSTEM,
+                            "%s: %s: the file and its directory must be there, and be readable and writable for this user", path,
                             sqlite3_errmsg(db));
         default:
             return complain(complaint, ERR_SYSTEM, "%s: %s", path, sqlite3_errmsg(db));

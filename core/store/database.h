@@ -1,6 +1,7 @@
 /* database.h: one SQLite connection, opened and checked alike for the writer, the readers and the desk; for core/store only.
  *
- * A connection belongs to one thread at a time. What SQLite says goes to a struct complaint, as one sentence for the operator: file, reason, way out.
+ * A connection belongs to one thread at a time. What SQLite says goes to a struct complaint, as one sentence for the operator: file,
+ * reason, way out.
  */
 #ifndef RELAY_STORE_DATABASE_H
 #define RELAY_STORE_DATABASE_H
@@ -24,8 +25,9 @@ enum database_use {
     DATABASE_CHANGE, /* read and write; a commit survives power loss (synchronous = FULL) */
 };
 
-/* database_open: DATABASE_BATCH and _CHANGE create the file (mode 0600) if it is absent, check it and apply migrations; DATABASE_READ refuses another schema. 0; ERR_BAD:
- * not a database, corrupt, of a newer version; ERR_SYSTEM. Writers wait up to `busy_ms` for each other. */
+/* database_open: DATABASE_BATCH and _CHANGE create the file (mode 0600) if it is absent, check it and apply migrations; DATABASE_READ
+ * refuses another schema. 0; ERR_BAD: not a database, corrupt, of a newer version; ERR_SYSTEM. Writers wait up to `busy_ms` for each other.
+ */
 int database_open(const char *path, enum database_use use, int busy_ms, sqlite3 **out, struct complaint complaint);
 
 /* database_prepare: 0 or ERR_SYSTEM. */

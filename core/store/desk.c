@@ -71,7 +71,9 @@ static int refuse(struct desk *desk, int err, const char *reason)
 
 static int failed(struct desk *desk)
 {
-    return refuse(desk, ERR_SYSTEM, sqlite3_errcode(desk->db) == SQLITE_BUSY ? "the database is locked by another process: try again" : sqlite3_errmsg(desk->db));
+    return refuse(desk, ERR_SYSTEM,
+                  sqlite3_errcode(desk->db) == SQLITE_BUSY ? "the database is locked by another process: try again"
+                                                           : sqlite3_errmsg(desk->db));
 }
 
 static sqlite3_stmt *begin(struct desk *desk, const char *sql, const struct argument *arguments, size_t count)
@@ -99,14 +101,14 @@ static int run(struct desk *desk, const char *sql, const struct argument *argume
     return code == SQLITE_DONE ? 0 : failed(desk);
 }
 
-#define RUN(desk, sql, ...) \
+#define RUN(desk, sql, ...)                                                                                                                \
     run(desk, sql, (const struct argument[]){__VA_ARGS__}, sizeof((const struct argument[]){__VA_ARGS__}) / sizeof(struct argument))
 
 /* audit: `what` is the thing that was changed: a user of a realm, a field of a tenant; never a key or a secret. */
 static int audit(struct desk *desk, const char *who, const char *type, const char *const what[4])
 {
-    return RUN(desk, "INSERT INTO audit (at_ms, who, type, detail) VALUES (?1, ?2, ?3, json_object(?4, ?5, ?6, ?7))", NUMBER(clock_unix_ms()), TEXT(who),
-               TEXT(type), TEXT(what[0]), TEXT(what[1]), TEXT(what[2]), TEXT(what[3]));
+    return RUN(desk, "INSERT INTO audit (at_ms, who, type, detail) VALUES (?1, ?2, ?3, json_object(?4, ?5, ?6, ?7))",
+               NUMBER(clock_unix_ms()), TEXT(who), TEXT(type), TEXT(what[0]), TEXT(what[1]), TEXT(what[2]), TEXT(what[3]));
 }
 
 static int start(struct desk *desk)
@@ -128,8 +130,10 @@ int desk_user_put(struct desk *desk, const char *realm, const char *user, const 
 {
     int err = start(desk);
     if (err == 0)
-        err = RUN(desk, "INSERT INTO users (realm, name, key, created_ms) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (realm, name) DO UPDATE SET key = ?3",
-                  TEXT(realm), TEXT(user), BYTES(key, STORE_KEY_LEN), NUMBER(clock_unix_ms()));
+        err =
+            RUN(desk,
+                "INSERT INTO users (realm, name, key, created_ms) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (realm, name) DO UPDATE SET key = ?3",
+                TEXT(realm), TEXT(user), BYTES(key, STORE_KEY_LEN), NUMBER(clock_unix_ms()));
     if (err == 0)
         err = audit(desk, who, "user_put", (const char *const[]){"realm", realm, "user", user});
     return finish(desk, err);
@@ -163,10 +167,11 @@ int desk_user_remove(struct desk *desk, const char *realm, const char *user, con
 
 int desk_users(struct desk *desk, const char *realm, desk_user_fn *each, void *ctx)
 {
-    const char *sql = database_has_table(desk->db, "turnusers_lt")
-                          ? USERS_SQL " UNION ALL SELECT t.realm, t.name, 0 FROM turnusers_lt t WHERE (?1 IS NULL OR t.realm = ?1)"
-                                      " AND NOT EXISTS (SELECT 1 FROM users u WHERE u.realm = t.realm AND u.name = t.name) ORDER BY realm, name"
-                          : USERS_SQL " ORDER BY realm, name";
+    static const char ours[] = USERS_SQL " ORDER BY realm, name";
+    static const char both[] = USERS_SQL " UNION ALL SELECT t.realm, t.name, 0 FROM turnusers_lt t WHERE (?1 IS NULL OR t.realm = ?1)"
+                                         " AND NOT EXISTS (SELECT 1 FROM users u WHERE u.realm = t.realm AND u.name = t.name)"
+                                         " ORDER BY realm, name";
+    const char *sql = database_has_table(desk->db, "turnusers_lt") ? both : ours;
     const struct argument argument = TEXT_OR_NULL(realm);
     sqlite3_stmt *statement = begin(desk, sql, &argument, 1);
     int code = SQLITE_ERROR;
@@ -236,7 +241,8 @@ static int set_field(struct desk *desk, const char *name, const char *field, con
 {
     const struct tenant_field *found = find_field(field);
     int64_t number = 0;
-    int err = RUN(desk, "INSERT INTO tenants (name, created_ms) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING", TEXT(name), NUMBER(clock_unix_ms()));
+    int err = RUN(desk, "INSERT INTO tenants (name, created_ms) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING", TEXT(name),
+                  NUMBER(clock_unix_ms()));
     if (err)
         return err;
     if (found->most >= 0)
@@ -279,8 +285,10 @@ int desk_secret_add(struct desk *desk, const char *realm, const char *secret, co
         return refuse(desk, ERR_RANGE, "an empty secret");
     int err = start(desk);
     if (err == 0)
-        err = RUN(desk, "INSERT INTO secrets (realm, secret, created_ms) VALUES (?1, ?2, ?3) ON CONFLICT (realm, secret) DO UPDATE SET created_ms = ?3",
-                  TEXT(realm), TEXT(secret), NUMBER(clock_unix_ms()));
+        err = RUN(
+            desk,
+            "INSERT INTO secrets (realm, secret, created_ms) VALUES (?1, ?2, ?3) ON CONFLICT (realm, secret) DO UPDATE SET created_ms = ?3",
+            TEXT(realm), TEXT(secret), NUMBER(clock_unix_ms()));
     if (err == 0)
         err = audit(desk, who, "secret_add", (const char *const[]){"realm", realm, "change", "added"});
     return finish(desk, err);
@@ -293,7 +301,8 @@ static const char usage_sql[] =
     "  WHERE minute >= ?2 / 60000 AND minute * 60000 < ?3"
     " UNION ALL"
     " SELECT tenant, user, 1, closed_ms IS NULL,"
-    "  CASE WHEN closed_ms <= ?3 AND opened_ms >= ?2 THEN seconds ELSE max(0, min(coalesce(closed_ms, ?3), ?3) - max(opened_ms, ?2)) / 1000 END, 0, 0, 0, 0"
+    "  CASE WHEN closed_ms <= ?3 AND opened_ms >= ?2 THEN seconds"
+    "   ELSE max(0, min(coalesce(closed_ms, ?3), ?3) - max(opened_ms, ?2)) / 1000 END, 0, 0, 0, 0"
     "  FROM sessions WHERE opened_ms < ?3 AND coalesce(closed_ms, ?3) >= ?2"
     ") WHERE ?1 IS NULL OR tenant = ?1 GROUP BY tenant, user ORDER BY tenant, user";
 

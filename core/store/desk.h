@@ -1,6 +1,7 @@
-/* desk.h: what the command line does at the database: users, tenants, secrets, usage; synchronous, in its own process, beside a running server.
+/* desk.h: what the command line does at the database: users, tenants, secrets, usage.
  *
- * Opens (and migrates) the file, waits up to 5 s for a busy writer. Every change writes an audit row. Errors are negative enum err with a reason in desk_error.
+ * Synchronous, in its own process, beside a running server. Opens (and migrates) the file, waits up to 5 s for a busy writer. Every change
+ * writes an audit row. Errors are negative enum err with a reason in desk_error.
  */
 #ifndef RELAY_STORE_DESK_H
 #define RELAY_STORE_DESK_H
@@ -13,14 +14,16 @@ int desk_open(const char *path, bool create, struct desk **out, char *error, siz
 void desk_close(struct desk *);
 const char *desk_error(const struct desk *);
 
-int desk_user_put(struct desk *, const char *realm, const char *user, const uint8_t key[STORE_KEY_LEN], const char *who); /* adds or changes the key */
-int desk_user_remove(struct desk *, const char *realm, const char *user, const char *who);                                /* ERR_NOT_FOUND */
+/* desk_user_put: adds the user or changes its key.  desk_user_remove: ERR_NOT_FOUND if there is none. */
+int desk_user_put(struct desk *, const char *realm, const char *user, const uint8_t key[STORE_KEY_LEN], const char *who);
+int desk_user_remove(struct desk *, const char *realm, const char *user, const char *who);
 typedef void desk_user_fn(void *ctx, const char *realm, const char *user, int64_t created_ms);
 int desk_users(struct desk *, const char *realm, desk_user_fn *each, void *ctx); /* realm NULL: all */
 
-/* desk_tenant_set: creates or changes; `field` is a column an operator may set (desk_tenant_fields), `value` is checked: ERR_NOT_FOUND: no such field, ERR_RANGE: bad value. */
+/* desk_tenant_set: creates or changes; `field` is a column an operator may set (desk_tenant_fields), `value` is checked: ERR_NOT_FOUND: no
+ * such field, ERR_RANGE: bad value. */
 int desk_tenant_set(struct desk *, const char *name, const char *field, const char *value, const char *who);
-const char *const *desk_tenant_fields(void); /* NULL-terminated */
+const char *const *desk_tenant_fields(void);                 /* NULL-terminated */
 int desk_tenant_check(const char *field, const char *value); /* 0, or what desk_tenant_set would answer */
 typedef void desk_tenant_fn(void *ctx, const struct store_tenant *);
 int desk_tenants(struct desk *, desk_tenant_fn *each, void *ctx);
@@ -35,8 +38,8 @@ struct desk_usage_row {
 };
 typedef void desk_usage_fn(void *ctx, const struct desk_usage_row *);
 
-/* desk_usage: grouped by tenant and user; tenant NULL: all. Bytes and packets of the minutes that touch [from, to); sessions that lived in it, and the seconds that they lived
- * in it. `to_ms` is not in the future. */
+/* desk_usage: grouped by tenant and user; tenant NULL: all. Bytes and packets of the minutes that touch [from, to); sessions that lived in
+ * it, and the seconds that they lived in it. `to_ms` is not in the future. */
 int desk_usage(struct desk *, const char *tenant, int64_t from_ms, int64_t to_ms, desk_usage_fn *each, void *ctx);
 
 #endif

@@ -12,8 +12,8 @@ static int version_of(sqlite3 *db)
 
 static int refuse_newer(const char *path, int version, struct complaint complaint)
 {
-    return complain(complaint, ERR_BAD, "%s: made by a newer relay (schema %d, this one knows %d): run that version, or give another file", path, version,
-                    migration_count);
+    return complain(complaint, ERR_BAD, "%s: made by a newer relay (schema %d, this one knows %d): run that version, or give another file",
+                    path, version, migration_count);
 }
 
 static int failed(sqlite3 *db, const char *path, const struct migration *migration, struct complaint complaint)
@@ -62,7 +62,8 @@ int migrate_check(sqlite3 *db, const char *path, struct complaint complaint)
     if (version > migration_count)
         return refuse_newer(path, version, complaint);
     if (version != migration_count)
-        return complain(complaint, ERR_BAD, "%s: schema %d is older than this relay's (%d): start the server, or any relay command, on it once", path, version,
+        return complain(complaint, ERR_BAD,
+                        "%s: schema %d is older than this relay's (%d): start the server, or any relay command, on it once", path, version,
                         migration_count);
     return 0;
 }

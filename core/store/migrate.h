@@ -1,6 +1,7 @@
 /* migrate.h: brings a database to the schema that this program knows, one migration a transaction; for core/store only.
  *
- * PRAGMA user_version is the number of the last migration applied. The migrations are the files db/NNNN_name.sql, compiled in by the Makefile, in order.
+ * PRAGMA user_version is the number of the last migration applied. The migrations are the files db/NNNN_name.sql, compiled in by the
+ * Makefile, in order.
  */
 #ifndef RELAY_STORE_MIGRATE_H
 #define RELAY_STORE_MIGRATE_H

@@ -1,6 +1,7 @@
 /* reader.c: what workers read: keys, tenants, secrets; each query is one prepared statement.
  *
- * A file that coturn's tools also use has its tables turnusers_lt and turn_secret: what is in them counts too, after ours, and is read as it is at the moment.
+ * A file that coturn's tools also use has its tables turnusers_lt and turn_secret: what is in them counts too, after ours, and is read as
+ * it is at the moment.
  */
 #include "base/crypto.h"
 #include "base/err.h"
@@ -19,12 +20,14 @@ struct store_reader {
 
 static int prepare(struct store_reader *reader)
 {
-    const bool coturn_users = database_has_table(reader->db, "turnusers_lt"), coturn_secrets = database_has_table(reader->db, "turn_secret");
+    const bool coturn_users = database_has_table(reader->db, "turnusers_lt"),
+               coturn_secrets = database_has_table(reader->db, "turn_secret");
     const char *key = coturn_users ? KEY_SQL " UNION ALL SELECT hmackey FROM turnusers_lt WHERE realm = ?1 AND name = ?2" : KEY_SQL;
     const char *secrets = coturn_secrets ? SECRETS_SQL " UNION ALL SELECT value, 0, 0 FROM turn_secret WHERE realm IN (?1, ''))"
                                                        " ORDER BY created_ms DESC, id DESC"
                                          : SECRETS_SQL ") ORDER BY created_ms DESC, id DESC";
-    if (database_prepare(reader->db, key, &reader->key) || database_prepare(reader->db, "SELECT " DATABASE_TENANT_COLUMNS " FROM tenants WHERE name = ?1", &reader->tenant) ||
+    if (database_prepare(reader->db, key, &reader->key) ||
+        database_prepare(reader->db, "SELECT " DATABASE_TENANT_COLUMNS " FROM tenants WHERE name = ?1", &reader->tenant) ||
         database_prepare(reader->db, secrets, &reader->secrets))
         return ERR_BAD;
     return 0;

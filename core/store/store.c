@@ -1,7 +1,8 @@
-/* store.c: the queue between the workers and the writer, and the thread that empties it once a second.
+/* store.c: the queue between the workers and the writer, and the thread that empties it.
  *
- * Two batches: workers put rows into `filling` under the lock; the thread takes it whole, gives back an empty one, and writes without the lock. A batch that could not
- * be committed is kept as it is and tried again before the next: it is never split, merged or written twice. All waiting for SQLite is the thread's.
+ * Two batches: workers put rows into `filling` under the lock; the thread takes it whole, gives back an empty one, and writes without the
+ * lock. A batch that could not be committed is kept as it is and tried again before the next: it is never split, merged or written twice.
+ * All waiting for SQLite is the thread's.
  */
 #include "store/store.h"
 
@@ -15,9 +16,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
-#define BATCH_MS 1000
+#define GATHER_MS 100 /* from the first row to the commit: workers tell their usage once a second, all at about the same time */
+#define RETRY_MS 1000
 
 struct store {
     struct log *log;
@@ -48,12 +51,13 @@ static void tell_failure(struct store *store, int err)
     store->counts.failures += err != 0;
     pthread_mutex_unlock(&store->lock);
     if (err && !was_failing)
-        log_say(store->log, LOG_ERROR, "store_failing", "reason=%s: rows are kept in memory and tried again every second", store->writer.reason);
+        log_say(store->log, LOG_ERROR, "store_failing", "reason=%s: rows are kept in memory and tried again every second",
+                store->writer.reason);
     if (!err && was_failing)
         log_say(store->log, LOG_WARNING, "store_healed", "path=%s", store->path);
 }
 
-/* An episode of lost rows begins with the first and ends with the first second without one. */
+/* An episode of lost rows begins with the first and ends with the first round without one. */
 static void tell_dropped(struct store *store, uint64_t dropped)
 {
     if (dropped > store->told_dropped && !store->dropping)
@@ -105,14 +109,22 @@ static bool is_wanted(const struct store *store)
     return store->closing || store->flush_wanted > store->flush_done || (batch_is_half_full(&store->filling) && !store->counts.failing);
 }
 
+/* An idle store sleeps. One that is failing, or whose loss of rows has not been told as over, looks again after a while. */
+static void wait_for_rows(struct store *store)
+{
+    while (!is_wanted(store) && batch_is_empty(&store->filling) && !store->counts.failing && !store->dropping)
+        pthread_cond_wait(&store->wake, &store->lock);
+    const struct timespec due = after_ms(store->counts.failing || store->dropping ? RETRY_MS : GATHER_MS);
+    while (!is_wanted(store) && pthread_cond_timedwait(&store->wake, &store->lock, &due) != ETIMEDOUT)
+        continue;
+}
+
 static void *store_run(void *arg)
 {
     struct store *store = arg;
     pthread_mutex_lock(&store->lock);
     for (bool last = false; !last;) {
-        const struct timespec due = after_ms(BATCH_MS);
-        while (!is_wanted(store) && pthread_cond_timedwait(&store->wake, &store->lock, &due) != ETIMEDOUT)
-            continue;
+        wait_for_rows(store);
         const uint64_t serving = store->flush_wanted, dropped = store->counts.dropped;
         last = store->closing;
         pthread_mutex_unlock(&store->lock);
@@ -127,6 +139,15 @@ static void *store_run(void *arg)
     }
     pthread_mutex_unlock(&store->lock);
     return NULL;
+}
+
+/* A file that relay did not make may be anybody's to read, and its keys are as good as passwords. */
+static void tell_exposed(const struct store *store)
+{
+    struct stat file;
+    if (stat(store->path, &file) == 0 && file.st_mode & 077)
+        log_say(store->log, LOG_WARNING, "store_exposed", "path=%s mode=%03o: others than its owner may open it: chmod 600", store->path,
+                (unsigned)file.st_mode & 0777);
 }
 
 /* Signals are main's: the thread is born with all of them blocked. */
@@ -184,6 +205,7 @@ int store_open(const char *path, struct log *log, struct store **out, char *erro
         store_free(store);
         return err;
     }
+    tell_exposed(store);
     *out = store;
     return 0;
 }
@@ -199,7 +221,8 @@ void store_close(struct store *store)
     pthread_join(store->thread, NULL);
     const uint64_t lost = store->writing.rows + store->filling.rows;
     if (lost)
-        log_say(store->log, LOG_ERROR, "store_lost", "path=%s rows=%llu reason=%s", store->path, (unsigned long long)lost, store->writer.reason);
+        log_say(store->log, LOG_ERROR, "store_lost", "path=%s rows=%llu reason=%s", store->path, (unsigned long long)lost,
+                store->writer.reason);
     store_free(store);
 }
 
@@ -213,7 +236,7 @@ static struct batch *put_begin(struct store *store)
 static bool put_end(struct store *store, bool taken)
 {
     store->counts.dropped += !taken;
-    if (batch_is_half_full(&store->filling) && !store->counts.failing)
+    if (store->filling.rows == 1 || !taken || (batch_is_half_full(&store->filling) && !store->counts.failing))
         pthread_cond_signal(&store->wake);
     pthread_mutex_unlock(&store->lock);
     return taken;

@@ -1,8 +1,9 @@
 /* store.h: users, tenants, secrets, sessions, usage and audit in SQLite: one writer thread with a bounded queue, a reader per worker.
  *
- * Workers put rows into the queue and never wait: a full queue counts the row's loss only after the memory buffer is full too. Usage rows are deltas: while the
- * database is locked, full or read-only they are merged in memory and written when it heals; that is said once, and once when it is over. The writer commits one batch a second, and
- * at close. The schema and each table's writer and readers: db/README.md. Migrations (db/NNNN_*.sql) are compiled in and applied at open, in a transaction each.
+ * Workers put rows and never wait: rows are merged in memory, and a row is lost (and counted) only when that is full. The thread commits
+ * what has gathered in one batch, a tenth of a second after its first row, and at close. While the database is locked, full, read-only or
+ * broken the batch is tried again every second; that is said once, and once when it is over. The schema and each table's writer and
+ * readers: db/README.md. Migrations (db/NNNN_*.sql) are compiled in and applied at open, in a transaction each.
  */
 #ifndef RELAY_STORE_STORE_H
 #define RELAY_STORE_STORE_H
@@ -15,13 +16,15 @@
 struct store;
 struct store_reader;
 
-/* store_open: creates the file (mode 0600) if absent, applies migrations, starts the thread. 0; ERR_BAD: not a database or corrupt; ERR_SYSTEM; with a reason in `error`. */
+/* store_open: creates the file (mode 0600) if absent, applies migrations, starts the thread. 0; ERR_BAD: not a database or corrupt;
+ * ERR_SYSTEM; with a reason in `error`. */
 int store_open(const char *path, struct log *log, struct store **out, char *error, size_t error_cap);
 
 /* store_close: writes what is queued, ends the thread. NULL is fine. */
 void store_close(struct store *);
 
-/* Rows. Strings are copied and never NULL. All return true, or false if the row was dropped (counted and logged once per episode). Times are Unix milliseconds. Any thread. */
+/* Rows. Strings are copied and never NULL. All return true, or false if the row was dropped (counted and logged once per episode). Times
+ * are Unix milliseconds. Any thread. */
 
 struct store_session {
     int64_t id; /* allocation id */

@@ -19,12 +19,14 @@ static const char *const statements[WRITER_STATEMENTS] = {
     [WRITER_OPENED] =
         "INSERT INTO sessions (id, start, tenant, realm, user, username, transport, client, relayed, tags, opened_ms, seen_ms)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
-        " ON CONFLICT (id) DO UPDATE SET tenant = ?3, realm = ?4, user = ?5, username = ?6, transport = ?7, client = ?8, relayed = ?9, tags = ?10,"
+        " ON CONFLICT (id) DO UPDATE SET tenant = ?3, realm = ?4, user = ?5, username = ?6, transport = ?7, client = ?8, relayed = ?9, "
+        "tags = ?10,"
         " opened_ms = ?11",
-    [WRITER_USED] = "INSERT INTO sessions (id, start, tenant, user, transport, opened_ms, seen_ms, bytes_in, bytes_out, packets_in, packets_out)"
-                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
-                    " ON CONFLICT (id) DO UPDATE SET seen_ms = max(seen_ms, ?7), bytes_in = bytes_in + ?8, bytes_out = bytes_out + ?9,"
-                    " packets_in = packets_in + ?10, packets_out = packets_out + ?11",
+    [WRITER_USED] =
+        "INSERT INTO sessions (id, start, tenant, user, transport, opened_ms, seen_ms, bytes_in, bytes_out, packets_in, packets_out)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+        " ON CONFLICT (id) DO UPDATE SET seen_ms = max(seen_ms, ?7), bytes_in = bytes_in + ?8, bytes_out = bytes_out + ?9,"
+        " packets_in = packets_in + ?10, packets_out = packets_out + ?11",
     [WRITER_CLOSED] = "UPDATE sessions SET closed_ms = ?2, seen_ms = ?2, seconds = ?3, reason = ?4 WHERE id = ?1",
     [WRITER_USAGE] = "INSERT INTO usage (tenant, minute, user, transport, bytes_in, bytes_out, packets_in, packets_out)"
                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
@@ -55,9 +57,9 @@ static int prepare_all(struct writer *writer, struct complaint complaint)
 static int put_start(struct writer *writer, struct complaint complaint)
 {
     sqlite3_stmt *statement;
-    int err = database_prepare(writer->db,
-                               "INSERT INTO starts (id, started_ms, pid, version, batch) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING",
-                               &statement);
+    int err = database_prepare(
+        writer->db, "INSERT INTO starts (id, started_ms, pid, version, batch) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING",
+        &statement);
     if (err == 0) {
         if (writer->start)
             sqlite3_bind_int64(statement, 1, writer->start);
@@ -99,14 +101,15 @@ static void is_gone(sqlite3_context *context, int count, sqlite3_value **values)
 /* A session ended no earlier than it was last seen; nothing more is known. */
 static int close_crashed(struct writer *writer, struct complaint complaint)
 {
-    static const char sql[] =
-        "BEGIN IMMEDIATE;"
-        "UPDATE starts SET reason = 'crash', stopped_ms = max(started_ms, coalesce((SELECT max(seen_ms) FROM sessions WHERE start = starts.id"
-        " AND closed_ms IS NULL), 0)) WHERE stopped_ms IS NULL AND is_gone(pid);"
-        "UPDATE sessions SET closed_ms = seen_ms, seconds = (seen_ms - opened_ms) / 1000, reason = 'crash'"
-        " WHERE closed_ms IS NULL AND start IN (SELECT id FROM starts WHERE stopped_ms IS NOT NULL);"
-        "COMMIT";
-    if (sqlite3_create_function(writer->db, "is_gone", 1, SQLITE_UTF8, NULL, is_gone, NULL, NULL) || sqlite3_exec(writer->db, sql, NULL, NULL, NULL))
+    static const char sql[] = "BEGIN IMMEDIATE;"
+                              "UPDATE starts SET reason = 'crash', stopped_ms = max(started_ms, coalesce((SELECT max(seen_ms) FROM "
+                              "sessions WHERE start = starts.id"
+                              " AND closed_ms IS NULL), 0)) WHERE stopped_ms IS NULL AND is_gone(pid);"
+                              "UPDATE sessions SET closed_ms = seen_ms, seconds = (seen_ms - opened_ms) / 1000, reason = 'crash'"
+                              " WHERE closed_ms IS NULL AND start IN (SELECT id FROM starts WHERE stopped_ms IS NOT NULL);"
+                              "COMMIT";
+    if (sqlite3_create_function(writer->db, "is_gone", 1, SQLITE_UTF8, NULL, is_gone, NULL, NULL) ||
+        sqlite3_exec(writer->db, sql, NULL, NULL, NULL))
         return complain(complaint, ERR_SYSTEM, "%s: %s", writer->path, sqlite3_errmsg(writer->db));
     return 0;
 }
@@ -130,7 +133,8 @@ void writer_be_patient(struct writer *writer)
 void writer_close(struct writer *writer, int64_t now_ms)
 {
     sqlite3_stmt *statement;
-    if (writer->db && database_prepare(writer->db, "UPDATE starts SET stopped_ms = ?1, reason = 'stopped' WHERE id = ?2", &statement) == 0) {
+    if (writer->db &&
+        database_prepare(writer->db, "UPDATE starts SET stopped_ms = ?1, reason = 'stopped' WHERE id = ?2", &statement) == 0) {
         sqlite3_bind_int64(statement, 1, now_ms);
         sqlite3_bind_int64(statement, 2, writer->start);
         database_run(statement);

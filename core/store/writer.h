@@ -1,7 +1,7 @@
 /* writer.h: commits batches, each whole and once; for core/store only.
  *
- * A batch has a number, kept in its transaction in the row of this start of the server: a batch whose commit was reported as failed but is in the file is recognised
- * when it is tried again.
+ * A batch has a number, kept in its transaction in the row of this start of the server: a batch whose commit was reported as failed but is
+ * in the file is recognised when it is tried again.
  */
 #ifndef RELAY_STORE_WRITER_H
 #define RELAY_STORE_WRITER_H
@@ -15,13 +15,14 @@ struct writer {
     const char *path; /* the owner's */
     sqlite3 *db;      /* NULL: to be opened again */
     sqlite3_stmt *statements[WRITER_STATEMENTS];
-    int64_t start;   /* the row of this start of the server in `starts` */
+    int64_t start; /* the row of this start of the server in `starts` */
     int64_t started_ms;
     int64_t batches; /* committed */
     char reason[256];
 };
 
-/* writer_open: at the start of a server: also closes, with reason "crash", what servers that are gone have left open. Errors as store_open. */
+/* writer_open: at the start of a server: also closes, with reason "crash", what servers that are gone have left open. Errors as store_open.
+ */
 int writer_open(struct writer *, const char *path, int64_t now_ms, struct complaint complaint);
 
 /* writer_be_patient: the next commit is the last one: wait longer for a locked database. */

@@ -15,7 +15,8 @@ static uint32_t next_random(uint32_t *state)
 
 TEST(every_port_of_a_range_is_handed_out_once_whatever_the_random_number)
 {
-    static const uint16_t ranges[][2] = {{1, 65535}, {49152, 65535}, {50000, 50009}, {63, 64}, {64, 127}, {65, 126}, {1000, 1000}, {1001, 1001}, {0, 65535}};
+    static const uint16_t ranges[][2] = {{1, 65535}, {49152, 65535}, {50000, 50009}, {63, 64},  {64, 127},
+                                         {65, 126},  {1000, 1000},   {1001, 1001},   {0, 65535}};
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
         const uint16_t first = ranges[i][0], last = ranges[i][1];
         struct ports *ports = ports_new(1, first, last);
@@ -216,6 +217,7 @@ TEST(without_memory_there_are_no_ports)
 }
 
 TEST_LIST(RUN(every_port_of_a_range_is_handed_out_once_whatever_the_random_number) RUN(a_full_range_is_busy_until_a_port_is_given_back)
-              RUN(addresses_have_ports_of_their_own) RUN(an_even_port_leaves_its_sibling_free) RUN(a_pair_is_an_even_port_and_the_next_both_taken)
-                  RUN(a_port_outside_the_range_is_never_taken) RUN(ports_are_spread_over_the_range) RUN(threads_never_hold_the_same_port)
-                      RUN(threads_that_fill_a_range_take_each_port_once) RUN(without_memory_there_are_no_ports))
+              RUN(addresses_have_ports_of_their_own) RUN(an_even_port_leaves_its_sibling_free)
+                  RUN(a_pair_is_an_even_port_and_the_next_both_taken) RUN(a_port_outside_the_range_is_never_taken)
+                      RUN(ports_are_spread_over_the_range) RUN(threads_never_hold_the_same_port)
+                          RUN(threads_that_fill_a_range_take_each_port_once) RUN(without_memory_there_are_no_ports))

@@ -158,7 +158,8 @@ static void *hammer_run(void *arg)
         if (!hammer_take(hammer, first + i, &units))
             continue;
         /* counted after the take and uncounted before the give: never more than what is really held */
-        if (atomic_fetch_add(&hammer->held, 1) + 1 > hammer->total_max || atomic_fetch_add(&hammer->user_held[user], 1) + 1 > hammer->user_max)
+        if (atomic_fetch_add(&hammer->held, 1) + 1 > hammer->total_max ||
+            atomic_fetch_add(&hammer->user_held[user], 1) + 1 > hammer->user_max)
             atomic_fetch_add(&hammer->wrong, 1);
         atomic_fetch_sub(&hammer->user_held[user], 1);
         atomic_fetch_sub(&hammer->held, 1);

@@ -121,7 +121,8 @@ TEST(a_user_is_added_by_each_source_with_the_key_of_the_realm)
 {
     struct room room = room_make();
     char hex[2 * STORE_KEY_LEN + 1], path[128];
-    struct ran ran = RUN_RELAY(room, "TheMatrIX\n", "user", "add", "--userdb", "DB", "--realm", "example.org", "matrix", "--password-stdin");
+    struct ran ran =
+        RUN_RELAY(room, "TheMatrIX\n", "user", "add", "--userdb", "DB", "--realm", "example.org", "matrix", "--password-stdin");
     check_ran(&ran, 0, "", "");
     find_key(&room, "example.org", "matrix", hex);
     CHECK_TEXT(hex, "b9ba299f507395f013e8493e55755279"); /* MD5("matrix:example.org:TheMatrIX") */
@@ -132,7 +133,8 @@ TEST(a_user_is_added_by_each_source_with_the_key_of_the_realm)
     check_ran(&ran, 0, "", "");
     find_key(&room, "r", "alice", hex);
     CHECK_TEXT(hex, "5a2a1586d5189f527d03bc41fbde1937"); /* MD5("alice:r:secret") */
-    ran = RUN_RELAY(room, "", "user", "add", "--userdb", "DB", "--realm", "r", "--key", "0x000102030405060708090a0B0C0D0E0F", "--", "--bob");
+    ran =
+        RUN_RELAY(room, "", "user", "add", "--userdb", "DB", "--realm", "r", "--key", "0x000102030405060708090a0B0C0D0E0F", "--", "--bob");
     check_ran(&ran, 0, "", "");
     find_key(&room, "r", "--bob", hex);
     CHECK_TEXT(hex, "000102030405060708090a0b0c0d0e0f");
@@ -160,7 +162,8 @@ static int type_passwords(const struct room *room, const char *first, const char
     const pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
     CHECK(pid >= 0);
     if (pid == 0) {
-        char *argv[] = {strdup("relay"), strdup("user"), strdup("add"), strdup("--userdb"), strdup(room->db), strdup("--realm"), strdup("r"), strdup("alice")};
+        char *argv[] = {strdup("relay"),  strdup("user"),    strdup("add"), strdup("--userdb"),
+                        strdup(room->db), strdup("--realm"), strdup("r"),   strdup("alice")};
         _exit(command_run(8, argv));
     }
     expect(terminal, "Password: ", seen);
@@ -213,7 +216,8 @@ TEST(users_are_listed_for_people_and_programs_and_removed)
 TEST(a_tenant_is_set_whole_or_not_at_all)
 {
     struct room room = room_make();
-    struct ran ran = RUN_RELAY(room, "", "tenant", "set", "--userdb", "DB", "acme", "max_allocations=2", "realm=acme.example", "status=disabled");
+    struct ran ran =
+        RUN_RELAY(room, "", "tenant", "set", "--userdb", "DB", "acme", "max_allocations=2", "realm=acme.example", "status=disabled");
     check_ran(&ran, 0, "", "");
     ran = RUN_RELAY(room, "", "tenant", "set", "--userdb", "DB", "acme", "max_allocations=9", "max_alocations=4");
     check_ran(&ran, 2, "", "relay tenant set: max_alocations: no such field: did you mean max_allocations?");
@@ -225,7 +229,8 @@ TEST(a_tenant_is_set_whole_or_not_at_all)
     check_ran(&ran, 2, "", "FIELD=VALUE");
     ran = RUN_RELAY(room, "", "tenant", "list", "--userdb", "DB", "--json");
     check_ran(&ran, 0,
-              "[\n {\"name\": \"acme\", \"realm\": \"acme.example\", \"status\": \"disabled\", \"max_allocations\": 2, \"max_user_allocations\": 0,"
+              "[\n {\"name\": \"acme\", \"realm\": \"acme.example\", \"status\": \"disabled\", \"max_allocations\": 2, "
+              "\"max_user_allocations\": 0,"
               " \"max_bps\": 0, \"max_lifetime_s\": 0}\n]\n",
               "");
     ran = RUN_RELAY(room, "", "tenant", "list", "--userdb", "DB");
@@ -263,10 +268,25 @@ static void put_usage(const struct room *room)
     struct store *store;
     char error[256];
     CHECK_INT(store_open(room->db, NULL, &store, error, sizeof error), 0);
-    const struct store_session session = {.id = 1, .opened_ms = 1700000000000, .tenant = "acme", .realm = "r", .user = "alice", .username = "alice",
-                                          .transport = "udp", .client = "c", .relayed = "d", .tags = ""};
-    const struct store_usage usage = {.id = 1, .at_ms = 1700000001000, .tenant = "acme", .user = "alice", .transport = "udp",
-                                      .bytes_in = UINT64_C(12345678901), .bytes_out = 7, .packets_in = 3, .packets_out = 1};
+    const struct store_session session = {.id = 1,
+                                          .opened_ms = 1700000000000,
+                                          .tenant = "acme",
+                                          .realm = "r",
+                                          .user = "alice",
+                                          .username = "alice",
+                                          .transport = "udp",
+                                          .client = "c",
+                                          .relayed = "d",
+                                          .tags = ""};
+    const struct store_usage usage = {.id = 1,
+                                      .at_ms = 1700000001000,
+                                      .tenant = "acme",
+                                      .user = "alice",
+                                      .transport = "udp",
+                                      .bytes_in = UINT64_C(12345678901),
+                                      .bytes_out = 7,
+                                      .packets_in = 3,
+                                      .packets_out = 1};
     CHECK(store_session_opened(store, &session) && store_usage(store, &usage));
     CHECK(store_session_closed(store, &(struct store_closing){.id = 1, .closed_ms = 1700000060000, .seconds = 60, .reason = "released"}));
     store_close(store);
@@ -275,12 +295,14 @@ static void put_usage(const struct room *room)
 TEST(usage_is_exact_for_people_and_programs)
 {
     struct room room = room_make();
-    static const char row[] = "[\n {\"tenant\": \"acme\", \"user\": \"alice\", \"sessions\": 1, \"live\": 0, \"seconds\": 60, \"bytes_in\": 12345678901,"
-                              " \"bytes_out\": 7, \"packets_in\": 3, \"packets_out\": 1}\n]\n";
+    static const char row[] =
+        "[\n {\"tenant\": \"acme\", \"user\": \"alice\", \"sessions\": 1, \"live\": 0, \"seconds\": 60, \"bytes_in\": 12345678901,"
+        " \"bytes_out\": 7, \"packets_in\": 3, \"packets_out\": 1}\n]\n";
     put_usage(&room);
     struct ran ran = RUN_RELAY(room, "", "usage", "--userdb", "DB");
     check_ran(&ran, 0, "12345678901", "");
-    static const char *const within[][2] = {{"0", "1800000000"}, {"1700000000", "1700000100"}, {"2023-11-14", "2023-11-15T00:00:00Z"}, {"2023-11-14T22:13", "2099-01-01"}};
+    static const char *const within[][2] = {
+        {"0", "1800000000"}, {"1700000000", "1700000100"}, {"2023-11-14", "2023-11-15T00:00:00Z"}, {"2023-11-14T22:13", "2099-01-01"}};
     for (size_t i = 0; i < sizeof within / sizeof *within; i++) {
         ran = RUN_RELAY(room, "", "usage", "--userdb", "DB", "--json", "--tenant", "acme", "--from", within[i][0], "--to", within[i][1]);
         check_ran(&ran, 0, row, "");
@@ -368,7 +390,7 @@ TEST(every_command_says_how_it_is_called)
 }
 
 TEST_LIST(RUN(a_user_is_added_by_each_source_with_the_key_of_the_realm) RUN(a_password_is_asked_for_twice_and_not_echoed)
-              RUN(users_are_listed_for_people_and_programs_and_removed)
-              RUN(a_tenant_is_set_whole_or_not_at_all) RUN(a_secret_comes_from_standard_input_alone) RUN(usage_is_exact_for_people_and_programs)
-                  RUN(what_is_called_wrongly_is_refused_with_the_way_out) RUN(what_is_no_verb_is_left_to_the_options)
-                      RUN(every_command_says_how_it_is_called))
+              RUN(users_are_listed_for_people_and_programs_and_removed) RUN(a_tenant_is_set_whole_or_not_at_all)
+                  RUN(a_secret_comes_from_standard_input_alone) RUN(usage_is_exact_for_people_and_programs)
+                      RUN(what_is_called_wrongly_is_refused_with_the_way_out) RUN(what_is_no_verb_is_left_to_the_options)
+                          RUN(every_command_says_how_it_is_called))

@@ -46,8 +46,9 @@ TEST(users_are_added_changed_listed_and_removed)
 TEST(users_of_coturn_are_listed_and_removed_too)
 {
     struct scratch scratch = scratch_make();
-    scratch_tell(&scratch, "CREATE TABLE turnusers_lt (realm varchar(127), name varchar(512), hmackey char(128)); INSERT INTO turnusers_lt VALUES"
-                           " ('a', 'carol', '00'), ('a', 'alice', '00')");
+    scratch_tell(&scratch,
+                 "CREATE TABLE turnusers_lt (realm varchar(127), name varchar(512), hmackey char(128)); INSERT INTO turnusers_lt VALUES"
+                 " ('a', 'carol', '00'), ('a', 'alice', '00')");
     struct desk *desk = scratch_desk(&scratch);
     CHECK_INT(desk_user_put(desk, "a", "alice", key, "root"), 0);
     check_users(desk, "a", "a/alice a/carol? ");
@@ -70,8 +71,8 @@ TEST(a_tenant_is_made_by_its_first_field_and_every_field_is_settable)
 {
     struct scratch scratch = scratch_make();
     struct desk *desk = scratch_desk(&scratch);
-    static const char *const set[][2] = {{"realm", "r.example"}, {"status", "disabled"}, {"max_allocations", "100"}, {"max_user_allocations", "4"},
-                                         {"max_bps", "9000000000"}, {"max_lifetime_s", "600"}};
+    static const char *const set[][2] = {{"realm", "r.example"},        {"status", "disabled"},    {"max_allocations", "100"},
+                                         {"max_user_allocations", "4"}, {"max_bps", "9000000000"}, {"max_lifetime_s", "600"}};
     char found[512] = "";
     size_t count = 0;
     while (desk_tenant_fields()[count])
@@ -138,7 +139,8 @@ static void list_usage(void *ctx, const struct desk_usage_row *row)
 {
     char line[256], *out = ctx;
     snprintf(line, sizeof line, "%s/%s:%jd,%jd,%jds,%ju,%ju,%ju,%ju ", row->tenant, row->user, (intmax_t)row->sessions, (intmax_t)row->live,
-             (intmax_t)row->seconds, (uintmax_t)row->bytes_in, (uintmax_t)row->bytes_out, (uintmax_t)row->packets_in, (uintmax_t)row->packets_out);
+             (intmax_t)row->seconds, (uintmax_t)row->bytes_in, (uintmax_t)row->bytes_out, (uintmax_t)row->packets_in,
+             (uintmax_t)row->packets_out);
     strcat(out, line);
 }
 

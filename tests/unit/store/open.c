@@ -63,6 +63,17 @@ TEST(an_empty_file_is_a_database_and_opening_twice_changes_nothing)
     scratch_remove(&scratch);
 }
 
+TEST(a_file_that_others_may_read_is_opened_with_a_warning)
+{
+    struct scratch scratch = scratch_make();
+    CHECK_INT(try_open(&scratch, scratch.path), 0);
+    CHECK_INT(scratch_logged(&scratch, "store_exposed"), 0);
+    CHECK_INT(chmod(scratch.path, 0644), 0);
+    CHECK_INT(try_open(&scratch, scratch.path), 0);
+    CHECK_INT(scratch_logged(&scratch, "store_exposed"), 1);
+    scratch_remove(&scratch);
+}
+
 TEST(a_database_of_a_newer_version_is_refused_and_left_alone)
 {
     struct scratch scratch = scratch_make();
@@ -85,7 +96,8 @@ TEST(a_file_that_is_no_database_is_refused_by_name_and_left_alone)
         garbage[i] = (char)(i * 31 + 7);
     write_file(scratch.path, garbage, sizeof garbage);
     CHECK_INT(try_open(&scratch, scratch.path), ERR_BAD);
-    CHECK(strstr(scratch.error, scratch.path) && strstr(scratch.error, "not a SQLite database") && strstr(scratch.error, "move this one away"));
+    CHECK(strstr(scratch.error, scratch.path) && strstr(scratch.error, "not a SQLite database") &&
+          strstr(scratch.error, "move this one away"));
     char *left = test_file(scratch.path);
     CHECK_BYTES(left, garbage, sizeof garbage);
     free(left);
@@ -216,8 +228,9 @@ TEST(a_locked_database_that_stays_locked_is_named)
 }
 
 TEST_LIST(RUN(an_absent_file_is_made_private_and_migrated) RUN(an_empty_file_is_a_database_and_opening_twice_changes_nothing)
-              RUN(a_database_of_a_newer_version_is_refused_and_left_alone) RUN(a_file_that_is_no_database_is_refused_by_name_and_left_alone)
-                  RUN(a_database_of_another_program_is_refused_and_left_alone) RUN(a_corrupt_database_is_refused_by_name)
-                      RUN(a_missing_directory_is_named_with_the_way_out) RUN(a_read_only_database_is_refused_by_name)
-                          RUN(several_may_open_a_new_file_at_once) RUN(a_reader_refuses_an_absent_file_and_an_older_schema)
-                              RUN(a_locked_database_that_stays_locked_is_named))
+              RUN(a_file_that_others_may_read_is_opened_with_a_warning) RUN(a_database_of_a_newer_version_is_refused_and_left_alone)
+                  RUN(a_file_that_is_no_database_is_refused_by_name_and_left_alone)
+                      RUN(a_database_of_another_program_is_refused_and_left_alone) RUN(a_corrupt_database_is_refused_by_name)
+                          RUN(a_missing_directory_is_named_with_the_way_out) RUN(a_read_only_database_is_refused_by_name)
+                              RUN(several_may_open_a_new_file_at_once) RUN(a_reader_refuses_an_absent_file_and_an_older_schema)
+                                  RUN(a_locked_database_that_stays_locked_is_named))

@@ -78,7 +78,8 @@ TEST(secrets_of_the_realm_and_of_no_realm_come_newest_first)
     char found[256] = "";
     struct desk *desk = scratch_desk(&scratch);
     desk_close(desk);
-    scratch_tell(&scratch, "INSERT INTO secrets (realm, secret, created_ms) VALUES ('r', 'old', 1), ('r', 'new', 9), ('', 'any', 5), ('other', 'not', 7), ('r', 'twin', 9)");
+    scratch_tell(&scratch, "INSERT INTO secrets (realm, secret, created_ms) VALUES ('r', 'old', 1), ('r', 'new', 9), ('', 'any', 5), "
+                           "('other', 'not', 7), ('r', 'twin', 9)");
     reader = scratch_reader(&scratch);
     CHECK_INT(store_reader_secrets(reader, view_text("r"), collect, found), 0);
     CHECK_TEXT(found, "twin new any old ");
@@ -90,11 +91,12 @@ TEST(secrets_of_the_realm_and_of_no_realm_come_newest_first)
 }
 
 /* As coturn's schema.sql makes them. */
-static const char coturn_schema[] = "CREATE TABLE turnusers_lt (realm varchar(127) default '', name varchar(512), hmackey char(128), PRIMARY KEY (realm, name));"
-                                    "CREATE TABLE turn_secret (realm varchar(127) default '', value varchar(256), primary key (realm, value));"
-                                    "INSERT INTO turnusers_lt VALUES ('r', 'carol', '0102030405060708090a0b0c0d0e0f10'), ('r', 'sha256', "
-                                    "'0102030405060708090a0b0c0d0e0f100102030405060708090a0b0c0d0e0f10'), ('r', 'bad', '0102030405060708090a0b0c0d0e0fzz');"
-                                    "INSERT INTO turn_secret VALUES ('r', 'logen'), ('other', 'not');";
+static const char coturn_schema[] =
+    "CREATE TABLE turnusers_lt (realm varchar(127) default '', name varchar(512), hmackey char(128), PRIMARY KEY (realm, name));"
+    "CREATE TABLE turn_secret (realm varchar(127) default '', value varchar(256), primary key (realm, value));"
+    "INSERT INTO turnusers_lt VALUES ('r', 'carol', '0102030405060708090a0b0c0d0e0f10'), ('r', 'sha256', "
+    "'0102030405060708090a0b0c0d0e0f100102030405060708090a0b0c0d0e0f10'), ('r', 'bad', '0102030405060708090a0b0c0d0e0fzz');"
+    "INSERT INTO turn_secret VALUES ('r', 'logen'), ('other', 'not');";
 
 TEST(users_and_secrets_of_a_coturn_database_count_too)
 {

@@ -30,10 +30,12 @@ TEST(a_session_is_one_row_from_its_opening_to_its_end)
     struct store *store = scratch_open(&scratch);
     CHECK(scratch_open_session(store, 7, "alice", T0));
     CHECK_INT(store_flush(store), 0);
-    char *row = scratch_text(&scratch, "SELECT tenant||'|'||realm||'|'||user||'|'||username||'|'||transport||'|'||client||'|'||relayed||'|'||tags||'|'||"
-                                       "opened_ms||'|'||seen_ms||'|'||ifnull(closed_ms, '-')||'|'||bytes_in FROM sessions WHERE id = 7");
+    char *row = scratch_text(
+        &scratch, "SELECT tenant||'|'||realm||'|'||user||'|'||username||'|'||transport||'|'||client||'|'||relayed||'|'||tags||'|'||"
+                  "opened_ms||'|'||seen_ms||'|'||ifnull(closed_ms, '-')||'|'||bytes_in FROM sessions WHERE id = 7");
     char want[256];
-    snprintf(want, sizeof want, "acme|example.org|alice|1700000000:alice|udp|192.0.2.1:1000|198.51.100.1:50000|room=1|%jd|%jd|-|0", (intmax_t)T0, (intmax_t)T0);
+    snprintf(want, sizeof want, "acme|example.org|alice|1700000000:alice|udp|192.0.2.1:1000|198.51.100.1:50000|room=1|%jd|%jd|-|0",
+             (intmax_t)T0, (intmax_t)T0);
     CHECK_TEXT(row, want);
     free(row);
     CHECK(scratch_use(store, 7, "alice", T0 + 1000, 100));
@@ -42,7 +44,8 @@ TEST(a_session_is_one_row_from_its_opening_to_its_end)
     CHECK(scratch_use(store, 7, "alice", T0 + 3000, 1000));
     CHECK(scratch_close_session(store, 7, T0 + 3500, 3, "released"));
     CHECK_INT(store_flush(store), 0);
-    row = scratch_text(&scratch, "SELECT bytes_in||'|'||bytes_out||'|'||packets_in||'|'||packets_out||'|'||(closed_ms - opened_ms)||'|'||seconds||'|'||reason FROM sessions");
+    row = scratch_text(&scratch, "SELECT bytes_in||'|'||bytes_out||'|'||packets_in||'|'||packets_out||'|'||(closed_ms - "
+                                 "opened_ms)||'|'||seconds||'|'||reason FROM sessions");
     CHECK_TEXT(row, "1111|2222|3|6|3500|3|released");
     free(row);
     store_close(store);
@@ -55,14 +58,23 @@ TEST(usage_is_one_row_for_a_tenant_minute_user_and_transport)
     struct store *store = scratch_open(&scratch);
     for (int64_t i = 0; i < 240; i++) /* four minutes, two users, four sessions */
         CHECK(scratch_use(store, i % 4, i % 2 ? "alice" : "bob", T0 + i * 1000, 1 + (uint64_t)i));
-    struct store_usage tcp = {.id = 9, .at_ms = T0, .tenant = "acme", .user = "alice", .transport = "tcp", .bytes_in = 5, .bytes_out = 10, .packets_in = 1, .packets_out = 2};
+    struct store_usage tcp = {.id = 9,
+                              .at_ms = T0,
+                              .tenant = "acme",
+                              .user = "alice",
+                              .transport = "tcp",
+                              .bytes_in = 5,
+                              .bytes_out = 10,
+                              .packets_in = 1,
+                              .packets_out = 2};
     CHECK(store_usage(store, &tcp));
     tcp.tenant = "zeta";
     CHECK(store_usage(store, &tcp));
     CHECK_INT(store_flush(store), 0);
     CHECK_INT(scratch_number(&scratch, "SELECT count(*) FROM usage"), 4 * 2 + 2);
     char sql[160];
-    snprintf(sql, sizeof sql, "SELECT bytes_in FROM usage WHERE tenant = 'acme' AND user = 'bob' AND minute = %jd", (intmax_t)(T0 / MINUTE + 1));
+    snprintf(sql, sizeof sql, "SELECT bytes_in FROM usage WHERE tenant = 'acme' AND user = 'bob' AND minute = %jd",
+             (intmax_t)(T0 / MINUTE + 1));
     CHECK_INT(scratch_number(&scratch, sql), 30 * 61 + 29 * 30); /* 61, 63 ... 119 */
     check_sums(&scratch, 240 * 241 / 2 + 10, 242);
     store_close(store);
@@ -91,7 +103,8 @@ TEST(hostile_text_is_only_text)
     CHECK(scratch_use(store, 1, hostile, T0, 1));
     CHECK(store_audit(store, T0, hostile, hostile, hostile));
     CHECK_INT(store_flush(store), 0);
-    static const char *const queries[] = {"SELECT user FROM sessions", "SELECT user FROM usage", "SELECT who FROM audit", "SELECT detail FROM audit"};
+    static const char *const queries[] = {"SELECT user FROM sessions", "SELECT user FROM usage", "SELECT who FROM audit",
+                                          "SELECT detail FROM audit"};
     for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
         char *text = scratch_text(&scratch, queries[i]);
         CHECK_TEXT(text, hostile);
@@ -122,7 +135,7 @@ TEST(the_audit_table_takes_rows_and_gives_none_back)
     scratch_remove(&scratch);
 }
 
-TEST(rows_are_committed_within_a_second_without_being_asked)
+TEST(rows_are_committed_well_within_a_second_without_being_asked)
 {
     struct scratch scratch = scratch_make();
     struct store *store = scratch_open(&scratch);
@@ -134,7 +147,7 @@ TEST(rows_are_committed_within_a_second_without_being_asked)
         store_counts(store, &counts);
     }
     CHECK_INT(counts.rows, 1);
-    CHECK(clock_monotonic_ms() - put < 2000);
+    CHECK(clock_monotonic_ms() - put < 900);
     check_sums(&scratch, 1, 1);
     store_close(store);
     scratch_remove(&scratch);
@@ -306,7 +319,15 @@ TEST(a_batch_whose_commit_was_not_noticed_is_not_written_again)
     struct batch batch;
     batch_init(&batch, &hash_key);
     CHECK_INT(writer_open(&writer, scratch.path, T0, (struct complaint){scratch.error, sizeof scratch.error}), 0);
-    const struct store_usage row = {.id = 1, .at_ms = T0, .tenant = "acme", .user = "alice", .transport = "udp", .bytes_in = 5, .bytes_out = 10, .packets_in = 1, .packets_out = 2};
+    const struct store_usage row = {.id = 1,
+                                    .at_ms = T0,
+                                    .tenant = "acme",
+                                    .user = "alice",
+                                    .transport = "udp",
+                                    .bytes_in = 5,
+                                    .bytes_out = 10,
+                                    .packets_in = 1,
+                                    .packets_out = 2};
     CHECK(batch_put_usage(&batch, &row));
     CHECK_INT(writer_commit(&writer, &batch), 0);
     writer.batches--; /* as if the commit had been reported as failed */
@@ -327,7 +348,8 @@ TEST(a_file_that_was_moved_away_and_made_anew_goes_on_with_what_comes)
     struct store *store = scratch_open(&scratch);
     CHECK(scratch_use(store, 1, "alice", T0, 1));
     CHECK_INT(store_flush(store), 0);
-    scratch_tell(&scratch, "DROP TABLE sessions; DROP TABLE usage; DROP TABLE starts; DROP TABLE audit; DROP TABLE users; DROP TABLE secrets; DROP TABLE tenants;"
+    scratch_tell(&scratch, "DROP TABLE sessions; DROP TABLE usage; DROP TABLE starts; DROP TABLE audit; DROP TABLE users; DROP TABLE "
+                           "secrets; DROP TABLE tenants;"
                            "PRAGMA user_version = 0");
     CHECK(scratch_use(store, 1, "alice", T0, 10));
     (void)store_flush(store); /* fails with the old connection; the next makes a new one, and the tables */
@@ -387,7 +409,8 @@ TEST(a_put_without_memory_is_dropped_and_nothing_else)
 {
     const struct hash_key hash_key = {1, 2};
     const struct store_usage row = {.id = 1, .at_ms = T0, .tenant = "acme", .user = "alice", .transport = "udp", .bytes_in = 5};
-    const struct store_session session = {.id = 2, .tenant = "t", .realm = "r", .user = "u", .username = "n", .transport = "udp", .client = "c", .relayed = "d", .tags = ""};
+    const struct store_session session = {
+        .id = 2, .tenant = "t", .realm = "r", .user = "u", .username = "n", .transport = "udp", .client = "c", .relayed = "d", .tags = ""};
     bool taken = false;
     for (long n = 0; !taken; n++) {
         struct batch batch;
@@ -409,7 +432,7 @@ TEST(a_put_without_memory_is_dropped_and_nothing_else)
 
 TEST_LIST(RUN(a_session_is_one_row_from_its_opening_to_its_end) RUN(usage_is_one_row_for_a_tenant_minute_user_and_transport)
               RUN(numbers_of_64_bits_arrive_whole) RUN(hostile_text_is_only_text) RUN(the_audit_table_takes_rows_and_gives_none_back)
-                  RUN(rows_are_committed_within_a_second_without_being_asked) RUN(a_hundred_thousand_rows_are_few_batches)
+                  RUN(rows_are_committed_well_within_a_second_without_being_asked) RUN(a_hundred_thousand_rows_are_few_batches)
                       RUN(a_put_never_waits_for_a_locked_database_and_nothing_is_lost_or_doubled)
                           RUN(a_table_that_is_gone_stops_nothing_and_heals_when_it_is_back)
                               RUN(a_full_disk_stops_nothing_and_heals_when_there_is_room) RUN(a_full_memory_drops_rows_and_says_so_once)
