@@ -151,6 +151,7 @@ lint:
 
 unit-programs: $(UNIT)
 engine-programs: $(ENGINE)
+spec-programs: $(B)/spec/lua-core
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/relay/lua/relay/fake $(DESTDIR)$(PREFIX)/share/relay/policies

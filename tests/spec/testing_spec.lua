@@ -77,6 +77,10 @@ describe("relay.testing: a server", function()
     assert.error_matches(function() T.new():allocate {src = "198.51.100.1"} end, "an address with a port expected")
   end)
 
+  it("runs over the back-end that it was started for", function()
+    assert.equal(os.getenv("RELAY_BACKEND") or "fake", T.new().backend)
+  end)
+
   it("uses another back-end when there is one", function()
     local asked, own = {}, rawget(_G, "relay_core_backend")
     rawset(_G, "relay_core_backend", {open = function(spec)

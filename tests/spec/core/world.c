@@ -5,13 +5,14 @@
 #include "record.h"
 
 #include "base/err.h"
+#include "policy/state.h"
 #include "wire/integrity.h"
 
-#include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define TICK_MS 1000 /* a worker sweeps once a second */
+#define IDLE_MS 60000 /* with nothing to expire and no timers, a minute goes by at once */
 
 /* struct usage_mark: what the usage hook was told of an allocation. */
 struct usage_mark {
@@ -175,7 +176,8 @@ void world_advance(struct world *w, msec_t ms)
 {
     const msec_t end = w->now + ms;
     while (w->now < end) {
-        const msec_t next = w->now - w->now % TICK_MS + TICK_MS;
+        const bool idle = engine_allocations(w->engine) == 0 && !w->policy->timers;
+        const msec_t next = w->now - w->now % TICK_MS + (idle ? IDLE_MS : TICK_MS);
         w->now = next < end ? next : end;
         tick(w);
     }
