@@ -74,10 +74,13 @@ void budget_charge(lua_State *L, uint64_t instructions)
     state_raise(L, kill_text(killed));
 }
 
-void budget_hurry(struct policy *policy)
+void budget_allocate(struct policy *policy, size_t size)
 {
-    const struct budget *budget = &policy->budget;
-    if (budget->running && clock_monotonic_ms() - budget->started > budget->allowed.wall_ms)
+    struct budget *budget = &policy->budget;
+    if (!budget->running)
+        return;
+    budget->spent += size / BYTES_PER_INSTRUCTION;
+    if (judge(budget))
         stop_here(budget->running); /* lua_sethook may be called at any moment, as from a signal handler */
 }
 

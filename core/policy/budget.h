@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #define BUDGET_STEP 1000
+#define BYTES_PER_INSTRUCTION 64 /* what touching bytes costs */
 #define BUDGET_WHERE_MAX 96
 
 struct policy;
@@ -53,8 +54,8 @@ void budget_end(struct policy *);
 /* budget_charge: the library did work worth so many instructions; raises if that was too much. */
 void budget_charge(lua_State *L, uint64_t instructions);
 
-/* budget_hurry: from the allocator: look at the clock, and if time is up, let the next instruction find out. */
-void budget_hurry(struct policy *);
+/* budget_allocate: from the allocator: a large piece costs what copying it costs; if that is too much, the next instruction finds out. */
+void budget_allocate(struct policy *, size_t size);
 
 /* budget_guard: runs f(...) of the stack under a protected call of ours; the body of every thread. */
 int budget_guard(lua_State *L);

@@ -73,10 +73,10 @@ static int list_concat(lua_State *L)
     for (lua_Integer i = first; first <= last; i++) {
         lua_geti(L, 1, i);
         if (!lua_isstring(L, -1))
-            return luaL_error(L, "invalid value (at index %I) in table for 'concat'", (LUAI_UACINT)i);
+            return luaL_error(L, "invalid value (%s) at index %I in table for 'concat'", luaL_typename(L, -1), (LUAI_UACINT)i);
         lua_tolstring(L, -1, &len);
         luaL_addvalue(&out);
-        budget_charge(L, 1 + (len + separator_len) / 64);
+        budget_charge(L, 1 + (len + separator_len) / BYTES_PER_INSTRUCTION);
         if (i == last)
             break;
         luaL_addlstring(&out, separator, separator_len);

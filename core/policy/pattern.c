@@ -89,6 +89,9 @@ static bool class_has(int class, int c)
         case 'x':
             has = isxdigit(c);
             break;
+        case 'z': /* not in the manual any more, but still in Lua */
+            has = c == 0;
+            break;
         default:
             return class == c;
     }

@@ -91,7 +91,7 @@ static int hmac_b64(lua_State *L)
         state_raise(L, "hmac_b64: 'sha1' or 'sha256' expected");
     const enum crypto_hash hash = sha256 ? CRYPTO_SHA256 : CRYPTO_SHA1;
     const struct view part = view_of(text, len);
-    budget_charge(L, secret->count * (20 + len / 64));
+    budget_charge(L, secret->count * (20 + len / BYTES_PER_INSTRUCTION));
     lua_createtable(L, (int)secret->count, 0);
     for (size_t i = 0; i < secret->count; i++) {
         uint8_t mac[CRYPTO_HASH_MAX];

@@ -22,14 +22,14 @@ static void *heap_realloc(void *ctx, void *at, size_t old, size_t size)
         policy->heap -= old;
         return NULL;
     }
+    if (size >= HEAP_LARGE)
+        budget_allocate(policy, size);
     if (size > old && size - old > HEAP_MAX - policy->heap)
         return NULL;
     void *moved = realloc(at, size);
     if (!moved)
         return NULL;
     policy->heap += size - old;
-    if (size >= HEAP_LARGE)
-        budget_hurry(policy);
     return moved;
 }
 

@@ -6,8 +6,6 @@
 #include <lualib.h>
 #include <string.h>
 
-#define BYTES_PER_INSTRUCTION 64
-
 /* start_at: the optional position at `at` as an offset; more than the length: behind the end. */
 static size_t start_at(lua_State *L, int at, size_t len)
 {
