@@ -1,12 +1,9 @@
 /* engine.c: the engine's outside: what kind of frame this is, the way of a request, time, and the life of the engine itself. */
 #include "turn/engine.h"
 
-#include "base/err.h"
 #include "turn/auth.h"
-#include "turn/channel.h"
 #include "turn/event.h"
 #include "turn/park.h"
-#include "turn/permission.h"
 #include "turn/question.h"
 #include "turn/reply.h"
 #include "wire/frame.h"

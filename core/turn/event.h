@@ -1,5 +1,4 @@
-/* event.h: what the engine tells the host happened.
- */
+/* event.h: events that are about no request, and the counting that goes with them. */
 #ifndef RELAY_TURN_EVENT_H
 #define RELAY_TURN_EVENT_H
 

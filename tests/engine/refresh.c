@@ -49,8 +49,11 @@ TEST(refresh_may_shorten_the_lifetime)
     world_start(&w, NULL);
     struct client c = held(&w, "198.18.0.1:5000");
     CHECK_INT(client_refresh(&c, 3600), 0);
+    world_pass(&w, 1000000); /* it has moved on in the wheel */
     CHECK_INT(client_refresh(&c, 700), 0);
-    world_pass(&w, 700000);
+    world_pass(&w, 699000);
+    CHECK_INT(engine_allocations(w.engine), 1);
+    world_pass(&w, 1000);
     CHECK_INT(engine_allocations(w.engine), 0);
     world_end(&w);
 }
