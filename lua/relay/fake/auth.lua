@@ -15,7 +15,8 @@ end
 
 -- The tenant and realm of a 5-tuple, decided once per (listener, sni, alpn, origin); or nil and a refusal.
 function M.route(core, client, fields)
-  local flow = client.flow
+  local flow, a = client.flow, client.allocation
+  if a then return {tenant = a.tenant, realm = a.realm} end
   local key = table.concat({flow.listener, flow.sni or "", flow.alpn or "", fields.origin or ""}, "\0")
   local d = core.routes[key]
   if d == nil then
@@ -58,9 +59,13 @@ end
 -- Who sent a request: {user, tenant, realm, username}; or nil and a refusal. A key is asked for once per client and username, and again
 -- when it has expired, unless it may keep an allocation alive.
 function M.identify(core, client, fields)
-  client.who = {}
+  client.who = {realm = core.spec.realm}
   local route, refused = M.route(core, client, fields)
-  if not route then return nil, refused end
+  if not route then
+    refused.unsigned = true -- the first request of a client carries no name
+    return nil, refused
+  end
+  client.who = {tenant = route.tenant, realm = route.realm}
   if not fields.username then return nil, {code = 401, reason = "unauthenticated", by = "core", quiet = true} end
   local key = client.key
   local expired = key and key.expires and key.expires <= core.unix_ms() // 1000 and (key.reauth or not client.allocation)

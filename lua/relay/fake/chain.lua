@@ -97,12 +97,15 @@ end
 -- route, authenticate: the first that has an opinion
 function M:first(hook, ...) return (self:answers(hook, ...)()) end
 
--- authorize: the first refusal, or the merged limits
+-- authorize: the first refusal; or merged limits, and who was the first to give any
 function M:strictest(hook, limits, ...)
+  local by
   for d in self:answers(hook, ...) do
     if d.kind ~= "allow" then return d end
     decision.merge(limits, d.limits)
+    by = by or d.by
   end
+  return nil, by
 end
 
 -- permission, channel: the first refusal; who fails refuses
@@ -112,19 +115,15 @@ function M:any_denial(hook, ...)
   return d
 end
 
--- refresh: the first refusal; otherwise merged limits, and whether somebody failed
+-- refresh: the first refusal; otherwise merged limits, and who failed or was the first to give any
 function M:refresh(limits, ...)
-  local failed
+  local told
   for d in self:answers("refresh", ...) do
-    if d.kind == "fail" then
-      failed = d
-    elseif d.kind ~= "allow" then
-      return d, failed
-    else
-      decision.merge(limits, d.limits)
-    end
+    if d.kind ~= "allow" and d.kind ~= "fail" then return d end
+    if d.kind == "fail" or not told then told = d end
+    if d.kind == "allow" then decision.merge(limits, d.limits) end
   end
-  return nil, failed
+  return nil, told
 end
 
 -- init, log, shutdown: everybody is told; what they return is ignored. `init` refuses the start by raising.

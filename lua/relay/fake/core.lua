@@ -35,7 +35,7 @@ function M.open(spec)
   local core = setmetatable({
     spec = spec, now_ms = 0, decision = 0, serial = 0, clients = {}, allocations = {}, routes = {}, timers = {}, pending = {},
     lists = {audit = {}, errors = {}, events = {}, log = {}, metrics = {}},
-    quota = quota.new(), ports = ports.new(o.min_port, o.max_port), params = params.new(spec.set), find_user = user_index(spec.users),
+    quota = quota.new(), ports = {[4] = ports.new(o.min_port, o.max_port), [6] = ports.new(o.min_port, o.max_port)}, params = params.new(spec.set), find_user = user_index(spec.users),
     peer_allowed = peers.new(o.allowed_peer_ip, o.denied_peer_ip, o.allow_loopback_peers),
   }, {__index = M})
   function core.unix_ms() return spec.now * 1000 + core.now_ms end
@@ -84,7 +84,7 @@ function M:end_allocation(a, reason, by)
   report_usage(self, a, true)
   self.allocations[a.id], a.client.allocation = nil, nil
   self.quota:give(a.tenant, a.user)
-  self.ports:give(a.port)
+  self.ports[a.family]:give(a.port)
   self:event("closed", a.client, {allocation = a, reason = reason, by = by})
 end
 
@@ -96,7 +96,7 @@ function M:event(kind, client, more)
     policy_rev = self.chain.revision, method = more.method, src = tostring(flow.src), transport = flow.transport, peer = more.peer,
     username = more.username or a and a.username,
   }
-  local who = a or client.who or {}
+  local who = more.method and client.who or a or {}
   event.user, event.tenant, event.realm = who.user, who.tenant, who.realm
   if a then
     event.allocation, event.tags = a.id, a.limits.tags
@@ -121,7 +121,7 @@ local function tell_refusal(core, client, fields, answer, errors_before)
   local peer = fields.peer and address.parse(fields.peer)
   local failure = #core.lists.errors > errors_before and core.lists.errors[#core.lists.errors]
   local more = {
-    method = fields.kind, code = answer.code, reason = answer.reason, by = answer.by, username = fields.username,
+    method = fields.kind == "close" and "refresh" or fields.kind, code = answer.code, reason = answer.reason, by = answer.by, username = not answer.unsigned and fields.username or nil,
     allocation = client.allocation, peer = peer and tostring(peer),
   }
   if failure then
@@ -139,7 +139,7 @@ local function answer_to(core, client, fields)
   local answer = requests[fields.kind](core, client, fields)
   answer.ok, answer.code = answer.ok or false, answer.code or 0
   tell_refusal(core, client, fields, answer, errors_before)
-  answer.quiet = nil
+  answer.quiet, answer.unsigned = nil, nil
   flush_events(core)
   return answer
 end
@@ -152,7 +152,8 @@ function M:request(kind, fields)
     self.clients[fields.client] = client
   end
   fields.kind = kind
-  if fields.transaction and client.transaction == fields.transaction then return client.answer end -- a retransmission
+  -- a retransmission; what was not signed, or by nobody, is not remembered
+  if fields.transaction and client.transaction == fields.transaction and client.who.user then return client.answer end
   client.answer = answer_to(self, client, fields)
   client.transaction = fields.transaction
   return client.answer
@@ -195,7 +196,7 @@ local function sweep(core)
   for id in pairs(core.allocations) do ids[#ids + 1] = id end
   table.sort(ids)
   for _, id in ipairs(ids) do sweep_allocation(core, core.allocations[id]) end
-  core.ports:sweep(core.now_ms)
+  for _, ports_of_family in pairs(core.ports) do ports_of_family:sweep(core.now_ms) end
   flush_events(core)
 end
 

@@ -22,24 +22,30 @@ local function configured_limits(core)
   }
 end
 
--- authorize: the limits, or nil and a refusal
+-- authorize: the limits, nil and who gave them; or nil and a refusal
 local function authorize(core, client, fields, who)
   local limits = configured_limits(core)
   local req, forget = views.request(core, client, fields, who)
-  local d = core.chain:strictest("authorize", limits, req)
+  local d, by = core.chain:strictest("authorize", limits, req)
   forget()
   if d then return nil, auth.refusal(d) end
-  return limits
+  return limits, nil, by
 end
 
 local function relayed_text(family, port)
   return (family == 6 and "[2001:4860::1]:%d" or "8.0.0.1:%d"):format(port)
 end
 
+local function numbers(limits)
+  local out = {}
+  for name, value in pairs(limits) do out[name] = math.tointeger(value) end
+  return out
+end
+
 local function granted(core, a)
   return {
     ok = true, lifetime = (a.expires_ms - core.now_ms) // 1000, relayed = a.relayed, mapped = tostring(a.client.flow.src),
-    user = a.user, tenant = a.tenant, realm = a.realm, tags = a.limits.tags or {}, limits = a.limits, allocation = a.id,
+    user = a.user, tenant = a.tenant, realm = a.realm, tags = a.limits.tags or {}, limits = numbers(a.limits), allocation = a.id,
     reservation = a.reservation,
   }
 end
@@ -50,32 +56,41 @@ local function impossible(fields)
   if fields.reservation and (fields.even_port or fields.family) then return refuse(400, "reservation_token") end
 end
 
-function M.allocate(core, client, fields)
+-- who sent a request that the core can read to its end, or nil and a refusal
+local function identify(core, client, fields)
   local who, refused = auth.identify(core, client, fields)
+  for number in pairs(who and fields.attributes or {}) do
+    if number < 0x8000 then return nil, refuse(420, "unknown_attribute") end
+  end
+  return who, refused
+end
+
+function M.allocate(core, client, fields)
+  local who, refused = identify(core, client, fields)
   if not who then return refused end
   if client.allocation then return refuse(437, "5-tuple in use") end
   refused = impossible(fields)
   if refused then return refused end
-  local limits
-  limits, refused = authorize(core, client, fields, who)
-  if not limits then return refused end
+  local limits, no, by = authorize(core, client, fields, who)
+  if not limits then return no end
   local full = core.quota:take(who.tenant, who.user, limits)
   if full then return refuse(486, full) end
-  local port, reservation = core.ports:take(fields, core.now_ms)
+  local family = fields.family or client.flow.dst.family
+  local port, reservation = core.ports[family]:take(fields, core.now_ms)
   if not port then
     core.quota:give(who.tenant, who.user)
     return refuse(508, fields.reservation and "reservation_token" or "no_port")
   end
   local a = core:add_allocation(client, who, limits, lifetime_s(core, limits, fields.lifetime) * 1000)
-  a.port, a.family, a.reservation = port, fields.family or client.flow.dst.family, reservation
+  a.port, a.family, a.reservation = port, family, reservation
   a.relayed = relayed_text(a.family, port)
-  core:event("allocated", client, {method = "allocate", allocation = a})
+  core:event("allocated", client, {method = "allocate", allocation = a, by = by})
   return granted(core, a)
 end
 
 -- the allocation of an authenticated request, or nil and a refusal
 local function own_allocation(core, client, fields)
-  local who, refused = auth.identify(core, client, fields)
+  local who, refused = identify(core, client, fields)
   if not who then return nil, refused end
   local a = client.allocation
   if not a then return nil, refuse(437, "no allocation") end
@@ -95,7 +110,7 @@ function M.refresh(core, client, fields)
   local req, forget_req = views.request(core, client, fields, a)
   local alloc, forget = views.allocation(core, a)
   local limits = decision.merge({}, {max_lifetime = a.limits.max_lifetime})
-  local d, failed = core.chain:refresh(limits, alloc, req)
+  local d, told = core.chain:refresh(limits, alloc, req)
   forget_req()
   forget()
   if d then
@@ -103,9 +118,10 @@ function M.refresh(core, client, fields)
     if d.kind == "reauth" then client.key, refusal.quiet = nil, true end -- 438 is a challenge
     return refusal
   end
+  local failed = told and told.kind == "fail"
   if failed then limits.max_lifetime = math.min(limits.max_lifetime or SCRIPT_ERROR_LIFETIME, SCRIPT_ERROR_LIFETIME) end
   a.expires_ms = core.now_ms + lifetime_s(core, limits, fields.lifetime) * 1000
-  core:event("refreshed", client, {method = "refresh", allocation = a})
+  core:event("refreshed", client, {method = "refresh", allocation = a, by = told and told.by, reason = failed and told.reason or nil})
   return granted(core, a)
 end
 
