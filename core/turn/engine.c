@@ -2,8 +2,10 @@
 #include "turn/engine.h"
 
 #include "turn/auth.h"
+#include "turn/channel.h"
 #include "turn/event.h"
 #include "turn/park.h"
+#include "turn/permission.h"
 #include "turn/question.h"
 #include "turn/reply.h"
 #include "wire/frame.h"
