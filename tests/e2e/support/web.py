@@ -20,10 +20,37 @@ from support.server import free_port, need
 from support.tap import skip, wait_for
 
 CLONE_NEWNET = 0x40000000
+PR_SET_CHILD_SUBREAPER = 36
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class WebDriverError(AssertionError):
     pass
+
+
+def children():
+    """The processes whose parent we are."""
+    found = set()
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:
+            if int(file.read().rsplit(")", 1)[1].split()[1]) == os.getpid():
+                found.add(int(name))
+    return found
+
+
+def bury(strangers):
+    """Waits for adopted processes to end; those that do not within five seconds are killed."""
+    def are_gone():
+        for pid in strangers():
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        return not strangers()
+
+    with contextlib.suppress(AssertionError):
+        wait_for(are_gone, 5)
+    for pid in strangers():
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 class Browser:
@@ -37,6 +64,9 @@ class Browser:
         self.log_path = os.path.join(self.directory, "log")
         self.url = f"http://127.0.0.1:{self.port}"
         self.pins, self.more, self.process = list(pins), list(more), None
+        # what Chromium leaves behind when it ends becomes ours, and can be waited for
+        LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self.others = children()
         self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def __enter__(self):
@@ -76,6 +106,7 @@ class Browser:
         if self.process:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(10)
+        bury(lambda: children() - self.others)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def call(self, method, path, body=None):
@@ -134,7 +165,6 @@ class Network:
         need("ip")
         need("nft")
         self.relay, self.browser = f"relay-{os.getpid()}", f"browser-{os.getpid()}"
-        self.libc = ctypes.CDLL(None, use_errno=True)
 
     def __enter__(self):
         try:
@@ -172,8 +202,9 @@ class Network:
             finally:
                 self.enter(home)
 
-    def enter(self, file):
-        if self.libc.setns(file.fileno(), CLONE_NEWNET) != 0:
+    @staticmethod
+    def enter(file):
+        if LIBC.setns(file.fileno(), CLONE_NEWNET) != 0:
             raise OSError(ctypes.get_errno(), "setns")
 
 
