@@ -213,6 +213,34 @@ TEST(threads_that_only_take_get_exactly_the_limit)
     }
 }
 
+/* Tenants of their own share no lock: only the total stands between them. All wait at the last unit, again and again. */
+static void *rush_run(void *arg)
+{
+    struct hammer *hammer = arg;
+    char tenant[24];
+    snprintf(tenant, sizeof tenant, "tenant%u", atomic_fetch_add(&hammer->started, 1));
+    struct quota_request request = ask(tenant, "user");
+    request.total_max = hammer->total_max;
+    for (unsigned i = 0; i < 20 * ROUNDS; i++) {
+        struct quota_units units;
+        const bool granted = quota_take(hammer->quota, &request, &units) == QUOTA_GRANTED;
+        if (quota_total(hammer->quota) > hammer->total_max)
+            atomic_fetch_add(&hammer->wrong, 1);
+        if (granted)
+            quota_give(hammer->quota, &units);
+    }
+    return NULL;
+}
+
+TEST(threads_of_different_tenants_never_hold_more_than_the_total)
+{
+    struct hammer hammer = {.quota = quota_new(2 * THREADS), .total_max = 1};
+    run_threads(rush_run, &hammer);
+    CHECK_INT(atomic_load(&hammer.wrong), 0);
+    CHECK_INT(quota_total(hammer.quota), 0);
+    quota_free(hammer.quota);
+}
+
 static void *churn_run(void *arg)
 {
     struct hammer *hammer = arg;
@@ -267,5 +295,5 @@ TEST(without_memory_there_is_no_quota)
 TEST_LIST(RUN(what_is_taken_is_counted_in_all_three_and_given_back_once) RUN(each_limit_refuses_by_its_name_and_takes_nothing)
               RUN(a_user_is_counted_within_its_tenant) RUN(the_table_holds_exactly_its_names_and_frees_one_with_its_last_unit)
                   RUN(a_refusal_by_the_total_keeps_no_name) RUN(threads_that_take_and_give_never_hold_more_than_the_limits)
-                      RUN(threads_that_only_take_get_exactly_the_limit) RUN(names_that_come_and_go_leave_the_table_empty)
-                          RUN(without_memory_there_is_no_quota))
+                      RUN(threads_that_only_take_get_exactly_the_limit) RUN(threads_of_different_tenants_never_hold_more_than_the_total)
+                          RUN(names_that_come_and_go_leave_the_table_empty) RUN(without_memory_there_is_no_quota))
