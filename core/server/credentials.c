@@ -110,7 +110,7 @@ static bool find_timed(const struct credentials *from, const struct request *req
     if (!from->config->use_auth_secret || !credentials_parse_expiry(request->username, &out->expires_unix_s, &id))
         return false;
     if (out->expires_unix_s * 1000 < unix_ms) {
-        deny(out, "credential expired");
+        deny(out, "expired");
         return true;
     }
     for (size_t i = 0; i < from->config->secret_count; i++)
@@ -127,7 +127,7 @@ void credentials_find(const struct credentials *from, const struct request *requ
     memset(out, 0, sizeof *out);
     snprintf(out->by, sizeof out->by, "core");
     if (!find_configured(from, request, out) && !find_timed(from, request, unix_ms, out) && !find_stored(from, request, out)) {
-        deny(out, "unknown user");
+        deny(out, "unknown_user");
         return;
     }
     if (out->kind != VERDICT_SILENT)
@@ -147,7 +147,7 @@ void credentials_lookup(const struct credentials *from, const struct request *re
     memset(out, 0, sizeof *out);
     snprintf(out->by, sizeof out->by, "%s", by);
     if (!find_configured(from, request, out) && !find_stored(from, request, out)) {
-        deny(out, "unknown user");
+        deny(out, "unknown_user");
         return;
     }
     if (out->kind != VERDICT_SILENT)
