@@ -63,8 +63,8 @@ end
 -- as much of a message as fits into a reason
 function M.reason(message) return message:sub(1, REASON_MAX) end
 
-function M:report(file, hook, kind, message)
-  local by = message:match("^([%w_.-]+:%d+)") or file
+function M:report(file, hook, kind, message, by)
+  by = by or message:match("^([%w_.-]+:%d+)") or file
   table.insert(self.core.lists.errors, {policy = file, hook = hook, kind = kind, by = by, message = message})
   return {kind = "fail", code = 500, reason = M.reason(message), by = by}
 end
@@ -76,7 +76,7 @@ function M:ask(policy, hook, ...)
   local d, why = decision.judge(hook, result)
   if why then return self:report(policy.file, hook, "type", policy.file .. ": " .. why) end
   if d and d.kind == "fail" then
-    self:report(policy.file, hook, "fail", ("%s: %s"):format(d.by, d.reason))
+    self:report(policy.file, hook, "fail", d.reason, d.by)
   end
   return d
 end

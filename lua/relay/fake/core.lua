@@ -148,12 +148,12 @@ function M:request(kind, fields)
   if not requests[kind] then error("no such request: " .. tostring(kind), 2) end
   local client = self.clients[fields.client]
   if not client then
-    client = {flow = auth.flow(fields)}
+    client = {flow = auth.flow(fields), who = {}}
     self.clients[fields.client] = client
   end
   fields.kind = kind
   -- a retransmission; what was not signed, or by nobody, is not remembered
-  if fields.transaction and client.transaction == fields.transaction and client.who.user then return client.answer end
+  if fields.transaction and client.transaction == fields.transaction and (kind == "traffic" or client.who.user) then return client.answer end
   client.answer = answer_to(self, client, fields)
   client.transaction = fields.transaction
   return client.answer

@@ -21,7 +21,7 @@ end
 
 -- nil, or the name of the limit that refuses
 function M:take(tenant, user, limits)
-  for _, scope in ipairs {"total", "realm", "user"} do
+  for _, scope in ipairs {"user", "realm", "total"} do
     local most = limits[scope .. "_quota"]
     if most and self:held(scope, tenant, user) >= most then return scope .. "_quota" end
   end

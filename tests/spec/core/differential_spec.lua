@@ -3,7 +3,7 @@
 
 local T = require "relay.testing"
 
-local SCENARIOS <const>, STEPS <const> = 40, 60
+local SCENARIOS <const>, STEPS <const> = 60, 60
 
 local mixed = [[
 local near, inner = relay.cidr{"20.0.0.0/24", "2a00::/16"}, relay.cidr("20.0.0.0/25")
@@ -88,12 +88,12 @@ local function options_of()
   }
 end
 
-local function new_client()
+local function new_client(options)
   local who = pick(credentials)
   return {
     username = who[1], password = who[2], sni = now_and_then(4, "acme"), transport = pick {"udp", "tcp", "tls", "dtls"},
     origin = now_and_then(6, pick(origins)), lifetime = pick {0, 100, 700, 1000, 5000, nil}, family = now_and_then(3, pick {4, 6, 5}),
-    requested_transport = now_and_then(12, "tcp"), even_port = now_and_then(5, true), software = now_and_then(6, pick {"boom", "odd", "x"}),
+    requested_transport = now_and_then(12, "tcp"), even_port = options.max_port == 65535 and now_and_then(5, true) or nil, software = now_and_then(6, pick {"boom", "odd", "x"}),
     attributes = now_and_then(15, {[0x7abc] = "unknown"}),
   }
 end
@@ -107,10 +107,10 @@ local function as_somebody(fields)
 end
 
 -- what one step does to a session, as a function of the session and its earlier answers; the choices are made before
-local function step_of(known, fresh)
+local function step_of(options, known, fresh)
   local which, kind = known > 0 and math.random(known), math.random(20)
   if not which or kind <= 5 then
-    local fields = new_client()
+    local fields = new_client(options)
     return "allocate", function(s) return s:allocate(fields) end
   end
   if kind == 6 then return "allocate again", function(s, a) return s:allocate {client = a[which]} end end
@@ -182,7 +182,7 @@ local function run(seed)
   local answers, seen = {real = {}, fake = {}}, {real = {events = 0, errors = 0, audit = 0}, fake = {events = 0, errors = 0, audit = 0}}
   local fresh = false
   for step = 1, STEPS do
-    local name, act = step_of(#answers.real, fresh)
+    local name, act = step_of(options, #answers.real, fresh)
     local ours, theirs = act(real, answers.real), act(fake, answers.fake)
     assert.equal(news(fake, theirs, seen.fake), news(real, ours, seen.real), ("seed %d, step %d: %s"):format(seed, step, name))
     if ours then table.insert(answers.real, ours) table.insert(answers.fake, theirs) end
