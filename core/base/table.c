@@ -4,6 +4,7 @@
 #include "base/err.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,7 +32,7 @@ static void sip_rounds(uint64_t v[4], int rounds)
     }
 }
 
-/* sip_word: up to eight bytes, little-endian, as SipHash reads them. */
+/* sip_word: fewer than eight bytes, little-endian, as SipHash reads them. */
 static uint64_t sip_word(const uint8_t *at, size_t len)
 {
     uint64_t word = 0;
@@ -56,8 +57,11 @@ uint64_t table_hash(const struct hash_key *key, struct view bytes)
         key->k1 ^ UINT64_C(0x7465646279746573),
     };
     size_t at = 0;
-    for (; bytes.len - at >= 8; at += 8)
-        sip_absorb(v, sip_word(bytes.at + at, 8));
+    for (; bytes.len - at >= 8; at += 8) {
+        uint64_t word;
+        memcpy(&word, bytes.at + at, sizeof word);
+        sip_absorb(v, le64toh(word));
+    }
     sip_absorb(v, (uint64_t)bytes.len << 56 | sip_word(bytes.at + at, bytes.len - at));
     v[2] ^= 0xff;
     sip_rounds(v, 4);

@@ -87,7 +87,7 @@ bool peer_is_allowed(const struct peer_filter *filter, const struct addr *peer)
     const struct cidr_set *denied = filter->config->denied_peers;
     if (peer_is_listed(denied, peer) || peer_is_listed(denied, &reached))
         return false;
-    if (peer_is_relay(filter, peer))
+    if (peer_is_relay(filter, peer) && !peer_is_loopback(peer)) /* loopback is opened by its own option alone, also to a relay that is there */
         return true;
     if (peer_is_special(filter, peer) && !peer_has_hole(filter, peer))
         return false;

@@ -6,7 +6,7 @@
  * denied_peers wins over every hole.
  *
  * Hairpin: an address of our own relays, in its local or its shown form, is allowed, but data goes only to, and comes only from, a port
- * that some allocation holds at that moment. Permissions and channels know such a peer by its shown form, sockets by its local form. Data
+ * that some allocation holds at that moment; on loopback allow_loopback_peers must open it too. Permissions and channels know such a peer by its shown form, sockets by its local form. Data
  * never goes to an own listener.
  */
 #ifndef RELAY_TURN_PEER_H

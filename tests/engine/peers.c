@@ -409,6 +409,32 @@ TEST(denied_peers_close_hairpin)
     world_end(&w);
 }
 
+static void relay_on_loopback(struct engine_config *config, struct world *w)
+{
+    (void)config;
+    w->relays[0] = (struct relay_address){addr_of("127.0.0.1"), addr_of("127.0.0.1")};
+}
+
+static void relay_on_open_loopback(struct engine_config *config, struct world *w)
+{
+    relay_on_loopback(config, w);
+    config->allow_loopback_peers = true;
+}
+
+TEST(loopback_stays_closed_even_where_the_relay_itself_is)
+{
+    struct world w;
+    world_start(&w, relay_on_loopback);
+    struct client a = held(&w, SERVER_V4);
+    CHECK_INT(client_permit(&a, shown(&a)), STUN_FORBIDDEN);
+    world_end(&w);
+    world_start(&w, relay_on_open_loopback);
+    a = held(&w, SERVER_V4);
+    CHECK_INT(client_permit(&a, shown(&a)), 0);
+    check_hairpin(&w, &a, &a);
+    world_end(&w);
+}
+
 TEST_LIST(RUN(no_internal_ipv4_address_is_a_peer) RUN(no_internal_ipv6_address_is_a_peer_in_any_spelling)
           RUN(global_addresses_are_peers_up_to_the_edge_of_the_special_ones) RUN(a_refused_peer_is_told)
           RUN(allowed_peers_open_holes_and_denied_peers_win) RUN(a_hole_for_a_tunnel_does_not_open_what_is_behind_it)
@@ -416,4 +442,5 @@ TEST_LIST(RUN(no_internal_ipv4_address_is_a_peer) RUN(no_internal_ipv6_address_i
           RUN(a_listener_on_one_address_is_found_at_that_address) RUN(port_zero_is_nowhere)
           RUN(hairpin_between_two_relayed_addresses_passes_by_their_shown_form) RUN(hairpin_by_channel_works_too)
           RUN(a_client_may_name_the_local_form_too) RUN(hairpin_reaches_only_ports_that_an_allocation_holds)
-          RUN(a_service_on_the_relays_own_address_is_no_peer) RUN(an_allocation_may_send_to_itself) RUN(denied_peers_close_hairpin))
+          RUN(a_service_on_the_relays_own_address_is_no_peer) RUN(an_allocation_may_send_to_itself) RUN(denied_peers_close_hairpin)
+          RUN(loopback_stays_closed_even_where_the_relay_itself_is))
