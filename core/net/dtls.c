@@ -193,7 +193,7 @@ static bool begin(struct session *session, const struct hello *hello, struct vie
 static struct session *session_new(struct dtls *d, const struct flow *flow, const struct hello *hello, struct view in)
 {
     struct handle handle;
-    if (d->half_open_count >= d->config.max_half_open && d->half_open_count)
+    if (d->config.max_half_open && d->half_open_count >= d->config.max_half_open)
         session_end(deadlines_oldest(&d->half_open));
     struct session *session = pool_take(&d->sessions, &handle);
     if (!session)

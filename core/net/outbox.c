@@ -103,8 +103,7 @@ void outbox_clear(struct outbox *box, struct chunks *spare)
 static void written(struct outbox *box, struct chunks *spare, size_t len)
 {
     box->len -= len;
-    while (len) {
-        struct chunk *chunk = box->first;
+    for (struct chunk *chunk; len && (chunk = box->first);) {
         const size_t part = chunk->to - chunk->from;
         if (len < part) {
             chunk->from += (uint32_t)len;

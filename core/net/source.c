@@ -68,9 +68,9 @@ uint32_t sources_take(struct sources *sources, const struct addr *from)
     const uint64_t hash = hash_of(sources, &prefix);
     const uint32_t at = find(sources, &prefix, hash);
     if (at == SOURCE_NONE)
-        return sources->most ? add(sources, &prefix, hash) : SOURCE_NONE;
+        return add(sources, &prefix, hash);
     struct source *source = pool_index(&sources->pool, at);
-    if (source->count >= sources->most)
+    if (sources->most && source->count >= sources->most)
         return SOURCE_NONE;
     source->count++;
     return at;

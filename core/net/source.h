@@ -15,7 +15,7 @@ struct sources {
     struct pool pool;
     struct table table;
     struct hash_key hash_key;
-    uint32_t most; /* per source */
+    uint32_t most; /* per source; 0: no limit */
 };
 
 void sources_init(struct sources *, struct hash_key, uint32_t most);

@@ -3,7 +3,8 @@
  * The reader is called with one whole frame at a time (STUN or ChannelData without padding); the flow it gets names the connection in `link` and carries
  * SNI and ALPN. A connection whose bytes are neither is closed. Deadlines are absolute: the handshake and the first authenticated request must be done
  * within `handshake_s` (stream_keep says when a flow has an allocation), not each byte. Connections per source address and in all are capped; on EMFILE accepting pauses without spinning.
- * What a slow reader does not take is buffered up to a limit; then ChannelData is dropped, and a connection that falls behind with replies is closed.
+ * What a slow reader does not take is buffered up to a limit; then ChannelData and Data indications are dropped, and a connection that falls behind with replies is closed.
+ * Until stream_keep, a frame that comes in parts may have 8 KiB. Connections end in streams_flush only, so a flow lives as long as the call that got it.
  */
 #ifndef RELAY_NET_STREAM_H
 #define RELAY_NET_STREAM_H
@@ -18,13 +19,13 @@ struct streams_config {
     struct loop *loop;
     struct tls *tls; /* NULL: plain only */
     bool plain;      /* false: no-tcp: TLS only */
-    uint32_t max_connections, max_per_source;
+    uint32_t max_connections, max_per_source; /* 0: no limit; a source is an IPv4 address or a /56 of IPv6 */
     uint32_t handshake_s; /* 10 */
     struct hash_key hash_key;
     void *ctx;
     /* frame: `packet` may be overwritten (headroom and tailroom as in engine.h) and is valid during the call. */
     void (*frame)(void *ctx, const struct flow *, struct packet packet);
-    void (*closed)(void *ctx, const struct flow *);
+    void (*closed)(void *ctx, const struct flow *); /* once for each connection that had a frame; its link is dead already */
 };
 
 struct streams *streams_new(const struct streams_config *);

@@ -1,7 +1,7 @@
 /* tls.h: certificates and the TLS and DTLS contexts made of them. Only tls, tls_pipe, connection and dtls know libssl.
  *
  * TLS 1.2 and 1.3, DTLS 1.2, AEAD suites only, no renegotiation, no compression. ALPN: stun.turn and stun.nat-discovery are answered when offered,
- * anything else is ignored and the handshake goes on (Firefox offers only webrtc). Constant after tls_new, shared by every worker.
+ * anything else is ignored and the handshake goes on (Firefox offers only webrtc). Constant after tls_new, shared by every worker; outlives their connections and sessions.
  */
 #ifndef RELAY_NET_TLS_H
 #define RELAY_NET_TLS_H

@@ -36,13 +36,15 @@ struct until {
     bool (*done)(void *ctx);
     void *ctx;
     msec_t give_up;
+    bool met;
     struct watch timer, turn;
 };
 
 static inline void until_turn(void *owner)
 {
     struct until *until = owner;
-    if (until->done(until->ctx) || clock_monotonic_ms() > until->give_up)
+    until->met = until->met || until->done(until->ctx);
+    if (until->met || clock_monotonic_ms() > until->give_up)
         loop_stop(until->loop);
 }
 
@@ -54,7 +56,7 @@ static inline bool loop_until(struct loop *loop, bool (*done)(void *ctx), void *
     loop_run(loop);
     watch_stop(&until.timer);
     watch_stop(&until.turn);
-    return done(ctx);
+    return until.met;
 }
 
 #endif
