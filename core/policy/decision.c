@@ -13,7 +13,7 @@ struct draft {
     struct decision decision;
     struct limits limits;
     struct slab texts;
-    uint8_t bytes[8 * (PASSWORD_MAX + 1)];
+    uint8_t bytes[(VERDICT_KEYS_MAX + 3) * (PASSWORD_MAX + 1)];
 };
 
 static struct text keep(struct draft *draft, const char *text, size_t len)
