@@ -7,7 +7,8 @@
 --                         "monthly_bytes": 1000000000, "on_cap": "refuse", "slow_bps": 64000}, "beta": {...}}}
 --
 -- Every limit may be left out. on_cap, once monthly_bytes have been relayed: "refuse" new calls and Refreshes (the default), "throttle"
--- to slow_bps, "close" at once. The month is counted from the start of the server. Users of a tenant are those of the users database; other names than the tenants' own are strangers.
+-- to slow_bps, "close" at once. What was relayed before the server started is not counted. Users of a tenant are those of the users database;
+-- other names than the tenants' own are strangers.
 
 local D       = relay.data("tenants.json")
 local month   = relay.meter("transfer", {period = "month"})

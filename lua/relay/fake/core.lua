@@ -35,7 +35,8 @@ function M.open(spec)
   local core = setmetatable({
     spec = spec, now_ms = 0, decision = 0, serial = 0, clients = {}, allocations = {}, routes = {}, timers = {}, pending = {},
     lists = {audit = {}, errors = {}, events = {}, log = {}, metrics = {}},
-    quota = quota.new(), ports = {[4] = ports.new(o.min_port, o.max_port), [6] = ports.new(o.min_port, o.max_port)}, params = params.new(spec.set), find_user = user_index(spec.users),
+    quota = quota.new(), ports = {[4] = ports.new(o.min_port, o.max_port), [6] = ports.new(o.min_port, o.max_port)},
+    params = params.new(spec.set), find_user = user_index(spec.users),
     peer_allowed = peers.new(o.allowed_peer_ip, o.denied_peer_ip, o.allow_loopback_peers),
   }, {__index = M})
   function core.unix_ms() return spec.now * 1000 + core.now_ms end
@@ -121,8 +122,8 @@ local function tell_refusal(core, client, fields, answer, errors_before)
   local peer = fields.peer and address.parse(fields.peer)
   local failure = #core.lists.errors > errors_before and core.lists.errors[#core.lists.errors]
   local more = {
-    method = fields.kind == "close" and "refresh" or fields.kind, code = answer.code, reason = answer.reason, by = answer.by, username = not answer.unsigned and fields.username or nil,
-    allocation = client.allocation, peer = peer and tostring(peer),
+    method = fields.kind == "close" and "refresh" or fields.kind, code = answer.code, reason = answer.reason, by = answer.by,
+    username = not answer.unsigned and fields.username or nil, allocation = client.allocation, peer = peer and tostring(peer),
   }
   if failure then
     core:event("policy_error", client, setmetatable({code = 500, reason = chain.reason(failure.message), by = failure.by}, {__index = more}))

@@ -111,7 +111,9 @@ function M.new(core, where)
       return found and strict.tree({tenant = found.tenant, user = found.user}, "user")
     end,
   })
-  for _, name in ipairs {"cidr", "data", "params", "secret", "shared", "ratelimit", "meter"} do relay[name] = while_loading(core, name, relay[name]) end
+  for _, name in ipairs {"cidr", "data", "params", "secret", "shared", "ratelimit", "meter"} do
+    relay[name] = while_loading(core, name, relay[name])
+  end
   return strict.library("relay", relay)
 end
 

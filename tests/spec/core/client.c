@@ -53,7 +53,7 @@ static lua_Integer number_of(lua_State *L, int at, const char *name, lua_Integer
 
 static struct addr address_field(lua_State *L, int at, const char *name)
 {
-    struct addr addr;
+    struct addr addr = {0};
     const char *text = text_of(L, at, name);
     if (!text || addr_parse(view_text(text), &addr) != 0)
         luaL_error(L, "not an address: %s %s", name, text ? text : "nil");

@@ -93,7 +93,8 @@ local function new_client(options)
   return {
     username = who[1], password = who[2], sni = now_and_then(4, "acme"), transport = pick {"udp", "tcp", "tls", "dtls"},
     origin = now_and_then(6, pick(origins)), lifetime = pick {0, 100, 700, 1000, 5000, nil}, family = now_and_then(3, pick {4, 6, 5}),
-    requested_transport = now_and_then(12, "tcp"), even_port = options.max_port == 65535 and now_and_then(5, true) or nil, software = now_and_then(6, pick {"boom", "odd", "x"}),
+    requested_transport = now_and_then(12, "tcp"), even_port = options.max_port == 65535 and now_and_then(5, true) or nil,
+    software = now_and_then(6, pick {"boom", "odd", "x"}),
     attributes = now_and_then(15, {[0x7abc] = "unknown"}),
   }
 end
@@ -153,8 +154,8 @@ end
 
 local shown = {
   answer = {"ok", "code", "reason", "by", "server", "lifetime", "mapped", "user", "tenant", "realm"},
-  events = {"type", "code", "reason", "by", "method", "user", "tenant", "realm", "username", "src", "transport", "bytes_in", "bytes_out", "packets_in",
-            "packets_out", "seconds"},
+  events = {"type", "code", "reason", "by", "method", "user", "tenant", "realm", "username", "src", "transport", "bytes_in", "bytes_out",
+            "packets_in", "packets_out", "seconds"},
   errors = {"policy", "hook", "by", "kind"},
   audit = {"type", "code", "user", "bytes", "reason"},
 }
@@ -163,10 +164,9 @@ local shown = {
 local function news(s, answer, seen)
   local lines = {answer and text_of(answer, shown.answer) .. " tags " .. sorted_of(answer.tags) .. " limits " .. sorted_of(answer.limits) or ""}
   for _, list in ipairs {"events", "errors", "audit"} do
-    local rows, first = s[list], #lines + 1
+    local rows = s[list]
     for i = seen[list] + 1, #rows do lines[#lines + 1] = list .. ": " .. text_of(rows[i], shown[list]) end
     seen[list] = #rows
-    table.move(lines, first, #lines, 1, {})
   end
   lines[#lines + 1] = "held " .. s:held("total") .. " " .. s:held("user", nil, "ann") .. " " .. s:held("realm", "acme")
   local said = table.remove(lines, 1)
@@ -177,7 +177,7 @@ end
 local function run(seed)
   math.randomseed(seed)
   local options = options_of()
-  local real, fake = start(options, relay_core_backend), start(options, nil)
+  local real, fake = start(options, rawget(_G, "relay_core_backend")), start(options, nil)
   assert(real.backend == "core" and fake.backend == "fake")
   local answers, seen = {real = {}, fake = {}}, {real = {events = 0, errors = 0, audit = 0}, fake = {events = 0, errors = 0, audit = 0}}
   local fresh = false
@@ -194,6 +194,7 @@ local function run(seed)
 end
 
 describe("the fake core and the real one", function()
+  if not rawget(_G, "relay_core_backend") then return pending("are compared under build/spec/lua-core") end
   local seed = math.tointeger(os.getenv("RELAY_SEED"))
   for scenario = seed or 1, seed or SCENARIOS do
     it("agree on scenario " .. scenario, function() run(scenario) end)
