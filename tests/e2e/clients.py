@@ -161,8 +161,8 @@ def a_quota_exceeded_is_486():
 
 @test
 def a_denied_peer_is_403():
-    with Server(peers=[]) as server, echo_peer("127.0.0.2") as peer:
-        uclient(server, "-c", "-e", "127.0.0.2", "-r", str(peer), *LOAD).expect_none(403)
+    with Server(peers=[]) as server, echo_peer() as peer:
+        uclient(server, "-c", "-e", "127.0.0.1", "-r", str(peer), *LOAD).expect_none(403)
     with Server("denied-peer-ip=127.0.0.1") as server, echo_peer() as peer:
         uclient(server, "-c", "-e", "127.0.0.1", "-r", str(peer), *LOAD).expect_none(403)
 
