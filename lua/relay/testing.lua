@@ -30,9 +30,10 @@
 --   core:request(kind, fields) -> answer       one whole exchange of a client, challenge included
 --     kind    "allocate" "refresh" "permission" "channel" "close" (Refresh with lifetime 0) "traffic" (payload, no request)
 --     fields  client (integer: one 5-tuple), transaction (integer; the same one again is a retransmission within 40 s: the same answer,
---             nothing done twice, if it was signed by somebody who exists), src, dst ("ip:port"), transport ("udp" "tcp" "tls" "dtls"), username? password? (none: not signed) sni? alpn? origin?
---             listener? software? attributes? ({[number] = bytes}), lifetime? (s), requested_transport? family? (4, 6) even_port?
---             reserve_next? (EVEN-PORT's R) reservation? (an answer's) · permission, channel: peer ("ip" or "ip:port"), number
+--             nothing done twice, if it was signed by somebody who exists), src, dst ("ip:port"), transport ("udp" "tcp" "tls" "dtls"), username?
+--             password? (none: not signed) sni? alpn? origin? listener? software? attributes? ({[number] = bytes}), lifetime? (s),
+--             requested_transport? family? (4, 6) even_port? reserve_next? (EVEN-PORT's R) reservation? (an answer's) · permission, channel: peer
+--             ("ip" or "ip:port"), number
 --             traffic: bytes, peer?, direction? ("in": from the client, the default; "out": to it). Payload bytes; packets of at most 1200
 --     answer  ok; code (0 if ok; 0 and reason "no_permission": traffic not relayed); reason and by (as in the log event) if refused;
 --             server with 300. If ok: lifetime (s left), relayed, mapped, user, tenant? realm, tags ({name = text}),
