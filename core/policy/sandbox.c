@@ -228,8 +228,12 @@ static void compile(lua_State *L, const char *text, size_t len, const char *name
     char chunk[80];
     environment = lua_absindex(L, environment);
     snprintf(chunk, sizeof chunk, "@%s", name);
-    if (luaL_loadbufferx(L, text, len, chunk, "t") != LUA_OK)
+    if (luaL_loadbufferx(L, text, len, chunk, "t") != LUA_OK) {
+        const char *why = lua_tostring(L, -1);
+        if (strncmp(why, name, strlen(name)) != 0) /* bytecode is refused without a place */
+            lua_pushfstring(L, "%s:1: %s", name, why);
         lua_error(L);
+    }
     lua_pushvalue(L, environment);
     lua_setupvalue(L, -2, 1);
 }

@@ -90,12 +90,24 @@ static void decide_authorize(struct worker *worker, const struct request *reques
         log_say(worker->service->log, LOG_ERROR, "tenants_unreadable", "tenant=%s limits=configured", log_quote(view_text(name), quoted, sizeof quoted));
 }
 
+/* A tenant routed without a realm has the realm that the operator gave it, if any. */
+static void decide_route(struct worker *worker, struct verdict *verdict)
+{
+    struct store_tenant tenant;
+    if (verdict->kind != VERDICT_TENANT || verdict->realm[0] || !worker->reader)
+        return;
+    if (store_reader_tenant(worker->reader, view_text(verdict->tenant), &tenant) == 0)
+        snprintf(verdict->realm, sizeof verdict->realm, "%s", tenant.realm);
+}
+
 void worker_ask(void *ctx, const struct question *question, struct verdict *verdict)
 {
     struct worker *worker = ctx;
     if (worker->policy && policy_hooks(worker->policy) & HOOK_BIT(question->hook))
         policy_ask(worker->policy, question, verdict);
-    if (question->hook == HOOK_authenticate)
+    if (question->hook == HOOK_route)
+        decide_route(worker, verdict);
+    else if (question->hook == HOOK_authenticate)
         decide_authenticate(worker, question, verdict);
     else if (question->hook == HOOK_authorize)
         decide_authorize(worker, question->request, verdict);

@@ -30,7 +30,7 @@ static void on_hangup(void *owner)
     log_reopen(relay->service.log);
 }
 
-/* Sockets first, with the privileges we were started with; then files and policies, without. */
+/* Sockets and the pid file first, with the privileges we were started with; then database and policies, without. */
 static int prepare(struct relay *relay, struct refusal *refusal)
 {
     const struct config *config = &relay->config;
@@ -43,6 +43,8 @@ static int prepare(struct relay *relay, struct refusal *refusal)
         if (!relay->workers[i])
             return -1;
     }
+    if (config->action == CONFIG_RUN && process_pidfile(config, refusal) != 0)
+        return -1;
     if (!relay->workers || process_drop(config, refusal) != 0 || service_open_store(&relay->service, refusal) != 0)
         return -1;
     for (unsigned i = 0; i < config->workers; i++)
@@ -65,8 +67,6 @@ static int serve(struct relay *relay, struct refusal *refusal)
     for (unsigned i = 0; i < config->workers; i++)
         if (worker_start(relay->workers[i]) != 0)
             return -1;
-    if (process_pidfile(config, refusal) != 0)
-        return -1;
     log_say(relay->service.log, LOG_INFO, "started", "version=%s workers=%u listeners=%zu policies=%zu relaying=%s", RELAY_VERSION, config->workers,
             relay->service.listener_count, config->policy_count, config->relaying ? "yes" : "no");
     loop_run(relay->loop);

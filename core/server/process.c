@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,17 +28,22 @@ void process_limits(void)
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
 }
 
+/* Written beside its place and moved there: who finds it finds a whole number. */
 int process_pidfile(const struct config *config, struct refusal *refusal)
 {
+    char beside[PATH_MAX];
     if (!config->pidfile)
         return 0;
-    FILE *file = fopen(config->pidfile, "w");
+    snprintf(beside, sizeof beside, "%s.new", config->pidfile);
+    FILE *file = fopen(beside, "w");
     if (!file)
         return refuse_name(refusal, config, "pidfile", config->pidfile);
     const bool written = fprintf(file, "%ld\n", (long)getpid()) > 0;
-    if (fclose(file) != 0 || !written)
-        return refuse_name(refusal, config, "pidfile", config->pidfile);
-    return 0;
+    if (fclose(file) == 0 && written && rename(beside, config->pidfile) == 0)
+        return 0;
+    const int failed = refuse_name(refusal, config, "pidfile", config->pidfile);
+    unlink(beside);
+    return failed;
 }
 
 void process_pidfile_remove(const struct config *config)

@@ -54,8 +54,8 @@ struct worker {
     struct usage_mark *marks; /* grown to the engine's highest index */
     size_t mark_count;
     msec_t usage_asked;
-    int64_t unix_offset_ms; /* wall clock minus monotonic clock, taken once a second */
-    struct watch wake, second, tenth, flush;
+    int64_t unix_offset_ms; /* wall clock minus monotonic clock, taken twice a second */
+    struct watch wake, half, tenth, flush;
     pthread_t thread;
     bool started;
     atomic_bool stopping;

@@ -241,6 +241,16 @@ def tenants_have_realms_users_and_limits_of_their_own():
 
 
 @test
+def a_tenant_routed_without_a_realm_has_the_one_of_the_table():
+    server = Server(DATABASE, files={"route.lua": "return {name = 'route', route = function() return relay.tenant('acme') end}"}, policies=["route.lua"])
+    server.relay("tenant", "set", "--userdb", "relay.db", "acme", "realm=acme.example", "max_allocations=1")
+    add_user(server, "bob", "hunter2", realm="acme.example")
+    with server, server.client(username="bob", password="hunter2") as client, server.client(username="bob", password="hunter2") as other:
+        check_equal([client.allocate().code, client.realm], [0, "acme.example"], "the code and the realm")
+        check_equal(other.allocate().code, 486, "the second code")
+
+
+@test
 def a_tenant_is_set_on_the_command_line():
     server = Server(DATABASE)
     server.relay("tenant", "set", "--userdb", "relay.db", "acme", "max_allocations=2", "realm=acme.example")
