@@ -334,8 +334,9 @@ TEST(the_packet_path_allocates_nothing)
 
 TEST_LIST(
     RUN(datagrams_of_a_batch_arrive_whole_and_in_order)
-    RUN(what_several_receives_brought_stays_until_the_slots_are_reset) RUN(nothing_is_received_while_no_slot_is_free)
-              RUN(order_holds_on_each_socket_when_sockets_alternate)
+    RUN(what_several_receives_brought_stays_until_the_slots_are_reset)
+    RUN(nothing_is_received_while_no_slot_is_free)
+    RUN(order_holds_on_each_socket_when_sockets_alternate)
     RUN(headroom_and_tailroom_are_writable_and_apart)
     RUN(a_datagram_that_fills_the_slot_passes_and_a_longer_one_is_counted)
     RUN(a_listener_on_any_ipv4_address_knows_and_uses_the_one_it_was_sent_to)
