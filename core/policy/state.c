@@ -78,7 +78,7 @@ char *state_where(lua_State *L, int level, char *out, size_t cap)
     return view_copy(view_text("?"), out, cap);
 }
 
-_Noreturn void state_raise(lua_State *L, const char *format, ...)
+void state_raise(lua_State *L, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);

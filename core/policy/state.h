@@ -117,7 +117,7 @@ int state_protected(struct policy *, lua_CFunction function, void *argument, cha
 char *state_where(lua_State *L, int level, char *out, size_t cap);
 
 /* state_raise: as luaL_error, and the compiler knows that it does not come back. */
-_Noreturn void state_raise(lua_State *L, const char *format, ...);
+void state_raise(lua_State *L, const char *format, ...) __attribute__((noreturn));
 
 /* state_loading: raises unless the policy loads: for what lives as long as the process. */
 void state_loading(lua_State *L, const char *function);

@@ -102,13 +102,13 @@ static void check_bomb(struct stage *stage, const char *name, enum hook hook)
     const enum verdict_kind kind = stage_ask(stage, hook);
     const msec_t took = clock_monotonic_ms() - start;
     if (kind != VERDICT_FAIL)
-        test_failed("bomb", hook, "%s: answers %d", name, kind);
+        test_failed("bomb", (int)hook, "%s: answers %d", name, kind);
     if (!strstr(stage->verdict.by, "p.lua:") && !strstr(stage->verdict.by, "p.lua"))
-        test_failed("bomb", hook, "%s: by is %s", name, stage->verdict.by);
+        test_failed("bomb", (int)hook, "%s: by is %s", name, stage->verdict.by);
     if (took > PATIENCE_MS)
-        test_failed("bomb", hook, "%s: took %d ms", name, (int)took);
+        test_failed("bomb", (int)hook, "%s: took %d ms", name, (int)took);
     if (stage_ask(stage, HOOK_channel) != VERDICT_DENY)
-        test_failed("bomb", hook, "%s: the next call fails: %s", name, stage->verdict.reason);
+        test_failed("bomb", (int)hook, "%s: the next call fails: %s", name, stage->verdict.reason);
     policy_idle(stage->policy, 61000, 1700000060000);
 }
 

@@ -93,76 +93,78 @@ TEST(every_hook_answers_what_it_may_and_fails_closed_for_what_it_may_not)
     }
 }
 
+/* what a hook does, and the reason of its failure */
+static const struct {
+    const char *body, *reason;
+} mistakes[] = {
+    {"error('boom')", "p.lua:2: boom"},
+    {"error({})", "error object of type table"},
+    {"error()", "error object of type nil"},
+    {"local x = nil + 1", "attempt to perform arithmetic on a nil value"},
+    {"local x = req.foo.bar", "has no field 'foo'"},
+    {"local x = relay.dney(403)", "relay has no field 'dney'; did you mean 'deny'?"},
+    {"local x = undefined_thing", "unknown global 'undefined_thing'"},
+    {"some_global = 1", "global 'some_global' is set after load"},
+    {"relay.deny = nil", "relay is read-only"},
+    {"string.rep = nil", "string is read-only"},
+    {"return relay.deny(487)", "relay.deny: 487 is an answer of ICE, not of TURN"},
+    {"return relay.deny(438)", "relay.deny: no policy may answer 438"},
+    {"return relay.deny('403x')", "number expected, got string"},
+    {"return relay.deny(403, {})", "relay.deny: reason: a string expected, got table"},
+    {"return relay.deny(403, ('x'):rep(96))", "relay.deny: reason: longer than 95 bytes"},
+    {"return relay.allow{user_qouta = 1}", "relay.allow: unknown field 'user_qouta'; did you mean 'user_quota'?"},
+    {"return relay.allow{user_quota = 0}", "relay.allow: user_quota: an integer from 1"},
+    {"return relay.allow{user_quota = 1.5}", "relay.allow: user_quota: an integer from 1"},
+    {"return relay.allow{user_quota = '1'}", "relay.allow: user_quota: an integer from 1"},
+    {"return relay.allow{user_quota = 1 << 32}", "relay.allow: user_quota: an integer from 1"},
+    {"return relay.allow{meter = {}}", "relay.allow: unknown field 'meter'"},
+    {"return relay.allow{pool = 'x'}", "relay.allow: unknown field 'pool'"},
+    {"return relay.allow{permission_acl = {}}", "permission_acl: a relay.cidr expected"},
+    {"return relay.allow{tags = {['a,b'] = 1}}", "relay.allow: tags: "},
+    {"return relay.allow{tags = {a = 'x,y'}}", "relay.allow: tags: "},
+    {"return relay.allow{tags = {a = {}}}", "relay.allow: tags: "},
+    {"return relay.allow{tags = {a = ('x'):rep(200)}}", "relay.allow: tags: longer than 127 bytes"},
+    {"return relay.allow{1}", "relay.allow: unknown field '1'"},
+    {"return relay.allow(1)", "relay.allow: a table expected, got number"},
+    {"return relay.key{user = 'u'}", "relay.key: one of password, passwords and ha1 expected"},
+    {"return relay.key{user = 'u', password = 'p', ha1 = ('0'):rep(32)}", "relay.key: one of password, passwords and ha1 expected"},
+    {"return relay.key{password = 'p'}", "relay.key: user: a string expected, got nil"},
+    {"return relay.key{user = 'a\\0b', password = 'p'}", "relay.key: user: a zero byte"},
+    {"return relay.key{user = ('u'):rep(129), password = 'p'}", "relay.key: user: longer than 128 bytes"},
+    {"return relay.key{user = 'u', ha1 = 'xyz'}", "relay.key: ha1: 32 hexadecimal digits expected"},
+    {"return relay.key{user = 'u', passwords = {1, 2, 3, 4, 5, 6, 7, 8, 9}}", "relay.key: more than 8 passwords"},
+    {"return relay.key{user = 'u', passwords = 'p'}", "relay.key: passwords: a list expected"},
+    {"return relay.key{user = 'u', password = 'p', expires = 'soon'}", "relay.key: expires: unix seconds expected"},
+    {"return relay.key{user = 'u', password = 'p', on_expiry = 'later'}", "relay.key: on_expiry: 'keep' or 'reauth' expected"},
+    {"return relay.key{user = 'u', pasword = 'p'}", "relay.key: unknown field 'pasword'; did you mean 'password'?"},
+    {"return relay.tenant('t', {real = 'x'})", "relay.tenant: unknown field 'real'; did you mean 'realm'?"},
+    {"return relay.tenant(nil)", "relay.tenant: a string expected, got nil"},
+    {"return relay.lookup('u', {tenent = 'x'})", "relay.lookup: unknown field 'tenent'; did you mean 'tenant'?"},
+    {"return relay.redirect{server = '192.0.2.1'}", "relay.redirect: server: an address with a port expected"},
+    {"return relay.redirect{server = 'example.org:3478'}", "relay.redirect: server: an address with a port expected"},
+    {"local x = relay.deny(403).code", "a decision cannot be read"},
+    {"relay.deny(403).code = 1", "decision is read-only"},
+    {"req.user = 'root'", "request is read-only"},
+    {"setmetatable(relay, {})", "cannot change a protected metatable"},
+    {"rawset(relay, 'deny', print)", "rawset: a protected table"},
+    {"setmetatable({}, {__gc = print})", "setmetatable: __gc is not allowed"},
+    {"setmetatable({}, {__mode = 'k'})", "setmetatable: __mode is not allowed"},
+    {"req.src:within('nonsense')", "'nonsense' is not an address range"},
+    {"req:count('planets')", "count: 'planets' is not 'total', 'realm' or 'user'"},
+    {"req.attr(nil, 1)", "the request expected, got nil"},
+};
+
 TEST(what_goes_wrong_in_a_hook_fails_closed_with_file_and_line)
 {
-    static const struct {
-        const char *body, *reason;
-    } cases[] = {
-        {"error('boom')", "p.lua:2: boom"},
-        {"error({})", "error object of type table"},
-        {"error()", "error object of type nil"},
-        {"local x = nil + 1", "attempt to perform arithmetic on a nil value"},
-        {"local x = req.foo.bar", "has no field 'foo'"},
-        {"local x = relay.dney(403)", "relay has no field 'dney'; did you mean 'deny'?"},
-        {"local x = undefined_thing", "unknown global 'undefined_thing'"},
-        {"some_global = 1", "global 'some_global' is set after load"},
-        {"relay.deny = nil", "relay is read-only"},
-        {"string.rep = nil", "string is read-only"},
-        {"return relay.deny(487)", "relay.deny: 487 is an answer of ICE, not of TURN"},
-        {"return relay.deny(438)", "relay.deny: no policy may answer 438"},
-        {"return relay.deny('403x')", "number expected, got string"},
-        {"return relay.deny(403, {})", "relay.deny: reason: a string expected, got table"},
-        {"return relay.deny(403, ('x'):rep(96))", "relay.deny: reason: longer than 95 bytes"},
-        {"return relay.allow{user_qouta = 1}", "relay.allow: unknown field 'user_qouta'; did you mean 'user_quota'?"},
-        {"return relay.allow{user_quota = 0}", "relay.allow: user_quota: an integer from 1"},
-        {"return relay.allow{user_quota = 1.5}", "relay.allow: user_quota: an integer from 1"},
-        {"return relay.allow{user_quota = '1'}", "relay.allow: user_quota: an integer from 1"},
-        {"return relay.allow{user_quota = 1 << 32}", "relay.allow: user_quota: an integer from 1"},
-        {"return relay.allow{meter = {}}", "relay.allow: unknown field 'meter'"},
-        {"return relay.allow{pool = 'x'}", "relay.allow: unknown field 'pool'"},
-        {"return relay.allow{permission_acl = {}}", "permission_acl: a relay.cidr expected"},
-        {"return relay.allow{tags = {['a,b'] = 1}}", "relay.allow: tags: "},
-        {"return relay.allow{tags = {a = 'x,y'}}", "relay.allow: tags: "},
-        {"return relay.allow{tags = {a = {}}}", "relay.allow: tags: "},
-        {"return relay.allow{tags = {a = ('x'):rep(200)}}", "relay.allow: tags: longer than 127 bytes"},
-        {"return relay.allow{1}", "relay.allow: unknown field '1'"},
-        {"return relay.allow(1)", "relay.allow: a table expected, got number"},
-        {"return relay.key{user = 'u'}", "relay.key: one of password, passwords and ha1 expected"},
-        {"return relay.key{user = 'u', password = 'p', ha1 = ('0'):rep(32)}", "relay.key: one of password, passwords and ha1 expected"},
-        {"return relay.key{password = 'p'}", "relay.key: user: a string expected, got nil"},
-        {"return relay.key{user = 'a\\0b', password = 'p'}", "relay.key: user: a zero byte"},
-        {"return relay.key{user = ('u'):rep(129), password = 'p'}", "relay.key: user: longer than 128 bytes"},
-        {"return relay.key{user = 'u', ha1 = 'xyz'}", "relay.key: ha1: 32 hexadecimal digits expected"},
-        {"return relay.key{user = 'u', passwords = {1, 2, 3, 4, 5, 6, 7, 8, 9}}", "relay.key: more than 8 passwords"},
-        {"return relay.key{user = 'u', passwords = 'p'}", "relay.key: passwords: a list expected"},
-        {"return relay.key{user = 'u', password = 'p', expires = 'soon'}", "relay.key: expires: unix seconds expected"},
-        {"return relay.key{user = 'u', password = 'p', on_expiry = 'later'}", "relay.key: on_expiry: 'keep' or 'reauth' expected"},
-        {"return relay.key{user = 'u', pasword = 'p'}", "relay.key: unknown field 'pasword'; did you mean 'password'?"},
-        {"return relay.tenant('t', {real = 'x'})", "relay.tenant: unknown field 'real'; did you mean 'realm'?"},
-        {"return relay.tenant(nil)", "relay.tenant: a string expected, got nil"},
-        {"return relay.lookup('u', {tenent = 'x'})", "relay.lookup: unknown field 'tenent'; did you mean 'tenant'?"},
-        {"return relay.redirect{server = '192.0.2.1'}", "relay.redirect: server: an address with a port expected"},
-        {"return relay.redirect{server = 'example.org:3478'}", "relay.redirect: server: an address with a port expected"},
-        {"local x = relay.deny(403).code", "a decision cannot be read"},
-        {"relay.deny(403).code = 1", "decision is read-only"},
-        {"req.user = 'root'", "request is read-only"},
-        {"setmetatable(relay, {})", "cannot change a protected metatable"},
-        {"rawset(relay, 'deny', print)", "rawset: a protected table"},
-        {"setmetatable({}, {__gc = print})", "setmetatable: __gc is not allowed"},
-        {"setmetatable({}, {__mode = 'k'})", "setmetatable: __mode is not allowed"},
-        {"req.src:within('nonsense')", "'nonsense' is not an address range"},
-        {"req:count('planets')", "count: 'planets' is not 'total', 'realm' or 'user'"},
-        {"req.attr(nil, 1)", "the request expected, got nil"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
         char text[512];
         struct stage stage;
-        snprintf(text, sizeof text, "return {authorize = function(req)\n%s\nend}", cases[i].body);
+        snprintf(text, sizeof text, "return {authorize = function(req)\n%s\nend}", mistakes[i].body);
         stage_play(&stage, text);
         if (stage_ask(&stage, HOOK_authorize) != VERDICT_FAIL)
-            test_failed("p.lua", 0, "%s: does not fail", cases[i].body);
-        if (!strstr(stage.verdict.reason, cases[i].reason) && strncmp(stage.verdict.reason, cases[i].reason, sizeof stage.verdict.reason - 1) != 0)
-            test_failed("p.lua", 0, "%s: %s", cases[i].body, stage.verdict.reason);
+            test_failed("p.lua", 0, "%s: does not fail", mistakes[i].body);
+        if (!strstr(stage.verdict.reason, mistakes[i].reason) && strncmp(stage.verdict.reason, mistakes[i].reason, sizeof stage.verdict.reason - 1) != 0)
+            test_failed("p.lua", 0, "%s: %s", mistakes[i].body, stage.verdict.reason);
         CHECK_TEXT(stage.verdict.by, "p.lua:2");
         CHECK_INT(policy_counts(stage.policy)->errors, 1);
         stage_clear(&stage);
