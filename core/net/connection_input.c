@@ -12,6 +12,7 @@
 #define TLS_HANDSHAKE 0x16 /* ContentType of a ClientHello's record, RFC 8446 section 5.1 */
 #define TLS_MAJOR 0x03
 #define TLS_HEADER_LEN 5
+#define STUN_FIRST_BYTE_MAX 3 /* RFC 7983 */
 #define TLS_RECORD_MAX 16384 /* plain ones, section 5.1 */
 
 /* give: one frame to the worker, which may write on the bytes behind it: those of the next frame are put back. */
@@ -29,6 +30,8 @@ static void give(struct connection *c, uint8_t *at, size_t len)
 static size_t deliver(struct connection *c, uint8_t *at, size_t len)
 {
     size_t done = 0;
+    if (!c->known && len && at[0] > STUN_FIRST_BYTE_MAX) /* text looks like ChannelData, but nobody has a channel before a request */
+        connection_break(c);
     while (c->state == CONNECTION_OPEN) {
         struct view frame;
         size_t used;

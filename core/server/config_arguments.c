@@ -22,7 +22,8 @@ static bool is_early(const char *name)
     return option ? (option->traits & OPTION_COMMAND_LINE) != 0 : !ignored_find(name); /* what is unknown is told at once */
 }
 
-static void say(const struct cursor *cursor, const char *name, const char *value)
+/* A secret is wiped from the process list once it is read; until then everybody could see it. */
+static void say(const struct cursor *cursor, const char *name, char *value)
 {
     struct loader *loader = cursor->loader;
     const struct option *option = option_find(name);
@@ -33,8 +34,10 @@ static void say(const struct cursor *cursor, const char *name, const char *value
         return;
     }
     loader_say(loader, name, value, COMMAND_LINE);
-    if (value && option && option->traits & OPTION_CONFIDENTIAL)
-        loader_warning(loader, COMMAND_LINE, option->name, "every user of this machine can read it here; the file is safer");
+    if (!value || !option || !(option->traits & OPTION_CONFIDENTIAL))
+        return;
+    loader_warning(loader, COMMAND_LINE, option->name, "every user of this machine could read it here at the start; the file is safer");
+    memset(value, '*', strlen(value));
 }
 
 static bool must_have_value(const char *name)
@@ -44,9 +47,9 @@ static bool must_have_value(const char *name)
     return option ? option_takes_value(option) && !option->bare : row && ignored_takes_value(row);
 }
 
-static void long_option(struct cursor *cursor, const char *argument)
+static void long_option(struct cursor *cursor, char *argument)
 {
-    const char *equals = strchr(argument, '=');
+    char *equals = strchr(argument, '=');
     char name[NAME_ROOM];
     view_copy(view_of(argument, equals ? (size_t)(equals - argument) : strlen(argument)), name, sizeof name);
     if (equals)
@@ -64,10 +67,11 @@ static const char *name_of(char letter)
     return option ? option->name : row ? row->name : NULL;
 }
 
-static void letters(struct cursor *cursor, const char *argument)
+static void letters(struct cursor *cursor, char *argument)
 {
     for (; *argument; argument++) {
-        const char *name = name_of(*argument), *value = argument + 1;
+        const char *name = name_of(*argument);
+        char *value = argument + 1;
         if (!name) {
             say(cursor, (char[]){'-', *argument, 0}, NULL);
             return;
@@ -87,7 +91,7 @@ void loader_arguments(struct loader *loader, int argc, char **argv, bool early)
 {
     struct cursor cursor = {.loader = loader, .next = argv + (argc > 0), .end = argv + argc, .early = early};
     while (cursor.next < cursor.end) {
-        const char *argument = *cursor.next++;
+        char *argument = *cursor.next++;
         if (strncmp(argument, "--", 2) == 0 && argument[2])
             long_option(&cursor, argument + 2);
         else if (argument[0] == '-' && argument[1] && argument[1] != '-')

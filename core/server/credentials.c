@@ -39,6 +39,8 @@ static bool find_configured(const struct credentials *from, const struct request
         if (!view_equal(view_text(user->name), request->username))
             continue;
         struct long_term_key *key = next_key(out);
+        if (!key)
+            return false;
         if (user->has_key)
             memcpy(key->bytes, user->key, INTEGRITY_KEY_LEN);
         else if (integrity_key(from->crypto, request->username, view_text(request->realm), view_text(user->password), key->bytes) != 0)
@@ -56,8 +58,9 @@ static bool find_stored(const struct credentials *from, const struct request *re
     const int err = store_reader_key(from->reader, view_text(request->realm), request->username, key.bytes);
     if (err == ERR_NOT_FOUND)
         return false;
-    if (err == 0)
-        *next_key(out) = key;
+    struct long_term_key *place = err == 0 ? next_key(out) : NULL;
+    if (place)
+        *place = key;
     else
         fail(out, "the users database cannot be read");
     return true;

@@ -256,6 +256,8 @@ void worker_io_close(struct worker *worker)
 {
     streams_free(worker->streams);
     dtls_free(worker->dtls);
+    if (worker->out)
+        udp_flush(worker->out); /* the goodbyes of DTLS */
     for (size_t i = 0; i < worker->socket_count; i++) {
         watch_stop(&worker->sockets[i].watch);
         close(worker->sockets[i].fd);

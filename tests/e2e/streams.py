@@ -89,7 +89,7 @@ def handshake(server, version):
 @test
 def a_stream_that_is_not_stun_is_closed_and_the_next_is_served():
     with Server(tls=True) as server:
-        for junk in (b"220 mail.example.org ESMTP\r\n", b"\xff" * 64, b"\x00\x01\x00\x03" + b"\0" * 16 + b"abc",
+        for junk in (b"GET / HTTP/1.1\r\n\r\n", b"220 mail.example.org ESMTP\r\n", b"\xff" * 64, b"\x00\x01\x00\x03" + b"\0" * 16 + b"abc",
                      b"\x16\x03\x01\x00\x05hello" + b"\0" * 40):
             with server.client("tcp") as client:
                 client.send(junk)
@@ -102,7 +102,7 @@ def a_stream_that_is_not_stun_is_closed_and_the_next_is_served():
 def a_connection_that_gets_nowhere_is_closed_in_time():
     """Silent, trickling, half way through a handshake, or waiting for the rest of a frame: the deadline is absolute."""
     with Server(tls=True) as server, contextlib.ExitStack() as stack:
-        starts = {"silent": b"", "half a header": b"\0\1", "half a handshake": b"\x16\x03\x01\x02\x00\x01", "GET": b"GET / HTTP/1.1\r\n\r\n"}
+        starts = {"silent": b"", "half a header": b"\0\1", "half a handshake": b"\x16\x03\x01\x02\x00\x01"}
         clients = {name: stack.enter_context(server.client("tcp")) for name in [*starts, "trickle"]}
         for name, data in starts.items():
             clients[name].send(data)

@@ -153,6 +153,7 @@ TEST(what_is_neither_stun_nor_channel_data_is_closed)
 {
     refused("GET / HTTP/1.1\r\n\r\n", 18, 0);
     refused("\x16\x03\x01\x00\x05hello", 10, 0); /* TLS where there is none */
+    refused("G", 1, 0); /* ChannelData before any request */
     refused("\x80", 1, 0);
     refused("\xff\xff\xff\xff", 4, 0);
     refused("\x00\x01\x00\x00\x21\x12\xa4\x43", 8, 0); /* not STUN's cookie */

@@ -261,7 +261,7 @@ TEST(a_secret_on_the_command_line_earns_a_warning)
     struct loaded loaded = LOAD("realm=r\nuser=bob:x\n", "--user=ann:x");
     CHECK_LOADED(loaded);
     CHECK_INT(loaded.report.warning_count, 1);
-    CHECK_TEXT(WARNING_LINE(loaded, 0), "command line: user: every user of this machine can read it here; the file is safer");
+    CHECK_TEXT(WARNING_LINE(loaded, 0), "command line: user: every user of this machine could read it here at the start; the file is safer");
     unload(&loaded);
 }
 
