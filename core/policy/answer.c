@@ -77,7 +77,8 @@ static void fill_keys(struct policy *policy, const struct request *request, cons
     }
     for (uint8_t i = 0; i < decision->password_count; i++) {
         struct long_term_key *key = &verdict->keys[i];
-        if (integrity_key(policy->world.crypto, request->username, view_text(request->realm), view_of_text(decision, decision->passwords[i]), key->bytes)) {
+        if (integrity_key(policy->world.crypto, request->username, view_text(request->realm),
+                          view_of_text(decision, decision->passwords[i]), key->bytes)) {
             verdict_fail(verdict, "the key cannot be computed");
             return;
         }

@@ -10,17 +10,18 @@
 enum composition {
     COMPOSE_FIRST,     /* the first that has an opinion */
     COMPOSE_STRICTEST, /* the first refusal, else the merged limits */
-    COMPOSE_ASK_ALL,   /* as strictest, but a failure of one does not keep the others from being asked, and counts less than their refusals */
-    COMPOSE_TELL       /* everyone is told; answers are ignored */
+    COMPOSE_ASK_ALL, /* as strictest, but a failure of one does not keep the others from being asked, and counts less than their refusals */
+    COMPOSE_TELL     /* everyone is told; answers are ignored */
 };
 
 struct hook_rule {
     const char *name;
-    const char *arguments; /* one letter each: (r)equest (a)llocation (u)sage (e)vent (p)eer (n)umber of a channel, (k)ind of permission, (c)ontext */
+    const char *arguments; /* one letter each: (r)equest (a)llocation (u)sage (e)vent (p)eer (n)umber of a channel, (k)ind of permission,
+                              (c)ontext */
     enum composition composition;
-    uint32_t kinds;      /* 1u << enum verdict_kind */
-    uint16_t codes[6];   /* of relay.deny; 0 ends them */
-    uint8_t limits;      /* of enum limit: those that relay.allow may give */
+    uint32_t kinds;    /* 1u << enum verdict_kind */
+    uint16_t codes[6]; /* of relay.deny; 0 ends them */
+    uint8_t limits;    /* of enum limit: those that relay.allow may give */
 };
 
 extern const struct hook_rule hook_rules[HOOK_COUNT];
@@ -31,7 +32,8 @@ const char *answer_judge(enum hook, const struct decision *, char *error, size_t
 /* answer_verdict: fills *verdict from a decision; VERDICT_FAIL if a key cannot be computed. */
 void answer_verdict(struct policy *, const struct question *, const struct decision *, struct verdict *);
 
-/* answer_merge: add the limits of one more relay.allow: the strictest of each number, both sets of peers, the union of tags. False without memory or room. */
+/* answer_merge: add the limits of one more relay.allow: the strictest of each number, both sets of peers, the union of tags. False without
+ * memory or room. */
 bool answer_merge(struct policy *, struct limits *into, const struct limits *more);
 
 #endif

@@ -44,7 +44,10 @@ static void push_method(lua_State *L, uint16_t method)
     static const struct {
         uint16_t method;
         const char *name;
-    } names[] = {{METHOD_ALLOCATE, "allocate"}, {METHOD_REFRESH, "refresh"}, {METHOD_CREATE_PERMISSION, "permission"}, {METHOD_CHANNEL_BIND, "channel"}};
+    } names[] = {{METHOD_ALLOCATE, "allocate"},
+                 {METHOD_REFRESH, "refresh"},
+                 {METHOD_CREATE_PERMISSION, "permission"},
+                 {METHOD_CHANNEL_BIND, "channel"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (names[i].method == method) {
             lua_pushstring(L, names[i].name);
@@ -247,7 +250,9 @@ static int request_index(lua_State *L)
 static const struct allocation *allocation_of(lua_State *L)
 {
     const struct policy *policy = policy_of(L);
-    const struct allocation *allocation = policy->question ? policy->question->allocation : policy->event ? policy->event->allocation : NULL;
+    const struct allocation *allocation = policy->question ? policy->question->allocation
+                                          : policy->event  ? policy->event->allocation
+                                                           : NULL;
     if (!allocation)
         state_raise(L, "the allocation is used after the hook returned");
     return allocation;
@@ -318,7 +323,10 @@ static int tags_text(lua_State *L)
 static const char *const request_names[] = {REQUEST_FIELDS(NAME)}, *const allocation_names[] = {ALLOCATION_FIELDS(NAME)},
                          *const usage_names[] = {USAGE_FIELDS(NAME)}, *const event_names[] = {EVENT_FIELDS(NAME)};
 
-#define ROW(object, label, index, names) {object, label, index, names, (int)(sizeof(names) / sizeof *(names))}
+#define ROW(object, label, index, names)                                                                                                   \
+    {                                                                                                                                      \
+        object, label, index, names, (int)(sizeof(names) / sizeof *(names))                                                                \
+    }
 
 static const struct {
     enum object object;
@@ -327,8 +335,10 @@ static const struct {
     const char *const *names;
     int count;
 } rows[] = {
-    ROW(OBJECT_REQUEST, "request", request_index, request_names), ROW(OBJECT_ALLOCATION, "allocation", allocation_index, allocation_names),
-    ROW(OBJECT_USAGE, "usage", usage_index, usage_names),         ROW(OBJECT_EVENT, "event", event_index, event_names),
+    ROW(OBJECT_REQUEST, "request", request_index, request_names),
+    ROW(OBJECT_ALLOCATION, "allocation", allocation_index, allocation_names),
+    ROW(OBJECT_USAGE, "usage", usage_index, usage_names),
+    ROW(OBJECT_EVENT, "event", event_index, event_names),
     {OBJECT_TAGS, "tags", tags_index, NULL, 0},
 };
 
@@ -336,7 +346,8 @@ void argument_open(lua_State *L)
 {
     struct policy *policy = policy_of(L);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const luaL_Reg meta[] = {{"__index", rows[i].index}, {rows[i].object == OBJECT_TAGS ? "__tostring" : NULL, tags_text}, {NULL, NULL}};
+        const luaL_Reg meta[] = {
+            {"__index", rows[i].index}, {rows[i].object == OBJECT_TAGS ? "__tostring" : NULL, tags_text}, {NULL, NULL}};
         object_define(L, rows[i].object, rows[i].label, NULL, meta);
         policy->arguments[rows[i].object] = object_new(L, rows[i].object, 0);
         lua_rawsetp(L, LUA_REGISTRYINDEX, &policy->arguments[rows[i].object]);

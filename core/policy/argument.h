@@ -1,6 +1,7 @@
 /* argument.h: what hooks are shown: req, alloc, u, ev: one read-only userdata of each, reused, dead when the hook returns.
  *
- * Fields are read out of the question or the event when they are asked for; what is unknown is nil; a name that is no field raises, with the nearest.
+ * Fields are read out of the question or the event when they are asked for; what is unknown is nil; a name that is no field raises, with
+ * the nearest.
  */
 #ifndef RELAY_POLICY_ARGUMENT_H
 #define RELAY_POLICY_ARGUMENT_H

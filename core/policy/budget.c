@@ -182,7 +182,7 @@ enum outcome budget_run(struct policy *policy, const struct slice *slice, char *
     budget->running = thread;
     const int status = lua_resume(thread, policy->lua, lua_gettop(thread) - 1, &results);
     budget->running = NULL;
-    if (status == LUA_OK)
+    if (status == LUA_OK && !budget->killed) /* a kill may have been caught by the very last call */
         return RUN_DONE;
     say_why(thread, status, budget, error, error_cap);
     if (!*budget->where)

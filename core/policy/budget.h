@@ -1,9 +1,10 @@
 /* budget.h: what a hook may spend: VM instructions, the library's work in the same unit, and wall time; who spends more is killed.
  *
- * A count hook looks every BUDGET_STEP instructions. To kill is to yield from that hook and never to resume: no pcall sees it. Where a C function stands
- * between (a comparator of table.sort, a callback of gsub), an error is raised instead and again at every further instruction. Functions of
- * the library whose work is not seen by the VM tell budget_charge. Every thread runs its function under a protected call of ours (budget_guard): an error that
- * leaves a thread from inside the count hook would leave that thread's hooks off for good (Lua 5.4.4), and a __close of it could run forever.
+ * A count hook looks every BUDGET_STEP instructions. To kill is to yield from that hook and never to resume: no pcall sees it. Where a C
+ * function stands between (a comparator of table.sort, a callback of gsub), an error is raised instead and again at every further
+ * instruction. Functions of the library whose work is not seen by the VM tell budget_charge. Every thread runs its function under a
+ * protected call of ours (budget_guard): an error that leaves a thread from inside the count hook would leave that thread's hooks off for
+ * good (Lua 5.4.4), and a __close of it could run forever.
  */
 #ifndef RELAY_POLICY_BUDGET_H
 #define RELAY_POLICY_BUDGET_H
@@ -35,19 +36,20 @@ struct budget {
     struct slice allowed;
     uint64_t spent, charged; /* charged: since the last look at the clock */
     msec_t started;
-    enum outcome killed;  /* RUN_DONE: not killed */
-    bool memory;          /* the error that ended the run was a want of memory */
-    lua_State *thread;    /* the pooled coroutine, NULL until it is needed */
-    int reference;        /* its anchor */
-    lua_State *running;   /* the thread that was resumed last, NULL outside runs */
+    enum outcome killed;          /* RUN_DONE: not killed */
+    bool memory;                  /* the error that ended the run was a want of memory */
+    lua_State *thread;            /* the pooled coroutine, NULL until it is needed */
+    int reference;                /* its anchor */
+    lua_State *running;           /* the thread that was resumed last, NULL outside runs */
     char where[BUDGET_WHERE_MAX]; /* file:line of the error or the kill, "" if unknown */
 };
 
-/* budget_begin: the pooled coroutine, ready for a function and its arguments to be pushed (nothing that is pushed may allocate); NULL without memory. */
+/* budget_begin: the pooled coroutine, ready for a function and its arguments to be pushed (nothing that is pushed may allocate); NULL
+ * without memory. */
 lua_State *budget_begin(struct policy *);
 
-/* budget_run: call what was pushed since budget_begin: one result at index -1, valid until budget_end; or an outcome with the message in `error` and
- * where in budget.where. */
+/* budget_run: call what was pushed since budget_begin: one result at index -1, valid until budget_end; or an outcome with the message in
+ * `error` and where in budget.where. */
 enum outcome budget_run(struct policy *, const struct slice *, char *error, size_t error_cap);
 void budget_end(struct policy *);
 
@@ -60,8 +62,8 @@ void budget_allocate(struct policy *, size_t size);
 /* budget_guard: runs f(...) of the stack under a protected call of ours; the body of every thread. */
 int budget_guard(lua_State *L);
 
-/* budget_resume: as lua_resume, for threads of scripts. If the run was killed meanwhile, `thread` is closed and this does not return a status: it is
- * *killed and the caller must return what it returns. */
+/* budget_resume: as lua_resume, for threads of scripts. If the run was killed meanwhile, `thread` is closed and this does not return a
+ * status: it is *killed and the caller must return what it returns. */
 int budget_resume(lua_State *L, lua_State *thread, int arguments, int *results, bool *killed);
 
 #endif

@@ -88,7 +88,8 @@ static void count_failure(struct policy_counts *counts, enum outcome outcome)
 static void say_failure(const struct policy *policy, const char *hook, const char *by, const char *why)
 {
     char quoted[WHY_MAX + 64];
-    log_say(policy->world.log, LOG_ERROR, "policy_error", "hook=%s by=%s reason=%s", hook, by, log_quote(view_text(why), quoted, sizeof quoted));
+    log_say(policy->world.log, LOG_ERROR, "policy_error", "hook=%s by=%s reason=%s", hook, by,
+            log_quote(view_text(why), quoted, sizeof quoted));
 }
 
 static void set_failure(struct verdict *verdict, const char *by, const char *why)
@@ -98,8 +99,8 @@ static void set_failure(struct verdict *verdict, const char *by, const char *why
     view_copy(view_text(why), verdict->reason, sizeof verdict->reason);
 }
 
-/* call: run a function of `script` (NULL: a timer); true if it returned, its result is then on the coroutine until budget_end. Else said and counted,
- * and *verdict is FAIL. */
+/* call: run a function of `script` (NULL: a timer); true if it returned, its result is then on the coroutine until budget_end. Else said
+ * and counted, and *verdict is FAIL. */
 static bool call(struct policy *policy, const struct script *script, int function, const struct hook_rule *rule, const struct slice *slice,
                  struct verdict *verdict)
 {

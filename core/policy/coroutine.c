@@ -1,4 +1,5 @@
-/* coroutine.c: the coroutine library of scripts: as Lua's own, but a kill goes through every level at once, and nothing that was killed is resumed. */
+/* coroutine.c: the coroutine library of scripts: as Lua's own, but a kill goes through every level at once, and nothing that was killed is
+ * resumed. */
 #include "policy/sandbox.h"
 
 #include <lualib.h>

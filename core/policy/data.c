@@ -67,7 +67,8 @@ static int node_next(lua_State *L)
         lua_pushinteger(L, at);
         return at >= 1 && (lua_Unsigned)at <= json_array_size(node) ? 1 + push_node(L, json_array_get(node, (size_t)at - 1)) : 0;
     }
-    void *at = lua_isnoneornil(L, 2) ? json_object_iter(node) : json_object_iter_next(node, json_object_iter_at(node, luaL_checkstring(L, 2)));
+    void *at =
+        lua_isnoneornil(L, 2) ? json_object_iter(node) : json_object_iter_next(node, json_object_iter_at(node, luaL_checkstring(L, 2)));
     if (!at)
         return 0;
     lua_pushlstring(L, json_object_iter_key(at), json_object_iter_key_len(at));
@@ -105,7 +106,8 @@ int relay_data(lua_State *L)
     if (*file == '/' || strstr(file, ".."))
         state_raise(L, "relay.data: the name of a file of the policy directory expected");
     snprintf(path, sizeof path, "%s%s", policy->script->directory, file);
-    struct shared_object *object = shared_object(policy->shared, SHARED_DATA, path, &(struct shared_options){0}, make_data, path, error, sizeof error);
+    struct shared_object *object =
+        shared_object(policy->shared, SHARED_DATA, path, &(struct shared_options){0}, make_data, path, error, sizeof error);
     if (!object)
         state_raise(L, "relay.data: %s", error);
     return push_node(L, object->as.data);

@@ -62,7 +62,8 @@ const struct limits *decision_limits(const struct decision *decision)
 }
 
 /* text_field: the string `name` of the table at `at`; false if it is absent and may be. */
-static bool text_field(lua_State *L, struct draft *draft, int at, const char *function, const char *name, size_t longest, bool required, struct text *out)
+static bool text_field(lua_State *L, struct draft *draft, int at, const char *function, const char *name, size_t longest, bool required,
+                       struct text *out)
 {
     char label[64];
     size_t len;
@@ -289,16 +290,22 @@ static void tags_field(lua_State *L, struct limits *limits)
     limits->tags[out.len] = 0;
 }
 
-#define LIMIT(name, field, flag) {name, offsetof(struct limits, field), sizeof((struct limits){0}.field), flag}
+#define LIMIT(name, field, flag)                                                                                                           \
+    {                                                                                                                                      \
+        name, offsetof(struct limits, field), sizeof((struct limits){0}.field), flag                                                       \
+    }
 
 static const struct {
     const char *name;
     size_t offset, size;
     enum limit flag;
 } limit_rows[] = {
-    LIMIT("total_quota", total_quota, LIMIT_OTHER),         LIMIT("realm_quota", realm_quota, LIMIT_OTHER),
-    LIMIT("user_quota", user_quota, LIMIT_OTHER),           LIMIT("max_lifetime", max_lifetime_s, LIMIT_MAX_LIFETIME),
-    LIMIT("max_permissions", max_permissions, LIMIT_OTHER), LIMIT("max_channels", max_channels, LIMIT_OTHER),
+    LIMIT("total_quota", total_quota, LIMIT_OTHER),
+    LIMIT("realm_quota", realm_quota, LIMIT_OTHER),
+    LIMIT("user_quota", user_quota, LIMIT_OTHER),
+    LIMIT("max_lifetime", max_lifetime_s, LIMIT_MAX_LIFETIME),
+    LIMIT("max_permissions", max_permissions, LIMIT_OTHER),
+    LIMIT("max_channels", max_channels, LIMIT_OTHER),
     LIMIT("max_bps", max_bps, LIMIT_MAX_BPS),
 };
 #define LIMIT_ROWS (sizeof limit_rows / sizeof *limit_rows)
@@ -308,7 +315,8 @@ static void limit_field(lua_State *L, struct draft *draft, size_t row)
     const lua_Integer most = limit_rows[row].size == sizeof(uint32_t) ? UINT32_MAX : LUA_MAXINTEGER;
     const lua_Integer value = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
     if (value < 1 || value > most)
-        state_raise(L, "relay.allow: %s: an integer from 1 to %I expected, got %s", limit_rows[row].name, (LUAI_UACINT)most, luaL_tolstring(L, -1, NULL));
+        state_raise(L, "relay.allow: %s: an integer from 1 to %I expected, got %s", limit_rows[row].name, (LUAI_UACINT)most,
+                    luaL_tolstring(L, -1, NULL));
     char *at = (char *)&draft->limits + limit_rows[row].offset;
     if (limit_rows[row].size == sizeof(uint32_t))
         memcpy(at, &(uint32_t){(uint32_t)value}, sizeof(uint32_t));
@@ -344,9 +352,9 @@ static int allow(lua_State *L)
 }
 
 static const char *const kind_names[] = {
-    [VERDICT_ALLOW] = "allow",   [VERDICT_DENY] = "deny",         [VERDICT_KEY] = "key",       [VERDICT_LOOKUP] = "lookup",
-    [VERDICT_TENANT] = "tenant", [VERDICT_REDIRECT] = "redirect", [VERDICT_REAUTH] = "reauth", [VERDICT_CLOSE] = "close",
-    [VERDICT_FAIL] = "fail",
+    [VERDICT_ALLOW] = "allow",   [VERDICT_DENY] = "deny",     [VERDICT_KEY] = "key",
+    [VERDICT_LOOKUP] = "lookup", [VERDICT_TENANT] = "tenant", [VERDICT_REDIRECT] = "redirect",
+    [VERDICT_REAUTH] = "reauth", [VERDICT_CLOSE] = "close",   [VERDICT_FAIL] = "fail",
 };
 
 const char *decision_kind(const struct decision *decision)
@@ -368,8 +376,9 @@ static int show(lua_State *L)
 
 void decision_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"deny", deny},     {"allow", allow},       {"key", key},     {"lookup", lookup}, {"tenant", tenant},
-                                         {"redirect", redirect}, {"reauth", reauth}, {"close", close}, {"fail", fail},     {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"deny", deny},         {"allow", allow},   {"key", key},     {"lookup", lookup}, {"tenant", tenant},
+        {"redirect", redirect}, {"reauth", reauth}, {"close", close}, {"fail", fail},     {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__index", refuse_read}, {"__tostring", show}, {NULL, NULL}};
     object_define(L, OBJECT_DECISION, "decision", NULL, meta);
     luaL_setfuncs(L, functions, 0);

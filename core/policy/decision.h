@@ -1,4 +1,5 @@
-/* decision.h: relay.deny, relay.allow, relay.key and their kin: what a hook may answer, checked when it is built and again by the hook that returns it.
+/* decision.h: relay.deny, relay.allow, relay.key and their kin: what a hook may answer, checked when it is built and again by the hook that
+ * returns it.
  *
  * A decision is a userdata that a script can only return. It is plain data; its texts follow the struct. `by` is the line that built it.
  */

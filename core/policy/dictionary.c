@@ -13,7 +13,7 @@
 
 struct entry {
     uint64_t hash;
-    struct entry *next;         /* in the chain */
+    struct entry *next;          /* in the chain */
     struct entry *newer, *older; /* by use */
     msec_t deadline;
     struct value value; /* a text lies behind the key */
@@ -182,8 +182,8 @@ static int insert(struct shard *shard, struct view key, uint64_t hash, const str
 }
 
 /* replace: `entry` (or nothing) by a new value. */
-static int replace(struct dictionary *dictionary, struct shard *shard, struct entry *entry, struct view key, uint64_t hash, const struct value *value,
-                   msec_t deadline, msec_t now)
+static int replace(struct dictionary *dictionary, struct shard *shard, struct entry *entry, struct view key, uint64_t hash,
+                   const struct value *value, msec_t deadline, msec_t now)
 {
     if (!entry && !make_room(shard, dictionary->evict, now))
         return ERR_MEMORY;
@@ -232,7 +232,8 @@ int dictionary_set(struct dictionary *dictionary, struct view key, const struct 
     return leave(shard, replace(dictionary, shard, find(shard, key, hash, now), key, hash, value, deadline, now));
 }
 
-int dictionary_swap(struct dictionary *dictionary, struct view key, const struct value *old, const struct value *value, msec_t deadline, msec_t now)
+int dictionary_swap(struct dictionary *dictionary, struct view key, const struct value *old, const struct value *value, msec_t deadline,
+                    msec_t now)
 {
     uint64_t hash;
     struct shard *shard = enter(dictionary, key, &hash);

@@ -1,7 +1,7 @@
 /* dictionary.h: relay.shared: a table of keys and values that all workers share, bounded in entries, each with a deadline.
  *
- * Shards with a lock each, held for a lookup and a copy of at most VALUE_TEXT_MAX bytes. A full table refuses, or forgets what was used longest ago.
- * Time is an argument. Keys hash under a secret key.
+ * Shards with a lock each, held for a lookup and a copy of at most VALUE_TEXT_MAX bytes. A full table refuses, or forgets what was used
+ * longest ago. Time is an argument. Keys hash under a secret key.
  */
 #ifndef RELAY_POLICY_DICTIONARY_H
 #define RELAY_POLICY_DICTIONARY_H
@@ -35,12 +35,14 @@ void dictionary_free(struct dictionary *);
 /* dictionary_get: the live value of `key` (VALUE_NONE if there is none); a text is copied to `text` of VALUE_TEXT_MAX bytes. */
 struct value dictionary_get(struct dictionary *, struct view key, msec_t now, uint8_t *text);
 
-/* dictionary_set: 0, or ERR_MEMORY: full.  dictionary_add: also ERR_EXISTS.  dictionary_swap: only if the value is `old` (VALUE_NONE: absent), else ERR_DENIED. */
+/* dictionary_set: 0, or ERR_MEMORY: full.  dictionary_add: also ERR_EXISTS.  dictionary_swap: only if the value is `old` (VALUE_NONE:
+ * absent), else ERR_DENIED. */
 int dictionary_set(struct dictionary *, struct view key, const struct value *, msec_t deadline, msec_t now);
 int dictionary_add(struct dictionary *, struct view key, const struct value *, msec_t deadline, msec_t now);
 int dictionary_swap(struct dictionary *, struct view key, const struct value *old, const struct value *, msec_t deadline, msec_t now);
 
-/* dictionary_increase: add `n` to the integer of `key`, or to `init` with this deadline if there is none. 0, ERR_MEMORY: full, ERR_BAD: not an integer. */
+/* dictionary_increase: add `n` to the integer of `key`, or to `init` with this deadline if there is none. 0, ERR_MEMORY: full, ERR_BAD: not
+ * an integer. */
 int dictionary_increase(struct dictionary *, struct view key, int64_t n, int64_t init, msec_t deadline, msec_t now, int64_t *out);
 
 bool dictionary_delete(struct dictionary *, struct view key, msec_t now);

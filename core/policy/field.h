@@ -1,6 +1,7 @@
 /* field.h: from the name of a field to its number, by the address of the interned string.
  *
- * Lua keeps one copy of a string of up to 40 bytes; while the registry holds the names, equal pointers are equal names. Lua has no moving collector.
+ * Lua keeps one copy of a string of up to 40 bytes; while the registry holds the names, equal pointers are equal names. Lua has no moving
+ * collector.
  */
 #ifndef RELAY_POLICY_FIELD_H
 #define RELAY_POLICY_FIELD_H

@@ -120,17 +120,19 @@ static void push_library(lua_State *L, const char *label, const luaL_Reg *functi
 
 void library_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"audit", relay_audit},   {"cidr", relay_cidr},           {"data", relay_data},     {"meter", relay_meter},
-                                         {"params", relay_params}, {"prefix", prefix},             {"ratelimit", relay_ratelimit},
-                                         {"secret", relay_secret}, {"set", set},                   {"shared", relay_shared}, {"split", split},
-                                         {NULL, NULL}};
-    static const luaL_Reg logs[] = {{"debug", relay_log_debug}, {"info", relay_log_info}, {"warn", relay_log_warn}, {"error", relay_log_error}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"audit", relay_audit},         {"cidr", relay_cidr},     {"data", relay_data},
+                                         {"meter", relay_meter},         {"params", relay_params}, {"prefix", prefix},
+                                         {"ratelimit", relay_ratelimit}, {"secret", relay_secret}, {"set", set},
+                                         {"shared", relay_shared},       {"split", split},         {NULL, NULL}};
+    static const luaL_Reg logs[] = {
+        {"debug", relay_log_debug}, {"info", relay_log_info}, {"warn", relay_log_warn}, {"error", relay_log_error}, {NULL, NULL}};
     static const luaL_Reg metric[] = {{"counter", relay_counter}, {NULL, NULL}}, timer[] = {{"every", every}, {NULL, NULL}};
     static const luaL_Reg users[] = {{"get", users_get}, {NULL, NULL}};
     static const struct {
         const char *name, *label;
         const luaL_Reg *functions;
-    } parts[] = {{"log", "relay.log", logs}, {"metric", "relay.metric", metric}, {"timer", "relay.timer", timer}, {"users", "relay.users", users}};
+    } parts[] = {
+        {"log", "relay.log", logs}, {"metric", "relay.metric", metric}, {"timer", "relay.timer", timer}, {"users", "relay.users", users}};
     share_open(L);
     data_open(L);
     secret_open(L);

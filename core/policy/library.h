@@ -1,20 +1,21 @@
 /* library.h: the table `relay` that scripts see: one row per function, in library.c; the functions live with their subject.
  *
- * The same names are in lua/README.md. Functions raise what is wrong with their arguments; what lives as long as the process is made only while a policy loads.
+ * The same names are in lua/README.md. Functions raise what is wrong with their arguments; what lives as long as the process is made only
+ * while a policy loads.
  */
 #ifndef RELAY_POLICY_LIBRARY_H
 #define RELAY_POLICY_LIBRARY_H
 
 #include <lua.h>
 
-int relay_shared(lua_State *L);    /* share.c */
+int relay_shared(lua_State *L); /* share.c */
 int relay_ratelimit(lua_State *L);
 int relay_meter(lua_State *L);
 int relay_counter(lua_State *L);
-int relay_data(lua_State *L);      /* data.c */
-int relay_secret(lua_State *L);    /* secret.c */
-int relay_params(lua_State *L);    /* params.c */
-int relay_audit(lua_State *L);     /* record.c */
+int relay_data(lua_State *L);   /* data.c */
+int relay_secret(lua_State *L); /* secret.c */
+int relay_params(lua_State *L); /* params.c */
+int relay_audit(lua_State *L);  /* record.c */
 int relay_log_debug(lua_State *L);
 int relay_log_info(lua_State *L);
 int relay_log_warn(lua_State *L);

@@ -1,7 +1,8 @@
 /* limiter.h: relay.ratelimit: the generic cell rate algorithm over a fixed table of 64-bit words: a take is one compare-and-swap.
  *
- * A word is a tag of the key (20 bits) and the time until which the key has used up its rate (44 bits, units of 10 us since the limiter was made). A word
- * whose time is past is free. When the eight words of a key's line are all in use by others, the one that is free soonest is taken over.
+ * A word is a tag of the key (20 bits) and the time until which the key has used up its rate (44 bits, units of 10 us since the limiter was
+ * made). A word whose time is past is free. When the eight words of a key's line are all in use by others, the one that is free soonest is
+ * taken over.
  */
 #ifndef RELAY_POLICY_LIMITER_H
 #define RELAY_POLICY_LIMITER_H

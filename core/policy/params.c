@@ -1,7 +1,7 @@
 /* params.c: relay.params: typed, ranged values that a policy declares and --set fills.
  *
- * The type is that of the default: integer, number, boolean, string, or a list of strings ("a,b,c"); without a default a string, or a number if there
- * is a range.
+ * The type is that of the default: integer, number, boolean, string, or a list of strings ("a,b,c"); without a default a string, or a
+ * number if there is a range.
  */
 #include "policy/params.h"
 
@@ -179,8 +179,8 @@ int params_check(const struct policy *policy, char *error, size_t error_cap)
         if (at < policy->param_name_count)
             continue;
         const char *best = nearest(param->name, names, policy->param_name_count);
-        snprintf(error, error_cap, "%s: --set %s: no policy has such a parameter%s%s%s", param->where, param->name, best ? "; did you mean '" : "",
-                 best ? best : "", best ? "'?" : "");
+        snprintf(error, error_cap, "%s: --set %s: no policy has such a parameter%s%s%s", param->where, param->name,
+                 best ? "; did you mean '" : "", best ? best : "", best ? "'?" : "");
         return -1;
     }
     return 0;

@@ -238,7 +238,8 @@ static const char *match_back(struct match *match, const char *s, int digit)
     return (size_t)(match->subject_end - s) >= len && memcmp(capture->at, s, len) == 0 ? s + len : NULL;
 }
 
-/* special: the items of more than a class: %b, %f, %1. True if it was one; then *s is where the match goes on (NULL: no match) and *p is behind it. */
+/* special: the items of more than a class: %b, %f, %1. True if it was one; then *s is where the match goes on (NULL: no match) and *p is
+ * behind it. */
 static bool special(struct match *match, const char **s, const char **p)
 {
     if (**p != '%' || *p + 1 >= match->pattern_end)

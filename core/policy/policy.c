@@ -17,10 +17,9 @@
 #define GC_PAUSE_MS 1000 /* or so long */
 #define GC_STEP_KIB 16
 
-static const char *const known_names[] = {
-    "name",
+static const char *const known_names[] = {"name",
 #define X(name) #name,
-    HOOKS(X)
+                                          HOOKS(X)
 #undef X
 };
 #define KNOWN_NAMES (sizeof known_names / sizeof *known_names)
@@ -184,7 +183,8 @@ static int load(struct policy *policy, char *error, size_t error_cap)
     policy->lua = state_open(policy);
     if (!policy->lua)
         return ERR_MEMORY;
-    if (state_protected(policy, open_everything, NULL, error, error_cap) || load_scripts(policy, error, error_cap) || params_check(policy, error, error_cap))
+    if (state_protected(policy, open_everything, NULL, error, error_cap) || load_scripts(policy, error, error_cap) ||
+        params_check(policy, error, error_cap))
         return ERR_BAD;
     if (policy->hooks & HOOK_BIT(HOOK_route)) {
         policy->memos = calloc(MEMO_COUNT, sizeof *policy->memos);
@@ -194,8 +194,8 @@ static int load(struct policy *policy, char *error, size_t error_cap)
     return run_init(policy, error, error_cap);
 }
 
-struct policy *policy_new(const struct policy_config *config, struct policy_shared *shared, const struct policy_world *world, unsigned worker, msec_t now,
-                          int64_t unix_ms, char *error, size_t error_cap)
+struct policy *policy_new(const struct policy_config *config, struct policy_shared *shared, const struct policy_world *world,
+                          unsigned worker, msec_t now, int64_t unix_ms, char *error, size_t error_cap)
 {
     struct policy *policy = calloc(1, sizeof *policy);
     view_copy(view_text("policy: not enough memory"), error, error_cap);
@@ -260,8 +260,8 @@ static void collect(struct policy *policy)
     policy->calls_at_idle = policy->counts.calls;
     policy->idle_at = policy->now;
     if (policy->heap >= HEAP_WARN && !policy->heap_warned)
-        log_say(policy->world.log, LOG_WARNING, "policy_heap", "bytes=%zu max=%zu: large tables belong into relay.data or relay.shared", policy->heap,
-                HEAP_MAX);
+        log_say(policy->world.log, LOG_WARNING, "policy_heap", "bytes=%zu max=%zu: large tables belong into relay.data or relay.shared",
+                policy->heap, HEAP_MAX);
     policy->heap_warned = policy->heap >= HEAP_WARN;
 }
 

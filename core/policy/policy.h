@@ -1,11 +1,11 @@
 /* policy.h: the Lua policies of one worker: loaded once, asked by hook, contained by budgets; they fail closed.
  *
- * One `struct policy` per worker (one lua_State), used by that worker's thread only; what policies share (dictionaries, rate limits, data files,
- * sets, secrets) lives in C in a `struct policy_shared` that all workers' policies refer to by name and that outlives them. The hooks, their arguments, decisions and
- * defaults are in policies/README.md, the functions that a script may call in lua/README.md.
+ * One `struct policy` per worker (one lua_State), used by that worker's thread only; what policies share (dictionaries, rate limits, data
+ * files, sets, secrets) lives in C in a `struct policy_shared` that all workers' policies refer to by name and that outlives them. The
+ * hooks, their arguments, decisions and defaults are in policies/README.md, the functions that a script may call in lua/README.md.
  *
- * A hook has 100,000 VM instructions and 5 ms of wall time (init: 50 million and 5 s); a state has 64 MiB. A killed hook's coroutine is never resumed. Every error, kill,
- * wrong type or unknown field answers VERDICT_FAIL with a reason that names file and line.
+ * A hook has 100,000 VM instructions and 5 ms of wall time (init: 50 million and 5 s); a state has 64 MiB. A killed hook's coroutine is
+ * never resumed. Every error, kill, wrong type or unknown field answers VERDICT_FAIL with a reason that names file and line.
  */
 #ifndef RELAY_POLICY_POLICY_H
 #define RELAY_POLICY_POLICY_H
@@ -48,7 +48,8 @@ struct policy_world {
     struct crypto *crypto;
     /* count: live allocations of the user, the tenant or all ("user", "realm", "total"), for req:count. */
     uint32_t (*count)(void *ctx, const char *kind, const char *tenant, const char *user);
-    /* user_key: relay.users:get: the long-term key of (realm of the tenant, user): 0, ERR_NOT_FOUND, or another error when the database cannot be read. */
+    /* user_key: relay.users:get: the long-term key of (realm of the tenant, user): 0, ERR_NOT_FOUND, or another error when the database
+     * cannot be read. */
     int (*user_key)(void *ctx, const char *tenant, const char *user, struct long_term_key *out);
     /* audit: one row for the audit table; `detail_json` is an object as text. */
     void (*audit)(void *ctx, const char *type, const char *detail_json);
@@ -62,9 +63,10 @@ void policy_shared_free(struct policy_shared *);
 typedef void policy_metric_fn(void *ctx, const char *name, uint64_t value);
 void policy_metrics(struct policy_shared *, policy_metric_fn *each, void *ctx);
 
-/* policy_new: load all files, check params (an unknown name in --set is an error with the nearest name), run init. NULL on failure, with `file:line: reason` in `error`. */
-struct policy *policy_new(const struct policy_config *, struct policy_shared *, const struct policy_world *, unsigned worker, msec_t now, int64_t unix_ms, char *error,
-                          size_t error_cap);
+/* policy_new: load all files, check params (an unknown name in --set is an error with the nearest name), run init. NULL on failure, with
+ * `file:line: reason` in `error`. */
+struct policy *policy_new(const struct policy_config *, struct policy_shared *, const struct policy_world *, unsigned worker, msec_t now,
+                          int64_t unix_ms, char *error, size_t error_cap);
 
 /* policy_free: runs no hook (policy_shutdown does). */
 void policy_free(struct policy *);
@@ -73,8 +75,8 @@ void policy_shutdown(struct policy *, msec_t now, int64_t unix_ms);
 /* policy_hooks: HOOK_BIT of each hook that any policy of the chain has: a missing hook costs nothing. */
 uint32_t policy_hooks(const struct policy *);
 
-/* policy_ask: the chain's answer to a question: VERDICT_SILENT if nobody has an opinion. Never VERDICT_LATER yet. route is memoised by (listener, sni, alpn, origin). Passwords
- * and ha1 of relay.key become long-term keys here. */
+/* policy_ask: the chain's answer to a question: VERDICT_SILENT if nobody has an opinion. Never VERDICT_LATER yet. route is memoised by
+ * (listener, sni, alpn, origin). Passwords and ha1 of relay.key become long-term keys here. */
 void policy_ask(struct policy *, const struct question *, struct verdict *);
 
 /* policy_tell: the log hook, at once; errors are counted and logged, never returned. */

@@ -50,7 +50,8 @@ static int checked_setmetatable(lua_State *L)
     return 1;
 }
 
-/* The error of a kill is raised inside the count hook, where hooks are off: a handler of the script that ran there could run forever. upvalue: it */
+/* The error of a kill is raised inside the count hook, where hooks are off: a handler of the script that ran there could run forever.
+ * upvalue: it */
 static int handle(lua_State *L)
 {
     if (policy_of(L)->budget.killed)
@@ -174,15 +175,17 @@ static const struct {
     const char *name;
     void (*push)(lua_State *L);
 } libraries[] = {
-    {"string", sandbox_strings}, {"table", sandbox_tables}, {"coroutine", sandbox_coroutines}, {"math", open_math},
-    {"utf8", open_utf8},         {"os", open_os},           {"debug", open_debug},             {"relay", library_open},
+    {"string", sandbox_strings}, {"table", sandbox_tables}, {"coroutine", sandbox_coroutines},
+    {"math", open_math},         {"utf8", open_utf8},       {"os", open_os},
+    {"debug", open_debug},       {"relay", library_open},
 };
 
 void sandbox_open(lua_State *L)
 {
-    static const char *const names[] = {"assert", "error",    "getmetatable", "ipairs", "next",     "pairs", "pcall",    "rawequal", "rawget",
-                                        "rawlen", "select",   "tonumber",     "tostring", "type", "_VERSION", NULL};
-    static const luaL_Reg ours[] = {{"print", say}, {"rawset", checked_rawset}, {"setmetatable", checked_setmetatable}, {"warn", say}, {"xpcall", checked_xpcall}, {NULL, NULL}};
+    static const char *const names[] = {"assert", "error",  "getmetatable", "ipairs",   "next",     "pairs", "pcall",    "rawequal",
+                                        "rawget", "rawlen", "select",       "tonumber", "tostring", "type",  "_VERSION", NULL};
+    static const luaL_Reg ours[] = {{"print", say}, {"rawset", checked_rawset}, {"setmetatable", checked_setmetatable},
+                                    {"warn", say},  {"xpcall", checked_xpcall}, {NULL, NULL}};
     lua_newtable(L);
     luaL_requiref(L, LUA_GNAME, luaopen_base, 0);
     pick(L, names);

@@ -1,7 +1,7 @@
 /* sandbox.h: the environment of scripts: the libraries they have, the globals that are strict and frozen after load, require.
  *
- * No io, load, package, bytecode, finalizers or weak tables. A script has globals of its own, shared with what it requires. All of this runs while the policy
- * loads and may raise.
+ * No io, load, package, bytecode, finalizers or weak tables. A script has globals of its own, shared with what it requires. All of this
+ * runs while the policy loads and may raise.
  */
 #ifndef RELAY_POLICY_SANDBOX_H
 #define RELAY_POLICY_SANDBOX_H

@@ -73,7 +73,8 @@ int relay_secret(lua_State *L)
     const struct policy *policy = policy_of(L);
     const struct policy_secret *given = find_secret(L, policy->config, argument_text(L, 1, "relay.secret", NAME_MAX_LEN, NULL));
     struct shared_object **out = object_new(L, OBJECT_SECRET, sizeof *out);
-    *out = shared_object(policy->shared, SHARED_SECRET, given->name, &(struct shared_options){0}, make_secret, (void *)(uintptr_t)given, error, sizeof error);
+    *out = shared_object(policy->shared, SHARED_SECRET, given->name, &(struct shared_options){0}, make_secret, (void *)(uintptr_t)given,
+                         error, sizeof error);
     if (!*out)
         state_raise(L, "relay.secret: %s", error);
     return 1;

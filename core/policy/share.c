@@ -20,8 +20,8 @@ static struct shared_object *object_at(lua_State *L, enum object kind, const cha
 }
 
 /* push_shared: the userdata of the shared object `name`, made if need be; raises. */
-static int push_shared(lua_State *L, enum object object, enum shared_kind kind, const char *name, const struct shared_options *options, shared_make_fn *make,
-                       void *ctx)
+static int push_shared(lua_State *L, enum object object, enum shared_kind kind, const char *name, const struct shared_options *options,
+                       shared_make_fn *make, void *ctx)
 {
     char error[160];
     struct shared_object **out = object_new(L, object, sizeof *out);
@@ -394,7 +394,7 @@ static int counter_add(lua_State *L)
 
 void share_open(lua_State *L)
 {
-    static const luaL_Reg dictionary[] = {{"get", shared_get}, {"set", shared_set}, {"add", shared_add},       {"incr", shared_incr},
+    static const luaL_Reg dictionary[] = {{"get", shared_get}, {"set", shared_set},       {"add", shared_add}, {"incr", shared_incr},
                                           {"cas", shared_cas}, {"delete", shared_delete}, {NULL, NULL}};
     static const luaL_Reg limiter[] = {{"take", limiter_method_take}, {NULL, NULL}};
     static const luaL_Reg meter[] = {{"get", meter_get}, {"add", meter_add}, {NULL, NULL}};

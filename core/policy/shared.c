@@ -86,8 +86,8 @@ const struct hash_key *shared_hash_key(const struct policy_shared *shared)
     return &shared->config->hash_key;
 }
 
-static struct shared_object *make_object(struct policy_shared *shared, enum shared_kind kind, const char *name, shared_make_fn *make, void *ctx, char *error,
-                                         size_t error_cap)
+static struct shared_object *make_object(struct policy_shared *shared, enum shared_kind kind, const char *name, shared_make_fn *make,
+                                         void *ctx, char *error, size_t error_cap)
 {
     struct shared_object *object = calloc(1, sizeof *object);
     char *copy = strdup(name);
@@ -104,8 +104,8 @@ static struct shared_object *make_object(struct policy_shared *shared, enum shar
     return object;
 }
 
-struct shared_object *shared_object(struct policy_shared *shared, enum shared_kind kind, const char *name, const struct shared_options *options,
-                                    shared_make_fn *make, void *ctx, char *error, size_t error_cap)
+struct shared_object *shared_object(struct policy_shared *shared, enum shared_kind kind, const char *name,
+                                    const struct shared_options *options, shared_make_fn *make, void *ctx, char *error, size_t error_cap)
 {
     pthread_mutex_lock(&shared->lock);
     struct shared_object *object = shared->objects;

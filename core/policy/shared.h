@@ -1,7 +1,8 @@
-/* shared.h: what the policies of all workers share, by name, for as long as the process: tables, rate limits, meters, data, sets, secrets, counters.
+/* shared.h: what the policies of all workers share, by name, for as long as the process: tables, rate limits, meters, data, sets, secrets,
+ * counters.
  *
- * A name is made once; asking for it again with other options is an error. Lists grow under one lock while policies load; what they hold is found once and
- * used by pointer, so hooks never take that lock.
+ * A name is made once; asking for it again with other options is an error. Lists grow under one lock while policies load; what they hold is
+ * found once and used by pointer, so hooks never take that lock.
  */
 #ifndef RELAY_POLICY_SHARED_H
 #define RELAY_POLICY_SHARED_H
@@ -44,13 +45,14 @@ struct shared_object {
     struct shared_object *next;
 };
 
-/* shared_object: the object of that kind and name, made by `make` (which fills ->as; 0, or an error with a reason in `error`) if there is none. NULL on
- * failure, with a reason in `error`. */
+/* shared_object: the object of that kind and name, made by `make` (which fills ->as; 0, or an error with a reason in `error`) if there is
+ * none. NULL on failure, with a reason in `error`. */
 typedef int shared_make_fn(struct policy_shared *, struct shared_object *, void *ctx, char *error, size_t error_cap);
-struct shared_object *shared_object(struct policy_shared *, enum shared_kind, const char *name, const struct shared_options *, shared_make_fn *make, void *ctx,
-                                    char *error, size_t error_cap);
+struct shared_object *shared_object(struct policy_shared *, enum shared_kind, const char *name, const struct shared_options *,
+                                    shared_make_fn *make, void *ctx, char *error, size_t error_cap);
 
-/* shared_acl: a set with the ranges of `set`, which it takes over; the same one for the same ranges. NULL without memory.  shared_acl_both: those of two sets. */
+/* shared_acl: a set with the ranges of `set`, which it takes over; the same one for the same ranges. NULL without memory.  shared_acl_both:
+ * those of two sets. */
 struct cidr_set *shared_acl(struct policy_shared *, struct cidr_set *set);
 const struct cidr_set *shared_acl_both(struct policy_shared *, const struct cidr_set *a, const struct cidr_set *b);
 

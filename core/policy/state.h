@@ -1,7 +1,8 @@
 /* state.h: the inside of a policy: one lua_State with its memory cap, budget, scripts and the objects that scripts see.
  *
- * All Lua code runs on a coroutine under a budget (budget.h); calls of the Lua API that may allocate happen there or under state_protected, so that a
- * want of memory is an error of the script, never the end of the process. Every thread of the state finds its policy by policy_of.
+ * All Lua code runs on a coroutine under a budget (budget.h); calls of the Lua API that may allocate happen there or under state_protected,
+ * so that a want of memory is an error of the script, never the end of the process. Every thread of the state finds its policy by
+ * policy_of.
  */
 #ifndef RELAY_POLICY_STATE_H
 #define RELAY_POLICY_STATE_H
@@ -40,7 +41,16 @@ enum object {
 };
 
 /* enum address_role: which address of the question an address userdata shows; one userdata each, reused. */
-enum address_role { ADDRESS_SRC, ADDRESS_DST, ADDRESS_ALLOCATION, ADDRESS_RELAY, ADDRESS_PEER, ADDRESS_EVENT, ADDRESS_EVENT_PEER, ADDRESS_ROLES };
+enum address_role {
+    ADDRESS_SRC,
+    ADDRESS_DST,
+    ADDRESS_ALLOCATION,
+    ADDRESS_RELAY,
+    ADDRESS_PEER,
+    ADDRESS_EVENT,
+    ADDRESS_EVENT_PEER,
+    ADDRESS_ROLES
+};
 
 /* struct address: a copy that is readable while `call` is the policy's. */
 struct address {
@@ -110,7 +120,8 @@ struct policy *policy_of(lua_State *L);
 /* state_open: a lua_State without libraries, metatables of no kind yet. NULL without memory. */
 lua_State *state_open(struct policy *);
 
-/* state_protected: run `function(L)` on the main thread with `argument` as a light userdata: LUA_OK, or a status with a message in `error`. */
+/* state_protected: run `function(L)` on the main thread with `argument` as a light userdata: LUA_OK, or a status with a message in `error`.
+ */
 int state_protected(struct policy *, lua_CFunction function, void *argument, char *error, size_t error_cap);
 
 /* state_where: "file:line" of the innermost function of a script on the stack from `level` on; "?" if there is none. Returns out. */
@@ -122,7 +133,8 @@ void state_raise(lua_State *L, const char *format, ...) __attribute__((noreturn)
 /* state_loading: raises unless the policy loads: for what lives as long as the process. */
 void state_loading(lua_State *L, const char *function);
 
-/* object_define: the metatable of a kind: `methods` become its strict __index (NULL: none), `meta` its metamethods; it is read-only and hidden. */
+/* object_define: the metatable of a kind: `methods` become its strict __index (NULL: none), `meta` its metamethods; it is read-only and
+ * hidden. */
 void object_define(lua_State *L, enum object, const char *name, const luaL_Reg *methods, const luaL_Reg *meta);
 void *object_new(lua_State *L, enum object, size_t size);
 void *object_test(lua_State *L, int at, enum object);                    /* NULL if it is something else */

@@ -164,7 +164,8 @@ static int text_gsub(lua_State *L)
     size_t len, pattern_len;
     const char *text = luaL_checklstring(L, 1, &len), *pattern = luaL_checklstring(L, 2, &pattern_len);
     const int kind = lua_type(L, 3);
-    luaL_argexpected(L, kind == LUA_TNUMBER || kind == LUA_TSTRING || kind == LUA_TFUNCTION || kind == LUA_TTABLE, 3, "string/function/table");
+    luaL_argexpected(L, kind == LUA_TNUMBER || kind == LUA_TSTRING || kind == LUA_TFUNCTION || kind == LUA_TTABLE, 3,
+                     "string/function/table");
     const lua_Integer most = luaL_optinteger(L, 4, (lua_Integer)len + 1);
     const bool anchored = pattern_len && *pattern == '^', template = kind == LUA_TNUMBER || kind == LUA_TSTRING;
     const char *at = text, *last = NULL, *end = text + len;

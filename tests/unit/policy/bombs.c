@@ -21,9 +21,10 @@ static const struct {
     {"wrap nesting", "local function f() return coroutine.wrap(f)() end f()"},
     {"wrap around loops", "local function spin() while true do pcall(function() while true do end end) end end "
                           "while true do coroutine.wrap(function() coroutine.wrap(spin)() end)() end"},
-    {"levels of coroutines", "local function spin() while true do end end "
-                             "local function level(n) while true do coroutine.resume(coroutine.create(n == 0 and spin or function() level(n - 1) end)) end end "
-                             "level(9)"},
+    {"levels of coroutines",
+     "local function spin() while true do end end "
+     "local function level(n) while true do coroutine.resume(coroutine.create(n == 0 and spin or function() level(n - 1) end)) end end "
+     "level(9)"},
     {"yield storm", "local co = coroutine.wrap(function() while true do coroutine.yield() end end) while true do co() end"},
     {"coroutines without end", "local t = {} while true do t[#t + 1] = coroutine.create(function() end) end"},
     {"doubling", "local s = 'x' while true do s = s .. s end"},
@@ -53,7 +54,8 @@ static const struct {
     {"sort that loops", "table.sort({3, 2, 1}, function() while true do end end)"},
     {"sort that loops in pcall", "pcall(table.sort, {3, 2, 1}, function() while true do pcall(function() while true do end end) end end)"},
     {"sort of many", "local t = {('x'):rep(900000):byte(1, -1)} while true do pcall(table.sort, t) end"},
-    {"sort under __len", "local n = 0 table.sort(setmetatable({}, {__len = function() n = n + 1 return n > 1 and 1 << 30 or 0 end, __index = tostring}))"},
+    {"sort under __len",
+     "local n = 0 table.sort(setmetatable({}, {__len = function() n = n + 1 return n > 1 and 1 << 30 or 0 end, __index = tostring}))"},
     {"gsub that loops", "('x'):gsub('.', function() while true do end end)"},
     {"gsub that loops in pcall", "while true do pcall(string.gsub, 'xxx', '.', function() while true do end end) end"},
     {"gsub that grows", "local big = ('y'):rep(1000000) while true do pcall(string.gsub, ('x'):rep(100), '.', big) end"},
@@ -64,10 +66,12 @@ static const struct {
                                  "table.sort({3, 2, 1}, function() while true do end end)"},
     {"busy __close in wrap", "coroutine.wrap(function() local x <close> = setmetatable({}, {__close = function() while true do end end}) "
                              "table.sort({3, 2, 1}, function() while true do end end) end)()"},
-    {"busy __close in coroutine.close", "local co = coroutine.create(function() local x <close> = setmetatable({}, {__close = function() while true do end end}) "
-                                        "coroutine.yield() end) coroutine.resume(co) while true do pcall(coroutine.close, co) end"},
-    {"chain of __close", "local function f(n) local x <close> = setmetatable({}, {__close = function() while true do end end}) if n > 0 then f(n - 1) end "
-                         "while true do end end f(100)"},
+    {"busy __close in coroutine.close",
+     "local co = coroutine.create(function() local x <close> = setmetatable({}, {__close = function() while true do end end}) "
+     "coroutine.yield() end) coroutine.resume(co) while true do pcall(coroutine.close, co) end"},
+    {"chain of __close",
+     "local function f(n) local x <close> = setmetatable({}, {__close = function() while true do end end}) if n > 0 then f(n - 1) end "
+     "while true do end end f(100)"},
     {"format", "while true do string.format('%99.99f%99.99f%99.99f%99.99f', 1e300, 1e300, 1e300, 1e300) end"},
     {"format of big texts", "local s = ('x'):rep(1000000) while true do pcall(string.format, '%s%s%s%s%q', s, s, s, s, s) end"},
     {"upper of big texts", "local s = ('x'):rep(1000000) while true do s:upper() s:reverse() end"},
@@ -79,7 +83,8 @@ static const struct {
     {"recursion in pcall", "local function f() return 1 + f() end while true do pcall(f) end"},
     {"__index that loops", "local t = setmetatable({}, {__index = function() while true do end end}) local x = t.x"},
     {"__index recursion", "local t t = setmetatable({}, {__index = function(_, k) return t[k .. 'x'] end}) local x = t.x"},
-    {"__eq, __lt, __concat that loop", "local m = {} m.__concat = function() while true do end end local t = setmetatable({}, m) local x = t .. 'x'"},
+    {"__eq, __lt, __concat that loop",
+     "local m = {} m.__concat = function() while true do end end local t = setmetatable({}, m) local x = t .. 'x'"},
     {"error handler that loops", "xpcall(error, function() while true do end end)"},
     {"error handler that fails", "while true do xpcall(error, function() error('x') end) end"},
     {"error handler around a loop", "xpcall(function() while true do end end, function() while true do end end)"},
@@ -117,13 +122,14 @@ TEST(every_bomb_is_contained_in_every_hook)
     for (size_t i = 0; i < sizeof bombs / sizeof *bombs; i++) {
         char text[2048];
         struct stage stage;
-        snprintf(text, sizeof text,
-                 "local S = relay.shared('s', {max_entries = 10})\n"
-                 "local function bomb(req) %s error('survived') end\n"
-                 "local ALIVE = relay.deny(403, 'alive')\n"
-                 "return {route = bomb, authenticate = bomb, authorize = bomb, permission = bomb, refresh = bomb, usage = bomb, log = bomb,\n"
-                 "  channel = function() return ALIVE end}",
-                 bombs[i].body);
+        snprintf(
+            text, sizeof text,
+            "local S = relay.shared('s', {max_entries = 10})\n"
+            "local function bomb(req) %s error('survived') end\n"
+            "local ALIVE = relay.deny(403, 'alive')\n"
+            "return {route = bomb, authenticate = bomb, authorize = bomb, permission = bomb, refresh = bomb, usage = bomb, log = bomb,\n"
+            "  channel = function() return ALIVE end}",
+            bombs[i].body);
         stage_play(&stage, text);
         for (size_t k = 0; k < sizeof asked / sizeof *asked; k++)
             check_bomb(&stage, bombs[i].name, asked[k]);
@@ -163,13 +169,16 @@ TEST(slow_instructions_are_killed_by_the_clock)
 TEST(memory_is_capped_and_given_back)
 {
     struct stage stage;
-    stage_play(&stage, "local kept = {}\nreturn {\n authorize = function()\n  for i = 1, 100 do kept[i] = ('x'):rep(1000000 + i) end\n end,\n"
-                       " channel = function() kept = {} end}");
+    stage_play(&stage,
+               "local kept = {}\nreturn {\n authorize = function()\n  for i = 1, 100 do kept[i] = ('x'):rep(1000000 + i) end\n end,\n"
+               " channel = function() kept = {} end}");
     enum verdict_kind kind = VERDICT_SILENT;
     for (int i = 0; i < 100 && kind != VERDICT_FAIL; i++)
         kind = stage_ask(&stage, HOOK_authorize);
     CHECK(policy_heap_bytes(stage.policy) <= 64u << 20);
-    CHECK_INT(policy_counts(stage.policy)->memory + policy_counts(stage.policy)->killed_instructions + policy_counts(stage.policy)->killed_wall, 1);
+    CHECK_INT(policy_counts(stage.policy)->memory + policy_counts(stage.policy)->killed_instructions +
+                  policy_counts(stage.policy)->killed_wall,
+              1);
     CHECK_INT(stage_ask(&stage, HOOK_channel), VERDICT_SILENT);
     for (msec_t now = 62000; now < 82000; now += 1000)
         policy_idle(stage.policy, now, 1700000060000);
@@ -219,9 +228,10 @@ TEST(every_allocation_may_fail_while_a_policy_loads)
 {
     struct stage stage;
     stage_set(&stage);
-    stage_add(&stage, "p.lua", "local l = relay.ratelimit('r', {rate = 1, burst = 2}) local c = relay.cidr{'10.0.0.0/8'}\n"
-                               "relay.timer.every(1, function() end) relay.metric.counter('c')\n"
-                               "return {init = function() end, route = function() end}");
+    stage_add(&stage, "p.lua",
+              "local l = relay.ratelimit('r', {rate = 1, burst = 2}) local c = relay.cidr{'10.0.0.0/8'}\n"
+              "relay.timer.every(1, function() end) relay.metric.counter('c')\n"
+              "return {init = function() end, route = function() end}");
     bool loaded = false;
     long n = 0;
     for (; n < 20000 && !loaded; n += n < 100 ? 1 : 7) {
@@ -280,25 +290,27 @@ TEST(a_coroutine_that_waits_goes_on_in_the_next_hook)
 TEST(coroutines_work_as_luas_own)
 {
     struct stage stage;
-    stage_play(&stage, "local function check(ok, what) if not ok then error(what, 2) end end\n"
-                       "return {authorize = function()\n"
-                       "  local co = coroutine.create(function(a, b) local c = coroutine.yield(a + b) error('e' .. c, 0) end)\n"
-                       "  check(coroutine.status(co) == 'suspended', 'new')\n"
-                       "  local ok, sum = coroutine.resume(co, 1, 2) check(ok and sum == 3, 'yield')\n"
-                       "  local no, why = coroutine.resume(co, 'x') check(not no and why == 'ex', 'error')\n"
-                       "  check(coroutine.status(co) == 'dead', 'dead') check(not coroutine.resume(co), 'resume of dead')\n"
-                       "  check(select('#', coroutine.resume(coroutine.create(function() return 1, nil, 3 end))) == 4, 'values')\n"
-                       "  local gen = coroutine.wrap(function() for i = 1, 3 do coroutine.yield(i) end end)\n"
-                       "  check(gen() == 1 and gen() == 2 and gen() == 3 and gen() == nil, 'wrap')\n"
-                       "  check(not pcall(gen), 'wrap of dead')\n"
-                       "  local closed = false\n"
-                       "  local waits = coroutine.create(function() local x <close> = setmetatable({}, {__close = function() closed = true end}) coroutine.yield() end)\n"
-                       "  coroutine.resume(waits) check(coroutine.close(waits) and closed, 'close')\n"
-                       "  check(coroutine.isyieldable() and coroutine.running(), 'running')\n"
-                       "  local inner = coroutine.wrap(function() local ok, v = pcall(function() return coroutine.yield(1) + 1 end) return v end)\n"
-                       "  check(inner() == 1 and inner(5) == 6, 'yield across pcall')\n"
-                       "  check(not coroutine.resume(coroutine.running()), 'resume of itself')\n"
-                       "end}");
+    stage_play(&stage,
+               "local function check(ok, what) if not ok then error(what, 2) end end\n"
+               "return {authorize = function()\n"
+               "  local co = coroutine.create(function(a, b) local c = coroutine.yield(a + b) error('e' .. c, 0) end)\n"
+               "  check(coroutine.status(co) == 'suspended', 'new')\n"
+               "  local ok, sum = coroutine.resume(co, 1, 2) check(ok and sum == 3, 'yield')\n"
+               "  local no, why = coroutine.resume(co, 'x') check(not no and why == 'ex', 'error')\n"
+               "  check(coroutine.status(co) == 'dead', 'dead') check(not coroutine.resume(co), 'resume of dead')\n"
+               "  check(select('#', coroutine.resume(coroutine.create(function() return 1, nil, 3 end))) == 4, 'values')\n"
+               "  local gen = coroutine.wrap(function() for i = 1, 3 do coroutine.yield(i) end end)\n"
+               "  check(gen() == 1 and gen() == 2 and gen() == 3 and gen() == nil, 'wrap')\n"
+               "  check(not pcall(gen), 'wrap of dead')\n"
+               "  local closed = false\n"
+               "  local waits = coroutine.create(function() local x <close> = setmetatable({}, {__close = function() closed = true end}) "
+               "coroutine.yield() end)\n"
+               "  coroutine.resume(waits) check(coroutine.close(waits) and closed, 'close')\n"
+               "  check(coroutine.isyieldable() and coroutine.running(), 'running')\n"
+               "  local inner = coroutine.wrap(function() local ok, v = pcall(function() return coroutine.yield(1) + 1 end) return v end)\n"
+               "  check(inner() == 1 and inner(5) == 6, 'yield across pcall')\n"
+               "  check(not coroutine.resume(coroutine.running()), 'resume of itself')\n"
+               "end}");
     if (stage_ask(&stage, HOOK_authorize) != VERDICT_SILENT)
         test_failed("p.lua", 0, "%s", stage.verdict.reason);
     stage_clear(&stage);
@@ -315,7 +327,9 @@ TEST(a_hook_may_not_yield)
     stage_clear(&stage);
 }
 
-TEST_LIST(RUN(every_bomb_is_contained_in_every_hook) RUN(a_loop_is_killed_by_its_instructions_and_says_where) RUN(slow_instructions_are_killed_by_the_clock)
-              RUN(memory_is_capped_and_given_back) RUN(a_want_of_memory_is_an_error_of_the_hook_and_counted) RUN(every_allocation_may_fail_in_a_hook)
-                  RUN(every_allocation_may_fail_while_a_policy_loads) RUN(a_bomb_at_load_is_refused) RUN(what_was_killed_is_never_resumed)
-                      RUN(a_coroutine_that_waits_goes_on_in_the_next_hook) RUN(coroutines_work_as_luas_own) RUN(a_hook_may_not_yield))
+TEST_LIST(RUN(every_bomb_is_contained_in_every_hook) RUN(a_loop_is_killed_by_its_instructions_and_says_where)
+              RUN(slow_instructions_are_killed_by_the_clock) RUN(memory_is_capped_and_given_back)
+                  RUN(a_want_of_memory_is_an_error_of_the_hook_and_counted) RUN(every_allocation_may_fail_in_a_hook)
+                      RUN(every_allocation_may_fail_while_a_policy_loads) RUN(a_bomb_at_load_is_refused)
+                          RUN(what_was_killed_is_never_resumed) RUN(a_coroutine_that_waits_goes_on_in_the_next_hook)
+                              RUN(coroutines_work_as_luas_own) RUN(a_hook_may_not_yield))

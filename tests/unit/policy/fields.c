@@ -11,9 +11,13 @@ static void check_values(enum hook hook, const char *parameters, const struct va
     for (size_t i = 0; i < count; i++) {
         char text[512];
         struct stage stage;
-        snprintf(text, sizeof text, "local SET = relay.cidr{'198.51.100.0/24', '203.0.113.0/24'} return {%s = function(%s) relay.audit{v = tostring(%s)} end}",
-                 hook == HOOK_log ? "log" : hook == HOOK_authorize ? "authorize" : hook == HOOK_usage ? "usage" : "permission", parameters,
-                 cases[i].expression);
+        snprintf(text, sizeof text,
+                 "local SET = relay.cidr{'198.51.100.0/24', '203.0.113.0/24'} return {%s = function(%s) relay.audit{v = tostring(%s)} end}",
+                 hook == HOOK_log         ? "log"
+                 : hook == HOOK_authorize ? "authorize"
+                 : hook == HOOK_usage     ? "usage"
+                                          : "permission",
+                 parameters, cases[i].expression);
         stage_play(&stage, text);
         if (hook == HOOK_log) {
             struct event event = stage_event(&stage, EVENT_CLOSED);
@@ -89,7 +93,8 @@ TEST(an_ipv6_address_masks_and_compares)
 {
     struct stage stage;
     stage_play(&stage, "local NET = relay.cidr('2001:db8::/32')\n"
-                       "return {authorize = function(req) relay.audit{v = table.concat({tostring(req.src), req.src:mask(48), tostring(NET:contains(req.src)),\n"
+                       "return {authorize = function(req) relay.audit{v = table.concat({tostring(req.src), req.src:mask(48), "
+                       "tostring(NET:contains(req.src)),\n"
                        "  tostring(NET:contains('2001:db9::1')), tostring(req.src.family)}, ' ')} end}");
     stage.flow.client = stage_addr("[2001:db8:1:2::3]:9");
     CHECK_INT(stage_ask(&stage, HOOK_authorize), VERDICT_SILENT);
@@ -100,7 +105,8 @@ TEST(an_ipv6_address_masks_and_compares)
 TEST(what_a_request_does_not_have_is_nil)
 {
     struct stage stage;
-    stage_play(&stage, "return {route = function(req) for _, name in ipairs{'sni', 'alpn', 'origin', 'username', 'tenant', 'user', 'software', 'lifetime',\n"
+    stage_play(&stage, "return {route = function(req) for _, name in ipairs{'sni', 'alpn', 'origin', 'username', 'tenant', 'user', "
+                       "'software', 'lifetime',\n"
                        " 'requested_family'} do assert(req[name] == nil, name) end end}");
     stage.request = (struct request){.id = 1, .flow = &stage.flow, .tenant = "", .user = "", .realm = "r"};
     stage.flow.sni = "";
@@ -146,7 +152,8 @@ TEST(an_allocation_shows_every_field)
 TEST(usage_shows_what_is_new)
 {
     static const struct value_case cases[] = {
-        {"u.bytes_in", "100"}, {"u.bytes_out", "200"}, {"u.packets_in", "1"}, {"u.packets_out", "2"}, {"u.closing", "false"}, {"a.bytes_in", "1000"},
+        {"u.bytes_in", "100"},  {"u.bytes_out", "200"}, {"u.packets_in", "1"},
+        {"u.packets_out", "2"}, {"u.closing", "false"}, {"a.bytes_in", "1000"},
     };
     CHECK_VALUES(HOOK_usage, "a, u", cases);
 }
@@ -185,8 +192,9 @@ TEST(an_event_shows_every_field)
 TEST(an_event_without_an_allocation_has_no_counts)
 {
     struct stage stage;
-    stage_play(&stage, "return {log = function(ev) for _, name in ipairs{'bytes', 'bytes_in', 'seconds', 'tags', 'allocation', 'peer', 'user'} do\n"
-                       " assert(ev[name] == nil, name) end relay.audit{type = ev.type} end}");
+    stage_play(&stage,
+               "return {log = function(ev) for _, name in ipairs{'bytes', 'bytes_in', 'seconds', 'tags', 'allocation', 'peer', 'user'} do\n"
+               " assert(ev[name] == nil, name) end relay.audit{type = ev.type} end}");
     struct event event = stage_event(&stage, EVENT_AUTH_FAILED);
     event.allocation = NULL;
     event.user = "";
@@ -211,7 +219,16 @@ TEST(channel_is_shown_the_number_and_permission_the_kind)
 
 TEST(arguments_are_dead_after_the_hook)
 {
-    static const char *const uses[] = {"R.id", "A.id", "U.bytes_in", "E.type", "SRC.ip", "tostring(SRC)", "SRC:mask(8)", "T.cc", "R:count('user')", "PEER.ip",
+    static const char *const uses[] = {"R.id",
+                                       "A.id",
+                                       "U.bytes_in",
+                                       "E.type",
+                                       "SRC.ip",
+                                       "tostring(SRC)",
+                                       "SRC:mask(8)",
+                                       "T.cc",
+                                       "R:count('user')",
+                                       "PEER.ip",
                                        "SRC == SRC and SRC.port"};
     for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
         char text[512];

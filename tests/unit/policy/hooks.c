@@ -42,8 +42,8 @@ TEST(every_hook_answers_what_it_may_and_fails_closed_for_what_it_may_not)
     } cases[] = {
         {"relay.deny(401)", VERDICT_DENY, HOOK_BIT(HOOK_authenticate)},
         {"relay.deny(403)", VERDICT_DENY,
-         HOOK_BIT(HOOK_route) | HOOK_BIT(HOOK_authenticate) | HOOK_BIT(HOOK_authorize) | HOOK_BIT(HOOK_permission) | HOOK_BIT(HOOK_channel) |
-             HOOK_BIT(HOOK_refresh)},
+         HOOK_BIT(HOOK_route) | HOOK_BIT(HOOK_authenticate) | HOOK_BIT(HOOK_authorize) | HOOK_BIT(HOOK_permission) |
+             HOOK_BIT(HOOK_channel) | HOOK_BIT(HOOK_refresh)},
         {"relay.deny(440)", VERDICT_DENY, HOOK_BIT(HOOK_authorize)},
         {"relay.deny(442)", VERDICT_DENY, HOOK_BIT(HOOK_authorize)},
         {"relay.deny(443)", VERDICT_DENY, HOOK_BIT(HOOK_permission)},
@@ -163,7 +163,8 @@ TEST(what_goes_wrong_in_a_hook_fails_closed_with_file_and_line)
         stage_play(&stage, text);
         if (stage_ask(&stage, HOOK_authorize) != VERDICT_FAIL)
             test_failed("p.lua", 0, "%s: does not fail", mistakes[i].body);
-        if (!strstr(stage.verdict.reason, mistakes[i].reason) && strncmp(stage.verdict.reason, mistakes[i].reason, sizeof stage.verdict.reason - 1) != 0)
+        if (!strstr(stage.verdict.reason, mistakes[i].reason) &&
+            strncmp(stage.verdict.reason, mistakes[i].reason, sizeof stage.verdict.reason - 1) != 0)
             test_failed("p.lua", 0, "%s: %s", mistakes[i].body, stage.verdict.reason);
         CHECK_TEXT(stage.verdict.by, "p.lua:2");
         CHECK_INT(policy_counts(stage.policy)->errors, 1);
@@ -204,7 +205,8 @@ TEST(a_failure_is_one_line_in_the_log)
 TEST(allow_carries_every_limit)
 {
     struct stage stage;
-    stage_play(&stage, "local L = relay.allow{total_quota = 1, realm_quota = 2, user_quota = 3, max_lifetime = 4, max_bps = 1 << 40, max_permissions = 6,\n"
+    stage_play(&stage, "local L = relay.allow{total_quota = 1, realm_quota = 2, user_quota = 3, max_lifetime = 4, max_bps = 1 << 40, "
+                       "max_permissions = 6,\n"
                        "  max_channels = 7, tags = {room = 5, cc = 'DE', ok = true}, permission_acl = relay.cidr{'203.0.113.0/24'}}\n"
                        "return {authorize = function() return L end}");
     CHECK_INT(stage_ask(&stage, HOOK_authorize), VERDICT_ALLOW);
@@ -232,12 +234,14 @@ static void check_key(const struct stage *stage, size_t index, const char *passw
 TEST(key_makes_long_term_keys_of_the_username_as_sent_and_the_realm)
 {
     struct stage stage;
-    stage_play(&stage, "return {authenticate = function(req)\n"
-                       "  if req.lifetime == 1 then return relay.key{user = 'quota-name', password = 'secret'} end\n"
-                       "  if req.lifetime == 2 then return relay.key{user = 'u', tenant = 'other', passwords = {'new', 'old'}, expires = 99, on_expiry = 'reauth'} end\n"
-                       "  if req.lifetime == 3 then return relay.key{user = 'u', ha1 = '000102030405060708090A0b0c0d0e0f', expires = -5} end\n"
-                       "  return relay.lookup(('n'):rep(req.lifetime), {tenant = 'other'})\n"
-                       "end}");
+    stage_play(&stage,
+               "return {authenticate = function(req)\n"
+               "  if req.lifetime == 1 then return relay.key{user = 'quota-name', password = 'secret'} end\n"
+               "  if req.lifetime == 2 then return relay.key{user = 'u', tenant = 'other', passwords = {'new', 'old'}, expires = 99, "
+               "on_expiry = 'reauth'} end\n"
+               "  if req.lifetime == 3 then return relay.key{user = 'u', ha1 = '000102030405060708090A0b0c0d0e0f', expires = -5} end\n"
+               "  return relay.lookup(('n'):rep(req.lifetime), {tenant = 'other'})\n"
+               "end}");
     stage.request.lifetime_s = 1;
     CHECK_INT(stage_ask(&stage, HOOK_authenticate), VERDICT_KEY);
     CHECK_TEXT(stage.verdict.user, "quota-name");
@@ -315,7 +319,9 @@ static void play_chain(struct stage *stage, const char *hook, const char *const 
     stage_set(stage);
     for (int i = 0; i < 3; i++) {
         char text[512];
-        snprintf(text, sizeof text, "local S = relay.cidr{'10.0.0.0/8', '203.0.113.0-203.0.113.60'} local T = relay.cidr('203.0.113.40-203.0.113.255')\nreturn {%s%s%s%s}",
+        snprintf(text, sizeof text,
+                 "local S = relay.cidr{'10.0.0.0/8', '203.0.113.0-203.0.113.60'} local T = "
+                 "relay.cidr('203.0.113.40-203.0.113.255')\nreturn {%s%s%s%s}",
                  *said[i] ? hook : "name", *said[i] ? " = function(a, b) return " : " = 'x'", said[i], *said[i] ? " end" : "");
         stage_add(stage, names[i], text);
     }
@@ -361,9 +367,10 @@ TEST(of_several_policies_one_verdict_comes)
 
 TEST(limits_of_several_policies_merge_to_the_strictest)
 {
-    static const char *const said[] = {"relay.allow{user_quota = 9, realm_quota = 2, max_bps = 100, tags = {a = 1, b = 1}, permission_acl = S}",
-                                       "relay.allow{user_quota = 3, realm_quota = 5, max_lifetime = 60, tags = {b = 2, c = 3}}",
-                                       "relay.allow{user_quota = 4, max_bps = 200, max_channels = 1, permission_acl = T}"};
+    static const char *const said[] = {
+        "relay.allow{user_quota = 9, realm_quota = 2, max_bps = 100, tags = {a = 1, b = 1}, permission_acl = S}",
+        "relay.allow{user_quota = 3, realm_quota = 5, max_lifetime = 60, tags = {b = 2, c = 3}}",
+        "relay.allow{user_quota = 4, max_bps = 200, max_channels = 1, permission_acl = T}"};
     struct stage stage;
     play_chain(&stage, "authorize", said);
     CHECK_INT(stage_ask(&stage, HOOK_authorize), VERDICT_ALLOW);
@@ -378,7 +385,8 @@ TEST(limits_of_several_policies_merge_to_the_strictest)
     static const struct {
         const char *addr;
         bool in;
-    } peers[] = {{"203.0.113.50", true}, {"203.0.113.40", true}, {"203.0.113.60", true}, {"203.0.113.61", false}, {"203.0.113.39", false}, {"10.1.1.1", false}};
+    } peers[] = {{"203.0.113.50", true},  {"203.0.113.40", true},  {"203.0.113.60", true},
+                 {"203.0.113.61", false}, {"203.0.113.39", false}, {"10.1.1.1", false}};
     for (size_t i = 0; i < sizeof peers / sizeof *peers; i++) {
         const struct addr addr = stage_addr(peers[i].addr);
         CHECK_INT(cidr_has(limits.acl, &addr), peers[i].in);
@@ -408,7 +416,8 @@ TEST(every_policy_is_told_events_and_the_end)
 TEST(init_is_told_the_worker_and_may_refuse_the_start)
 {
     struct stage stage;
-    stage_play(&stage, "return {init = function(ctx) assert(ctx.worker == 1 and ctx.workers == 2 and ctx.reload == false) relay.audit{type = 'init'} end}");
+    stage_play(&stage, "return {init = function(ctx) assert(ctx.worker == 1 and ctx.workers == 2 and ctx.reload == false) relay.audit{type "
+                       "= 'init'} end}");
     CHECK_TEXT(stage.audit_type, "init");
     stage_clear(&stage);
     stage_refused(&stage, "return {\ninit = function() error('no table') end}");
@@ -441,9 +450,11 @@ TEST(a_constant_decision_makes_no_garbage)
 }
 
 TEST_LIST(RUN(a_policy_without_hooks_has_no_opinion_and_no_hooks) RUN(deny_tells_code_reason_and_the_line_that_built_it)
-              RUN(every_hook_answers_what_it_may_and_fails_closed_for_what_it_may_not) RUN(what_goes_wrong_in_a_hook_fails_closed_with_file_and_line)
-                  RUN(a_failure_is_counted_by_its_kind) RUN(a_failure_is_one_line_in_the_log) RUN(allow_carries_every_limit)
-                      RUN(key_makes_long_term_keys_of_the_username_as_sent_and_the_realm) RUN(route_is_asked_once_for_a_listener_sni_alpn_and_origin)
-                          RUN(redirect_names_an_address) RUN(of_several_policies_one_verdict_comes) RUN(limits_of_several_policies_merge_to_the_strictest)
-                              RUN(every_policy_is_told_events_and_the_end) RUN(init_is_told_the_worker_and_may_refuse_the_start)
-                                  RUN(a_constant_decision_makes_no_garbage))
+              RUN(every_hook_answers_what_it_may_and_fails_closed_for_what_it_may_not)
+                  RUN(what_goes_wrong_in_a_hook_fails_closed_with_file_and_line) RUN(a_failure_is_counted_by_its_kind)
+                      RUN(a_failure_is_one_line_in_the_log) RUN(allow_carries_every_limit)
+                          RUN(key_makes_long_term_keys_of_the_username_as_sent_and_the_realm)
+                              RUN(route_is_asked_once_for_a_listener_sni_alpn_and_origin) RUN(redirect_names_an_address)
+                                  RUN(of_several_policies_one_verdict_comes) RUN(limits_of_several_policies_merge_to_the_strictest)
+                                      RUN(every_policy_is_told_events_and_the_end) RUN(init_is_told_the_worker_and_may_refuse_the_start)
+                                          RUN(a_constant_decision_makes_no_garbage))

@@ -55,9 +55,11 @@ TEST(the_sandbox_has_what_it_says_and_nothing_else)
 {
     runs("local function gone(name) assert(not pcall(function() return _G[name] end), name) end\n"
          "for _, name in ipairs{'io', 'package', 'load', 'loadfile', 'dofile', 'loadstring', 'collectgarbage', 'jit'} do gone(name) end\n"
-         "assert(os.execute == nil and os.getenv == nil and os.exit == nil and os.remove == nil and debug.sethook == nil and debug.getregistry == nil)\n"
+         "assert(os.execute == nil and os.getenv == nil and os.exit == nil and os.remove == nil and debug.sethook == nil and "
+         "debug.getregistry == nil)\n"
          "assert(string.dump == nil and debug.getmetatable == nil and debug.traceback())\n"
-         "assert(os.time() == 1700000001 and os.date('!%Y', 0) == '1970' and os.date('!%Y') == '2023' and os.clock() and os.time{year = 2000, month = 1, day = 1})\n"
+         "assert(os.time() == 1700000001 and os.date('!%Y', 0) == '1970' and os.date('!%Y') == '2023' and os.clock() and os.time{year = "
+         "2000, month = 1, day = 1})\n"
          "assert(not getmetatable(''), 'string metatable') assert(getmetatable(relay) == 'relay')\n"
          "assert(rawget(_G, 'print') == nil) assert(not pcall(rawset, _G, 'x', 1))\n"
          "helper = function() return 1 end assert(helper() == 1 and _G.helper)\n"
@@ -73,10 +75,11 @@ TEST(require_loads_text_from_the_policy_directory)
     stage_file(&stage, "names.lua", "count = (rawget(_G, 'count') or 0) + 1 return {one = 1, from = ...}");
     stage_file(&stage, "loop.lua", "require 'loop'");
     stage_file(&stage, "wrong.lua", "return {\n = }");
-    stage_add(&stage, "p.lua", "local a, b = require 'names', require('names') assert(a == b and a.one == 1 and a.from == 'names' and count == 1)\n"
-                               "local ok, why = pcall(require, 'loop') assert(why:find(\"'loop' requires itself\", 1, true), why)\n"
-                               "ok, why = pcall(require, 'wrong') assert(why:find('wrong.lua:2:', 1, true), why)\n"
-                               "return {authorize = function() assert(require 'names' == a) require 'other' end}");
+    stage_add(&stage, "p.lua",
+              "local a, b = require 'names', require('names') assert(a == b and a.one == 1 and a.from == 'names' and count == 1)\n"
+              "local ok, why = pcall(require, 'loop') assert(why:find(\"'loop' requires itself\", 1, true), why)\n"
+              "ok, why = pcall(require, 'wrong') assert(why:find('wrong.lua:2:', 1, true), why)\n"
+              "return {authorize = function() assert(require 'names' == a) require 'other' end}");
     if (!stage_load(&stage))
         test_failed("p.lua", 0, "%s", stage.error);
     CHECK_INT(stage_ask(&stage, HOOK_authorize), VERDICT_FAIL);
@@ -112,11 +115,13 @@ TEST(policies_have_globals_of_their_own)
     stage_clear(&stage);
 }
 
-static const char *const params_script =
-    "local P = relay.params('q', {user = {default = 8, min = 1, max = 10}, rate = {default = 1.5}, on = {default = true}, name = {default = 'x'},\n"
-    "  list = {default = {'a'}}, url = {required = true}, free = {}, ttl = {min = 1}})\n"
-    "return {init = function() relay.audit{v = table.concat({tostring(P.user), math.type(P.user), P.rate, tostring(P.on), P.name, table.concat(P.list, '+'), P.url,\n"
-    "  tostring(P.free), tostring(P.ttl), tostring(pcall(function() return P.usr end)), tostring(pcall(function() P.user = 1 end))}, ' ')} end}";
+static const char *const params_script = "local P = relay.params('q', {user = {default = 8, min = 1, max = 10}, rate = {default = 1.5}, on "
+                                         "= {default = true}, name = {default = 'x'},\n"
+                                         "  list = {default = {'a'}}, url = {required = true}, free = {}, ttl = {min = 1}})\n"
+                                         "return {init = function() relay.audit{v = table.concat({tostring(P.user), math.type(P.user), "
+                                         "P.rate, tostring(P.on), P.name, table.concat(P.list, '+'), P.url,\n"
+                                         "  tostring(P.free), tostring(P.ttl), tostring(pcall(function() return P.usr end)), "
+                                         "tostring(pcall(function() P.user = 1 end))}, ' ')} end}";
 
 /* params: loads with these; the error, or what init said */
 static const char *with_params(struct stage *stage, const struct policy_param *params, size_t count)
@@ -133,8 +138,9 @@ static const char *with_params(struct stage *stage, const struct policy_param *p
 TEST(params_are_typed_and_ranged_and_unknown_names_are_refused)
 {
     struct stage stage;
-    const struct policy_param good[] = {{"q.url", "http://x", "command line"}, {"q.user", "4", "r.conf:3"}, {"q.rate", "2", "r.conf:4"},
-                                        {"q.on", "no", "r.conf:5"}, {"q.list", "b, c ,d", "r.conf:6"}, {"q.ttl", "9", "r.conf:7"}};
+    const struct policy_param good[] = {{"q.url", "http://x", "command line"}, {"q.user", "4", "r.conf:3"},
+                                        {"q.rate", "2", "r.conf:4"},           {"q.on", "no", "r.conf:5"},
+                                        {"q.list", "b, c ,d", "r.conf:6"},     {"q.ttl", "9", "r.conf:7"}};
     CHECK_TEXT(with_params(&stage, good, 1), "{\"v\":\"8 integer 1.5 true x a http://x nil nil false false\"}");
     CHECK_TEXT(with_params(&stage, good, 6), "{\"v\":\"4 integer 2 false x b+c+d http://x nil 9 false false\"}");
     HAS(with_params(&stage, good, 0), "p.lua:1: q.url: a value is required");
@@ -169,25 +175,31 @@ TEST(shared_tables_keep_values_for_their_time)
          "assert(S:set('b', 1.5, false) and S:get('b') == 1.5 and S:set('b', true, false) and S:get('b') == true)\n"
          "local ok, why = S:add('a', 1, 1) assert(not ok and why == 'exists') assert(S:add(7, 1, 1) and S:get('7') == 1)\n"
          "ok, why = S:set('d', 1, 1) assert(not ok and why == 'full')\n"
-         "assert(S:delete('7') and not S:delete('7') and S:incr('n', 5, {init = 10, ttl = 9}) == 15 and S:incr('n', -1, {ttl = 9}) == 14 and S:incr('n', nil, {ttl = 1}) == 15)\n"
+         "assert(S:delete('7') and not S:delete('7') and S:incr('n', 5, {init = 10, ttl = 9}) == 15 and S:incr('n', -1, {ttl = 9}) == 14 "
+         "and S:incr('n', nil, {ttl = 1}) == 15)\n"
          "ok, why = S:incr('a', 1, {ttl = 1}) assert(not ok and why == 'not an integer')\n"
          "assert(S:cas('n', 15, 16, 9) and not S:cas('n', 15, 17, 9) and S:get('n') == 16 and not S:cas('a', nil, 1, 1))\n"
-         "for _, f in ipairs{function() S:set('a', 1) end, function() S:set('a', 1, 0) end, function() S:set('a', {}, 1) end, function() S:set('a', nil, 1) end,\n"
-         "  function() S:set({}, 1, 1) end, function() S:incr('n') end, function() S:incr('n', 1, {}) end, function() S:sett('a', 1, 1) end, function() S.get(nil, 'a') end,\n"
+         "for _, f in ipairs{function() S:set('a', 1) end, function() S:set('a', 1, 0) end, function() S:set('a', {}, 1) end, function() "
+         "S:set('a', nil, 1) end,\n"
+         "  function() S:set({}, 1, 1) end, function() S:incr('n') end, function() S:incr('n', 1, {}) end, function() S:sett('a', 1, 1) "
+         "end, function() S.get(nil, 'a') end,\n"
          "  function() S:set(('k'):rep(1025), 1, 1) end, function() S:set('k', ('v'):rep(4097), 1) end} do assert(not pcall(f)) end\n"
          "assert(relay.shared('s', {max_entries = 3}):get('n') == 16)\n"
          "local L = relay.shared('lru', {max_entries = 2, evict = 'lru'})\n"
-         "L:set('a', 1, 9) L:set('b', 2, 9) assert(L:get('a') == 1) L:set('c', 3, 9) assert(L:get('b') == nil and L:get('a') == 1 and L:get('c') == 3)\n"
+         "L:set('a', 1, 9) L:set('b', 2, 9) assert(L:get('a') == 1) L:set('c', 3, 9) assert(L:get('b') == nil and L:get('a') == 1 and "
+         "L:get('c') == 3)\n"
          "return {}");
 }
 
 TEST(shared_entries_end_and_make_room)
 {
     struct stage stage;
-    stage_play(&stage, "local S = relay.shared('s', {max_entries = 2})\n"
-                       "S:set('a', 1, 1) S:set('b', 1, 100)\n"
-                       "return {init = function() end, authorize = function(req)\n"
-                       " relay.audit{v = tostring(S:get('a')) .. tostring(S:get('b')) .. tostring(S:set('c', 1, 1)) .. tostring(S:set('d', 1, 1))} end}");
+    stage_play(
+        &stage,
+        "local S = relay.shared('s', {max_entries = 2})\n"
+        "S:set('a', 1, 1) S:set('b', 1, 100)\n"
+        "return {init = function() end, authorize = function(req)\n"
+        " relay.audit{v = tostring(S:get('a')) .. tostring(S:get('b')) .. tostring(S:set('c', 1, 1)) .. tostring(S:set('d', 1, 1))} end}");
     CHECK_INT(stage_ask(&stage, HOOK_authorize), VERDICT_SILENT); /* 59 s later */
     CHECK_TEXT(stage.audited, "{\"v\":\"nil1truenil\"}");
     stage_clear(&stage);
@@ -196,11 +208,12 @@ TEST(shared_entries_end_and_make_room)
 TEST(a_rate_limit_lets_a_burst_through_and_then_its_rate)
 {
     struct stage stage;
-    stage_play(&stage, "local R = relay.ratelimit('r', {rate = 2, burst = 3})\n"
-                       "return {authorize = function(req)\n"
-                       "  local t = {} for i = 1, 5 do local ok, wait = R:take(req.user) t[i] = ok and 'y' or ('%.1f'):format(wait) end\n"
-                       "  relay.audit{v = table.concat(t, ' ')} end,\n"
-                       " channel = function() assert(R:take('other', 3) and not R:take('other')) assert(not pcall(R.take, R, 'x', 0)) end}");
+    stage_play(&stage,
+               "local R = relay.ratelimit('r', {rate = 2, burst = 3})\n"
+               "return {authorize = function(req)\n"
+               "  local t = {} for i = 1, 5 do local ok, wait = R:take(req.user) t[i] = ok and 'y' or ('%.1f'):format(wait) end\n"
+               "  relay.audit{v = table.concat(t, ' ')} end,\n"
+               " channel = function() assert(R:take('other', 3) and not R:take('other')) assert(not pcall(R.take, R, 'x', 0)) end}");
     struct question question = stage_question(&stage, HOOK_authorize);
     policy_ask(stage.policy, &question, &stage.verdict);
     CHECK_TEXT(stage.audited, "{\"v\":\"y y y 0.5 0.5\"}");
@@ -220,9 +233,11 @@ TEST(a_rate_limit_lets_a_burst_through_and_then_its_rate)
 TEST(a_meter_counts_within_its_period)
 {
     struct stage stage;
-    stage_play(&stage, "local M = relay.meter('m', {period = 'month'}) local D = relay.meter('d', {period = 'day'})\n"
-                       "return {authorize = function(req) M:add('k', 5) D:add('k', 5) assert(M:get('none') == 0) assert(not pcall(M.add, M, 'k', -1))\n"
-                       " relay.audit{v = M:get('k') .. ' ' .. D:get('k')} end}");
+    stage_play(
+        &stage,
+        "local M = relay.meter('m', {period = 'month'}) local D = relay.meter('d', {period = 'day'})\n"
+        "return {authorize = function(req) M:add('k', 5) D:add('k', 5) assert(M:get('none') == 0) assert(not pcall(M.add, M, 'k', -1))\n"
+        " relay.audit{v = M:get('k') .. ' ' .. D:get('k')} end}");
     struct question question = stage_question(&stage, HOOK_authorize); /* 2023-11-14 22:14 UTC */
     policy_ask(stage.policy, &question, &stage.verdict);
     policy_ask(stage.policy, &question, &stage.verdict);
@@ -242,20 +257,25 @@ TEST(data_is_a_read_only_tree)
 {
     struct stage stage;
     stage_set(&stage);
-    stage_file(&stage, "t.json", "{\"by\": {\"x.y\": \"acme\"}, \"list\": [1, 2.5, \"three\", null, true], \"n\": 9007199254740993, \"names\": [\"three\"], \"nets\": [\"10.0.0.0/8\"], \"deep\": {\"a\": {\"b\": [[]]}}}");
+    stage_file(&stage, "t.json",
+               "{\"by\": {\"x.y\": \"acme\"}, \"list\": [1, 2.5, \"three\", null, true], \"n\": 9007199254740993, \"names\": [\"three\"], "
+               "\"nets\": [\"10.0.0.0/8\"], \"deep\": {\"a\": {\"b\": [[]]}}}");
     stage_file(&stage, "bad.json", "{\n\"a\": 1,\n\"a\": 2}");
-    stage_add(&stage, "p.lua",
-              "local D = relay.data('t.json')\n"
-              "assert(D.by['x.y'] == 'acme' and D.by[nil] == nil and D.none == nil and D.by.none == nil and D[1] == nil)\n"
-              "assert(#D.list == 5 and D.list[1] == 1 and D.list[2] == 2.5 and D.list[3] == 'three' and D.list[4] == nil and D.list[5] == true and D.list[6] == nil and D.list[0] == nil)\n"
-              "assert(D.n == 9007199254740993 and math.type(D.n) == 'integer' and #D.deep.a.b[1] == 0)\n"
-              "assert(not pcall(function() D.x = 1 end) and not pcall(function() D.by.x = 1 end) and not pcall(function() return D.none.x end))\n"
-              "local keys = {} for k, v in pairs(D) do keys[#keys + 1] = k end table.sort(keys) assert(table.concat(keys, ' ') == 'by deep list n names nets')\n"
-              "local sum = 0 for i, v in ipairs(D.list) do sum = sum + i end assert(sum == 6)\n"
-              "local all = 0 for i in pairs(D.list) do all = all + i end assert(all == 15, all)\n"
-              "local ok, why = pcall(relay.data, 'bad.json') assert(why:find('bad.json:3: duplicate object key'), why)\n"
-              "assert(relay.set(D.names).three and relay.cidr(D.nets):contains('10.1.1.1'))\n"
-              "return {authorize = function() return relay.data('t.json') end}");
+    stage_add(
+        &stage, "p.lua",
+        "local D = relay.data('t.json')\n"
+        "assert(D.by['x.y'] == 'acme' and D.by[nil] == nil and D.none == nil and D.by.none == nil and D[1] == nil)\n"
+        "assert(#D.list == 5 and D.list[1] == 1 and D.list[2] == 2.5 and D.list[3] == 'three' and D.list[4] == nil and D.list[5] == true "
+        "and D.list[6] == nil and D.list[0] == nil)\n"
+        "assert(D.n == 9007199254740993 and math.type(D.n) == 'integer' and #D.deep.a.b[1] == 0)\n"
+        "assert(not pcall(function() D.x = 1 end) and not pcall(function() D.by.x = 1 end) and not pcall(function() return D.none.x end))\n"
+        "local keys = {} for k, v in pairs(D) do keys[#keys + 1] = k end table.sort(keys) assert(table.concat(keys, ' ') == 'by deep list "
+        "n names nets')\n"
+        "local sum = 0 for i, v in ipairs(D.list) do sum = sum + i end assert(sum == 6)\n"
+        "local all = 0 for i in pairs(D.list) do all = all + i end assert(all == 15, all)\n"
+        "local ok, why = pcall(relay.data, 'bad.json') assert(why:find('bad.json:3: duplicate object key'), why)\n"
+        "assert(relay.set(D.names).three and relay.cidr(D.nets):contains('10.1.1.1'))\n"
+        "return {authorize = function() return relay.data('t.json') end}");
     if (!stage_load(&stage))
         test_failed("p.lua", 0, "%s", stage.error);
     CHECK_INT(stage_ask(&stage, HOOK_authorize), VERDICT_FAIL);
@@ -267,12 +287,14 @@ TEST(a_secret_signs_and_hides)
 {
     struct stage stage;
     stage_set(&stage);
-    const struct policy_secret secrets[] = {{"rest", stage_file(&stage, "rest", "new\r\n\nold\n")}, {"empty", stage_file(&stage, "empty", "\n")}};
+    const struct policy_secret secrets[] = {{"rest", stage_file(&stage, "rest", "new\r\n\nold\n")},
+                                            {"empty", stage_file(&stage, "empty", "\n")}};
     stage.config.secrets = secrets;
     stage.config.secret_count = 2;
     stage_add(&stage, "p.lua",
               "local S = relay.secret('rest')\n"
-              "assert(tostring(S) == 'relay.secret(hidden)') assert(not pcall(function() return S.lines end) and not pcall(function() S.x = 1 end))\n"
+              "assert(tostring(S) == 'relay.secret(hidden)') assert(not pcall(function() return S.lines end) and not pcall(function() S.x "
+              "= 1 end))\n"
               "local ok, why = pcall(relay.secret, 'rets') assert(why:find(\"did you mean 'rest'\", 1, true), why)\n"
               "ok, why = pcall(relay.secret, 'empty') assert(why:find('one to 8 lines', 1, true), why)\n"
               "assert(not pcall(S.hmac_b64, S, 'md5', 'x') and not pcall(S.hmac_b64, nil, 'sha1', 'x'))\n"
@@ -293,9 +315,11 @@ TEST(small_functions)
          "a, b = relay.split('a--b', '--') assert(a == 'a' and b == 'b') a, b = relay.split('%d', '%d') assert(a == '' and b == '')\n"
          "assert(relay.prefix('eyJabc', 'eyJ') and not relay.prefix('ey', 'eyJ') and relay.prefix('x', ''))\n"
          "local s = relay.set{'DE', 'FR'} assert(s.DE and not s.US and s[nil] == nil and not pcall(function() s.US = true end))\n"
-         "local u = relay.users:get('acme', 'ann') assert(u.tenant == 'acme' and u.user == 'ann') assert(relay.users:get('acme', 'bob') == nil)\n"
+         "local u = relay.users:get('acme', 'ann') assert(u.tenant == 'acme' and u.user == 'ann') assert(relay.users:get('acme', 'bob') == "
+         "nil)\n"
          "assert(relay.users:get(nil, 'ann') and not pcall(relay.users.get, relay.users, 'broken', 'ann'))\n"
-         "relay.log.info('hello', {a = 1, b = 'two words'}) relay.log.debug('x') relay.log.warn('x') relay.log.error('x') print('a', 1, nil) warn('x')\n"
+         "relay.log.info('hello', {a = 1, b = 'two words'}) relay.log.debug('x') relay.log.warn('x') relay.log.error('x') print('a', 1, "
+         "nil) warn('x')\n"
          "assert(tostring(relay.deny(403)) == 'relay.deny by p.lua:9')\n"
          "return {}");
 }
@@ -303,13 +327,16 @@ TEST(small_functions)
 TEST(audit_is_json_in_order_whatever_clients_sent)
 {
     struct stage stage;
-    stage_play(&stage, "return {authorize = function(req)\n"
-                       " relay.audit{type = 'denied', user = 'a\"b\\n\\xff', n = 3, f = 0.5, bad = 1/0, yes = true, src = req.src, none = nil} end,\n"
-                       " channel = function() relay.audit{x = ('y'):rep(5000)} end, permission = function() relay.audit{1, 2} end}");
+    stage_play(
+        &stage,
+        "return {authorize = function(req)\n"
+        " relay.audit{type = 'denied', user = 'a\"b\\n\\xff', n = 3, f = 0.5, bad = 1/0, yes = true, src = req.src, none = nil} end,\n"
+        " channel = function() relay.audit{x = ('y'):rep(5000)} end, permission = function() relay.audit{1, 2} end}");
     stage.flow.client = stage_addr("198.51.100.7:5000");
     CHECK_INT(stage_ask(&stage, HOOK_authorize), VERDICT_SILENT);
     CHECK_TEXT(stage.audit_type, "denied");
-    CHECK_TEXT(stage.audited, "{\"bad\":\"inf\",\"f\":0.5,\"n\":3,\"src\":\"198.51.100.7:5000\",\"type\":\"denied\",\"user\":\"a\\\"b\\n\xc3\xbf\",\"yes\":true}");
+    CHECK_TEXT(stage.audited, "{\"bad\":\"inf\",\"f\":0.5,\"n\":3,\"src\":\"198.51.100.7:5000\",\"type\":\"denied\",\"user\":"
+                              "\"a\\\"b\\n\xc3\xbf\",\"yes\":true}");
     CHECK_INT(stage_ask(&stage, HOOK_channel), VERDICT_FAIL);
     HAS(stage.verdict.reason, "relay.audit: longer than 4096 bytes");
     CHECK_INT(stage_ask(&stage, HOOK_permission), VERDICT_FAIL);
@@ -376,8 +403,10 @@ TEST(the_revision_follows_the_files)
 }
 
 TEST_LIST(RUN(a_file_that_is_no_policy_is_refused_with_file_and_line) RUN(the_sandbox_has_what_it_says_and_nothing_else)
-              RUN(require_loads_text_from_the_policy_directory) RUN(the_library_of_the_installation_is_found_first) RUN(policies_have_globals_of_their_own)
-                  RUN(params_are_typed_and_ranged_and_unknown_names_are_refused) RUN(shared_tables_keep_values_for_their_time) RUN(shared_entries_end_and_make_room)
-                      RUN(a_rate_limit_lets_a_burst_through_and_then_its_rate) RUN(a_meter_counts_within_its_period) RUN(data_is_a_read_only_tree)
-                          RUN(a_secret_signs_and_hides) RUN(small_functions) RUN(audit_is_json_in_order_whatever_clients_sent) RUN(counters_are_kept_for_c)
-                              RUN(timers_run_when_due_on_one_worker_or_on_all) RUN(the_revision_follows_the_files))
+              RUN(require_loads_text_from_the_policy_directory) RUN(the_library_of_the_installation_is_found_first)
+                  RUN(policies_have_globals_of_their_own) RUN(params_are_typed_and_ranged_and_unknown_names_are_refused)
+                      RUN(shared_tables_keep_values_for_their_time) RUN(shared_entries_end_and_make_room)
+                          RUN(a_rate_limit_lets_a_burst_through_and_then_its_rate) RUN(a_meter_counts_within_its_period)
+                              RUN(data_is_a_read_only_tree) RUN(a_secret_signs_and_hides) RUN(small_functions)
+                                  RUN(audit_is_json_in_order_whatever_clients_sent) RUN(counters_are_kept_for_c)
+                                      RUN(timers_run_when_due_on_one_worker_or_on_all) RUN(the_revision_follows_the_files))

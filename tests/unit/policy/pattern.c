@@ -14,8 +14,10 @@
 static const char *const program =
     "local seed = 12345\n"
     "local function random(n) seed = (seed * 1103515245 + 12345) % 2147483648 return seed // 65536 % n + 1 end\n"
-    "local items = {'a', 'b', 'x', '.', '%a', '%d', '%s', '%w', '%W', '%.', '%%', '[ab]', '[^a]', '[a-c]', '[%a_]', '[^%s%d]', '[]]', '[a-]', '%x', '%u',\n"
-    "  '%p', '%l', '%c', '%g', '(a)', '(.)', '()', '(b*)', '((a)b)', '%b()', '%bxx', '%f[%w]', '%f[^a]', '%1', '%2', '$', '^', '(', ')', '[', '%', '-', '*',\n"
+    "local items = {'a', 'b', 'x', '.', '%a', '%d', '%s', '%w', '%W', '%.', '%%', '[ab]', '[^a]', '[a-c]', '[%a_]', '[^%s%d]', '[]]', "
+    "'[a-]', '%x', '%u',\n"
+    "  '%p', '%l', '%c', '%g', '(a)', '(.)', '()', '(b*)', '((a)b)', '%b()', '%bxx', '%f[%w]', '%f[^a]', '%1', '%2', '$', '^', '(', ')', "
+    "'[', '%', '-', '*',\n"
     "  ']', '[%]', '%f', '%b', '%bx', '\\0', '[\\0-\\3]', '%Z', '\\255'}\n"
     "local suffixes = {'', '', '', '*', '+', '-', '?'}\n"
     "local letters = {'a', 'b', 'x', 'c', '1', ' ', '(', ')', '.', '_', 'A', '\\0', '\\255', '%', '\\t'}\n"
@@ -47,7 +49,8 @@ static const char *const program =
     "  report(s .. ' ~ ' .. p,\n"
     "    show(pcall(string.find, s, p)), show(pcall(string.find, s, p, at)), show(pcall(string.match, s, p, at)), show(pcall(all, s, p)),\n"
     "    show(pcall(all, s, p, at)), show(pcall(string.gsub, s, p, replacements[random(#replacements)])),\n"
-    "    show(pcall(string.gsub, s, p, function(a, b) if a == 'b' then return false end return b or '<' .. tostring(a) .. '>' end, random(4))),\n"
+    "    show(pcall(string.gsub, s, p, function(a, b) if a == 'b' then return false end return b or '<' .. tostring(a) .. '>' end, "
+    "random(4))),\n"
     "    show(pcall(string.gsub, s, p, {a = 'A', b = false, x = 1})), show(pcall(string.find, s, p, at, true)))\n"
     "end\n";
 
@@ -62,18 +65,28 @@ static const char *const library_program =
     "local function after(f, ...) local t = ... return show(pcall(f, ...)) .. ' ' .. list(t) end\n"
     "report('insert', after(table.insert, {1, 2}, 3), after(table.insert, {1, 2}, 1, 3), after(table.insert, {1, 2}, 3, 3),\n"
     "  after(table.insert, {1, 2}, 5, 3), after(table.insert, {}, 1, 1), after(table.insert, {1}), after(table.insert, {1}, 1, 2, 3))\n"
-    "report('remove', after(table.remove, {1, 2, 3}), after(table.remove, {1, 2, 3}, 1), after(table.remove, {1, 2, 3}, 3), after(table.remove, {1, 2, 3}, 4),\n"
-    "  after(table.remove, {1, 2, 3}, 5), after(table.remove, {}), after(table.remove, {}, 0), after(table.remove, {}, 1), after(table.remove, {}, 2))\n"
-    "report('concat', after(table.concat, {1, 'b', 2.5}), after(table.concat, {1, 2, 3}, '-'), after(table.concat, {1, 2, 3}, '-', 2), after(table.concat, {1, 2, 3}, '-', 2, 2),\n"
-    "  after(table.concat, {1, 2, 3}, '-', 3, 2), after(table.concat, {1, print and true, 3}, '-'), after(table.concat, {}, 'x'), after(table.concat, {1, 2}, ',', 1, 3))\n"
-    "report('unpack', after(table.unpack, {1, 2, 3}), after(table.unpack, {1, 2, 3}, 2), after(table.unpack, {1, 2, 3}, 2, 4), after(table.unpack, {}, 1, 0))\n"
-    "report('move', list(table.move({1, 2, 3}, 2, 3, 1)), list(table.move({1, 2, 3}, 1, 3, 3)), list(table.move({1, 2, 3}, 1, 3, 2, {9})))\n"
-    "report('sort', after(table.sort, {3, 1, 2}), after(table.sort, {3, 1, 2}, function(a, b) return a > b end), after(table.sort, {1, 'a'}))\n"
-    "report('rep', show(pcall(string.rep, 'ab', 3)), show(pcall(string.rep, 'ab', 3, ',')), show(pcall(string.rep, 'ab', 0)), show(pcall(string.rep, 'ab', -1)), show(pcall(string.rep, '', 9)))\n"
+    "report('remove', after(table.remove, {1, 2, 3}), after(table.remove, {1, 2, 3}, 1), after(table.remove, {1, 2, 3}, 3), "
+    "after(table.remove, {1, 2, 3}, 4),\n"
+    "  after(table.remove, {1, 2, 3}, 5), after(table.remove, {}), after(table.remove, {}, 0), after(table.remove, {}, 1), "
+    "after(table.remove, {}, 2))\n"
+    "report('concat', after(table.concat, {1, 'b', 2.5}), after(table.concat, {1, 2, 3}, '-'), after(table.concat, {1, 2, 3}, '-', 2), "
+    "after(table.concat, {1, 2, 3}, '-', 2, 2),\n"
+    "  after(table.concat, {1, 2, 3}, '-', 3, 2), after(table.concat, {1, print and true, 3}, '-'), after(table.concat, {}, 'x'), "
+    "after(table.concat, {1, 2}, ',', 1, 3))\n"
+    "report('unpack', after(table.unpack, {1, 2, 3}), after(table.unpack, {1, 2, 3}, 2), after(table.unpack, {1, 2, 3}, 2, 4), "
+    "after(table.unpack, {}, 1, 0))\n"
+    "report('move', list(table.move({1, 2, 3}, 2, 3, 1)), list(table.move({1, 2, 3}, 1, 3, 3)), list(table.move({1, 2, 3}, 1, 3, 2, "
+    "{9})))\n"
+    "report('sort', after(table.sort, {3, 1, 2}), after(table.sort, {3, 1, 2}, function(a, b) return a > b end), after(table.sort, {1, "
+    "'a'}))\n"
+    "report('rep', show(pcall(string.rep, 'ab', 3)), show(pcall(string.rep, 'ab', 3, ',')), show(pcall(string.rep, 'ab', 0)), "
+    "show(pcall(string.rep, 'ab', -1)), show(pcall(string.rep, '', 9)))\n"
     "report('methods', ('x'):rep(3), ('abc'):upper(), ('%d'):format(3), ('abc'):find('b'), #('abc'):sub(2))\n"
-    "report('xpcall', show(xpcall(function(a, b) return b, a end, print, 1, 2)), show(xpcall(error, function(e) return 'h:' .. tostring(e) end, 'x', 0)),\n"
+    "report('xpcall', show(xpcall(function(a, b) return b, a end, print, 1, 2)), show(xpcall(error, function(e) return 'h:' .. tostring(e) "
+    "end, 'x', 0)),\n"
     "  show(pcall(xpcall, print)), show(xpcall(error, function() error('again') end)))\n"
-    "report('setmetatable', show(pcall(setmetatable, {}, 1)), show(pcall(setmetatable, setmetatable({}, {__metatable = 1}), {})), tostring(getmetatable(setmetatable({}, nil))))\n"
+    "report('setmetatable', show(pcall(setmetatable, {}, 1)), show(pcall(setmetatable, setmetatable({}, {__metatable = 1}), {})), "
+    "tostring(getmetatable(setmetatable({}, nil))))\n"
     "report('rawset', show(pcall(rawset, 1, 2, 3)), rawget(rawset({}, 1, 2), 1), rawlen({1, 2}), tostring(rawequal('a', 'a')))\n"
     "report('utf8', utf8.char(228, 8364), utf8.len('\\xe4'), #utf8.charpattern)\n";
 
@@ -120,7 +133,8 @@ static char *run_stock(const char *text, int rounds, size_t *len)
     return collected;
 }
 
-/* on_audit: the way out of the sandbox: {type = "report", text = ...} as a JSON string would escape, so the text comes as hexadecimal digits */
+/* on_audit: the way out of the sandbox: {type = "report", text = ...} as a JSON string would escape, so the text comes as hexadecimal
+ * digits */
 static void on_audit(void *ctx, const char *type, const char *detail)
 {
     const char *hex = strstr(detail, "\"text\":\"");
@@ -199,7 +213,9 @@ TEST(the_libraries_do_as_luas_own)
 TEST(a_pattern_that_backtracks_is_ended_and_says_so)
 {
     struct stage stage;
-    stage_play(&stage, "return {channel = function()\n local ok, why = pcall(string.find, ('a'):rep(513), '.-.-.-b')\n return relay.deny(403, why) end}");
+    stage_play(
+        &stage,
+        "return {channel = function()\n local ok, why = pcall(string.find, ('a'):rep(513), '.-.-.-b')\n return relay.deny(403, why) end}");
     CHECK_INT(stage_ask(&stage, HOOK_channel), VERDICT_DENY);
     CHECK_TEXT(stage.verdict.reason, "pattern takes too many steps");
     stage_clear(&stage);

@@ -103,16 +103,38 @@ static inline void stage_set(struct stage *stage)
     if (!mkdtemp(stage->directory))
         abort();
     stage->config = (struct policy_config){.files = stage->files, .workers = 2, .hash_key = {.k0 = 1, .k1 = 2}};
-    stage->world = (struct policy_world){.ctx = stage, .crypto = crypto_new(), .count = stage_count, .user_key = stage_user_key, .audit = stage_audit};
-    stage->flow = (struct flow){.client = stage_addr("198.51.100.7:5000"), .server = stage_addr("192.0.2.1:3478"), .transport = TRANSPORT_TLS,
-                                .sni = "turn.example", .alpn = ""};
+    stage->world =
+        (struct policy_world){.ctx = stage, .crypto = crypto_new(), .count = stage_count, .user_key = stage_user_key, .audit = stage_audit};
+    stage->flow = (struct flow){.client = stage_addr("198.51.100.7:5000"),
+                                .server = stage_addr("192.0.2.1:3478"),
+                                .transport = TRANSPORT_TLS,
+                                .sni = "turn.example",
+                                .alpn = ""};
     stage_message(stage);
-    stage->request = (struct request){.id = 77, .flow = &stage->flow, .message = &stage->message, .username = view_text("ann"), .tenant = "acme",
-                                      .realm = "example.org", .user = "ann", .family = 4, .protocol = 17, .lifetime_s = 700};
-    stage->allocation = (struct allocation){.id = 5, .flow = stage->flow, .relayed = stage_addr("10.0.0.1:50000"),
-                                            .relayed_shown = stage_addr("203.0.113.9:50000"), .created = 1000, .expires = 601000,
-                                            .created_unix_ms = 1700000000000, .usage = {1000, 2000, 10, 20}, .permissions = 2, .channels = 1,
-                                            .tenant = "acme", .user = "ann", .realm = "example.org", .username = "1700:ann",
+    stage->request = (struct request){.id = 77,
+                                      .flow = &stage->flow,
+                                      .message = &stage->message,
+                                      .username = view_text("ann"),
+                                      .tenant = "acme",
+                                      .realm = "example.org",
+                                      .user = "ann",
+                                      .family = 4,
+                                      .protocol = 17,
+                                      .lifetime_s = 700};
+    stage->allocation = (struct allocation){.id = 5,
+                                            .flow = stage->flow,
+                                            .relayed = stage_addr("10.0.0.1:50000"),
+                                            .relayed_shown = stage_addr("203.0.113.9:50000"),
+                                            .created = 1000,
+                                            .expires = 601000,
+                                            .created_unix_ms = 1700000000000,
+                                            .usage = {1000, 2000, 10, 20},
+                                            .permissions = 2,
+                                            .channels = 1,
+                                            .tenant = "acme",
+                                            .user = "ann",
+                                            .realm = "example.org",
+                                            .username = "1700:ann",
                                             .limits.tags = "cc=DE,room=7"};
     stage->peer = stage_addr("203.0.113.50:7000");
     stage->delta = (struct usage){100, 200, 1, 2};
@@ -197,9 +219,20 @@ static inline enum verdict_kind stage_ask(struct stage *stage, enum hook hook)
 
 static inline struct event stage_event(struct stage *stage, enum event_type type)
 {
-    return (struct event){.type = type, .decision = 9, .code = 0, .method = METHOD_REFRESH, .reason = "released", .by = "core", .flow = &stage->flow,
-                          .tenant = "acme", .realm = "example.org", .user = "ann", .username = view_text("1700:ann"), .allocation = &stage->allocation,
-                          .now = 61000, .unix_ms = 1700000060000};
+    return (struct event){.type = type,
+                          .decision = 9,
+                          .code = 0,
+                          .method = METHOD_REFRESH,
+                          .reason = "released",
+                          .by = "core",
+                          .flow = &stage->flow,
+                          .tenant = "acme",
+                          .realm = "example.org",
+                          .user = "ann",
+                          .username = view_text("1700:ann"),
+                          .allocation = &stage->allocation,
+                          .now = 61000,
+                          .unix_ms = 1700000060000};
 }
 
 #define HAS(text, part)                                                                                                                    \

@@ -16,7 +16,8 @@ struct worker {
 
 static const char *const script =
     "local S = relay.shared('s', {max_entries = 5000}) local L = relay.shared('l', {max_entries = 64, evict = 'lru'})\n"
-    "local R = relay.ratelimit('r', {rate = 1, burst = 1000}) local M = relay.meter('m', {period = 'day'}) local C = relay.metric.counter('c')\n"
+    "local R = relay.ratelimit('r', {rate = 1, burst = 1000}) local M = relay.meter('m', {period = 'day'}) local C = "
+    "relay.metric.counter('c')\n"
     "local D = relay.data('d.json') local YES, n = relay.allow{user_quota = 1}, 0\n"
     "return {authorize = function(req)\n"
     "  n = n + 1 S:incr('total', 1, {ttl = false}) M:add('k', 2) C:add()\n"
@@ -61,7 +62,8 @@ TEST(workers_share_and_lose_nothing)
     for (unsigned i = 0; i < WORKERS; i++) {
         struct policy_world world = stage.world;
         workers[i] = (struct worker){.stage = &stage, .crypto = world.crypto = crypto_new()};
-        workers[i].policy = policy_new(&stage.config, stage.shared, &world, i, 2000, 1700000001000, workers[i].error, sizeof workers[i].error);
+        workers[i].policy =
+            policy_new(&stage.config, stage.shared, &world, i, 2000, 1700000001000, workers[i].error, sizeof workers[i].error);
         CHECK(workers[i].policy);
     }
     for (unsigned i = 0; i < WORKERS; i++)
@@ -88,7 +90,8 @@ static void *load_one(void *ctx)
     struct worker *worker = ctx;
     struct policy_world world = worker->stage->world;
     world.crypto = worker->crypto = crypto_new();
-    worker->policy = policy_new(&worker->stage->config, worker->stage->shared, &world, 0, 2000, 1700000001000, worker->error, sizeof worker->error);
+    worker->policy =
+        policy_new(&worker->stage->config, worker->stage->shared, &world, 0, 2000, 1700000001000, worker->error, sizeof worker->error);
     return NULL;
 }
 
