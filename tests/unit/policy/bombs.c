@@ -1,12 +1,12 @@
 /* Scripts that would take the worker with them: each is ended in its hook's budget, refuses, and the next call works. */
 #include "stage.h"
 
-#include "base/clock.h"
+#include <time.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define PATIENCE_MS 3000
 #else
-#define PATIENCE_MS 200 /* the machine may be busy; alone they take 5 to 20 ms */
+#define PATIENCE_MS 200 /* of processor time; alone they take 5 to 20 ms */
 #endif
 
 /* each body runs in a function of (req); what survives it is an error */
@@ -101,11 +101,19 @@ static const struct {
 
 static const enum hook asked[] = {HOOK_route, HOOK_authenticate, HOOK_authorize, HOOK_permission, HOOK_refresh, HOOK_usage};
 
+/* busy_ms: processor time of this thread: the machine may have other things to do */
+static int64_t busy_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static void check_bomb(struct stage *stage, const char *name, enum hook hook)
 {
-    const msec_t start = clock_monotonic_ms();
+    const int64_t start = busy_ms();
     const enum verdict_kind kind = stage_ask(stage, hook);
-    const msec_t took = clock_monotonic_ms() - start;
+    const int64_t took = busy_ms() - start;
     if (kind != VERDICT_FAIL)
         test_failed("bomb", (int)hook, "%s: answers %d", name, kind);
     if (!strstr(stage->verdict.by, "p.lua:") && !strstr(stage->verdict.by, "p.lua"))
@@ -134,9 +142,9 @@ TEST(every_bomb_is_contained_in_every_hook)
         for (size_t k = 0; k < sizeof asked / sizeof *asked; k++)
             check_bomb(&stage, bombs[i].name, asked[k]);
         const struct event event = stage_event(&stage, EVENT_CLOSED);
-        const msec_t start = clock_monotonic_ms();
+        const int64_t start = busy_ms();
         policy_tell(stage.policy, &event);
-        if (clock_monotonic_ms() - start > PATIENCE_MS)
+        if (busy_ms() - start > PATIENCE_MS)
             test_failed("bomb", HOOK_log, "%s: took too long", bombs[i].name);
         const struct policy_counts *counts = policy_counts(stage.policy);
         CHECK_INT(counts->errors + counts->killed_instructions + counts->killed_wall + counts->memory, 7);
