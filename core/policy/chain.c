@@ -85,6 +85,15 @@ static void count_failure(struct policy_counts *counts, enum outcome outcome)
     }
 }
 
+/* rest: two hooks in a row without memory: nothing runs for a while, so that the worker has time for others. */
+static void rest(struct policy *policy, enum outcome outcome)
+{
+    if (outcome != RUN_MEMORY || policy->now < policy->rests_until)
+        return;
+    if (++policy->memory_failures >= 2)
+        policy->rests_until = policy->now + HEAP_REST_MS;
+}
+
 static void say_failure(const struct policy *policy, const char *hook, const char *by, const char *why)
 {
     char quoted[WHY_MAX + 64];
@@ -111,14 +120,17 @@ static bool call(struct policy *policy, const struct script *script, int functio
     policy->counts.calls++;
     policy->call++;
     policy->script = script;
-    lua_State *L = budget_begin(policy);
+    lua_State *L = policy->now < policy->rests_until ? NULL : budget_begin(policy);
     if (L) {
         lua_rawgeti(L, LUA_REGISTRYINDEX, function);
         push_arguments(L, rule->arguments, policy->question);
         outcome = budget_run(policy, slice, why, sizeof why);
     }
-    if (outcome == RUN_DONE)
+    if (outcome == RUN_DONE) {
+        policy->memory_failures = 0;
         return true;
+    }
+    rest(policy, outcome);
     const char *by = *budget->where && *budget->where != '?' ? budget->where : script ? script->name : "timer";
     count_failure(&policy->counts, outcome);
     say_failure(policy, rule->name, by, why);

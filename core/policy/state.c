@@ -24,8 +24,10 @@ static void *heap_realloc(void *ctx, void *at, size_t old, size_t size)
     }
     if (size >= HEAP_LARGE)
         budget_allocate(policy, size);
-    if (size > old && size - old > HEAP_MAX - policy->heap)
+    if (size > old && size - old > HEAP_MAX - policy->heap) {
+        budget_allocate(policy, HEAP_LARGE); /* Lua now collects everything and tries again: that takes time */
         return NULL;
+    }
     void *moved = realloc(at, size);
     if (!moved)
         return NULL;

@@ -16,6 +16,7 @@
 
 #define HEAP_MAX ((size_t)64 << 20)
 #define HEAP_WARN ((size_t)8 << 20)
+#define HEAP_REST_MS 1000
 #define HEAP_LARGE ((size_t)64 << 10) /* an allocation that is worth a look at the clock */
 #define LIST_MAX 1000000              /* elements that one call of the library may touch */
 #define TEXT_MAX ((size_t)1 << 20)    /* bytes that one call of string.rep may make */
@@ -86,6 +87,8 @@ struct policy {
     lua_State *lua;
     size_t heap, heap_at_idle;
     bool heap_warned, loading;
+    uint32_t memory_failures; /* in a row */
+    msec_t rests_until;       /* after a second one: what fills the memory is kept by the script, and each try costs a full collection */
     uint64_t calls_at_idle;
     struct budget budget;
     const struct policy_config *config;

@@ -194,6 +194,33 @@ TEST(memory_is_capped_and_given_back)
     stage_clear(&stage);
 }
 
+TEST(a_script_that_keeps_everything_does_not_keep_the_worker)
+{
+    struct stage stage;
+    stage_play(&stage, "local kept, n = {}, 0\nreturn {\n"
+                       " authorize = function() for i = 1, 1000 do n = n + 1 kept[n] = {n, 'x'} end end,\n"
+                       " refresh = function() while true do pcall(function() n = n + 1 kept[n] = {n, 'x'} end) end end,\n"
+                       " channel = function() kept = nil end}");
+    for (int i = 0; i < 2000 && policy_counts(stage.policy)->memory == 0; i++)
+        stage_ask(&stage, HOOK_authorize);
+    CHECK_INT(policy_counts(stage.policy)->memory, 1);
+    int64_t start = busy_ms();
+    CHECK_INT(stage_ask(&stage, HOOK_refresh), VERDICT_FAIL); /* does not try again and again */
+    CHECK(busy_ms() - start < 2 * PATIENCE_MS);
+    start = busy_ms();
+    for (int i = 0; i < 1000; i++)
+        CHECK_INT(stage_ask(&stage, HOOK_authorize), VERDICT_FAIL);
+    CHECK(busy_ms() - start < 3 * PATIENCE_MS);
+    struct question later = stage_question(&stage, HOOK_channel);
+    later.now += 1000;
+    policy_ask(stage.policy, &later, &stage.verdict);
+    CHECK_INT(stage.verdict.kind, VERDICT_SILENT); /* it may try again, and here it frees its memory */
+    for (msec_t now = 63000; now < 163000; now += 1000)
+        policy_idle(stage.policy, now, 1700000060000);
+    CHECK(policy_heap_bytes(stage.policy) < 8u << 20);
+    stage_clear(&stage);
+}
+
 TEST(a_want_of_memory_is_an_error_of_the_hook_and_counted)
 {
     struct stage stage;
@@ -219,9 +246,12 @@ TEST(every_allocation_may_fail_in_a_hook)
                        "end}");
     int failed = 0;
     for (long n = 0; n < 400; n++) {
+        struct question question = stage_question(&stage, HOOK_authenticate);
+        question.now += 1000 * n; /* two failures in a row are followed by a rest */
         test_fail_malloc_after(n);
-        const enum verdict_kind kind = stage_ask(&stage, HOOK_authenticate);
+        policy_ask(stage.policy, &question, &stage.verdict);
         test_fail_malloc_after(-1);
+        const enum verdict_kind kind = stage.verdict.kind;
         CHECK(kind == VERDICT_FAIL || kind == VERDICT_KEY);
         failed += kind == VERDICT_FAIL;
         if (kind == VERDICT_KEY)
@@ -337,7 +367,8 @@ TEST(a_hook_may_not_yield)
 
 TEST_LIST(RUN(every_bomb_is_contained_in_every_hook) RUN(a_loop_is_killed_by_its_instructions_and_says_where)
               RUN(slow_instructions_are_killed_by_the_clock) RUN(memory_is_capped_and_given_back)
-                  RUN(a_want_of_memory_is_an_error_of_the_hook_and_counted) RUN(every_allocation_may_fail_in_a_hook)
-                      RUN(every_allocation_may_fail_while_a_policy_loads) RUN(a_bomb_at_load_is_refused)
-                          RUN(what_was_killed_is_never_resumed) RUN(a_coroutine_that_waits_goes_on_in_the_next_hook)
-                              RUN(coroutines_work_as_luas_own) RUN(a_hook_may_not_yield))
+                  RUN(a_script_that_keeps_everything_does_not_keep_the_worker) RUN(a_want_of_memory_is_an_error_of_the_hook_and_counted)
+                      RUN(every_allocation_may_fail_in_a_hook) RUN(every_allocation_may_fail_while_a_policy_loads)
+                          RUN(a_bomb_at_load_is_refused) RUN(what_was_killed_is_never_resumed)
+                              RUN(a_coroutine_that_waits_goes_on_in_the_next_hook) RUN(coroutines_work_as_luas_own)
+                                  RUN(a_hook_may_not_yield))
