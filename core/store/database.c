@@ -1,6 +1,7 @@
 /* database.c: see database.h. */
 #include "store/database.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "store/migrate.h"
 
@@ -14,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define BUSY_PAUSE_MS 10
+#define READER_PATIENCE_MS 2000 /* while it opens; afterwards it never waits */
 #define CHECK_WHOLE_BYTES (32 << 20) /* a file up to this size is checked whole at open: about 0.1 s */
 
 int complain(struct complaint complaint, int err, const char *format, ...)
@@ -118,28 +121,41 @@ static int set_up_reader(sqlite3 *db, const char *path, struct complaint complai
     return migrate_check(db, path, complaint);
 }
 
-int database_open(const char *path, enum database_use use, int busy_ms, sqlite3 **out, struct complaint complaint)
+static int open_once(const char *path, enum database_use use, int busy_ms, sqlite3 **db, struct complaint complaint)
 {
     const int flags = SQLITE_OPEN_NOMUTEX | (use == DATABASE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
+    if (sqlite3_open_v2(path, db, flags, NULL))
+        return refused(*db, path, complaint);
+    sqlite3_busy_timeout(*db, busy_ms);
+    sqlite3_db_config(*db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(*db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    return use == DATABASE_READ ? set_up_reader(*db, path, complaint) : set_up_writer(*db, path, use, complaint);
+}
+
+/* Where two that open a new file at the same moment would wait for each other (the change to WAL), SQLite sends one away at once, whatever the
+ * busy timeout is: it comes again until the timeout is over. */
+int database_open(const char *path, enum database_use use, int busy_ms, sqlite3 **out, struct complaint complaint)
+{
+    const int patience_ms = use == DATABASE_READ ? READER_PATIENCE_MS : busy_ms;
+    const msec_t deadline = clock_monotonic_ms() + patience_ms;
     int err = use == DATABASE_READ ? 0 : create_private(path, complaint);
-    sqlite3 *db = NULL;
     *out = NULL;
-    if (err)
-        return err;
-    if (sqlite3_open_v2(path, &db, flags, NULL)) {
-        err = refused(db, path, complaint);
-    } else {
-        sqlite3_busy_timeout(db, busy_ms);
-        sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-        sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-        err = use == DATABASE_READ ? set_up_reader(db, path, complaint) : set_up_writer(db, path, use, complaint);
-    }
-    if (err) {
+    while (!err) {
+        sqlite3 *db = NULL;
+        err = open_once(path, use, patience_ms, &db, complaint);
+        if (!err) {
+            sqlite3_busy_timeout(db, busy_ms);
+            *out = db;
+            return 0;
+        }
+        const bool again = (sqlite3_errcode(db) & 0xff) == SQLITE_BUSY && clock_monotonic_ms() < deadline;
         sqlite3_close(db);
-        return err;
+        if (!again)
+            break;
+        sqlite3_sleep(BUSY_PAUSE_MS);
+        err = 0;
     }
-    *out = db;
-    return 0;
+    return err;
 }
 
 int database_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out)

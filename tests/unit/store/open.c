@@ -182,6 +182,8 @@ static void *open_run(void *arg)
         err = store_reader_open(scratch->path, &reader, error, sizeof error);
     store_reader_close(reader);
     desk_close(desk);
+    if (err)
+        printf("# %s\n", error);
     return err ? scratch : NULL;
 }
 
