@@ -133,7 +133,8 @@ $(B)/fuzz/%: tests/fuzz/%.c $(wildcard core/base/*.c core/wire/*.c)
 deps:
 	@tests/support/deps
 
-run: deps
+run:
+	@RELAY_DEPS=run tests/support/deps
 	@$(MAKE) --no-print-directory all
 	@examples/run
 
