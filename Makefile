@@ -4,8 +4,10 @@
 #   CC=clang     another compiler
 #   SAN=address,undefined | thread     build with sanitizers (use another B)
 #   PREFIX, DESTDIR                    where `make install` puts things
+#   V=1                                show the compiler's command lines
 
 B ?= build
+Q := $(if $(V),,@)
 PREFIX ?= /usr/local
 VERSION := 0.1.0
 
@@ -73,11 +75,11 @@ define ROOM
 $(call LIB,$(1)): $(call OBJECTS,$(1)) $(EXTRA_$(1))
 	@rm -f $$@ && $(AR) rcs $$@ $$^
 $(B)/$(1)/%.o: core/$(1)/%.c $(B)/stamp
-	@mkdir -p $$(@D)
-	$(CC) $(CFLAGS_ALL) $(CFLAGS) $$(CFLAGS_$(1)) -c $$< -o $$@
+	@mkdir -p $$(@D) && echo "  $(notdir $(CC)) $$<"
+	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) $$(CFLAGS_$(1)) -c $$< -o $$@
 $(B)/unit/$(1)/%: tests/unit/$(1)/%.c $(B)/support/test.o $(call LINK,$(1))
-	@mkdir -p $$(@D)
-	$(CC) $(CFLAGS_ALL) $(CFLAGS) $$(CFLAGS_$(1)) -Itests/support $$< $(B)/support/test.o -Wl,--start-group $(call LINK,$(1)) -Wl,--end-group \
+	@mkdir -p $$(@D) && echo "  $(notdir $(CC)) $$<"
+	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) $$(CFLAGS_$(1)) -Itests/support $$< $(B)/support/test.o -Wl,--start-group $(call LINK,$(1)) -Wl,--end-group \
 	    $(WRAP) $(LDFLAGS_ALL) $$(call LINK_LIBS,$(1)) -o $$@
 endef
 WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
@@ -92,43 +94,44 @@ $(B)/store/migrations.c: $(wildcard db/*.sql) $(B)/stamp
 	   echo '};'; echo 'const int migration_count = sizeof migrations / sizeof *migrations;'; } > $@
 
 $(B)/store/migrations.o: $(B)/store/migrations.c
-	$(CC) $(CFLAGS_ALL) $(CFLAGS) -c $< -o $@
+	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) -c $< -o $@
 
 # objects are made again when the way to make them changes
 $(B)/stamp: Makefile
 	@mkdir -p $(B) && echo '$(CC) $(SAN)' > $@
 
 $(B)/relay: $(call LINK,server)
-	$(CC) $(CFLAGS_ALL) $(CFLAGS) -Wl,--start-group $^ -Wl,--end-group $(LDFLAGS_ALL) $(call LINK_LIBS,server) -o $@
+	@echo "  link $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) -Wl,--start-group $^ -Wl,--end-group $(LDFLAGS_ALL) $(call LINK_LIBS,server) -o $@
 
 $(B)/relay.8: $(B)/relay
-	$(B)/relay --manual-page > $@
+	$(Q)$(B)/relay --manual-page > $@
 
 $(B)/support/test.o: tests/support/test.c $(B)/stamp
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(CFLAGS) -Itests/support -c $< -o $@
+	@mkdir -p $(@D) && echo "  $(notdir $(CC)) $<"
+	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) -Itests/support -c $< -o $@
 
 $(B)/engine/world.o: tests/engine/world.c $(B)/stamp
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(CFLAGS) -Itests/support -c $< -o $@
+	@mkdir -p $(@D) && echo "  $(notdir $(CC)) $<"
+	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) -Itests/support -c $< -o $@
 
 $(B)/engine/%: tests/engine/%.c $(B)/engine/world.o $(B)/support/test.o $(call LINK,turn)
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(CFLAGS) -Itests/support $< $(B)/engine/world.o $(B)/support/test.o -Wl,--start-group $(call LINK,turn) -Wl,--end-group \
+	@mkdir -p $(@D) && echo "  $(notdir $(CC)) $<"
+	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) -Itests/support $< $(B)/engine/world.o $(B)/support/test.o -Wl,--start-group $(call LINK,turn) -Wl,--end-group \
 	    $(WRAP) $(LDFLAGS_ALL) $(call LINK_LIBS,turn) -o $@
 
 # Lua with the real core in it, for the specs; the log's lines are caught on their way
 SPEC_OBJECTS := $(patsubst tests/spec/core/%.c,$(B)/spec/%.o,$(wildcard tests/spec/core/*.c))
 $(B)/spec/%.o: tests/spec/core/%.c $(B)/stamp
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(CFLAGS) $(LUA_CFLAGS) -c $< -o $@
+	@mkdir -p $(@D) && echo "  $(notdir $(CC)) $<"
+	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) $(LUA_CFLAGS) -c $< -o $@
 $(B)/spec/lua-core: $(SPEC_OBJECTS) $(call LINK,policy)
-	$(CC) $(CFLAGS_ALL) $(CFLAGS) $(SPEC_OBJECTS) -Wl,--start-group $(call LINK,policy) -Wl,--end-group \
+	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) $(SPEC_OBJECTS) -Wl,--start-group $(call LINK,policy) -Wl,--end-group \
 	    -Wl,--wrap=log_say,--wrap=log_wants $(LDFLAGS_ALL) $(call LINK_LIBS,policy) -o $@
 
 $(B)/fuzz/%: tests/fuzz/%.c $(wildcard core/base/*.c core/wire/*.c)
 	@mkdir -p $(@D)
-	clang -std=c11 -D_GNU_SOURCE -O1 -g -Icore -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $^ -lcrypto -pthread -o $@
+	$(Q)clang -std=c11 -D_GNU_SOURCE -O1 -g -Icore -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $^ -lcrypto -pthread -o $@
 
 deps:
 	@tests/support/deps
