@@ -8,7 +8,8 @@
 --
 -- Every limit may be left out. on_cap, once monthly_bytes have been relayed: "refuse" new calls and Refreshes (the default), "throttle"
 -- to slow_bps, "close" at once. What was relayed before the server started is not counted. Users of a tenant are those of the users database;
--- other names than the tenants' own are strangers.
+-- other names than the tenants' own are strangers. A user of the form user@tenant is stored under that whole name and the default realm, because that
+-- is what his client signs with: relay user add --realm DEFAULT ann@acme; he counts as ann of acme.
 
 local D       = relay.data("tenants.json")
 local month   = relay.meter("transfer", {period = "month"})

@@ -241,6 +241,27 @@ def tenants_have_realms_users_and_limits_of_their_own():
 
 
 @test
+def tenants_are_told_apart_by_sni_origin_and_name():
+    with open(os.path.join(POLICIES, "tenants.lua"), encoding="utf-8") as file:
+        server = Server(DATABASE, files={"tenants.lua": file.read()}, policies=["tenants.lua"], tls=True)
+    tenants = {"by_sni": {"turn.acme.example": "acme"}, "by_origin": {"https://beta.example": "beta"},
+               "tenants": {"acme": {"realm": "acme.example"}, "beta": {"realm": "beta.example"}, "gamma": {}}}
+    server.write("tenants.json", json.dumps(tenants))
+    for name, realm in (("bob", "acme.example"), ("bob", "beta.example"), ("bob@gamma", server.realm)):
+        add_user(server, name, "hunter2", realm=realm)
+    ways = {"acme": ("tls", "bob", {"sni": "turn.acme.example"}), "beta": ("udp", "bob", {"origin": "https://beta.example"}),
+            "gamma": ("udp", "bob@gamma", {})}
+    with server, contextlib.ExitStack() as stack:
+        for tenant, (transport, username, how) in ways.items():
+            client = stack.enter_context(server.client(transport, username=username, password="hunter2", **how))
+            check_equal(client.allocate().code, 0, f"the code of {tenant}")
+        stranger = stack.enter_context(server.client("tls", username="bob", password="hunter2", sni="other.example"))
+        check_equal(stranger.allocate().code, 401, "the code of a stranger")
+        wait_for(lambda: query(server, "SELECT tenant, user FROM sessions ORDER BY tenant") == [("acme", "bob"), ("beta", "bob"), ("gamma", "bob")],
+                 3, "the sessions of three tenants")
+
+
+@test
 def a_tenant_routed_without_a_realm_has_the_one_of_the_table():
     server = Server(DATABASE, files={"route.lua": "return {name = 'route', route = function() return relay.tenant('acme') end}"}, policies=["route.lua"])
     server.relay("tenant", "set", "--userdb", "relay.db", "acme", "realm=acme.example", "max_allocations=1")

@@ -6,7 +6,7 @@ local address = require "relay.address"
 local strict = require "relay.fake.strict"
 
 local M = {}
-local NAME_MAX <const>, REALM_MAX <const>, REASON_MAX <const>, TAGS_MAX <const>, KEYS_MAX <const> = 128, 127, 95, 127, 4
+local NAME_MAX <const>, REALM_MAX <const>, REASON_MAX <const>, TAGS_MAX <const>, KEYS_MAX <const> = 128, 127, 95, 127, 8
 
 -- which hooks may refuse with a code; a code that is missing here belongs to the core, or is none
 local deny_hooks = {

@@ -19,8 +19,9 @@ class NoAnswer(AssertionError):
 
 
 class Client:
-    def __init__(self, server, transport="udp", username="ann", password="secret", port=None, local=None):
+    def __init__(self, server, transport="udp", username="ann", password="secret", port=None, local=None, sni="localhost", origin=None):
         self.transport, self.username, self.password = transport, username, password
+        self.hints = [(stun.ORIGIN, origin.encode())] if origin else []
         self.server = (server.host, port or (server.tls_port if transport == "tls" else server.port))
         self.realm = self.nonce = self.key = None
         self.inbox, self.answers, self.stream = [], [], b""
@@ -32,7 +33,7 @@ class Client:
         if transport == "tls":
             context = ssl.create_default_context(cafile=server.certificate)
             context.check_hostname = False
-            self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
+            self.socket = context.wrap_socket(self.socket, server_hostname=sni)
         self.local = self.socket.getsockname()[:2]
 
     def __enter__(self):
@@ -140,7 +141,7 @@ class Client:
         username = self.username if username is None else username
         realm = self.realm if realm is None else realm
         key = self.key_for(username, realm, self.password if password is None else password)
-        message = stun.build(method, [*attributes, (stun.USERNAME, username.encode()), (stun.REALM, realm.encode()),
+        message = stun.build(method, [*attributes, *self.hints, (stun.USERNAME, username.encode()), (stun.REALM, realm.encode()),
                                       (stun.NONCE, (self.nonce if nonce is None else nonce).encode())], tid=tid)
         message = stun.with_integrity(message, key)
         for item in behind:
@@ -159,7 +160,7 @@ class Client:
 
     def challenge(self):
         """Asks without credentials, to be told the realm and a nonce."""
-        message = self.transact(stun.build(stun.ALLOCATE, [transport(stun.UDP)]))
+        message = self.transact(stun.build(stun.ALLOCATE, [transport(stun.UDP), *self.hints]))
         self.learn(message)
         return message
 
