@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,6 +15,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+_Static_assert(LOG_LINE_MAX <= PIPE_BUF, "a pipe with room takes a whole line");
 
 #define LOG_WINDOW_MS 10000
 #define EVENTS 128 /* a power of two, well above the number of event names; beyond it they share budgets */
@@ -143,7 +147,14 @@ static void put_head(struct slab *out, enum log_level level, const char *event)
     put_escaped(out, view_text(event));
 }
 
-/* write_line: one write(2), under the lock. What a full disk refuses is lost: logging never stops the relaying. */
+/* takes_a_line: a pipe or a terminal has room for one (a pipe is writable when PIPE_BUF bytes fit, and a line is shorter); a file always has. */
+static bool takes_a_line(int fd)
+{
+    struct pollfd out = {.fd = fd, .events = POLLOUT};
+    return poll(&out, 1, 0) > 0;
+}
+
+/* write_line: one write(2), under the lock. What a full disk or a stuck reader does not take is lost: logging never stops the relaying. */
 static void write_line(struct log *log, struct slab *line)
 {
     static const char cut[] = "...";
@@ -153,7 +164,7 @@ static void write_line(struct log *log, struct slab *line)
         slab_put_text(line, cut);
     }
     slab_put_u8(line, '\n');
-    while (write(log->fd, line->at, line->len) < 0 && errno == EINTR)
+    while (takes_a_line(log->fd) && write(log->fd, line->at, line->len) < 0 && errno == EINTR)
         continue;
 }
 

@@ -2,7 +2,7 @@
  *
  * A line: `2026-11-23T20:15:07.123Z level event key=value ...`, at most LOG_LINE_MAX bytes, one write(2). The formatted message is escaped as a
  * whole: control characters, non-UTF-8 bytes and a backslash (unless it begins a \xHH, as log_quote writes it) appear as \xHH, so no
- * input can forge a line; a line that was cut ends in "...". Secrets are never passed in. `event` is a stable name in snake_case; it is also the key of the rate limit: after LOG_BURST lines of one event in 10 s
+ * input can forge a line; a line that was cut ends in "...". A line that a pipe, a terminal or a disk has no room for is lost: no caller waits. Secrets are never passed in. `event` is a stable name in snake_case; it is also the key of the rate limit: after LOG_BURST lines of one event in 10 s
  * the rest is counted and told as `... suppressed=N` when the window ends or at close. LOG_DEBUG lines are not limited: who turns them on wants all.
  */
 #ifndef RELAY_BASE_LOG_H

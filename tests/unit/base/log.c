@@ -307,6 +307,36 @@ TEST(threads_never_mix_their_lines)
     free(text);
 }
 
+/* A reader that stopped reading (a terminal on hold, a stuck collector of logs) loses lines and holds up nobody. */
+TEST(a_pipe_that_nobody_empties_does_not_hold_up_the_server)
+{
+    static char got[1 << 20];
+    char message[LOG_LINE_MAX / 2];
+    memset(message, 'x', sizeof message - 1);
+    message[sizeof message - 1] = 0;
+    snprintf(path, sizeof path, "%s", "/tmp/relay-log-XXXXXX");
+    CHECK(mkdtemp(path));
+    snprintf(moved, sizeof moved, "%s/p", path);
+    CHECK_INT(mkfifo(moved, 0600), 0);
+    const int reader = open(moved, O_RDWR | O_NONBLOCK);
+    struct log *log = log_new(moved, LOG_DEBUG);
+    alarm(10);
+    for (int i = 0; i < 1000; i++)
+        log_say(log, LOG_DEBUG, "flood", "%s", message);
+    alarm(0);
+    ssize_t len = read(reader, got, sizeof got);
+    CHECK(len > 0 && got[len - 1] == '\n');
+    log_say(log, LOG_INFO, "again", "read=%d", 1);
+    len = read(reader, got, sizeof got - 1);
+    CHECK(len > 0);
+    got[len] = 0;
+    CHECK_TEXT(got, STAMP "info again read=1\n");
+    log_free(log);
+    close(reader);
+    unlink(moved);
+    rmdir(path);
+}
+
 TEST(a_quoted_value_is_one_printable_word_and_survives_the_log)
 {
     char out[64];
@@ -340,5 +370,6 @@ TEST_LIST(RUN(a_line_has_time_level_event_and_message) RUN(lower_levels_say_noth
                   RUN(a_flood_is_counted_and_told_when_its_window_ends) RUN(what_was_suppressed_is_told_at_close) RUN(debug_lines_are_never_suppressed)
                       RUN(each_event_has_a_budget_of_its_own) RUN(many_event_names_stay_bounded)
                           RUN(a_log_is_reopened_after_rotation_and_kept_if_it_cannot_be) RUN(a_path_that_cannot_be_opened_is_no_log)
-                              RUN(threads_never_mix_their_lines) RUN(a_quoted_value_is_one_printable_word_and_survives_the_log)
+                              RUN(threads_never_mix_their_lines) RUN(a_pipe_that_nobody_empties_does_not_hold_up_the_server)
+                                  RUN(a_quoted_value_is_one_printable_word_and_survives_the_log)
                                   RUN(a_quoted_value_is_cut_to_its_room))
