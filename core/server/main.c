@@ -30,6 +30,17 @@ static void on_hangup(void *owner)
     log_reopen(relay->service.log);
 }
 
+/* What would end the process must not do so while files are half made: signals of ours wait until serve() listens for them. */
+static void hold_signals(int how)
+{
+    static const int ours[] = {SIGTERM, SIGINT, SIGHUP};
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        sigaddset(&set, ours[i]);
+    pthread_sigmask(how, &set, NULL);
+}
+
 /* Sockets and the pid file first, with the privileges we were started with; then database and policies, without. */
 static int prepare(struct relay *relay, struct refusal *refusal)
 {
@@ -64,6 +75,7 @@ static int serve(struct relay *relay, struct refusal *refusal)
     watch_signal(&relay->terminate, relay->loop, SIGTERM, on_stop, relay);
     watch_signal(&relay->interrupt, relay->loop, SIGINT, on_stop, relay);
     watch_signal(&relay->hangup, relay->loop, SIGHUP, on_hangup, relay);
+    hold_signals(SIG_UNBLOCK);
     for (unsigned i = 0; i < config->workers; i++)
         if (worker_start(relay->workers[i]) != 0)
             return -1;
@@ -100,6 +112,7 @@ static int run(struct relay *relay)
 {
     struct refusal refusal = {"relay: out of memory"};
     const bool checking = relay->config.action == CONFIG_CHECK;
+    hold_signals(SIG_BLOCK);
     int failed = prepare(relay, &refusal);
     if (!failed && checking)
         config_print(&relay->config, stdout);

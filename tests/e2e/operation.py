@@ -1,14 +1,16 @@
 """The relay as a process: signals, what it gives away, the command line that explains itself, what it costs."""
+import contextlib
 import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 
 from support import stun
 from support.client import Peer, transport
-from support.server import ROOT, SANITIZED, Server, run_relay
+from support.server import BINARY, ROOT, SANITIZED, START_S, Server, run_relay
 from support.tap import check, check_equal, main, skip, smoke, test, wait_for
 
 SECRETS = ["hunter2", "correct-horse", "0x00112233445566778899aabbccddeeff"]
@@ -26,6 +28,27 @@ def sigterm_and_sigint_end_it_with_0_while_it_relays():
             process, server.process = server.process, None
             process.send_signal(number)
             check_equal(process.wait(20 if SANITIZED else 5), 0, f"the exit code after signal {number}")
+
+
+@test
+def a_signal_while_it_starts_is_kept_until_it_serves():
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        server = Server("userdb=relay.db", "pidfile=relay.pid")
+        with contextlib.closing(sqlite3.connect(server.path("relay.db"), isolation_level=None)) as database:
+            database.execute("BEGIN EXCLUSIVE")
+            process = subprocess.Popen([BINARY, "-c", server.config], cwd=server.directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            wait_for(lambda at=server.path("relay.pid"): os.path.exists(at), what="the pid file")
+            process.send_signal(number)
+            database.execute("ROLLBACK")
+        try:
+            if number == signal.SIGHUP:
+                wait_for(server.answers, limit_s=START_S, what="a server that outlived SIGHUP")
+                process.terminate()
+            check_equal(process.wait(START_S), 0, f"the exit code after signal {number}")
+        finally:
+            process.kill()
+            process.wait()
+        check(not os.path.exists(server.path("relay.pid")), f"signal {number} left the pid file")
 
 
 @test
