@@ -70,16 +70,22 @@ static int open_tls(struct service *service, struct refusal *refusal)
     return 0;
 }
 
+/* --check-config looks at a configuration, beside a server that may be running on it: it listens nowhere and writes nothing. */
+static bool is_check(const struct config *config)
+{
+    return config->action == CONFIG_CHECK;
+}
+
 /* A port that another program holds would be shared in silence (SO_REUSEPORT): ask first. */
 static int open_listener(struct service *service, const struct addr *local, struct refusal *refusal)
 {
     const struct config *config = service->config;
     const bool wants_dtls = service->tls && !config->no_dtls, wants_tls = service->tls && !config->no_tls;
     const struct listener listener = {.local = *local, .udp = !config->no_udp || wants_dtls, .stream = !config->no_tcp || wants_tls};
-    const bool udp_taken = listener.udp && udp_is_taken(local);
+    const bool udp_taken = listener.udp && !is_check(config) && udp_is_taken(local);
     if (udp_taken && errno == EAFNOSUPPORT && config->listens_everywhere)
         return 0;
-    if (udp_taken || (listener.stream && stream_is_taken(local)))
+    if (udp_taken || (listener.stream && !is_check(config) && stream_is_taken(local)))
         return refuse_listener(refusal, config, local, udp_taken ? "udp" : "tcp");
     if (listener.udp || listener.stream)
         service->listeners[service->listener_count++] = listener;
@@ -99,6 +105,8 @@ static int open_listeners(struct service *service, struct refusal *refusal)
     }
     if (service->listener_count == 0)
         return refuse(refusal, config, "no-udp", "nothing to listen for: leave a transport on, or give cert and pkey for TLS");
+    if (is_check(config))
+        service->listener_count = 0;
     service->own = own_listeners(config, &service->engine.listener_count);
     service->engine.listeners = service->own;
     return service->own ? 0 : ERR_MEMORY;
@@ -119,7 +127,7 @@ int service_open(struct service *service, const struct config *config, struct re
     *service = (struct service){.config = config};
     snprintf(refusal->text, sizeof refusal->text, "relay: out of memory");
     fill_engine(service);
-    int err = open_log(service, refusal);
+    int err = is_check(config) ? 0 : open_log(service, refusal);
     if (!err)
         err = open_tls(service, refusal);
     if (!err)
@@ -129,12 +137,23 @@ int service_open(struct service *service, const struct config *config, struct re
     return err;
 }
 
-int service_open_store(struct service *service, struct refusal *refusal)
+static int open_database(struct service *service, struct refusal *refusal)
 {
     const struct config *config = service->config;
     char reason[REFUSAL_MAX] = "";
-    if (config->userdb && store_open(config->userdb, service->log, &service->store, reason, sizeof reason) != 0)
-        return refuse(refusal, config, "userdb", "%s", reason);
+    if (!config->userdb)
+        return 0;
+    const int err = is_check(config) ? store_check(config->userdb, reason, sizeof reason)
+                                     : store_open(config->userdb, service->log, &service->store, reason, sizeof reason);
+    return err ? refuse(refusal, config, "userdb", "%s", reason) : 0;
+}
+
+int service_open_store(struct service *service, struct refusal *refusal)
+{
+    const struct config *config = service->config;
+    const int err = open_database(service, refusal);
+    if (err)
+        return err;
     if (config->policy_count == 0)
         return 0;
     service->policy = (struct policy_config){

@@ -91,16 +91,39 @@ static int check_whole(sqlite3 *db, const char *path, struct complaint complaint
     return err;
 }
 
-static int check(sqlite3 *db, const char *path, struct complaint complaint)
+static int check_file(sqlite3 *db, const char *path, struct complaint complaint)
 {
     struct stat file;
     if (sqlite3_exec(db, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL))
         return refused(db, path, complaint);
-    if (sqlite3_db_readonly(db, "main") == 1)
-        return complain(complaint, ERR_SYSTEM, "%s: read-only: make it writable for this user", path);
     if (stat(path, &file) == 0 && file.st_size <= CHECK_WHOLE_BYTES)
         return check_whole(db, path, complaint);
     return 0;
+}
+
+static int check(sqlite3 *db, const char *path, struct complaint complaint)
+{
+    const int err = check_file(db, path, complaint);
+    if (!err && sqlite3_db_readonly(db, "main") == 1)
+        return complain(complaint, ERR_SYSTEM, "%s: read-only: make it writable for this user", path);
+    return err;
+}
+
+int database_check(const char *path, struct complaint complaint)
+{
+    sqlite3 *db = NULL;
+    char *copy = strdup(path);
+    const bool has_directory = copy && access(dirname(copy), W_OK | X_OK) == 0;
+    free(copy);
+    if (access(path, F_OK) != 0 && errno == ENOENT)
+        return has_directory ? 0 : complain(complaint, ERR_SYSTEM, "%s: its directory is not there, or not writable for this user", path);
+    if (access(path, R_OK | W_OK) != 0)
+        return complain(complaint, ERR_SYSTEM, "%s: %s", path, strerrordesc_np(errno));
+    const int failed = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+    sqlite3_busy_timeout(db, READER_PATIENCE_MS);
+    const int err = failed ? refused(db, path, complaint) : check_file(db, path, complaint);
+    sqlite3_close(db);
+    return err;
 }
 
 static int set_up_writer(sqlite3 *db, const char *path, enum database_use use, struct complaint complaint)

@@ -30,6 +30,9 @@ enum database_use {
  */
 int database_open(const char *path, enum database_use use, int busy_ms, sqlite3 **out, struct complaint complaint);
 
+/* database_check: whether the file is a whole database, read only; an absent one is fine if its directory is there. */
+int database_check(const char *path, struct complaint complaint);
+
 /* database_prepare: 0 or ERR_SYSTEM. */
 int database_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out);
 

@@ -183,6 +183,11 @@ static void store_free(struct store *store)
     free(store);
 }
 
+int store_check(const char *path, char *error, size_t error_cap)
+{
+    return database_check(path, (struct complaint){.at = error, .cap = error_cap});
+}
+
 int store_open(const char *path, struct log *log, struct store **out, char *error, size_t error_cap)
 {
     const struct complaint complaint = {.at = error, .cap = error_cap};

@@ -20,6 +20,9 @@ struct store_reader;
  * ERR_SYSTEM; with a reason in `error`. */
 int store_open(const char *path, struct log *log, struct store **out, char *error, size_t error_cap);
 
+/* store_check: what store_open would say of the file, without creating, changing or migrating it; 0 also if it is absent and its directory is there. */
+int store_check(const char *path, char *error, size_t error_cap);
+
 /* store_close: writes what is queued, ends the thread. NULL is fine. */
 void store_close(struct store *);
 

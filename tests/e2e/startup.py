@@ -208,6 +208,21 @@ def the_example_of_the_guide_runs_unchanged():
 
 
 @test
+def check_config_may_be_asked_beside_a_server_that_runs_and_writes_nothing():
+    server = Server("userdb=relay.db", "log-file=relay.log", "pidfile=relay.pid", tls=True)
+    before = sorted(os.listdir(server.directory))
+    code, _, errors = run_relay("-c", server.config, "--check-config", cwd=server.directory)
+    check_equal((code, sorted(os.listdir(server.directory))), (0, before), f"the exit code and the files ({errors})")
+    with server:
+        code, _, errors = run_relay("-c", server.config, "--check-config", cwd=server.directory)
+        check_equal(code, 0, f"the exit code beside the running server ({errors})")
+        with server.client() as client:
+            check_equal(client.allocate().code, 0, "an Allocate after the check")
+    server = Server("userdb=broken.db", files={"broken.db": "this is no database, whatever its name says\n" * 100})
+    expect_refused(server, "userdb", "not a SQLite database", arguments=["--check-config"])
+
+
+@test
 def check_config_says_what_would_run_and_starts_nothing():
     server = Server("total-quota=77", "denied-peer-ip=8.8.8.8", threads=2)
     code, output, errors = run_relay("-c", server.config, "--check-config", cwd=server.directory)
