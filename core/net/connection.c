@@ -103,6 +103,7 @@ void connection_keep(struct connection *c, bool keep)
     if (c->state != CONNECTION_OPEN)
         return;
     c->kept = keep;
+    c->familiar |= keep;
     if (keep)
         deadline_clear(&c->deadline);
     else
@@ -140,12 +141,13 @@ static bool is_media(struct view bytes)
 /* makes_room: for one more frame, in a connection that may be slow to read. */
 static bool makes_room(struct connection *c, struct view bytes)
 {
-    if (c->out.len < OUT_DROP_AT)
+    const size_t drop_at = c->familiar ? OUT_DROP_AT : STRANGER_OUT_MAX, break_at = c->familiar ? OUT_BREAK_AT : STRANGER_OUT_MAX;
+    if (c->out.len < drop_at)
         return true;
     output(c);
-    if (c->out.len < OUT_DROP_AT)
+    if (c->out.len < drop_at)
         return c->state == CONNECTION_OPEN;
-    if (!is_media(bytes) && c->out.len >= OUT_BREAK_AT)
+    if (!is_media(bytes) && c->out.len >= break_at)
         connection_break(c);
     return !is_media(bytes) && c->state == CONNECTION_OPEN;
 }

@@ -23,6 +23,7 @@
 #define OUT_DROP_AT (64u << 10)
 #define OUT_BREAK_AT (256u << 10)
 #define STRANGER_PART_MAX 8192 /* of a frame or record that is not whole yet, before the flow has an allocation */
+#define STRANGER_OUT_MAX 8192  /* what waits for a slow reader who never had an allocation; beyond it the connection ends */
 
 enum connection_state {
     CONNECTION_NEW,
@@ -40,6 +41,7 @@ struct connection {
     uint8_t state; /* enum connection_state */
     bool known;    /* had a frame: `closed` will be told */
     bool kept;     /* has an allocation: no deadline */
+    bool familiar; /* has or had one */
     bool full;     /* the socket takes no more now; `writable` waits */
     bool ended;    /* end of file was read */
     bool unsettled;

@@ -176,6 +176,22 @@ TEST(a_client_that_falls_behind_with_replies_is_closed_once)
     rig_free(rig);
 }
 
+TEST(little_waits_for_a_stranger_who_does_not_read)
+{
+    struct rig *rig = rig_plain();
+    small_buffers(rig);
+    const int fd = rig_connect(rig);
+    hello(rig, fd);
+    uint8_t bytes[BINDING_LEN];
+    uint32_t number = 0;
+    while (stream_send(rig->streams, rig->last.link, reply(bytes, ++number)))
+        CHECK(rig_only(rig)->out.len <= STRANGER_OUT_MAX + BINDING_LEN);
+    streams_flush(rig->streams);
+    CHECK_INT(rig->closed, 1);
+    close(fd);
+    rig_free(rig);
+}
+
 TEST(a_burst_to_a_willing_reader_loses_nothing)
 {
     struct rig *rig = rig_plain();
@@ -440,7 +456,7 @@ TEST_LIST(
     RUN(the_sweep_timer_cuts_by_itself)
     RUN(a_slow_reader_loses_media_but_no_reply_and_never_a_part_of_a_frame)
     RUN(a_client_that_falls_behind_with_replies_is_closed_once)
-    RUN(a_burst_to_a_willing_reader_loses_nothing)
+    RUN(little_waits_for_a_stranger_who_does_not_read) RUN(a_burst_to_a_willing_reader_loses_nothing)
     RUN(a_source_has_so_many_connections_and_no_more)
     RUN(all_together_have_so_many_and_no_more)
     RUN(a_source_is_an_ipv4_address_or_a_56_of_ipv6)
