@@ -6,6 +6,7 @@
 #include "base/table.h"
 #include "net/deadline.h"
 #include "net/dtls_hello.h"
+#include "net/source.h"
 #include "net/tls_pipe.h"
 
 #include <openssl/err.h>
@@ -19,6 +20,7 @@
 struct session {
     struct dtls *dtls;
     uint32_t index; /* in the pool */
+    uint32_t source;
     struct flow flow;
     SSL *ssl;
     struct tls_pipe pipe;
@@ -35,6 +37,7 @@ struct dtls {
     struct dtls_config config;
     struct pool sessions;
     struct table table;
+    struct sources sources;
     struct deadlines half_open, idle;
     uint32_t half_open_count;
     uint32_t visited; /* how far dtls_tick has come in the pool */
@@ -56,6 +59,7 @@ struct dtls *dtls_new(const struct dtls_config *config)
     }
     pool_init(&d->sessions, sizeof(struct session), config->max_sessions);
     table_init(&d->table);
+    sources_init(&d->sources, config->hash_key, config->max_per_source);
     deadlines_init(&d->half_open, (msec_t)config->handshake_s * 1000);
     deadlines_init(&d->idle, (msec_t)config->idle_s * 1000);
     return d;
@@ -122,6 +126,7 @@ static void session_end(struct session *session)
     deadline_clear(&session->deadline);
     SSL_free(session->ssl);
     free(session->sni);
+    sources_give(&d->sources, session->source);
     table_drop(&d->table, hash_of(d, &session->flow), session->index);
     pool_give(&d->sessions, session->index);
     ERR_clear_error();
@@ -135,6 +140,7 @@ void dtls_free(struct dtls *d)
         session_end(pool_index(&d->sessions, at));
     pool_close(&d->sessions);
     table_close(&d->table);
+    sources_close(&d->sources);
     BIO_ADDR_free(d->nobody);
     free(d);
 }
@@ -190,21 +196,34 @@ static bool begin(struct session *session, const struct hello *hello, struct vie
     return DTLSv1_listen(session->ssl, d->nobody) == 1;
 }
 
-static struct session *session_new(struct dtls *d, const struct flow *flow, const struct hello *hello, struct view in)
+/* session_place: its place in the pool and in the table, for a source that has not all that it may. */
+static struct session *session_place(struct dtls *d, const struct flow *flow)
 {
     struct handle handle;
+    const uint32_t source = sources_take(&d->sources, &flow->client);
+    if (source == SOURCE_NONE)
+        return NULL;
     if (d->config.max_half_open && d->half_open_count >= d->config.max_half_open)
         session_end(deadlines_oldest(&d->half_open));
     struct session *session = pool_take(&d->sessions, &handle);
+    if (session && table_put(&d->table, hash_of(d, flow), handle.index) == 0) {
+        session->dtls = d;
+        session->index = handle.index;
+        session->source = source;
+        session->flow = *flow;
+        return session;
+    }
+    if (session)
+        pool_give(&d->sessions, handle.index);
+    sources_give(&d->sources, source);
+    return NULL;
+}
+
+static struct session *session_new(struct dtls *d, const struct flow *flow, const struct hello *hello, struct view in)
+{
+    struct session *session = session_place(d, flow);
     if (!session)
         return NULL;
-    session->dtls = d;
-    session->index = handle.index;
-    session->flow = *flow;
-    if (table_put(&d->table, hash_of(d, flow), handle.index) != 0) {
-        pool_give(&d->sessions, handle.index);
-        return NULL;
-    }
     d->half_open_count++;
     deadline_set(&d->half_open, &session->deadline, session, d->now);
     if (begin(session, hello, in))

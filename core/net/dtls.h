@@ -20,7 +20,7 @@ struct dtls_config {
     struct hash_key hash_key;
     uint8_t cookie_key[32]; /* the same for every worker */
     struct crypto *crypto;  /* the worker's, to compute cookies */
-    uint32_t max_sessions, max_half_open; /* 0: no limit */
+    uint32_t max_sessions, max_half_open, max_per_source; /* 0: no limit; a source is an IPv4 address or a /56 of IPv6 */
     uint32_t handshake_s, idle_s;
     void *ctx;
     /* transmit: send these bytes to the client of `flow` over UDP; copied by the callee if it keeps them. `flow->transport` is DTLS, `flow->link` the listener's. */

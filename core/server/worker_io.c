@@ -220,6 +220,7 @@ static struct dtls *make_dtls(struct worker *worker)
         .crypto = worker->crypto,
         .max_sessions = MAX_CONNECTIONS,
         .max_half_open = MAX_PER_SOURCE,
+        .max_per_source = MAX_PER_SOURCE,
         .handshake_s = HANDSHAKE_S,
         .idle_s = DTLS_IDLE_S,
         .ctx = worker,

@@ -263,6 +263,24 @@ TEST(sessions_are_capped)
     rig_free(rig);
 }
 
+TEST(a_source_has_so_many_sessions_and_others_find_room)
+{
+    struct rig *rig = rig_limited(100, 1, 2);
+    struct client *one = client_new(rig, 1), *two = client_new(rig, 2), *three = client_new(rig, 3), *other = client_new(rig, 4);
+    other->flow.client = loopback(5, 1);
+    CHECK(shake(one) && shake(two));
+    CHECK(!shake(three));
+    CHECK(shake(other));
+    CHECK_INT(dtls_sessions(rig->dtls), 3);
+    SSL_shutdown(one->ssl);
+    rig_pump(rig);
+    CHECK_INT(dtls_sessions(rig->dtls), 2);
+    struct client *four = client_new(rig, 5);
+    CHECK(shake(four));
+    round_trip(four, "four");
+    rig_free(rig);
+}
+
 TEST(an_idle_session_ends_with_a_goodbye_and_a_kept_one_stays)
 {
     struct rig *rig = rig_new(100, 100);
@@ -363,6 +381,7 @@ TEST_LIST(
     RUN(half_open_sessions_end_at_their_deadline_however_they_retransmit)
     RUN(half_open_sessions_are_capped_and_the_oldest_makes_room)
     RUN(sessions_are_capped)
+    RUN(a_source_has_so_many_sessions_and_others_find_room)
     RUN(an_idle_session_ends_with_a_goodbye_and_a_kept_one_stays)
     RUN(a_datagram_longer_than_a_record_is_not_sent)
     RUN(a_session_without_memory_is_none)

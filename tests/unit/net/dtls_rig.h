@@ -126,7 +126,7 @@ static inline void rig_closed(void *ctx, const struct flow *flow)
     CHECK(!dtls_send(rig->dtls, flow, view_text("late")));
 }
 
-static inline struct rig *rig_new(uint32_t max_sessions, uint32_t max_half_open)
+static inline struct rig *rig_limited(uint32_t max_sessions, uint32_t max_half_open, uint32_t max_per_source)
 {
     struct rig *rig = calloc(1, sizeof *rig);
     rig->tls = tls_for_test();
@@ -139,6 +139,7 @@ static inline struct rig *rig_new(uint32_t max_sessions, uint32_t max_half_open)
                                                .crypto = rig->crypto,
                                                .max_sessions = max_sessions,
                                                .max_half_open = max_half_open,
+                                               .max_per_source = max_per_source,
                                                .handshake_s = 10,
                                                .idle_s = 60,
                                                .ctx = rig,
@@ -147,6 +148,11 @@ static inline struct rig *rig_new(uint32_t max_sessions, uint32_t max_half_open)
                                                .closed = rig_closed});
     CHECK(rig->dtls && rig->method);
     return rig;
+}
+
+static inline struct rig *rig_new(uint32_t max_sessions, uint32_t max_half_open)
+{
+    return rig_limited(max_sessions, max_half_open, 0);
 }
 
 static inline bool client_out(void *owner, struct view bytes)
