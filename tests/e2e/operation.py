@@ -52,6 +52,23 @@ def a_signal_while_it_starts_is_kept_until_it_serves():
 
 
 @test
+def after_rotation_sighup_opens_the_log_anew_and_disturbs_nobody():
+    with Server("log-file=relay.log", threads=2) as server, server.client() as client, Peer() as peer:
+        client.relayed()
+        client.bind(0x4000, peer.address)
+        log, rotated = server.path("relay.log"), server.path("relay.log.1")
+        os.rename(log, rotated)
+        server.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: os.path.exists(log), what="a new log")
+        with server.client(password="wrong") as bad:
+            check_equal(bad.allocate().code, 401, "a wrong password")
+        with open(log, encoding="utf-8") as new, open(rotated, encoding="utf-8") as old:
+            check("auth_failed" in new.read() and "auth_failed" not in old.read(), "the line is not in the new log")
+        client.send_channel(0x4000, b"still here")
+        check_equal(peer.receive()[0], b"still here", "what the peer got")
+
+
+@test
 def no_secret_is_in_the_log_or_the_process_list():
     auth = ["lt-cred-mech", f"user=ann:{SECRETS[0]}", "use-auth-secret", f"static-auth-secret={SECRETS[1]}", f"user=bob:{SECRETS[2]}"]
     server = Server("verbose", "userdb=relay.db", auth=auth)
