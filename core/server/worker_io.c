@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define LISTEN_ROUNDS 4   /* batches taken from one listener before others have their turn */
@@ -193,6 +194,15 @@ static int open_listeners(struct worker *worker, struct refusal *refusal)
     return 0;
 }
 
+/* Connections have half of the descriptors, shared by the workers: strangers who hold them all leave the other half to relay with. */
+static uint32_t most_connections(uint32_t workers)
+{
+    struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    const rlim_t share = limit.rlim_cur / 2 / workers;
+    return share > MAX_CONNECTIONS ? MAX_CONNECTIONS : share ? (uint32_t)share : 1; /* 0 would be no limit */
+}
+
 static struct streams *make_streams(struct worker *worker)
 {
     const struct service *service = worker->service;
@@ -200,7 +210,7 @@ static struct streams *make_streams(struct worker *worker)
         .loop = worker->loop,
         .tls = service->config->no_tls ? NULL : service->tls,
         .plain = !service->config->no_tcp,
-        .max_connections = MAX_CONNECTIONS,
+        .max_connections = most_connections(service->config->workers),
         .max_per_source = MAX_PER_SOURCE,
         .handshake_s = HANDSHAKE_S,
         .hash_key = service->engine.hash_key,

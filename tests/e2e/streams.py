@@ -1,13 +1,15 @@
 """TCP and TLS: frames cut in any way, plain and TLS on every port, connections that never say anything sensible."""
 import contextlib
+import resource
 import socket
 import ssl
 import struct
+import subprocess
 import time
 
 from support import stun
 from support.client import NoAnswer, Peer
-from support.server import Server
+from support.server import BINARY, START_S, Server
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
 
@@ -155,6 +157,23 @@ def five_hundred_idle_connections_do_no_harm():
             connection.close()
         with server.client("tcp") as client:
             check(client.relayed(), "no allocation afterwards")
+
+
+@test
+def idle_connections_leave_descriptors_for_relaying():
+    server = Server()
+    process = subprocess.Popen([BINARY, "-c", server.config], preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256)),
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(server.answers, limit_s=START_S, what="the server")
+        with contextlib.ExitStack() as held:
+            for _ in range(300):
+                held.enter_context(socket.create_connection((server.host, server.port)))
+            with server.client() as client:
+                check(client.relayed(), "no allocation while strangers hold connections")
+    finally:
+        process.terminate()
+        process.wait()
 
 
 @test
