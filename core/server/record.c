@@ -30,7 +30,7 @@ static void say(struct worker *worker, const struct event *event)
 {
     struct log *log = worker->service->log;
     const enum log_level level = level_of(event->type);
-    char client[ADDR_TEXT_MAX], peer[ADDR_TEXT_MAX] = "-", username[QUOTED_MAX], user[QUOTED_MAX], reason[QUOTED_MAX];
+    char client[ADDR_TEXT_MAX], peer[ADDR_TEXT_MAX] = "-", tenant[QUOTED_MAX], username[QUOTED_MAX], user[QUOTED_MAX], reason[QUOTED_MAX];
     if (!log_wants(log, level))
         return;
     if (event->peer)
@@ -39,7 +39,7 @@ static void say(struct worker *worker, const struct event *event)
             "decision=%llu id=%lld client=%s transport=%s method=%s code=%d reason=%s by=%s tenant=%s user=%s username=%s peer=%s",
             (unsigned long long)event->decision, event->allocation ? (long long)event->allocation->id : 0LL, addr_format(&event->flow->client, client),
             transport_name(event->flow->transport), event->method ? stun_method_name(event->method) : "-", event->code, log_quote(view_text(event->reason), reason, sizeof reason),
-            event->by, tenant_or_realm(event->tenant, event->realm), log_quote(view_text(event->user), user, sizeof user),
+            event->by, log_quote(view_text(tenant_or_realm(event->tenant, event->realm)), tenant, sizeof tenant), log_quote(view_text(event->user), user, sizeof user),
             log_quote(event->username, username, sizeof username), peer);
 }
 

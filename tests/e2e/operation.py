@@ -95,6 +95,17 @@ def nothing_a_client_sends_can_forge_a_line_of_the_log():
 
 
 @test
+def nothing_a_client_sends_can_forge_a_field_of_the_log():
+    policy = "return {route = function(req) return relay.tenant(req.origin) end}"
+    with Server(files={"origin.lua": policy}, policies=["origin.lua"]) as server:
+        with server.client(password="wrong", origin="x code=0 user=root") as client:
+            check_equal(client.allocate().code, 401, "a wrong password")
+        line, = [line for line in server.log().splitlines() if " auth_failed " in line]
+        fields = re.findall(r"(\w+)=", re.sub(r'"[^"]*"', "", line))
+        check_equal(sorted(fields), sorted(set(fields)), f"the fields of {line!r}")
+
+
+@test
 def help_the_manual_page_and_the_readme_agree():
     code, text, _ = run_relay("--help")
     check_equal(code, 0, "the exit code of --help")
