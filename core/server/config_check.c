@@ -78,6 +78,9 @@ static void check_secrets(struct loader *loader)
     if (config->use_auth_secret && !config->secret_count && !config->userdb)
         loader_error(loader, config_where(config, "use-auth-secret"), "use-auth-secret",
                      "needs a secret: add static-auth-secret, or userdb with secrets in it");
+    if (config->secret_count > VERDICT_KEYS_MAX)
+        loader_error(loader, config_where(config, "static-auth-secret"), "static-auth-secret",
+                     "%d are tried for a request and %zu are given: retire the oldest", VERDICT_KEYS_MAX, config->secret_count);
 }
 
 /* The realm is part of every key, and of the answer that asks for one. A policy may choose its own. */

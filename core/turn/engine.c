@@ -102,7 +102,7 @@ static struct send engine_answer(struct transaction *tr, int code)
         engine->reply_flow = *tr->flow;
         engine->reply_flow.sni = engine->reply_flow.alpn = "";
         send.flow = &engine->reply_flow;
-        free(tr->copy);
+        park_free(tr->copy);
     }
     crypto_wipe(&tr->identity.key, sizeof tr->identity.key);
     return send;

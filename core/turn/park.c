@@ -128,6 +128,13 @@ struct ticket park_overdue(const struct engine *engine, msec_t now)
     return (struct ticket){pool_handle(&engine->parked, engine->parked_order.first)};
 }
 
+void park_free(struct parked_request *request)
+{
+    if (request)
+        crypto_wipe(&request->identity.key, sizeof request->identity.key);
+    free(request);
+}
+
 void park_drop_flow(struct engine *engine, const struct flow *flow)
 {
     const uint64_t hash = park_hash(engine, flow);
@@ -139,7 +146,7 @@ void park_drop_flow(struct engine *engine, const struct flow *flow)
             at = table_next(&engine->parked_by_flow, &cursor);
             continue;
         }
-        free(park_take(engine, (struct ticket){pool_handle(&engine->parked, at)}));
+        park_free(park_take(engine, (struct ticket){pool_handle(&engine->parked, at)}));
         at = table_first(&engine->parked_by_flow, hash, &cursor); /* the table has moved */
     }
 }
@@ -147,5 +154,5 @@ void park_drop_flow(struct engine *engine, const struct flow *flow)
 void park_drop_all(struct engine *engine)
 {
     while (engine->parked_order.first != POOL_NONE)
-        free(park_take(engine, (struct ticket){pool_handle(&engine->parked, engine->parked_order.first)}));
+        park_free(park_take(engine, (struct ticket){pool_handle(&engine->parked, engine->parked_order.first)}));
 }

@@ -36,10 +36,13 @@ void park_forget(struct engine *, struct ticket);
 /* park_has: whether this very transaction waits. */
 bool park_has(const struct engine *, const struct flow *, const struct message *);
 
-/* park_take: the request of a ticket, the caller's to free; NULL if stale.  park_overdue: the ticket of one whose deadline has passed, or
+/* park_take: the request of a ticket, for the caller to park_free; NULL if stale.  park_overdue: the ticket of one whose deadline has passed, or
  * {0}. */
 struct parked_request *park_take(struct engine *, struct ticket);
 struct ticket park_overdue(const struct engine *, msec_t now);
+
+/* park_free: wipes its key. NULL is fine. */
+void park_free(struct parked_request *);
 
 void park_drop_flow(struct engine *, const struct flow *);
 void park_drop_all(struct engine *);

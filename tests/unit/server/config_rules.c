@@ -39,6 +39,9 @@ TEST(combinations_that_cannot_run_are_refused)
         {"lt-cred-mech\n", "conf:1: lt-cred-mech: needs a realm: add realm=NAME, such as realm=example.org"},
         {"static-auth-secret=x\n", "conf:1: static-auth-secret: needs a realm: add realm=NAME, such as realm=example.org"},
         {"userdb=/x\n", "conf:1: userdb: needs a realm: add realm=NAME, such as realm=example.org"},
+        {"realm=r\nstatic-auth-secret=1\nstatic-auth-secret=2\nstatic-auth-secret=3\nstatic-auth-secret=4\nstatic-auth-secret=5\nstatic-auth-secret=6\n"
+         "static-auth-secret=7\nstatic-auth-secret=8\nstatic-auth-secret=9\n",
+         "conf:10: static-auth-secret: 8 are tried for a request and 9 are given: retire the oldest"},
         {"realm=r\nuse-auth-secret\n", "conf:2: use-auth-secret: needs a secret: add static-auth-secret, or userdb with secrets in it"},
         {"realm=r\nuser=ann:x\nuser=bob:x\nuser=ann:y\n", "conf:4: user: \"ann\" was given before"},
         {"set=quota.user=4\n", "conf:1: set: quota.user is of no use without a policy: add policy=FILE"},
