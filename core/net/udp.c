@@ -5,12 +5,18 @@
 #include "net/socket.h"
 
 #include <errno.h>
+#include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SLOT_STRIDE ((ENGINE_HEADROOM + UDP_SLOT_BYTES + ENGINE_TAILROOM + 63) / 64 * 64)
 #define ARENA_BYTES (128u << 10) /* more than the longest datagram */
+
+/* what the system says in an ICMP's stead */
+#define ICMP_UNREACHABLE 3
+#define ICMP_FRAGMENTATION_NEEDED 4
+#define ICMPV6_TOO_BIG 2
 
 /* union control: room for the one control message that we ask for or send. */
 union control {
@@ -24,6 +30,7 @@ struct udp_in {
     struct iovec parts[UDP_BATCH];
     struct sockaddr_storage names[UDP_BATCH];
     union control controls[UDP_BATCH];
+    bool has_errors;
     unsigned used;              /* slots whose datagrams may still be borrowed */
     uint8_t slot_of[UDP_BATCH]; /* index of a datagram of the last receive -> slot: truncated ones are left out */
     _Alignas(64) uint8_t slots[UDP_BATCH][SLOT_STRIDE];
@@ -80,12 +87,17 @@ bool udp_is_taken(const struct addr *local)
     return socket_is_taken(SOCK_DGRAM, local);
 }
 
+static bool keeps_errors(int fd, const struct addr *local)
+{
+    return local->family == ADDR_IPV6 ? socket_flag(fd, IPPROTO_IPV6, IPV6_RECVERR) : socket_flag(fd, IPPROTO_IP, IP_RECVERR);
+}
+
 int udp_relay(const struct addr *local)
 {
     const int fd = socket_bound(SOCK_DGRAM, local, SOCKET_EXCLUSIVE);
     if (fd < 0)
         return errno == EADDRINUSE ? ERR_BUSY : ERR_SYSTEM;
-    if (may_be_fragmented(fd, local))
+    if (may_be_fragmented(fd, local) && keeps_errors(fd, local))
         return fd;
     socket_close(fd);
     return ERR_SYSTEM;
@@ -120,7 +132,9 @@ static bool is_from_network(int error)
         case ENETUNREACH:
         case EHOSTDOWN:
         case ENETDOWN:
+        case ENONET:
         case ENOPROTOOPT:
+        case EOPNOTSUPP:
         case EPROTO:
         case EMSGSIZE:
         case EACCES:
@@ -142,10 +156,11 @@ static int receive_some(struct udp_in *in, int fd, unsigned most)
         const int got = recvmmsg(fd, free_slots, most, MSG_DONTWAIT, NULL);
         if (got >= 0)
             return got;
-        if (errno == EAGAIN)
-            return 0;
         if (errno == EINTR)
             continue;
+        in->has_errors = true; /* EAGAIN too: who was woken for nothing was woken for an error that a send met first */
+        if (errno == EAGAIN)
+            return 0;
         if (!is_from_network(errno))
             return ERR_SYSTEM;
         in->counts.receive_errors++;
@@ -170,6 +185,7 @@ int udp_receive(struct udp_in *in, int fd, int most)
         in->messages[i].msg_hdr.msg_namelen = sizeof in->names[i];
         in->messages[i].msg_hdr.msg_controllen = sizeof in->controls[i];
     }
+    in->has_errors = false;
     const int got = wanted ? receive_some(in, fd, wanted) : 0;
     int whole = 0;
     for (unsigned i = first; got > 0 && i < first + (unsigned)got; i++) {
@@ -209,6 +225,47 @@ struct addr udp_local(const struct udp_in *in, int index, const struct addr *bou
         return addr_v6(info.ipi6_addr.s6_addr, bound->port);
     }
     return *bound;
+}
+
+bool udp_has_errors(const struct udp_in *in)
+{
+    return in->has_errors;
+}
+
+/* error_read: an ICMP's own words; or those that a router would have used, where the system refused a datagram that was longer than the link. */
+static void error_read(const struct sock_extended_err *told, struct peer_error *error)
+{
+    error->data = told->ee_info;
+    if (told->ee_origin == SO_EE_ORIGIN_ICMP || told->ee_origin == SO_EE_ORIGIN_ICMP6) {
+        error->type = told->ee_type;
+        error->code = told->ee_code;
+    } else if (told->ee_origin == SO_EE_ORIGIN_LOCAL && told->ee_errno == EMSGSIZE) {
+        error->type = error->peer.family == ADDR_IPV6 ? ICMPV6_TOO_BIG : ICMP_UNREACHABLE;
+        error->code = error->peer.family == ADDR_IPV6 ? 0 : ICMP_FRAGMENTATION_NEEDED;
+    }
+}
+
+int udp_error(int fd, struct peer_error *error)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(struct sock_extended_err) + sizeof(struct sockaddr_in6))];
+    } control;
+    struct sockaddr_storage to = {0};
+    struct msghdr message = {.msg_name = &to, .msg_namelen = sizeof to, .msg_control = &control, .msg_controllen = sizeof control};
+    if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+        return ERR_NOT_FOUND;
+    *error = (struct peer_error){.peer = addr_from_sockaddr(&to)};
+    for (struct cmsghdr *told = CMSG_FIRSTHDR(&message); told; told = CMSG_NXTHDR(&message, told)) {
+        const bool v4 = told->cmsg_level == IPPROTO_IP && told->cmsg_type == IP_RECVERR;
+        const bool v6 = told->cmsg_level == IPPROTO_IPV6 && told->cmsg_type == IPV6_RECVERR;
+        struct sock_extended_err extended;
+        if (!v4 && !v6)
+            continue;
+        memcpy(&extended, CMSG_DATA(told), sizeof extended);
+        error_read(&extended, error);
+    }
+    return 0;
 }
 
 const struct udp_counts *udp_in_counts(const struct udp_in *in)
@@ -281,10 +338,11 @@ void udp_put_copy(struct udp_out *out, int fd, const struct addr *to, const stru
     udp_put(out, fd, to, from, view_of(copy, bytes.len));
 }
 
-/* send_run: datagrams of one socket. One that is refused is skipped; when the socket is full the rest is dropped: waiting would hold up
- * every other client. */
+/* send_run: datagrams of one socket. One that is refused is skipped, but not at once: a socket with a queue of errors tells what the network said of an
+ * earlier datagram to whoever sends next. When the socket is full the rest is dropped: waiting would hold up every other client. */
 static void send_run(struct udp_out *out, unsigned from, unsigned to)
 {
+    unsigned refused = UDP_BATCH; /* the datagram that was refused once */
     while (from < to) {
         out->counts.send_calls++;
         const int sent = sendmmsg(out->fds[from], out->messages + from, to - from, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -294,6 +352,8 @@ static void send_run(struct udp_out *out, unsigned from, unsigned to)
         } else if (errno == EAGAIN) {
             out->counts.send_errors += to - from;
             return;
+        } else if (from != refused && is_from_network(errno)) {
+            refused = from;
         } else if (errno != EINTR) {
             out->counts.send_errors++;
             from++;

@@ -100,17 +100,31 @@ static void on_client(void *owner)
     }
 }
 
+/* What networks said of datagrams to peers: read only when the socket was woken by it, so that relaying costs no call more. */
+static void peer_errors(struct worker *worker, const struct relay_socket *relay, msec_t now)
+{
+    const struct handle owner = relay->owner;
+    struct peer_error error;
+    for (int i = 0; i < RELAY_BATCH && udp_error(relay->fd, &error) == 0; i++) {
+        const struct send send = engine_peer_error(worker->engine, owner, &error, now);
+        worker_deliver(worker, &send, false);
+    }
+}
+
 static void on_peer(void *owner)
 {
     struct relay_socket *relay = owner;
     struct worker *worker = relay->worker;
     const msec_t now = loop_now(worker->loop);
     const int count = receive(worker, relay->fd, RELAY_BATCH);
+    const bool has_errors = udp_has_errors(worker->in);
     for (int i = 0; i < count; i++) {
         const struct addr from = udp_from(worker->in, i);
         const struct send send = engine_from_peer(worker->engine, relay->owner, &from, udp_packet(worker->in, i), now);
         worker_deliver(worker, &send, true);
     }
+    if (has_errors)
+        peer_errors(worker, relay, now);
 }
 
 /* Frames of TCP, TLS and DTLS: the bytes live only during the call. */

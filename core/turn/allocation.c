@@ -117,6 +117,7 @@ static void allocation_fill(struct engine *engine, struct allocation *allocation
     memcpy(allocation->tid, opening->tid, STUN_TID_LEN);
     bucket_fill(&allocation->from_client, opening->limits.max_bps, now);
     bucket_fill(&allocation->to_client, opening->limits.max_bps, now);
+    bucket_fill(&allocation->errors, PEER_ERRORS_BPS, now);
     chain_init(&allocation->permission_list);
     chain_init(&allocation->channel_list);
 }

@@ -32,6 +32,7 @@ struct allocation {
 
     struct usage usage, reported;               /* reported: what `usage` was when it was last taken */
     struct bucket from_client, to_client;       /* of limits.max_bps */
+    struct bucket errors;                       /* of what peers' networks say: PEER_ERRORS_BPS */
     uint32_t permissions, channels;             /* how many; some may just have expired */
     struct chain permission_list, channel_list; /* in the engine's pools, the soonest to expire first */
     struct links moved;                         /* among those whose counts moved since the last engine_usage */

@@ -12,6 +12,7 @@
 #include "turn/retransmit.h"
 #include "turn/wheel.h"
 
+#define PEER_ERRORS_BPS 80     /* ICMP toward a client, an error counted as a byte: 10 at once and 10 a second */
 #define ENGINE_REPLY_MAX 2048 /* REALM and SOFTWARE of 763 bytes each fit */
 
 struct engine {

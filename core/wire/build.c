@@ -118,6 +118,16 @@ void build_unknown(struct build *build, const uint16_t *types, size_t count)
         put_u16(at + 2 * i, types[i]);
 }
 
+/* 16 bits of zero, 7 of type, 9 of code, 32 of data: so the figure of RFC 8656 section 18.13 */
+void build_icmp(struct build *build, uint8_t type, uint8_t code, uint32_t data)
+{
+    uint8_t *at = attr_room(build, ATTR_ICMP, 8);
+    if (!at)
+        return;
+    put_u16(at + 2, (uint16_t)(type << 9 | code));
+    put_u32(at + 4, data);
+}
+
 int build_integrity(struct build *build, struct crypto *crypto, struct view key)
 {
     const size_t signed_len = build->out.len;

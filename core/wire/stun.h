@@ -62,6 +62,7 @@ enum stun_method {
     X(DONT_FRAGMENT, 0x001A)                                                                                                               \
     X(XOR_MAPPED_ADDRESS, 0x0020)                                                                                                          \
     X(RESERVATION_TOKEN, 0x0022)                                                                                                           \
+    X(ICMP, 0x8004)                                                                                                                        \
     X(SOFTWARE, 0x8022)                                                                                                                    \
     X(ALTERNATE_SERVER, 0x8023)                                                                                                            \
     X(FINGERPRINT, 0x8028)                                                                                                                 \
