@@ -41,6 +41,7 @@ struct udp_out {
     unsigned count;
     size_t arena_len;
     int fds[UDP_BATCH];
+    bool whole[UDP_BATCH]; /* with DF */
     struct mmsghdr messages[UDP_BATCH];
     struct iovec parts[UDP_BATCH];
     struct sockaddr_storage names[UDP_BATCH];
@@ -59,6 +60,14 @@ static bool may_be_fragmented(int fd, const struct addr *local)
 {
     const int dont = IP_PMTUDISC_DONT;
     return local->family == ADDR_IPV6 || setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &dont, sizeof dont) == 0;
+}
+
+/* keep_whole: how a relay socket sends. Whole: with DF, and nothing that is longer than the path; else with neither. IP_PMTUDISC_OMIT is like
+ * IP_PMTUDISC_DONT, but for this: the socket is told when a router had no way on for what was sent with DF a moment ago. */
+static bool keep_whole(int fd, bool v6, bool whole)
+{
+    const int mode = v6 ? (whole ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_WANT) : (whole ? IP_PMTUDISC_DO : IP_PMTUDISC_OMIT);
+    return setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &mode, sizeof mode) == 0;
 }
 
 static bool tells_destination(int fd, const struct addr *local)
@@ -97,7 +106,7 @@ int udp_relay(const struct addr *local)
     const int fd = socket_bound(SOCK_DGRAM, local, SOCKET_EXCLUSIVE);
     if (fd < 0)
         return errno == EADDRINUSE ? ERR_BUSY : ERR_SYSTEM;
-    if (may_be_fragmented(fd, local) && keeps_errors(fd, local))
+    if (keep_whole(fd, local->family == ADDR_IPV6, false) && keeps_errors(fd, local))
         return fd;
     socket_close(fd);
     return ERR_SYSTEM;
@@ -315,6 +324,7 @@ void udp_put(struct udp_out *out, int fd, const struct addr *to, const struct ad
     const unsigned at = out->count++;
     struct msghdr *message = &out->messages[at].msg_hdr;
     out->fds[at] = fd;
+    out->whole[at] = false;
     out->parts[at] = (struct iovec){(void *)(uintptr_t)bytes.at, bytes.len}; /* sendmmsg only reads it */
     message->msg_namelen = addr_to_sockaddr(to, &out->names[at]);
     message->msg_control = NULL;
@@ -338,8 +348,20 @@ void udp_put_copy(struct udp_out *out, int fd, const struct addr *to, const stru
     udp_put(out, fd, to, from, view_of(copy, bytes.len));
 }
 
-/* send_run: datagrams of one socket. One that is refused is skipped, but not at once: a socket with a queue of errors tells what the network said of an
- * earlier datagram to whoever sends next. When the socket is full the rest is dropped: waiting would hold up every other client. */
+void udp_keep_whole(struct udp_out *out)
+{
+    out->whole[out->count - 1] = true;
+}
+
+/* is_of_earlier: whether a refusal may be what the network said of an earlier datagram, which a socket with a queue of errors tells to whoever sends
+ * next. A datagram with DF that is too long is refused for itself, and would be told twice. */
+static bool is_of_earlier(const struct udp_out *out, unsigned at, int error)
+{
+    return is_from_network(error) && !(error == EMSGSIZE && out->whole[at]);
+}
+
+/* send_run: datagrams of one socket. One that is refused is skipped, unless it was for an earlier one: then it is tried again, once. When the socket is full
+ * the rest is dropped: waiting would hold up every other client. */
 static void send_run(struct udp_out *out, unsigned from, unsigned to)
 {
     unsigned refused = UDP_BATCH; /* the datagram that was refused once */
@@ -352,7 +374,7 @@ static void send_run(struct udp_out *out, unsigned from, unsigned to)
         } else if (errno == EAGAIN) {
             out->counts.send_errors += to - from;
             return;
-        } else if (from != refused && is_from_network(errno)) {
+        } else if (from != refused && is_of_earlier(out, from, errno)) {
             refused = from;
         } else if (errno != EINTR) {
             out->counts.send_errors++;
@@ -364,9 +386,14 @@ static void send_run(struct udp_out *out, unsigned from, unsigned to)
 void udp_flush(struct udp_out *out)
 {
     for (unsigned from = 0, to; from < out->count; from = to) {
-        for (to = from + 1; to < out->count && out->fds[to] == out->fds[from]; to++)
+        const bool whole = out->whole[from], v6 = out->names[from].ss_family == AF_INET6;
+        for (to = from + 1; to < out->count && out->fds[to] == out->fds[from] && out->whole[to] == whole; to++)
             ;
+        if (whole)
+            keep_whole(out->fds[from], v6, true);
         send_run(out, from, to);
+        if (whole)
+            keep_whole(out->fds[from], v6, false);
     }
     out->count = 0;
     out->arena_len = 0;

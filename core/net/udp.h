@@ -1,8 +1,8 @@
 /* udp.h: UDP sockets: listeners shared by SO_REUSEPORT, relay sockets, batches in and out.
  *
  * Received datagrams lie in slots with headroom in front and tailroom behind, so that a header can be written around a payload without a copy.
- * The DF bit is not set (IP_PMTUDISC_DONT): a datagram longer than some link of the path is fragmented there rather than lost, which is what RFC 8656
- * section 14 asks for without DONT-FRAGMENT. TTL and DSCP are the system's. What a network says about an earlier datagram (ECONNREFUSED, EHOSTUNREACH ...) is counted, never an error
+ * The DF bit is not set: a datagram longer than some link of the path is fragmented there rather than lost, which is what RFC 8656 section 14 asks for
+ * without DONT-FRAGMENT; udp_keep_whole sets it. TTL and DSCP are the system's. What a network says about an earlier datagram (ECONNREFUSED, EHOSTUNREACH ...) is counted, never an error
  * of the socket; a relay socket keeps it for udp_error. Nothing here allocates after the two `new`s.
  */
 #ifndef RELAY_NET_UDP_H
@@ -58,6 +58,10 @@ void udp_out_free(struct udp_out *);
 void udp_put(struct udp_out *, int fd, const struct addr *to, const struct addr *from, struct view bytes);
 void udp_put_copy(struct udp_out *, int fd, const struct addr *to, const struct addr *from, struct view bytes);
 void udp_flush(struct udp_out *);
+
+/* udp_keep_whole: the datagram that was put last, from a relay socket, goes with DF, and not at all where it is longer than the link: udp_error tells. DF is a mode of the
+ * socket, not of a datagram (IPv4 has no control message for it), so a row of such datagrams costs two calls more than one of others. */
+void udp_keep_whole(struct udp_out *);
 
 struct udp_counts {
     uint64_t received, receive_calls, receive_errors, truncated;

@@ -60,6 +60,7 @@ struct send {
     const struct flow *flow; /* TO_CLIENT: whom, borrowed likewise */
     int sock;                /* TO_PEER: from which relay socket */
     struct addr peer;        /* TO_PEER: whom */
+    bool dont_fragment;      /* TO_PEER: with DF, RFC 8656 section 14; else without */
 };
 
 /* struct peer_error: what an ICMP or ICMPv6 packet said of a datagram to `peer`. */

@@ -19,16 +19,6 @@ static int allocate_transport(struct transaction *tr)
     return protocol == PROTOCOL_UDP ? 0 : transaction_refuse(tr, STUN_TRANSPORT_UNSUPPORTED, "requested_transport");
 }
 
-/* DF cannot be set on what is relayed: the attribute counts as unknown (step 4). */
-static int allocate_fragments(struct transaction *tr)
-{
-    if (!message_has(&tr->message, SLOT_DONT_FRAGMENT))
-        return 0;
-    tr->answer.unknown[0] = ATTR_DONT_FRAGMENT;
-    tr->answer.unknown_count = 1;
-    return transaction_refuse(tr, STUN_UNKNOWN_ATTRIBUTE, "dont_fragment");
-}
-
 static int allocate_token(struct transaction *tr, struct opening *opening)
 {
     const int err = attr_u64(&tr->message, SLOT_RESERVATION_TOKEN, &opening->token);
@@ -73,12 +63,12 @@ static int allocate_even_port(struct transaction *tr, struct opening *opening)
     return 0;
 }
 
-/* allocate_read: what the request asks for. */
+/* allocate_read: what the request asks for. DONT-FRAGMENT (step 4) asks whether DF can be set: it can, so there is nothing to read. */
 static int allocate_read(struct transaction *tr, struct opening *opening)
 {
     int code;
-    if ((code = allocate_transport(tr)) || (code = allocate_fragments(tr)) || (code = allocate_token(tr, opening)) ||
-        (code = allocate_family(tr, opening)) || (code = allocate_even_port(tr, opening)))
+    if ((code = allocate_transport(tr)) || (code = allocate_token(tr, opening)) || (code = allocate_family(tr, opening)) ||
+        (code = allocate_even_port(tr, opening)))
         return code;
     if (attr_u32(&tr->message, SLOT_LIFETIME, &opening->lifetime_s) == ERR_BAD)
         return transaction_refuse(tr, STUN_BAD_REQUEST, "lifetime");

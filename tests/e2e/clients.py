@@ -94,6 +94,12 @@ def padded_channel_data_and_extra_requests():
 
 
 @test
+def dont_fragment_in_requests_and_indications():
+    with Server() as server:
+        channel_and_send(server, "-g")
+
+
+@test
 def ipv6_over_udp_and_tcp():
     with Server(host="::1") as server:
         relays_each(server, ["-x"], ["-x", "-s"], ["-x", "-t"], ["-x", "-s", "-t"])

@@ -56,10 +56,23 @@ TEST(a_send_indication_that_is_not_in_order_is_dropped)
     CHECK_INT(indication(&c, (uint16_t[]){ATTR_XOR_PEER_ADDRESS, ATTR_DATA}, 2).to, SEND_TO_PEER);
     CHECK_INT(indication(&c, (uint16_t[]){ATTR_DATA}, 1).to, SEND_NOTHING);
     CHECK_INT(indication(&c, (uint16_t[]){ATTR_XOR_PEER_ADDRESS}, 1).to, SEND_NOTHING);
-    CHECK_INT(indication(&c, (uint16_t[]){ATTR_XOR_PEER_ADDRESS, ATTR_DATA, ATTR_DONT_FRAGMENT}, 3).to, SEND_NOTHING);
     CHECK_INT(indication(&c, (uint16_t[]){ATTR_XOR_PEER_ADDRESS, ATTR_DATA, 0x7777}, 3).to, SEND_NOTHING);
     CHECK_INT(indication(&c, (uint16_t[]){ATTR_XOR_PEER_ADDRESS, ATTR_DATA, 0x8777}, 3).to, SEND_TO_PEER);
-    CHECK_INT(engine_counts(w.engine)->dropped_malformed, 4);
+    CHECK_INT(engine_counts(w.engine)->dropped_malformed, 3);
+    world_end(&w);
+}
+
+/* section 14 */
+TEST(only_a_send_indication_with_dont_fragment_is_sent_with_df)
+{
+    struct world w;
+    world_start(&w, NULL);
+    struct client c = bound(&w, TRANSPORT_UDP);
+    CHECK_INT(client_bind(&c, 0x4000, PEER), 0);
+    CHECK(indication(&c, (uint16_t[]){ATTR_XOR_PEER_ADDRESS, ATTR_DATA, ATTR_DONT_FRAGMENT}, 3).dont_fragment);
+    CHECK(indication(&c, (uint16_t[]){ATTR_DONT_FRAGMENT, ATTR_XOR_PEER_ADDRESS, ATTR_DATA}, 3).to == SEND_TO_PEER);
+    CHECK(!indication(&c, (uint16_t[]){ATTR_XOR_PEER_ADDRESS, ATTR_DATA}, 2).dont_fragment);
+    CHECK(!client_says_on(&c, 0x4000, 100).dont_fragment);
     world_end(&w);
 }
 
@@ -396,7 +409,8 @@ TEST(icmp_reaches_a_client_ten_times_a_second_at_most)
 }
 
 TEST_LIST(RUN(a_send_indication_goes_to_the_peer_from_the_relayed_socket) RUN(a_send_indication_may_be_empty)
-          RUN(a_send_indication_that_is_not_in_order_is_dropped) RUN(without_an_allocation_data_is_dropped)
+          RUN(a_send_indication_that_is_not_in_order_is_dropped) RUN(only_a_send_indication_with_dont_fragment_is_sent_with_df)
+          RUN(without_an_allocation_data_is_dropped)
           RUN(a_peers_packet_becomes_a_data_indication) RUN(transaction_ids_of_data_indications_differ)
           RUN(a_peers_packet_becomes_channel_data_when_a_channel_is_bound) RUN(channel_data_is_padded_with_zeros_on_streams_only)
           RUN(channel_data_that_lies_about_its_length_is_dropped) RUN(what_is_relayed_is_counted_without_framing)

@@ -200,9 +200,9 @@ class Client:
     def bind(self, channel, peer, **how):
         return self.request(stun.CHANNEL_BIND, [(stun.CHANNEL_NUMBER, struct.pack("!HH", channel, 0)), stun.peer(*peer)], **how)
 
-    def send_to(self, peer, data):
+    def send_to(self, peer, data, *more):
         """A Send indication."""
-        self.send(stun.build(stun.SEND, [stun.peer(*peer), (stun.DATA_ATTR, data)], stun.INDICATION))
+        self.send(stun.build(stun.SEND, [stun.peer(*peer), *more, (stun.DATA_ATTR, data)], stun.INDICATION))
 
     def send_channel(self, channel, data):
         frame = struct.pack("!HH", channel, len(data)) + data
