@@ -106,7 +106,7 @@ static void allocation_fill(struct engine *engine, struct allocation *allocation
 {
     allocation->id = engine_id(engine, now);
     allocation->flow = *opening->flow;
-    allocation->sock = -1;
+    allocation->sock = allocation->other.sock = -1;
     allocation->created = now;
     allocation->created_unix_ms = engine_unix_ms(engine, now);
     allocation->expires = now + (msec_t)opening->lifetime_s * 1000;

@@ -11,6 +11,14 @@
 #include "turn/chain.h"
 #include "turn/verdict.h"
 
+/* struct relayed: a relayed transport address. */
+struct relayed {
+    struct addr local; /* as bound */
+    struct addr shown; /* as told to the client (external-ip) */
+    int sock;          /* -1: there is none */
+    uint32_t address;  /* index of the relay address */
+};
+
 struct allocation {
     struct handle self;
     uint64_t id; /* positive as int64, unique over workers and restarts: the key of the sessions table */
@@ -19,6 +27,9 @@ struct allocation {
     struct addr relayed_shown; /* as told to the client (external-ip) */
     int sock;
     uint32_t address; /* index of the relay address */
+    struct relayed other;   /* of the other family, with ADDITIONAL-ADDRESS-FAMILY */
+    uint8_t refused_family; /* the family that was asked for and not given, and why: ADDRESS-ERROR-CODE */
+    int refused_code;
 
     msec_t created, expires;
     int64_t created_unix_ms;

@@ -23,10 +23,13 @@ struct send relay_to_peer(struct engine *engine, struct allocation *allocation, 
     const struct addr to = peer_destination(&engine->filter, peer);
     if (to.family == ADDR_NONE)
         return relay_drop(&engine->counts.dropped_no_permission);
+    const int sock = relayed_sock(allocation, to.family);
+    if (sock < 0) /* one of two relayed addresses was given back */
+        return relay_drop(&engine->counts.dropped_no_permission);
     if (!bucket_take(&allocation->from_client, allocation->limits.max_bps, data.len, now))
         return relay_drop(&engine->counts.dropped_rate);
     allocation_count(engine, allocation, true, data.len);
-    return (struct send){.to = SEND_TO_PEER, .bytes = data, .sock = allocation->sock, .peer = to};
+    return (struct send){.to = SEND_TO_PEER, .bytes = data, .sock = sock, .peer = to};
 }
 
 struct send relay_channel_data(struct engine *engine, const struct flow *flow, struct view in, msec_t now)
