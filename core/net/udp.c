@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "net/socket.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/errqueue.h>
 #include <netinet/in.h>
@@ -62,8 +63,8 @@ static bool may_be_fragmented(int fd, const struct addr *local)
     return local->family == ADDR_IPV6 || setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &dont, sizeof dont) == 0;
 }
 
-/* keep_whole: how a relay socket sends. Whole: with DF, and nothing that is longer than the path; else with neither. IP_PMTUDISC_OMIT is like
- * IP_PMTUDISC_DONT, but for this: the socket is told when a router had no way on for what was sent with DF a moment ago. */
+/* keep_whole: how a relay socket sends. Whole: with DF, and nothing that is longer than the path; else with neither. IP_PMTUDISC_OMIT is
+ * like IP_PMTUDISC_DONT, but for this: the socket is told when a router had no way on for what was sent with DF a moment ago. */
 static bool keep_whole(int fd, bool v6, bool whole)
 {
     const int mode = v6 ? (whole ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_WANT) : (whole ? IP_PMTUDISC_DO : IP_PMTUDISC_OMIT);
@@ -241,7 +242,8 @@ bool udp_has_errors(const struct udp_in *in)
     return in->has_errors;
 }
 
-/* error_read: an ICMP's own words; or those that a router would have used, where the system refused a datagram that was longer than the link. */
+/* error_read: an ICMP's own words; or those that a router would have used, where the system refused a datagram that was longer than the
+ * link. */
 static void error_read(const struct sock_extended_err *told, struct peer_error *error)
 {
     error->data = told->ee_info;
@@ -350,18 +352,19 @@ void udp_put_copy(struct udp_out *out, int fd, const struct addr *to, const stru
 
 void udp_keep_whole(struct udp_out *out)
 {
+    assert(out->count > 0);
     out->whole[out->count - 1] = true;
 }
 
-/* is_of_earlier: whether a refusal may be what the network said of an earlier datagram, which a socket with a queue of errors tells to whoever sends
- * next. A datagram with DF that is too long is refused for itself, and would be told twice. */
+/* is_of_earlier: whether a refusal may be what the network said of an earlier datagram, which a socket with a queue of errors tells to
+ * whoever sends next. A datagram with DF that is too long is refused for itself, and would be told twice. */
 static bool is_of_earlier(const struct udp_out *out, unsigned at, int error)
 {
     return is_from_network(error) && !(error == EMSGSIZE && out->whole[at]);
 }
 
-/* send_run: datagrams of one socket. One that is refused is skipped, unless it was for an earlier one: then it is tried again, once. When the socket is full
- * the rest is dropped: waiting would hold up every other client. */
+/* send_run: datagrams of one socket. One that is refused is skipped, unless it was for an earlier one: then it is tried again, once. When
+ * the socket is full the rest is dropped: waiting would hold up every other client. */
 static void send_run(struct udp_out *out, unsigned from, unsigned to)
 {
     unsigned refused = UDP_BATCH; /* the datagram that was refused once */

@@ -26,7 +26,7 @@ struct allocation {
     struct addr relayed;       /* as bound */
     struct addr relayed_shown; /* as told to the client (external-ip) */
     int sock;
-    uint32_t address; /* index of the relay address */
+    uint32_t address;       /* index of the relay address */
     struct relayed other;   /* of the other family, with ADDITIONAL-ADDRESS-FAMILY */
     uint8_t refused_family; /* the family that was asked for and not given, and why: ADDRESS-ERROR-CODE */
     int refused_code;

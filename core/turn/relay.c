@@ -1,4 +1,5 @@
-/* relay.c: the data path: ChannelData and Send to a peer, a peer's packets and its network's errors to the client. No malloc, lock, log, policy or copy. */
+/* relay.c: the data path: ChannelData and Send to a peer, a peer's packets and its network's errors to the client. No malloc, lock, log,
+ * policy or copy. */
 #include "turn/channel.h"
 #include "turn/permission.h"
 #include "turn/state.h"

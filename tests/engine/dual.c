@@ -227,6 +227,6 @@ TEST(two_addresses_end_with_their_allocation)
 }
 
 TEST_LIST(RUN(one_allocation_has_an_address_of_each_family) RUN(peers_of_both_families_are_reached_each_from_its_own_address)
-          RUN(what_contradicts_it_is_400) RUN(a_family_that_is_not_there_is_named_and_the_other_given)
-          RUN(a_family_without_a_free_port_is_named_and_without_any_it_is_508) RUN(one_of_the_two_can_be_given_back)
-          RUN(two_addresses_end_with_their_allocation))
+              RUN(what_contradicts_it_is_400) RUN(a_family_that_is_not_there_is_named_and_the_other_given)
+                  RUN(a_family_without_a_free_port_is_named_and_without_any_it_is_508) RUN(one_of_the_two_can_be_given_back)
+                      RUN(two_addresses_end_with_their_allocation))

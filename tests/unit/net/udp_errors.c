@@ -154,9 +154,7 @@ TEST(df_is_of_the_datagram_and_costs_the_others_no_call)
     pair_close(&pair);
 }
 
-TEST_LIST(
-    RUN(a_relay_socket_is_told_which_peer_refused)
-    RUN(a_relay_socket_is_told_over_ipv6)
-    RUN(a_refusal_costs_no_datagram_to_another_peer)
-    RUN(a_datagram_that_must_stay_whole_and_is_too_long_is_told_and_the_rest_goes)
-    RUN(df_is_of_the_datagram_and_costs_the_others_no_call))
+TEST_LIST(RUN(a_relay_socket_is_told_which_peer_refused) RUN(a_relay_socket_is_told_over_ipv6)
+              RUN(a_refusal_costs_no_datagram_to_another_peer)
+                  RUN(a_datagram_that_must_stay_whole_and_is_too_long_is_told_and_the_rest_goes)
+                      RUN(df_is_of_the_datagram_and_costs_the_others_no_call))

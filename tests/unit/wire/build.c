@@ -282,5 +282,4 @@ TEST_LIST(RUN(the_sample_request_is_rebuilt_byte_for_byte) RUN(the_responses_are
               RUN(the_long_term_request_is_rebuilt_byte_for_byte_with_zero_padding) RUN(every_padding_byte_is_zero)
                   RUN(what_is_built_is_read_back) RUN(an_overflow_at_any_byte_writes_nothing_beyond_and_is_told_at_the_end)
                       RUN(a_message_never_outgrows_its_length_field) RUN(a_data_indication_is_written_around_its_payload)
-                          RUN(an_icmp_attribute_has_seven_bits_of_type_and_nine_of_code)
-                              RUN(an_address_error_names_its_family))
+                          RUN(an_icmp_attribute_has_seven_bits_of_type_and_nine_of_code) RUN(an_address_error_names_its_family))
