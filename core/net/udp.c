@@ -4,13 +4,20 @@
 #include "base/err.h"
 #include "net/socket.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SLOT_STRIDE ((ENGINE_HEADROOM + UDP_SLOT_BYTES + ENGINE_TAILROOM + 63) / 64 * 64)
 #define ARENA_BYTES (128u << 10) /* more than the longest datagram */
+
+/* what the system says in an ICMP's stead */
+#define ICMP_UNREACHABLE 3
+#define ICMP_FRAGMENTATION_NEEDED 4
+#define ICMPV6_TOO_BIG 2
 
 /* union control: room for the one control message that we ask for or send. */
 union control {
@@ -24,6 +31,7 @@ struct udp_in {
     struct iovec parts[UDP_BATCH];
     struct sockaddr_storage names[UDP_BATCH];
     union control controls[UDP_BATCH];
+    bool has_errors;
     unsigned used;              /* slots whose datagrams may still be borrowed */
     uint8_t slot_of[UDP_BATCH]; /* index of a datagram of the last receive -> slot: truncated ones are left out */
     _Alignas(64) uint8_t slots[UDP_BATCH][SLOT_STRIDE];
@@ -34,6 +42,7 @@ struct udp_out {
     unsigned count;
     size_t arena_len;
     int fds[UDP_BATCH];
+    bool whole[UDP_BATCH]; /* with DF */
     struct mmsghdr messages[UDP_BATCH];
     struct iovec parts[UDP_BATCH];
     struct sockaddr_storage names[UDP_BATCH];
@@ -52,6 +61,14 @@ static bool may_be_fragmented(int fd, const struct addr *local)
 {
     const int dont = IP_PMTUDISC_DONT;
     return local->family == ADDR_IPV6 || setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &dont, sizeof dont) == 0;
+}
+
+/* keep_whole: how a relay socket sends. Whole: with DF, and nothing that is longer than the path; else with neither. IP_PMTUDISC_OMIT is
+ * like IP_PMTUDISC_DONT, but for this: the socket is told when a router had no way on for what was sent with DF a moment ago. */
+static bool keep_whole(int fd, bool v6, bool whole)
+{
+    const int mode = v6 ? (whole ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_WANT) : (whole ? IP_PMTUDISC_DO : IP_PMTUDISC_OMIT);
+    return setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &mode, sizeof mode) == 0;
 }
 
 static bool tells_destination(int fd, const struct addr *local)
@@ -80,12 +97,17 @@ bool udp_is_taken(const struct addr *local)
     return socket_is_taken(SOCK_DGRAM, local);
 }
 
+static bool keeps_errors(int fd, const struct addr *local)
+{
+    return local->family == ADDR_IPV6 ? socket_flag(fd, IPPROTO_IPV6, IPV6_RECVERR) : socket_flag(fd, IPPROTO_IP, IP_RECVERR);
+}
+
 int udp_relay(const struct addr *local)
 {
     const int fd = socket_bound(SOCK_DGRAM, local, SOCKET_EXCLUSIVE);
     if (fd < 0)
         return errno == EADDRINUSE ? ERR_BUSY : ERR_SYSTEM;
-    if (may_be_fragmented(fd, local))
+    if (keep_whole(fd, local->family == ADDR_IPV6, false) && keeps_errors(fd, local))
         return fd;
     socket_close(fd);
     return ERR_SYSTEM;
@@ -120,7 +142,9 @@ static bool is_from_network(int error)
         case ENETUNREACH:
         case EHOSTDOWN:
         case ENETDOWN:
+        case ENONET:
         case ENOPROTOOPT:
+        case EOPNOTSUPP:
         case EPROTO:
         case EMSGSIZE:
         case EACCES:
@@ -142,10 +166,11 @@ static int receive_some(struct udp_in *in, int fd, unsigned most)
         const int got = recvmmsg(fd, free_slots, most, MSG_DONTWAIT, NULL);
         if (got >= 0)
             return got;
-        if (errno == EAGAIN)
-            return 0;
         if (errno == EINTR)
             continue;
+        in->has_errors = true; /* EAGAIN too: who was woken for nothing was woken for an error that a send met first */
+        if (errno == EAGAIN)
+            return 0;
         if (!is_from_network(errno))
             return ERR_SYSTEM;
         in->counts.receive_errors++;
@@ -170,6 +195,7 @@ int udp_receive(struct udp_in *in, int fd, int most)
         in->messages[i].msg_hdr.msg_namelen = sizeof in->names[i];
         in->messages[i].msg_hdr.msg_controllen = sizeof in->controls[i];
     }
+    in->has_errors = false;
     const int got = wanted ? receive_some(in, fd, wanted) : 0;
     int whole = 0;
     for (unsigned i = first; got > 0 && i < first + (unsigned)got; i++) {
@@ -209,6 +235,48 @@ struct addr udp_local(const struct udp_in *in, int index, const struct addr *bou
         return addr_v6(info.ipi6_addr.s6_addr, bound->port);
     }
     return *bound;
+}
+
+bool udp_has_errors(const struct udp_in *in)
+{
+    return in->has_errors;
+}
+
+/* error_read: an ICMP's own words; or those that a router would have used, where the system refused a datagram that was longer than the
+ * link. */
+static void error_read(const struct sock_extended_err *told, struct peer_error *error)
+{
+    error->data = told->ee_info;
+    if (told->ee_origin == SO_EE_ORIGIN_ICMP || told->ee_origin == SO_EE_ORIGIN_ICMP6) {
+        error->type = told->ee_type;
+        error->code = told->ee_code;
+    } else if (told->ee_origin == SO_EE_ORIGIN_LOCAL && told->ee_errno == EMSGSIZE) {
+        error->type = error->peer.family == ADDR_IPV6 ? ICMPV6_TOO_BIG : ICMP_UNREACHABLE;
+        error->code = error->peer.family == ADDR_IPV6 ? 0 : ICMP_FRAGMENTATION_NEEDED;
+    }
+}
+
+int udp_error(int fd, struct peer_error *error)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(struct sock_extended_err) + sizeof(struct sockaddr_in6))];
+    } control;
+    struct sockaddr_storage to = {0};
+    struct msghdr message = {.msg_name = &to, .msg_namelen = sizeof to, .msg_control = &control, .msg_controllen = sizeof control};
+    if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+        return ERR_NOT_FOUND;
+    *error = (struct peer_error){.peer = addr_from_sockaddr(&to)};
+    for (struct cmsghdr *told = CMSG_FIRSTHDR(&message); told; told = CMSG_NXTHDR(&message, told)) {
+        const bool v4 = told->cmsg_level == IPPROTO_IP && told->cmsg_type == IP_RECVERR;
+        const bool v6 = told->cmsg_level == IPPROTO_IPV6 && told->cmsg_type == IPV6_RECVERR;
+        struct sock_extended_err extended;
+        if (!v4 && !v6)
+            continue;
+        memcpy(&extended, CMSG_DATA(told), sizeof extended);
+        error_read(&extended, error);
+    }
+    return 0;
 }
 
 const struct udp_counts *udp_in_counts(const struct udp_in *in)
@@ -258,6 +326,7 @@ void udp_put(struct udp_out *out, int fd, const struct addr *to, const struct ad
     const unsigned at = out->count++;
     struct msghdr *message = &out->messages[at].msg_hdr;
     out->fds[at] = fd;
+    out->whole[at] = false;
     out->parts[at] = (struct iovec){(void *)(uintptr_t)bytes.at, bytes.len}; /* sendmmsg only reads it */
     message->msg_namelen = addr_to_sockaddr(to, &out->names[at]);
     message->msg_control = NULL;
@@ -281,10 +350,24 @@ void udp_put_copy(struct udp_out *out, int fd, const struct addr *to, const stru
     udp_put(out, fd, to, from, view_of(copy, bytes.len));
 }
 
-/* send_run: datagrams of one socket. One that is refused is skipped; when the socket is full the rest is dropped: waiting would hold up
- * every other client. */
+void udp_keep_whole(struct udp_out *out)
+{
+    assert(out->count > 0);
+    out->whole[out->count - 1] = true;
+}
+
+/* is_of_earlier: whether a refusal may be what the network said of an earlier datagram, which a socket with a queue of errors tells to
+ * whoever sends next. A datagram with DF that is too long is refused for itself, and would be told twice. */
+static bool is_of_earlier(const struct udp_out *out, unsigned at, int error)
+{
+    return is_from_network(error) && !(error == EMSGSIZE && out->whole[at]);
+}
+
+/* send_run: datagrams of one socket. One that is refused is skipped, unless it was for an earlier one: then it is tried again, once. When
+ * the socket is full the rest is dropped: waiting would hold up every other client. */
 static void send_run(struct udp_out *out, unsigned from, unsigned to)
 {
+    unsigned refused = UDP_BATCH; /* the datagram that was refused once */
     while (from < to) {
         out->counts.send_calls++;
         const int sent = sendmmsg(out->fds[from], out->messages + from, to - from, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -294,6 +377,8 @@ static void send_run(struct udp_out *out, unsigned from, unsigned to)
         } else if (errno == EAGAIN) {
             out->counts.send_errors += to - from;
             return;
+        } else if (from != refused && is_of_earlier(out, from, errno)) {
+            refused = from;
         } else if (errno != EINTR) {
             out->counts.send_errors++;
             from++;
@@ -304,9 +389,14 @@ static void send_run(struct udp_out *out, unsigned from, unsigned to)
 void udp_flush(struct udp_out *out)
 {
     for (unsigned from = 0, to; from < out->count; from = to) {
-        for (to = from + 1; to < out->count && out->fds[to] == out->fds[from]; to++)
+        const bool whole = out->whole[from], v6 = out->names[from].ss_family == AF_INET6;
+        for (to = from + 1; to < out->count && out->fds[to] == out->fds[from] && out->whole[to] == whole; to++)
             ;
+        if (whole)
+            keep_whole(out->fds[from], v6, true);
         send_run(out, from, to);
+        if (whole)
+            keep_whole(out->fds[from], v6, false);
     }
     out->count = 0;
     out->arena_len = 0;

@@ -1,9 +1,9 @@
 /* udp.h: UDP sockets: listeners shared by SO_REUSEPORT, relay sockets, batches in and out.
  *
  * Received datagrams lie in slots with headroom in front and tailroom behind, so that a header can be written around a payload without a copy.
- * The DF bit is not set (IP_PMTUDISC_DONT): a datagram longer than some link of the path is fragmented there rather than lost, which is what RFC 8656
- * section 14 asks for without DONT-FRAGMENT. TTL and DSCP are the system's. What a network says about an earlier datagram (ECONNREFUSED, EHOSTUNREACH ...) is counted, never an error
- * of the socket. Nothing here allocates after the two `new`s.
+ * The DF bit is not set: a datagram longer than some link of the path is fragmented there rather than lost, which is what RFC 8656 section 14 asks for
+ * without DONT-FRAGMENT; udp_keep_whole sets it. TTL and DSCP are the system's. What a network says about an earlier datagram (ECONNREFUSED, EHOSTUNREACH ...) is counted, never an error
+ * of the socket; a relay socket keeps it for udp_error. Nothing here allocates after the two `new`s.
  */
 #ifndef RELAY_NET_UDP_H
 #define RELAY_NET_UDP_H
@@ -23,7 +23,7 @@ int udp_listen(const struct addr *local);
 /* udp_is_taken: whether another program holds `local`: SO_REUSEPORT would silently share it. */
 bool udp_is_taken(const struct addr *local);
 
-/* udp_relay: a relay socket: exclusive, non-blocking. The socket, ERR_BUSY (taken by another program) or ERR_SYSTEM. */
+/* udp_relay: a relay socket: exclusive, non-blocking, with a queue of errors. The socket, ERR_BUSY (taken by another program) or ERR_SYSTEM. */
 int udp_relay(const struct addr *local);
 
 /* struct udp_in: what a batch received. */
@@ -39,7 +39,12 @@ int udp_room(const struct udp_in *); /* free slots */
 void udp_reset(struct udp_in *);     /* nothing borrows the slots any more */
 struct packet udp_packet(struct udp_in *, int index);
 struct addr udp_from(const struct udp_in *, int index);
+bool udp_has_errors(const struct udp_in *); /* the last udp_receive met an error, or nothing at all: time for udp_error */
 struct addr udp_local(const struct udp_in *, int index, const struct addr *bound); /* the address it was sent to: from PKTINFO, else `bound` */
+
+/* udp_error: takes the oldest error off a relay socket's queue: 0 or ERR_NOT_FOUND. The peer is whom the datagram was sent to; its port is 0 when the
+ * system itself found a datagram too long and does not say whose. Type 0: an error that no ICMP told. */
+int udp_error(int fd, struct peer_error *);
 
 /* struct udp_out: datagrams to send, collected over sockets and flushed with sendmmsg, in order per socket. Payloads are borrowed until the flush. */
 struct udp_out;
@@ -53,6 +58,10 @@ void udp_out_free(struct udp_out *);
 void udp_put(struct udp_out *, int fd, const struct addr *to, const struct addr *from, struct view bytes);
 void udp_put_copy(struct udp_out *, int fd, const struct addr *to, const struct addr *from, struct view bytes);
 void udp_flush(struct udp_out *);
+
+/* udp_keep_whole: the datagram that was put last, from a relay socket, goes with DF, and not at all where it is longer than the link: udp_error tells. DF is a mode of the
+ * socket, not of a datagram (IPv4 has no control message for it), so a row of such datagrams costs two calls more than one of others. */
+void udp_keep_whole(struct udp_out *);
 
 struct udp_counts {
     uint64_t received, receive_calls, receive_errors, truncated;

@@ -41,13 +41,17 @@ void worker_deliver(struct worker *worker, const struct send *send, bool lasting
         send_to_client(worker, send->flow, send->bytes, lasting);
         return;
     }
-    const struct relay_socket *relay = send->to == SEND_TO_PEER ? pool_index(&worker->relays, (uint32_t)send->sock) : NULL;
+    struct relay_socket *relay = send->to == SEND_TO_PEER ? pool_index(&worker->relays, (uint32_t)send->sock) : NULL;
     if (!relay)
         return;
     if (lasting)
         udp_put(worker->out, relay->fd, &send->peer, NULL, send->bytes);
     else
         udp_put_copy(worker->out, relay->fd, &send->peer, NULL, send->bytes);
+    if (send->dont_fragment) {
+        udp_keep_whole(worker->out);
+        relay->whole_to = send->peer;
+    }
 }
 
 /* Datagrams of many sockets gather in the slots and leave together; what borrows the slots goes out before they are used again. */
@@ -101,17 +105,34 @@ static void on_client(void *owner)
     }
 }
 
+/* What networks said of datagrams to peers: read only when the socket was woken by it, so that relaying costs no call more. What the system itself
+ * found too long for the link it does not name; it had DF, and the last one that had is the best guess. */
+static void peer_errors(struct worker *worker, const struct relay_socket *relay, msec_t now)
+{
+    const struct handle owner = relay->owner;
+    struct peer_error error;
+    for (int i = 0; i < RELAY_BATCH && udp_error(relay->fd, &error) == 0; i++) {
+        if (error.peer.port == 0)
+            error.peer = relay->whole_to;
+        const struct send send = engine_peer_error(worker->engine, owner, &error, now);
+        worker_deliver(worker, &send, false);
+    }
+}
+
 static void on_peer(void *owner)
 {
     struct relay_socket *relay = owner;
     struct worker *worker = relay->worker;
     const msec_t now = loop_now(worker->loop);
     const int count = receive(worker, relay->fd, RELAY_BATCH);
+    const bool has_errors = udp_has_errors(worker->in);
     for (int i = 0; i < count; i++) {
         const struct addr from = udp_from(worker->in, i);
         const struct send send = engine_from_peer(worker->engine, relay->owner, &from, udp_packet(worker->in, i), now);
         worker_deliver(worker, &send, true);
     }
+    if (has_errors)
+        peer_errors(worker, relay, now);
 }
 
 /* Frames of TCP, TLS and DTLS: the bytes live only during the call. */

@@ -26,6 +26,7 @@ struct relay_socket {
     struct worker *worker;
     struct handle owner;
     int fd;
+    struct addr whole_to; /* whom the last datagram with DF was for */
     struct watch watch;
 };
 

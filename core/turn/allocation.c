@@ -106,7 +106,7 @@ static void allocation_fill(struct engine *engine, struct allocation *allocation
 {
     allocation->id = engine_id(engine, now);
     allocation->flow = *opening->flow;
-    allocation->sock = -1;
+    allocation->sock = allocation->other.sock = -1;
     allocation->created = now;
     allocation->created_unix_ms = engine_unix_ms(engine, now);
     allocation->expires = now + (msec_t)opening->lifetime_s * 1000;
@@ -117,6 +117,7 @@ static void allocation_fill(struct engine *engine, struct allocation *allocation
     memcpy(allocation->tid, opening->tid, STUN_TID_LEN);
     bucket_fill(&allocation->from_client, opening->limits.max_bps, now);
     bucket_fill(&allocation->to_client, opening->limits.max_bps, now);
+    bucket_fill(&allocation->errors, PEER_ERRORS_BPS, now);
     chain_init(&allocation->permission_list);
     chain_init(&allocation->channel_list);
 }

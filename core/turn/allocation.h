@@ -11,6 +11,14 @@
 #include "turn/chain.h"
 #include "turn/verdict.h"
 
+/* struct relayed: a relayed transport address. */
+struct relayed {
+    struct addr local; /* as bound */
+    struct addr shown; /* as told to the client (external-ip) */
+    int sock;          /* -1: there is none */
+    uint32_t address;  /* index of the relay address */
+};
+
 struct allocation {
     struct handle self;
     uint64_t id; /* positive as int64, unique over workers and restarts: the key of the sessions table */
@@ -18,7 +26,10 @@ struct allocation {
     struct addr relayed;       /* as bound */
     struct addr relayed_shown; /* as told to the client (external-ip) */
     int sock;
-    uint32_t address; /* index of the relay address */
+    uint32_t address;       /* index of the relay address */
+    struct relayed other;   /* of the other family, with ADDITIONAL-ADDRESS-FAMILY */
+    uint8_t refused_family; /* the family that was asked for and not given, and why: ADDRESS-ERROR-CODE */
+    int refused_code;
 
     msec_t created, expires;
     int64_t created_unix_ms;
@@ -32,6 +43,7 @@ struct allocation {
 
     struct usage usage, reported;               /* reported: what `usage` was when it was last taken */
     struct bucket from_client, to_client;       /* of limits.max_bps */
+    struct bucket errors;                       /* of what peers' networks say: PEER_ERRORS_BPS */
     uint32_t permissions, channels;             /* how many; some may just have expired */
     struct chain permission_list, channel_list; /* in the engine's pools, the soonest to expire first */
     struct links moved;                         /* among those whose counts moved since the last engine_usage */

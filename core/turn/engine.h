@@ -60,6 +60,14 @@ struct send {
     const struct flow *flow; /* TO_CLIENT: whom, borrowed likewise */
     int sock;                /* TO_PEER: from which relay socket */
     struct addr peer;        /* TO_PEER: whom */
+    bool dont_fragment;      /* TO_PEER: with DF, RFC 8656 section 14; else without */
+};
+
+/* struct peer_error: what an ICMP or ICMPv6 packet said of a datagram to `peer`. */
+struct peer_error {
+    struct addr peer;
+    uint8_t type, code;
+    uint32_t data; /* the MTU of the next link, where the type has one */
 };
 
 /* struct packet: `len` bytes at `at`, with ENGINE_HEADROOM before and ENGINE_TAILROOM behind that may be overwritten. */
@@ -82,6 +90,9 @@ void engine_hooks(struct engine *, uint32_t hooks);
 
 struct send engine_from_client(struct engine *, const struct flow *, struct view in, msec_t now);
 struct send engine_from_peer(struct engine *, struct handle owner, const struct addr *from, struct packet in, msec_t now);
+
+/* engine_peer_error: an error that a relay socket was told: a Data indication with ICMP, if the client may know; a few a second for each allocation. */
+struct send engine_peer_error(struct engine *, struct handle owner, const struct peer_error *, msec_t now);
 
 /* engine_resume: the verdict for a parked request; nothing happens for a stale ticket. */
 struct send engine_resume(struct engine *, struct ticket, const struct verdict *, msec_t now);

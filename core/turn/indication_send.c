@@ -5,9 +5,7 @@
 struct send indication_send(struct engine *engine, const struct flow *flow, const struct message *message, msec_t now)
 {
     struct addr peer;
-    /* DF cannot be set, so DONT-FRAGMENT is one more attribute that was to be understood (section 11.2) */
-    if (message->unknown_count || message_has(message, SLOT_DONT_FRAGMENT) || !message_has(message, SLOT_DATA) ||
-        attr_xor_addr(message, SLOT_XOR_PEER_ADDRESS, &peer) != 0) {
+    if (message->unknown_count || !message_has(message, SLOT_DATA) || attr_xor_addr(message, SLOT_XOR_PEER_ADDRESS, &peer) != 0) {
         engine->counts.dropped_malformed++;
         return (struct send){0};
     }
@@ -17,5 +15,7 @@ struct send indication_send(struct engine *engine, const struct flow *flow, cons
         return (struct send){0};
     }
     const struct addr name = peer_name(&engine->filter, &peer);
-    return relay_to_peer(engine, allocation, &name, message_attr(message, SLOT_DATA), now);
+    struct send send = relay_to_peer(engine, allocation, &name, message_attr(message, SLOT_DATA), now);
+    send.dont_fragment = message_has(message, SLOT_DONT_FRAGMENT);
+    return send;
 }

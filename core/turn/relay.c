@@ -1,4 +1,5 @@
-/* relay.c: the data path: ChannelData and Send to a peer, a peer's packets to the client. No malloc, lock, log, policy or copy. */
+/* relay.c: the data path: ChannelData and Send to a peer, a peer's packets and its network's errors to the client. No malloc, lock, log,
+ * policy or copy. */
 #include "turn/channel.h"
 #include "turn/permission.h"
 #include "turn/state.h"
@@ -23,10 +24,13 @@ struct send relay_to_peer(struct engine *engine, struct allocation *allocation, 
     const struct addr to = peer_destination(&engine->filter, peer);
     if (to.family == ADDR_NONE)
         return relay_drop(&engine->counts.dropped_no_permission);
+    const int sock = relayed_sock(allocation, to.family);
+    if (sock < 0) /* one of two relayed addresses was given back */
+        return relay_drop(&engine->counts.dropped_no_permission);
     if (!bucket_take(&allocation->from_client, allocation->limits.max_bps, data.len, now))
         return relay_drop(&engine->counts.dropped_rate);
     allocation_count(engine, allocation, true, data.len);
-    return (struct send){.to = SEND_TO_PEER, .bytes = data, .sock = allocation->sock, .peer = to};
+    return (struct send){.to = SEND_TO_PEER, .bytes = data, .sock = sock, .peer = to};
 }
 
 struct send relay_channel_data(struct engine *engine, const struct flow *flow, struct view in, msec_t now)
@@ -78,4 +82,36 @@ struct send engine_from_peer(struct engine *engine, struct handle owner, const s
         return relay_drop(&engine->counts.dropped_malformed);
     allocation_count(engine, allocation, false, in.len);
     return (struct send){.to = SEND_TO_CLIENT, .bytes = bytes, .flow = &allocation->flow};
+}
+
+/* What is told, RFC 8656 section 11.5: ICMP's destination unreachable and time exceeded; ICMPv6's, and packet too big. */
+static bool relay_tells(const struct peer_error *error)
+{
+    if (error->peer.family == ADDR_IPV4)
+        return error->type == 3 || error->type == 11;
+    return error->type >= 1 && error->type <= 3;
+}
+
+static bool relay_is_too_big(const struct peer_error *error)
+{
+    return error->peer.family == ADDR_IPV4 ? error->type == 3 && error->code == 4 : error->type == 2;
+}
+
+struct send engine_peer_error(struct engine *engine, struct handle owner, const struct peer_error *error, msec_t now)
+{
+    struct allocation *allocation = pool_at(&engine->allocations, owner);
+    if (!allocation || allocation->expires <= now || !relay_tells(error))
+        return (struct send){0};
+    const struct addr peer = peer_source(&engine->filter, &error->peer);
+    if (peer.family == ADDR_NONE || !permission_find(engine, allocation, &peer, now))
+        return relay_drop(&engine->counts.dropped_no_permission);
+    if (!bucket_take(&allocation->errors, PEER_ERRORS_BPS, 1, now))
+        return relay_drop(&engine->counts.dropped_rate);
+    uint8_t tid[STUN_TID_LEN];
+    struct build build;
+    relay_tid(engine, tid);
+    build_begin(&build, slab_over(engine->reply, sizeof engine->reply), METHOD_DATA, STUN_INDICATION, tid);
+    build_xor_addr(&build, ATTR_XOR_PEER_ADDRESS, &peer);
+    build_icmp(&build, error->type, error->code, relay_is_too_big(error) ? error->data : 0);
+    return (struct send){.to = SEND_TO_CLIENT, .bytes = build_end(&build), .flow = &allocation->flow};
 }

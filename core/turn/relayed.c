@@ -109,6 +109,35 @@ static int relayed_claim(struct engine *engine, struct allocation *allocation, c
     return err;
 }
 
+/* relayed_swap: the first becomes the other, and the other way round. */
+static void relayed_swap(struct allocation *allocation)
+{
+    const struct relayed first = {allocation->relayed, allocation->relayed_shown, allocation->sock, allocation->address};
+    allocation->relayed = allocation->other.local;
+    allocation->relayed_shown = allocation->other.shown;
+    allocation->sock = allocation->other.sock;
+    allocation->address = allocation->other.address;
+    allocation->other = first;
+}
+
+/* relayed_open_both: IPv4 first, as section 7.2 has it; one of them is enough. */
+static int relayed_open_both(struct engine *engine, struct allocation *allocation, const struct opening *opening)
+{
+    struct opening one = *opening;
+    one.family = ADDR_IPV6;
+    const bool has_v6 = relayed_search(engine, allocation, &one) == 0;
+    relayed_swap(allocation);
+    one.family = ADDR_IPV4;
+    const bool has_v4 = relayed_search(engine, allocation, &one) == 0;
+    if (!has_v4)
+        relayed_swap(allocation);
+    if (has_v4 && has_v6)
+        return 0;
+    allocation->refused_family = has_v4 ? ADDR_IPV6 : ADDR_IPV4;
+    allocation->refused_code = relayed_has_family(engine, allocation->refused_family) ? STUN_CAPACITY : STUN_FAMILY_UNSUPPORTED;
+    return has_v4 || has_v6 ? 0 : ERR_BUSY;
+}
+
 int relayed_open(struct engine *engine, struct allocation *allocation, const struct opening *opening, msec_t now, const char **reason)
 {
     if (opening->has_token) {
@@ -116,6 +145,8 @@ int relayed_open(struct engine *engine, struct allocation *allocation, const str
         return relayed_claim(engine, allocation, opening, now) ? STUN_CAPACITY : 0;
     }
     *reason = "no_port";
+    if (opening->has_additional)
+        return relayed_open_both(engine, allocation, opening) ? STUN_CAPACITY : 0;
     if (relayed_search(engine, allocation, opening) != 0)
         return STUN_CAPACITY;
     *reason = "no_reservation";
@@ -124,7 +155,12 @@ int relayed_open(struct engine *engine, struct allocation *allocation, const str
     return 0;
 }
 
-void relayed_close(struct engine *engine, struct allocation *allocation)
+int relayed_sock(const struct allocation *allocation, uint8_t family)
+{
+    return family == allocation->relayed.family ? allocation->sock : family == allocation->other.local.family ? allocation->other.sock : -1;
+}
+
+static void relayed_close_first(struct engine *engine, struct allocation *allocation)
 {
     if (allocation->sock < 0)
         return;
@@ -133,4 +169,20 @@ void relayed_close(struct engine *engine, struct allocation *allocation)
     if (allocation->reservation)
         tickets_cancel(engine->shared.tickets, allocation->reservation);
     ports_give(engine->shared.ports, allocation->address, allocation->relayed.port);
+}
+
+void relayed_close_one(struct engine *engine, struct allocation *allocation, uint8_t family)
+{
+    if (family != allocation->relayed.family)
+        relayed_swap(allocation);
+    relayed_close_first(engine, allocation);
+    relayed_swap(allocation);
+}
+
+void relayed_close(struct engine *engine, struct allocation *allocation)
+{
+    relayed_close_first(engine, allocation);
+    relayed_swap(allocation);
+    relayed_close_first(engine, allocation);
+    relayed_swap(allocation);
 }

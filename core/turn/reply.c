@@ -7,6 +7,10 @@
 static void reply_allocated(struct transaction *tr, struct build *build)
 {
     build_xor_addr(build, ATTR_XOR_RELAYED_ADDRESS, &tr->answer.relayed);
+    if (tr->answer.other.family != ADDR_NONE)
+        build_xor_addr(build, ATTR_XOR_RELAYED_ADDRESS, &tr->answer.other);
+    if (tr->answer.refused_code)
+        build_address_error(build, tr->answer.refused_family, tr->answer.refused_code);
     build_attr_u32(build, ATTR_LIFETIME, tr->answer.lifetime_s);
     if (tr->answer.reservation)
         build_attr_u64(build, ATTR_RESERVATION_TOKEN, tr->answer.reservation);

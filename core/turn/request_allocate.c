@@ -19,16 +19,6 @@ static int allocate_transport(struct transaction *tr)
     return protocol == PROTOCOL_UDP ? 0 : transaction_refuse(tr, STUN_TRANSPORT_UNSUPPORTED, "requested_transport");
 }
 
-/* DF cannot be set on what is relayed: the attribute counts as unknown (step 4). */
-static int allocate_fragments(struct transaction *tr)
-{
-    if (!message_has(&tr->message, SLOT_DONT_FRAGMENT))
-        return 0;
-    tr->answer.unknown[0] = ATTR_DONT_FRAGMENT;
-    tr->answer.unknown_count = 1;
-    return transaction_refuse(tr, STUN_UNKNOWN_ATTRIBUTE, "dont_fragment");
-}
-
 static int allocate_token(struct transaction *tr, struct opening *opening)
 {
     const int err = attr_u64(&tr->message, SLOT_RESERVATION_TOKEN, &opening->token);
@@ -48,9 +38,25 @@ static uint8_t allocate_default_family(const struct transaction *tr)
     return relayed_has_family(tr->engine, ADDR_IPV4) ? ADDR_IPV4 : ADDR_IPV6;
 }
 
+/* ADDITIONAL-ADDRESS-FAMILY can only say IPv6, and goes with neither of the two that fix a family, nor with a reservation (step 7). */
+static int allocate_additional(struct transaction *tr, struct opening *opening, enum attr_slot slot)
+{
+    uint8_t wanted, bits = 0;
+    attr_first_byte(&tr->message, SLOT_EVEN_PORT, &bits);
+    if (attr_first_byte(&tr->message, slot, &wanted) != 0 || wanted != FAMILY_IPV6 || opening->has_token || (bits & EVEN_PORT_RESERVE) ||
+        message_has(&tr->message, SLOT_REQUESTED_ADDRESS_FAMILY))
+        return transaction_refuse(tr, STUN_BAD_REQUEST, "additional_address_family");
+    opening->has_additional = true;
+    return 0;
+}
+
 static int allocate_family(struct transaction *tr, struct opening *opening)
 {
     uint8_t wanted;
+    if (message_has(&tr->message, SLOT_ADDITIONAL_ADDRESS_FAMILY))
+        return allocate_additional(tr, opening, SLOT_ADDITIONAL_ADDRESS_FAMILY);
+    if (message_has(&tr->message, SLOT_DRAFT_ADDITIONAL_FAMILY))
+        return allocate_additional(tr, opening, SLOT_DRAFT_ADDITIONAL_FAMILY);
     const int err = attr_first_byte(&tr->message, SLOT_REQUESTED_ADDRESS_FAMILY, &wanted);
     if (err == ERR_BAD)
         return transaction_refuse(tr, STUN_BAD_REQUEST, "requested_address_family");
@@ -73,12 +79,12 @@ static int allocate_even_port(struct transaction *tr, struct opening *opening)
     return 0;
 }
 
-/* allocate_read: what the request asks for. */
+/* allocate_read: what the request asks for. DONT-FRAGMENT (step 4) asks whether DF can be set: it can, so there is nothing to read. */
 static int allocate_read(struct transaction *tr, struct opening *opening)
 {
     int code;
-    if ((code = allocate_transport(tr)) || (code = allocate_fragments(tr)) || (code = allocate_token(tr, opening)) ||
-        (code = allocate_family(tr, opening)) || (code = allocate_even_port(tr, opening)))
+    if ((code = allocate_transport(tr)) || (code = allocate_token(tr, opening)) || (code = allocate_family(tr, opening)) ||
+        (code = allocate_even_port(tr, opening)))
         return code;
     if (attr_u32(&tr->message, SLOT_LIFETIME, &opening->lifetime_s) == ERR_BAD)
         return transaction_refuse(tr, STUN_BAD_REQUEST, "lifetime");
@@ -88,6 +94,9 @@ static int allocate_read(struct transaction *tr, struct opening *opening)
 static void allocate_answer(struct transaction *tr, msec_t lifetime_ms)
 {
     tr->answer.relayed = tr->allocation->relayed_shown;
+    tr->answer.other = tr->allocation->other.sock < 0 ? (struct addr){0} : tr->allocation->other.shown;
+    tr->answer.refused_family = tr->allocation->refused_family;
+    tr->answer.refused_code = tr->allocation->refused_code;
     tr->answer.lifetime_s = (uint32_t)(lifetime_ms / 1000);
     tr->answer.reservation = tr->allocation->reservation;
 }

@@ -22,7 +22,7 @@ static int permission_asked(struct transaction *tr, const struct addr *peer)
 
 static int permission_judge(struct transaction *tr, const struct addr *peer)
 {
-    if (peer->family != tr->allocation->relayed.family)
+    if (relayed_sock(tr->allocation, peer->family) < 0)
         return transaction_refuse(tr, STUN_PEER_FAMILY_MISMATCH, "peer_family");
     if (!peer_is_allowed(&tr->engine->filter, peer))
         return transaction_refuse(tr, STUN_FORBIDDEN, "peer_not_allowed");

@@ -4,10 +4,11 @@
 #include "wire/attr.h"
 
 #define FAMILY_IPV4 1
+#define FAMILY_IPV6 2
 
 #define LIFETIME_AFTER_FAILURE_S 600
 
-static int refresh_family(struct transaction *tr)
+static int refresh_family(struct transaction *tr, uint8_t *family)
 {
     uint8_t wanted;
     const int err = attr_first_byte(&tr->message, SLOT_REQUESTED_ADDRESS_FAMILY, &wanted);
@@ -15,12 +16,19 @@ static int refresh_family(struct transaction *tr)
         return 0;
     if (err)
         return transaction_refuse(tr, STUN_BAD_REQUEST, "requested_address_family");
-    const uint8_t ours = tr->allocation->relayed.family == ADDR_IPV4 ? FAMILY_IPV4 : FAMILY_IPV4 + 1;
-    return wanted == ours ? 0 : transaction_refuse(tr, STUN_PEER_FAMILY_MISMATCH, "requested_address_family");
+    *family = wanted == FAMILY_IPV4 ? ADDR_IPV4 : wanted == FAMILY_IPV6 ? ADDR_IPV6 : ADDR_NONE;
+    if (*family == ADDR_NONE || relayed_sock(tr->allocation, *family) < 0)
+        return transaction_refuse(tr, STUN_PEER_FAMILY_MISMATCH, "requested_address_family");
+    return 0;
 }
 
-static int refresh_release(struct transaction *tr)
+/* refresh_release: of two relayed addresses the one of `family`, if it says one; else the allocation. */
+static int refresh_release(struct transaction *tr, uint8_t family)
 {
+    if (family != ADDR_NONE && tr->allocation->other.sock >= 0) {
+        relayed_close_one(tr->engine, tr->allocation, family);
+        return 0;
+    }
     allocation_end(tr->engine, tr->allocation, "released", "core", tr->now);
     tr->allocation = NULL;
     return 0;
@@ -40,14 +48,15 @@ static int refresh_grant(struct transaction *tr, const struct limits *limits, ui
 int request_refresh(struct transaction *tr)
 {
     uint32_t lifetime_s = 0;
-    int code = refresh_family(tr);
+    uint8_t family = ADDR_NONE;
+    const int code = refresh_family(tr, &family);
     if (code)
         return code;
     const int err = attr_u32(&tr->message, SLOT_LIFETIME, &lifetime_s);
     if (err == ERR_BAD)
         return transaction_refuse(tr, STUN_BAD_REQUEST, "lifetime");
     if (!err && lifetime_s == 0)
-        return refresh_release(tr);
+        return refresh_release(tr, family);
 
     struct question question = {.hook = HOOK_refresh, .allocation = tr->allocation};
     struct verdict verdict;

@@ -12,6 +12,7 @@
 #include "turn/retransmit.h"
 #include "turn/wheel.h"
 
+#define PEER_ERRORS_BPS 80    /* ICMP toward a client, an error counted as a byte: 10 at once and 10 a second */
 #define ENGINE_REPLY_MAX 2048 /* REALM and SOFTWARE of 763 bytes each fit */
 
 struct engine {
@@ -58,6 +59,7 @@ struct opening { /* what an allocation is to be made of */
     const struct flow *flow;
     const uint8_t *tid;
     uint8_t family;
+    bool has_additional; /* a second relayed address, of the other family than `family` */
     enum ports_want want;
     bool has_token;
     uint64_t token;
@@ -93,6 +95,11 @@ struct chain_of allocation_moved_chain(const struct engine *);
  * gives it all back. */
 int relayed_open(struct engine *, struct allocation *, const struct opening *, msec_t now, const char **reason);
 void relayed_close(struct engine *, struct allocation *);
+
+/* relayed_sock: from which socket of the allocation a peer of this family is reached; -1: from none.  relayed_close_one: of two, gives back
+ * the one of this family. */
+int relayed_sock(const struct allocation *, uint8_t family);
+void relayed_close_one(struct engine *, struct allocation *, uint8_t family);
 bool relayed_has_family(const struct engine *, uint8_t family);
 
 /* relay.c: the data path. No malloc, lock, log, policy or copy. */

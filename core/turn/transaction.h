@@ -21,7 +21,9 @@ struct identity {
 struct answer { /* what a reply says beside its code */
     uint32_t lifetime_s;
     uint64_t reservation;
-    struct addr relayed;
+    struct addr relayed, other; /* other: family ADDR_NONE: none */
+    uint8_t refused_family;     /* ADDRESS-ERROR-CODE, with refused_code */
+    int refused_code;
     struct addr alternate;
     uint16_t unknown[MESSAGE_UNKNOWN_MAX];
     uint8_t unknown_count;

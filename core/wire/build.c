@@ -100,15 +100,29 @@ void build_xor_addr(struct build *build, uint16_t type, const struct addr *addr)
         put_xor_addr(at, addr, build->out.at + 4);
 }
 
-void build_error(struct build *build, int code, const char *reason)
+/* put_error: RFC 8489 section 14.8; RFC 8656 section 18.12 puts a family first. */
+static uint8_t *put_error(struct build *build, uint16_t type, int code, const char *reason)
 {
     const struct view text = view_text(reason);
-    uint8_t *at = attr_room(build, ATTR_ERROR_CODE, 4 + text.len);
+    uint8_t *at = attr_room(build, type, 4 + text.len);
     if (!at)
-        return;
+        return NULL;
     at[2] = (uint8_t)(code / 100);
     at[3] = (uint8_t)(code % 100);
     memcpy(at + 4, text.at, text.len);
+    return at;
+}
+
+void build_error(struct build *build, int code, const char *reason)
+{
+    put_error(build, ATTR_ERROR_CODE, code, reason);
+}
+
+void build_address_error(struct build *build, uint8_t family, int code)
+{
+    uint8_t *at = put_error(build, ATTR_ADDRESS_ERROR_CODE, code, stun_code_reason(code));
+    if (at)
+        at[0] = family == ADDR_IPV4 ? 1 : 2;
 }
 
 void build_unknown(struct build *build, const uint16_t *types, size_t count)
@@ -116,6 +130,16 @@ void build_unknown(struct build *build, const uint16_t *types, size_t count)
     uint8_t *at = attr_room(build, ATTR_UNKNOWN_ATTRIBUTES, 2 * count);
     for (size_t i = 0; at && i < count; i++)
         put_u16(at + 2 * i, types[i]);
+}
+
+/* 16 bits of zero, 7 of type, 9 of code, 32 of data: so the figure of RFC 8656 section 18.13 */
+void build_icmp(struct build *build, uint8_t type, uint8_t code, uint32_t data)
+{
+    uint8_t *at = attr_room(build, ATTR_ICMP, 8);
+    if (!at)
+        return;
+    put_u16(at + 2, (uint16_t)(type << 9 | code));
+    put_u32(at + 4, data);
 }
 
 int build_integrity(struct build *build, struct crypto *crypto, struct view key)

@@ -24,7 +24,9 @@ void build_attr_u64(struct build *, uint16_t type, uint64_t value);
 void build_xor_addr(struct build *, uint16_t type, const struct addr *addr);
 void build_addr(struct build *, uint16_t type, const struct addr *addr); /* not XORed: MAPPED-ADDRESS, ALTERNATE-SERVER */
 void build_error(struct build *, int code, const char *reason);          /* ERROR-CODE; `reason` may be "" */
+void build_address_error(struct build *, uint8_t family, int code);     /* ADDRESS-ERROR-CODE of an enum addr_family, with the code's own phrase */
 void build_unknown(struct build *, const uint16_t *types, size_t count); /* UNKNOWN-ATTRIBUTES */
+void build_icmp(struct build *, uint8_t type, uint8_t code, uint32_t data); /* ICMP, RFC 8656 section 18.13 */
 
 /* build_integrity: MESSAGE-INTEGRITY (HMAC-SHA1) under `key`, RFC 8489 section 14.5: 0, or ERR_SYSTEM, and then build_end is empty. build_fingerprint: must be last, section 14.7. */
 int build_integrity(struct build *, struct crypto *, struct view key);

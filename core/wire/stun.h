@@ -42,7 +42,8 @@ enum stun_method {
 #undef X
 };
 
-/* X(name, number, first) : RFC 8489 section 18.3, RFC 8656 section 18.2; ORIGIN: draft-johnston-tram-stun-origin */
+/* X(name, number, first) : RFC 8489 section 18.3, RFC 8656 section 18.2; ORIGIN: draft-johnston-tram-stun-origin;
+ * DRAFT_ADDITIONAL_FAMILY: the number of ADDITIONAL-ADDRESS-FAMILY in draft-ietf-tram-turnbis, which coturn's clients send */
 #define STUN_ATTRS(X)                                                                                                                      \
     X(MAPPED_ADDRESS, 0x0001)                                                                                                              \
     X(USERNAME, 0x0006)                                                                                                                    \
@@ -62,10 +63,14 @@ enum stun_method {
     X(DONT_FRAGMENT, 0x001A)                                                                                                               \
     X(XOR_MAPPED_ADDRESS, 0x0020)                                                                                                          \
     X(RESERVATION_TOKEN, 0x0022)                                                                                                           \
+    X(ADDITIONAL_ADDRESS_FAMILY, 0x8000)                                                                                                   \
+    X(ADDRESS_ERROR_CODE, 0x8001)                                                                                                          \
+    X(ICMP, 0x8004)                                                                                                                        \
     X(SOFTWARE, 0x8022)                                                                                                                    \
     X(ALTERNATE_SERVER, 0x8023)                                                                                                            \
     X(FINGERPRINT, 0x8028)                                                                                                                 \
-    X(ORIGIN, 0x802F)
+    X(ORIGIN, 0x802F)                                                                                                                      \
+    X(DRAFT_ADDITIONAL_FAMILY, 0x8032)
 
 enum stun_attr {
 #define X(name, number) ATTR_##name = number,

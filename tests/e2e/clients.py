@@ -94,6 +94,20 @@ def padded_channel_data_and_extra_requests():
 
 
 @test
+def dual_allocation():
+    with Server("relay-ip=::1") as server:
+        for host in ("127.0.0.1", "::1"):
+            with echo_peer(host) as peer:
+                uclient(server, "-Z", "-e", host, "-r", str(peer), *LOAD).expect_all(MESSAGES, LENGTH)
+
+
+@test
+def dont_fragment_in_requests_and_indications():
+    with Server() as server:
+        channel_and_send(server, "-g")
+
+
+@test
 def ipv6_over_udp_and_tcp():
     with Server(host="::1") as server:
         relays_each(server, ["-x"], ["-x", "-s"], ["-x", "-t"], ["-x", "-s", "-t"])

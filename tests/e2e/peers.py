@@ -127,6 +127,47 @@ def relayed_packets_have_an_ordinary_time_to_live():
         check(lives and lives[0] >= 32, f"the time to live is {lives}")
 
 
+def expect_port_unreachable(host, icmp, transport):
+    """A closed port of a permitted peer is told; what goes to the open one meanwhile, and all that comes after, is relayed."""
+    with Server(host=host, tls=transport == "tls") as server, server.client(transport) as client, Peer(host) as peer:
+        with Peer(host) as gone:
+            closed = gone.address
+        relayed = client.relayed()
+        client.permit(peer.address)
+        client.bind(0x4000, peer.address)
+        for number in range(4):
+            client.send_to(closed, b"anybody?")
+            client.send_channel(0x4000, b"%d" % number)
+            check_equal(peer.receive(), (b"%d" % number, relayed), "what the open peer received")
+            check_equal(client.receive_error(), (closed, *icmp, 0), "what the client was told")
+        peer.send(b"back", relayed)
+        check_equal(client.receive_data(), (0x4000, b"back"), "what the client received")
+        check_equal(client.refresh(600).code, 0, "the answer to Refresh")
+
+
+@smoke
+def a_closed_port_is_told_to_the_client_with_icmp():
+    for transport in ("udp", "tcp", "tls"):
+        expect_port_unreachable("127.0.0.1", (3, 3), transport)
+
+
+@test
+def a_closed_port_is_told_to_the_client_with_icmpv6():
+    expect_port_unreachable("::1", (1, 4), "udp")
+
+
+@test
+def a_port_that_was_closed_without_permission_is_not_told():
+    with Server() as server, server.client() as client, Peer("127.0.0.2") as peer:
+        relayed = client.relayed()
+        with Peer() as gone:
+            client.send_to(gone.address, b"no")
+        client.permit(peer.address)
+        client.send_to(peer.address, b"yes")
+        check_equal(peer.receive(), (b"yes", relayed), "what the permitted peer received")
+        check_equal(client.receive_error(0.2), None, "what the client was told")
+
+
 @test
 def an_external_address_is_what_clients_are_told():
     with Server("external-ip=203.0.113.7/127.0.0.1") as server, server.client() as client:

@@ -217,6 +217,31 @@ def even_port_and_reservation_token():
 
 
 @test
+def one_allocation_with_two_relayed_addresses():
+    additional = (stun.ADDITIONAL_ADDRESS_FAMILY, bytes([stun.IPV6, 0, 0, 0]))
+    with Server("relay-ip=::1") as server, server.client() as client, Peer() as four, Peer("::1") as six:
+        message = client.allocate(additional)
+        expect_code(message, "success", "ADDITIONAL-ADDRESS-FAMILY")
+        relayed = message.addresses(stun.XOR_RELAYED_ADDRESS)
+        check_equal([host for host, _ in relayed], ["127.0.0.1", "::1"], "the relayed addresses")
+        expect_code(client.permit(four.address, six.address), "success", "permissions of both families")
+        for peer, address in zip((four, six), relayed):
+            client.send_to(peer.address, b"hello")
+            check_equal(peer.receive(), (b"hello", address), "what the peer received")
+            peer.send(b"hi", address)
+            check_equal(client.receive_data(), (peer.address, b"hi"), "what the client received")
+        expect_code(client.refresh(0, family(stun.IPV4)), "success", "the release of the IPv4 address")
+        client.send_to(four.address, b"late")
+        client.send_to(six.address, b"still")
+        check_equal(six.receive(), (b"still", relayed[1]), "what the IPv6 peer received")
+        check_equal(four.receive(0.1), None, "what the IPv4 peer received")
+    with Server() as server, server.client() as client:
+        message = client.allocate(additional)
+        check_equal([host for host, _ in message.addresses(stun.XOR_RELAYED_ADDRESS)], ["127.0.0.1"], "the relayed addresses")
+        check_equal(message.get(stun.ADDRESS_ERROR_CODE)[:4], bytes([stun.IPV6, 0, 4, 40]), "ADDRESS-ERROR-CODE")
+
+
+@test
 def a_token_holds_on_another_worker():
     with Server(threads=2) as server:
         for _ in range(12):

@@ -56,10 +56,23 @@ TEST(a_send_indication_that_is_not_in_order_is_dropped)
     CHECK_INT(indication(&c, (uint16_t[]){ATTR_XOR_PEER_ADDRESS, ATTR_DATA}, 2).to, SEND_TO_PEER);
     CHECK_INT(indication(&c, (uint16_t[]){ATTR_DATA}, 1).to, SEND_NOTHING);
     CHECK_INT(indication(&c, (uint16_t[]){ATTR_XOR_PEER_ADDRESS}, 1).to, SEND_NOTHING);
-    CHECK_INT(indication(&c, (uint16_t[]){ATTR_XOR_PEER_ADDRESS, ATTR_DATA, ATTR_DONT_FRAGMENT}, 3).to, SEND_NOTHING);
     CHECK_INT(indication(&c, (uint16_t[]){ATTR_XOR_PEER_ADDRESS, ATTR_DATA, 0x7777}, 3).to, SEND_NOTHING);
     CHECK_INT(indication(&c, (uint16_t[]){ATTR_XOR_PEER_ADDRESS, ATTR_DATA, 0x8777}, 3).to, SEND_TO_PEER);
-    CHECK_INT(engine_counts(w.engine)->dropped_malformed, 4);
+    CHECK_INT(engine_counts(w.engine)->dropped_malformed, 3);
+    world_end(&w);
+}
+
+/* section 14 */
+TEST(only_a_send_indication_with_dont_fragment_is_sent_with_df)
+{
+    struct world w;
+    world_start(&w, NULL);
+    struct client c = bound(&w, TRANSPORT_UDP);
+    CHECK_INT(client_bind(&c, 0x4000, PEER), 0);
+    CHECK(indication(&c, (uint16_t[]){ATTR_XOR_PEER_ADDRESS, ATTR_DATA, ATTR_DONT_FRAGMENT}, 3).dont_fragment);
+    CHECK(indication(&c, (uint16_t[]){ATTR_DONT_FRAGMENT, ATTR_XOR_PEER_ADDRESS, ATTR_DATA}, 3).to == SEND_TO_PEER);
+    CHECK(!indication(&c, (uint16_t[]){ATTR_XOR_PEER_ADDRESS, ATTR_DATA}, 2).dont_fragment);
+    CHECK(!client_says_on(&c, 0x4000, 100).dont_fragment);
     world_end(&w);
 }
 
@@ -302,11 +315,108 @@ TEST(a_bucket_neither_drifts_nor_starves_nor_overflows)
     CHECK(bucket_take(&bucket, 0, SIZE_MAX, 0));
 }
 
+/* ---- section 11.5: what the network says of a datagram to a peer ---- */
+
+static struct send refused(struct client *c, const char *peer, uint8_t type, uint8_t code)
+{
+    struct world *w = c->world;
+    const struct peer_error error = {.peer = addr_of(peer), .type = type, .code = code, .data = 1300};
+    const struct allocation *a = allocation_find(w->engine, &c->flow);
+    return engine_peer_error(w->engine, a ? a->self : (struct handle){0}, &error, w->now);
+}
+
+static void expect_icmp(struct client *c, struct send send, const char *peer, const uint8_t value[8])
+{
+    struct message message;
+    struct addr from;
+    const struct addr to = addr_of(peer);
+    CHECK_INT(send.to, SEND_TO_CLIENT);
+    CHECK(memcmp(send.flow, &c->flow, FLOW_KEY_LEN) == 0 && send.flow->link == 7);
+    CHECK_INT(message_open(&message, send.bytes), 0);
+    CHECK_INT(message.method, METHOD_DATA);
+    CHECK_INT(message.class, STUN_INDICATION);
+    CHECK_INT(attr_xor_addr(&message, SLOT_XOR_PEER_ADDRESS, &from), 0);
+    CHECK(addr_equal(&from, &to));
+    CHECK(!message_has(&message, SLOT_DATA));
+    CHECK_INT(message_attr(&message, SLOT_ICMP).len, 8);
+    CHECK_BYTES(message_attr(&message, SLOT_ICMP).at, value, 8);
+}
+
+TEST(an_icmp_about_a_peer_becomes_a_data_indication)
+{
+    struct world w;
+    world_start(&w, NULL);
+    struct client c = bound(&w, TRANSPORT_UDP);
+    expect_icmp(&c, refused(&c, PEER, 3, 3), PEER, (const uint8_t[]){0, 0, 0x06, 0x03, 0, 0, 0, 0});
+    expect_icmp(&c, refused(&c, PEER, 11, 0), PEER, (const uint8_t[]){0, 0, 0x16, 0x00, 0, 0, 0, 0});
+    expect_icmp(&c, refused(&c, PEER, 3, 4), PEER, (const uint8_t[]){0, 0, 0x06, 0x04, 0, 0, 0x05, 0x14}); /* with the MTU */
+    CHECK_INT(client_bind(&c, 0x4000, PEER), 0);
+    expect_icmp(&c, refused(&c, PEER, 3, 1), PEER, (const uint8_t[]){0, 0, 0x06, 0x01, 0, 0, 0, 0}); /* there is no other form */
+    CHECK_INT(engine_allocation_at(w.engine, 0)->usage.packets_out, 0);
+    world_end(&w);
+}
+
+TEST(an_icmpv6_about_a_peer_becomes_a_data_indication)
+{
+    struct world w;
+    world_start(&w, NULL);
+    struct client c = client_over(&w, TRANSPORT_UDP, "[2a00:9::1]:5000", SERVER_V6, "ann");
+    CHECK_INT(client_allocate(&c), 0);
+    CHECK_INT(client_permit(&c, PEER_V6), 0);
+    expect_icmp(&c, refused(&c, PEER_V6, 1, 4), PEER_V6, (const uint8_t[]){0, 0, 0x02, 0x04, 0, 0, 0, 0});
+    expect_icmp(&c, refused(&c, PEER_V6, 2, 0), PEER_V6, (const uint8_t[]){0, 0, 0x04, 0x00, 0, 0, 0x05, 0x14});
+    expect_icmp(&c, refused(&c, PEER_V6, 3, 1), PEER_V6, (const uint8_t[]){0, 0, 0x06, 0x01, 0, 0, 0, 0});
+    CHECK_INT(refused(&c, PEER_V6, 0, 0).to, SEND_NOTHING);
+    CHECK_INT(refused(&c, PEER_V6, 4, 0).to, SEND_NOTHING);
+    CHECK_INT(refused(&c, PEER_V6, 128, 0).to, SEND_NOTHING);
+    world_end(&w);
+}
+
+TEST(an_icmp_of_another_type_or_without_permission_or_allocation_is_dropped)
+{
+    static const uint8_t types[] = {0, 1, 2, 4, 5, 8, 12, 255};
+    struct world w;
+    world_start(&w, NULL);
+    struct client c = bound(&w, TRANSPORT_UDP);
+    for (size_t i = 0; i < sizeof types; i++)
+        CHECK_INT(refused(&c, PEER, types[i], 0).to, SEND_NOTHING);
+    CHECK_INT(refused(&c, "9.9.9.77:7000", 3, 3).to, SEND_NOTHING);
+    CHECK_INT(engine_counts(w.engine)->dropped_no_permission, 1);
+    world_skip(&w, 300000); /* the permission is over, the allocation is not */
+    CHECK_INT(refused(&c, PEER, 3, 3).to, SEND_NOTHING);
+    CHECK_INT(client_refresh(&c, 0), 0);
+    CHECK_INT(refused(&c, PEER, 3, 3).to, SEND_NOTHING);
+    world_end(&w);
+}
+
+TEST(icmp_reaches_a_client_ten_times_a_second_at_most)
+{
+    struct world w;
+    world_start(&w, NULL);
+    struct client c = bound(&w, TRANSPORT_UDP), d = client_at(&w, "198.18.0.2:1", "bob");
+    CHECK_INT(client_allocate(&d), 0);
+    CHECK_INT(client_permit(&d, PEER), 0);
+    int told = 0;
+    test_fail_malloc_after(0);
+    for (int ms = 0; ms < 2000; ms++, world_skip(&w, 1))
+        told += refused(&c, PEER, 3, 3).to == SEND_TO_CLIENT;
+    CHECK_INT(test_mallocs(), 0);
+    test_fail_malloc_after(-1);
+    CHECK_INT(told, 10 + 19);
+    CHECK_INT(refused(&d, PEER, 3, 3).to, SEND_TO_CLIENT); /* another's bound is its own */
+    CHECK_INT(peer_says(&c, PEER, 100).to, SEND_TO_CLIENT);
+    world_end(&w);
+}
+
 TEST_LIST(RUN(a_send_indication_goes_to_the_peer_from_the_relayed_socket) RUN(a_send_indication_may_be_empty)
-          RUN(a_send_indication_that_is_not_in_order_is_dropped) RUN(without_an_allocation_data_is_dropped)
+          RUN(a_send_indication_that_is_not_in_order_is_dropped) RUN(only_a_send_indication_with_dont_fragment_is_sent_with_df)
+          RUN(without_an_allocation_data_is_dropped)
           RUN(a_peers_packet_becomes_a_data_indication) RUN(transaction_ids_of_data_indications_differ)
           RUN(a_peers_packet_becomes_channel_data_when_a_channel_is_bound) RUN(channel_data_is_padded_with_zeros_on_streams_only)
           RUN(channel_data_that_lies_about_its_length_is_dropped) RUN(what_is_relayed_is_counted_without_framing)
           RUN(usage_is_told_as_differences_of_those_that_moved) RUN(the_data_path_does_not_allocate)
           RUN(a_bit_rate_is_kept_exactly_in_each_direction) RUN(a_bit_rate_can_be_changed_while_it_runs)
-          RUN(a_bucket_neither_drifts_nor_starves_nor_overflows))
+          RUN(a_bucket_neither_drifts_nor_starves_nor_overflows)
+          RUN(an_icmp_about_a_peer_becomes_a_data_indication) RUN(an_icmpv6_about_a_peer_becomes_a_data_indication)
+          RUN(an_icmp_of_another_type_or_without_permission_or_allocation_is_dropped)
+          RUN(icmp_reaches_a_client_ten_times_a_second_at_most))

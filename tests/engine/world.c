@@ -186,7 +186,11 @@ uint32_t world_free_ports(const struct world *w)
 void world_check_books(struct world *w)
 {
     CHECK_INT(quota_total(w->shared.quota), engine_allocations(w->engine));
-    CHECK_INT(w->open_sockets, engine_allocations(w->engine));
+    int sockets = 0;
+    const struct allocation *a;
+    for (uint32_t at = 0; (a = engine_allocation_at(w->engine, at)); at = a->self.index + 1)
+        sockets += 1 + (a->other.sock >= 0);
+    CHECK_INT(w->open_sockets, sockets);
 }
 
 void world_end(struct world *w)

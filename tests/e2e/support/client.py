@@ -1,7 +1,7 @@
 """client: a TURN client of our own over UDP, TCP or TLS, to ask the server what a well-behaved client never would.
 
 A Client is one 5-tuple. Responses are matched by transaction id; what peers sent is kept in `inbox` as (peer, data), where the peer is an
-address or a channel number.
+address or a channel number; what their networks said in `errors` as (peer, ICMP's type, code, data).
 """
 import socket
 import ssl
@@ -24,7 +24,7 @@ class Client:
         self.hints = [(stun.ORIGIN, origin.encode())] if origin else []
         self.server = (server.host, port or (server.tls_port if transport == "tls" else server.port))
         self.realm = self.nonce = self.key = None
-        self.inbox, self.answers, self.stream = [], [], b""
+        self.inbox, self.errors, self.answers, self.stream = [], [], [], b""
         family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM)
         self.socket.bind(local or (server.host, 0))
@@ -107,7 +107,9 @@ class Client:
             self.inbox.append((number, frame[4:4 + length]))
             return True
         message = stun.Message(frame)
-        if message.kind == stun.INDICATION:
+        if message.kind == stun.INDICATION and message.icmp:
+            self.errors.append((message.address(stun.XOR_PEER_ADDRESS), *message.icmp))
+        elif message.kind == stun.INDICATION:
             self.inbox.append((message.address(stun.XOR_PEER_ADDRESS), message.get(stun.DATA_ATTR)))
         else:
             self.answers.append(message)
@@ -198,9 +200,9 @@ class Client:
     def bind(self, channel, peer, **how):
         return self.request(stun.CHANNEL_BIND, [(stun.CHANNEL_NUMBER, struct.pack("!HH", channel, 0)), stun.peer(*peer)], **how)
 
-    def send_to(self, peer, data):
+    def send_to(self, peer, data, *more):
         """A Send indication."""
-        self.send(stun.build(stun.SEND, [stun.peer(*peer), (stun.DATA_ATTR, data)], stun.INDICATION))
+        self.send(stun.build(stun.SEND, [stun.peer(*peer), *more, (stun.DATA_ATTR, data)], stun.INDICATION))
 
     def send_channel(self, channel, data):
         frame = struct.pack("!HH", channel, len(data)) + data
@@ -212,6 +214,13 @@ class Client:
         while not self.inbox and time.monotonic() < deadline:
             self.poll(deadline - time.monotonic())
         return self.inbox.pop(0) if self.inbox else None
+
+    def receive_error(self, limit_s=ANSWER_S):
+        """The next (peer, type, code, data), or None."""
+        deadline = time.monotonic() + limit_s
+        while not self.errors and time.monotonic() < deadline:
+            self.poll(deadline - time.monotonic())
+        return self.errors.pop(0) if self.errors else None
 
     def relayed(self, *more, **how):
         """Allocates, expects success, and returns the relayed address."""

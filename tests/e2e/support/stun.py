@@ -15,7 +15,8 @@ USERNAME, MESSAGE_INTEGRITY, ERROR_CODE, UNKNOWN_ATTRIBUTES = 0x0006, 0x0008, 0x
 CHANNEL_NUMBER, LIFETIME, XOR_PEER_ADDRESS, DATA_ATTR, REALM, NONCE = 0x000C, 0x000D, 0x0012, 0x0013, 0x0014, 0x0015
 XOR_RELAYED_ADDRESS, REQUESTED_ADDRESS_FAMILY, EVEN_PORT, REQUESTED_TRANSPORT = 0x0016, 0x0017, 0x0018, 0x0019
 DONT_FRAGMENT, XOR_MAPPED_ADDRESS, RESERVATION_TOKEN = 0x001A, 0x0020, 0x0022
-SOFTWARE, FINGERPRINT, ORIGIN = 0x8022, 0x8028, 0x802F
+ADDITIONAL_ADDRESS_FAMILY, ADDRESS_ERROR_CODE = 0x8000, 0x8001
+ICMP, SOFTWARE, FINGERPRINT, ORIGIN = 0x8004, 0x8022, 0x8028, 0x802F
 
 UDP, TCP = 17, 6
 IPV4, IPV6 = 1, 2
@@ -115,6 +116,9 @@ class Message:
     def get(self, kind):
         return next((value for found, value in self.attributes if found == kind), None)
 
+    def addresses(self, kind):
+        return [read_address(value, self.tid) for found, value in self.attributes if found == kind]
+
     def text(self, kind):
         value = self.get(kind)
         return None if value is None else value.decode()
@@ -137,6 +141,17 @@ class Message:
     def unknown(self):
         value = self.get(UNKNOWN_ATTRIBUTES) or b""
         return [number for number, in struct.iter_unpack("!H", value)]
+
+    @property
+    def icmp(self):
+        """Type, code and data of the ICMP attribute, or None; RFC 8656 section 18.13."""
+        value = self.get(ICMP)
+        if value is None:
+            return None
+        reserved, both, data = struct.unpack("!HHI", value)
+        if reserved:
+            raise ValueError("the reserved bits of ICMP are not zero")
+        return both >> 9, both & 0x1FF, data
 
     def has_integrity(self, key):
         at = self.offsets.get(MESSAGE_INTEGRITY)

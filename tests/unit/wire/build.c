@@ -253,7 +253,33 @@ TEST(a_data_indication_is_written_around_its_payload)
     around(65516, &v4);
 }
 
+TEST(an_icmp_attribute_has_seven_bits_of_type_and_nine_of_code)
+{
+    static const uint8_t wanted[] = {0x80, 0x04, 0x00, 0x08, 0x00, 0x00, 0x06, 0x04, 0x00, 0x00, 0x05, 0x14};
+    uint8_t bytes[64];
+    struct build build;
+    build_begin(&build, slab_over(bytes, sizeof bytes), METHOD_DATA, STUN_INDICATION, tid);
+    build_icmp(&build, 3, 4, 1300);
+    CHECK_INT(build_end(&build).len, STUN_HEADER_LEN + sizeof wanted);
+    CHECK_BYTES(bytes + STUN_HEADER_LEN, wanted, sizeof wanted);
+}
+
+TEST(an_address_error_names_its_family)
+{
+    static const uint8_t wanted[] = {0x80, 0x01, 0x00, 0x20, 0x02, 0x00, 0x04, 40, 'A', 'd', 'd', 'r', 'e', 's', 's'};
+    uint8_t bytes[128];
+    struct build build;
+    build_begin(&build, slab_over(bytes, sizeof bytes), METHOD_ALLOCATE, STUN_SUCCESS, tid);
+    build_address_error(&build, ADDR_IPV6, STUN_FAMILY_UNSUPPORTED);
+    CHECK_INT(build_end(&build).len, STUN_HEADER_LEN + 4 + 32);
+    CHECK_BYTES(bytes + STUN_HEADER_LEN, wanted, sizeof wanted);
+    build_begin(&build, slab_over(bytes, sizeof bytes), METHOD_ALLOCATE, STUN_SUCCESS, tid);
+    build_address_error(&build, ADDR_IPV4, STUN_CAPACITY);
+    CHECK_INT(bytes[STUN_HEADER_LEN + 4], 1);
+}
+
 TEST_LIST(RUN(the_sample_request_is_rebuilt_byte_for_byte) RUN(the_responses_are_rebuilt_byte_for_byte)
               RUN(the_long_term_request_is_rebuilt_byte_for_byte_with_zero_padding) RUN(every_padding_byte_is_zero)
                   RUN(what_is_built_is_read_back) RUN(an_overflow_at_any_byte_writes_nothing_beyond_and_is_told_at_the_end)
-                      RUN(a_message_never_outgrows_its_length_field) RUN(a_data_indication_is_written_around_its_payload))
+                      RUN(a_message_never_outgrows_its_length_field) RUN(a_data_indication_is_written_around_its_payload)
+                          RUN(an_icmp_attribute_has_seven_bits_of_type_and_nine_of_code) RUN(an_address_error_names_its_family))
