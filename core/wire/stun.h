@@ -60,8 +60,13 @@ enum stun_method {
     X(EVEN_PORT, 0x0018)                                                                                                                   \
     X(REQUESTED_TRANSPORT, 0x0019)                                                                                                         \
     X(DONT_FRAGMENT, 0x001A)                                                                                                               \
+    X(MESSAGE_INTEGRITY_SHA256, 0x001C)                                                                                                    \
+    X(PASSWORD_ALGORITHM, 0x001D)                                                                                                          \
+    X(USERHASH, 0x001E)                                                                                                                    \
     X(XOR_MAPPED_ADDRESS, 0x0020)                                                                                                          \
     X(RESERVATION_TOKEN, 0x0022)                                                                                                           \
+    X(PASSWORD_ALGORITHMS, 0x8002)                                                                                                         \
+    X(ALTERNATE_DOMAIN, 0x8003)                                                                                                            \
     X(SOFTWARE, 0x8022)                                                                                                                    \
     X(ALTERNATE_SERVER, 0x8023)                                                                                                            \
     X(FINGERPRINT, 0x8028)                                                                                                                 \
@@ -72,6 +77,9 @@ enum stun_attr {
     STUN_ATTRS(X)
 #undef X
 };
+
+/* enum stun_algorithm: of PASSWORD-ALGORITHM, RFC 8489 section 18.5 */
+enum stun_algorithm { STUN_MD5 = 1, STUN_SHA256 = 2 };
 
 /* enum attr_slot: a dense number for each known attribute, to index the view of a message. */
 enum attr_slot {

@@ -14,8 +14,13 @@ int crypto_digest(struct crypto *crypto, enum crypto_hash hash, const struct vie
 int crypto_hmac(struct crypto *crypto, enum crypto_hash hash, struct view key, const struct view *parts, size_t count, uint8_t *out)
 {
     (void)crypto, (void)hash, (void)key, (void)parts, (void)count;
-    memset(out, 0, 20);
+    memset(out, 0, crypto_hash_len(hash));
     return ERR_SYSTEM;
+}
+
+size_t crypto_hash_len(enum crypto_hash hash)
+{
+    return hash == CRYPTO_SHA1 ? 20 : 32;
 }
 
 bool crypto_equal(struct view a, struct view b)
@@ -30,6 +35,9 @@ TEST(a_message_that_cannot_be_signed_is_not_sent)
     build_begin(&build, slab_over(room, sizeof room), METHOD_BINDING, STUN_SUCCESS, (const uint8_t[STUN_TID_LEN]){0});
     CHECK_INT(build_integrity(&build, NULL, view_text("key")), ERR_SYSTEM);
     build_fingerprint(&build);
+    CHECK_INT(build_end(&build).len, 0);
+    build_begin(&build, slab_over(room, sizeof room), METHOD_BINDING, STUN_SUCCESS, (const uint8_t[STUN_TID_LEN]){0});
+    CHECK_INT(build_integrity_sha256(&build, NULL, view_text("key")), ERR_SYSTEM);
     CHECK_INT(build_end(&build).len, 0);
 }
 
