@@ -49,6 +49,9 @@ TEST(a_message_that_cannot_be_checked_does_not_verify)
     CHECK_INT(message_open(&m, view_of(bytes, sizeof bytes)), 0);
     CHECK_INT(integrity_check(NULL, &m, view_text("key")), ERR_DENIED);
     CHECK_INT(integrity_key(NULL, view_text("a"), view_text("b"), view_text("c"), key), ERR_SYSTEM);
+    uint8_t strong[56] = {0, 1, 0, 36, 0x21, 0x12, 0xa4, 0x42, [21] = 0x1c, [23] = 32}; /* and its MESSAGE-INTEGRITY-SHA256 too */
+    CHECK_INT(message_open(&m, view_of(strong, sizeof strong)), 0);
+    CHECK_INT(integrity_check_sha256(NULL, &m, view_text("key")), ERR_DENIED);
 }
 
 TEST_LIST(RUN(a_message_that_cannot_be_signed_is_not_sent) RUN(a_message_that_cannot_be_checked_does_not_verify))
