@@ -86,7 +86,7 @@ static void fill_keys(struct policy *policy, const struct request *request, cons
         const struct view password = view_of_text(decision, decision->passwords[i]);
         key->len = request->wants_sha256 ? INTEGRITY_KEY_SHA256_LEN : INTEGRITY_KEY_LEN;
         if ((request->wants_sha256 ? integrity_key_sha256 : integrity_key)(policy->world.crypto, request->username,
-                                                                            view_text(request->realm), password, key->bytes)) {
+                                                                           view_text(request->realm), password, key->bytes)) {
             verdict_fail(verdict, "the key cannot be computed");
             return;
         }

@@ -117,9 +117,11 @@ static void check_sha256(struct loader *loader)
         return;
     const char *where = config_where(config, "offer-sha256");
     if (!has_password)
-        loader_error(loader, where, "offer-sha256", "nobody has a SHA-256 key: it takes user=NAME:PASSWORD, static-auth-secret or a policy");
+        loader_error(loader, where, "offer-sha256",
+                     "nobody has a SHA-256 key: it takes user=NAME:PASSWORD, static-auth-secret or a policy");
     else if (has_md5)
-        loader_warning(loader, where, "offer-sha256", "users whose key is kept as MD5 (userdb, NAME:0xKEY) cannot log in with clients that take SHA-256");
+        loader_warning(loader, where, "offer-sha256",
+                       "users whose key is kept as MD5 (userdb, NAME:0xKEY) cannot log in with clients that take SHA-256");
 }
 
 static void check_policy(struct loader *loader)

@@ -11,7 +11,9 @@
  * its example in appendix B.1 and clients after it from the right: the bits at both ends are set. */
 static struct view nonce_features(const struct engine_config *config)
 {
-    return view_text(config->offer_sha256 ? "obMatJos2" "wAAD" : "");
+    return view_text(config->offer_sha256 ? "obMatJos2"
+                                            "wAAD"
+                                          : "");
 }
 
 static int nonce_of(struct crypto *crypto, const struct engine_config *config, const struct flow *flow, uint32_t issued, char *nonce)
@@ -28,7 +30,8 @@ static int nonce_of(struct crypto *crypto, const struct engine_config *config, c
     return err;
 }
 
-int nonce_make(struct crypto *crypto, const struct engine_config *config, const struct flow *flow, msec_t now, char nonce[NONCE_MAX_LEN + 1])
+int nonce_make(struct crypto *crypto, const struct engine_config *config, const struct flow *flow, msec_t now,
+               char nonce[NONCE_MAX_LEN + 1])
 {
     return nonce_of(crypto, config, flow, (uint32_t)(now / 1000), nonce);
 }

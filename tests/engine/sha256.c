@@ -139,8 +139,12 @@ TEST(unless_told_to_nothing_is_offered)
 TEST(every_pair_of_key_and_integrity_logs_in)
 {
     const struct how ways[] = {
-        PLAIN, STRONG, {.strong_mac = true}, {.offered = OFFER, .taken = TAKE(sha256), .sha256_key = true, .weak_mac = true},
-        {.offered = OFFER, .taken = TAKE(md5), .strong_mac = true}, {.offered = OFFER, .taken = TAKE(md5), .weak_mac = true},
+        PLAIN,
+        STRONG,
+        {.strong_mac = true},
+        {.offered = OFFER, .taken = TAKE(sha256), .sha256_key = true, .weak_mac = true},
+        {.offered = OFFER, .taken = TAKE(md5), .strong_mac = true},
+        {.offered = OFFER, .taken = TAKE(md5), .weak_mac = true},
         {.offered = OFFER, .taken = TAKE(sha256), .sha256_key = true, .weak_mac = true, .strong_mac = true},
     };
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
@@ -161,10 +165,15 @@ TEST(an_offer_that_was_changed_on_its_way_is_400)
     static const uint8_t shortened[] = {0, STUN_MD5, 0, 0}, turned[] = {0, STUN_MD5, 0, 0, 0, STUN_SHA256, 0, 0};
     static const uint8_t third[] = {0, 3, 0, 0}, with_parameters[] = {0, STUN_SHA256, 0, 4, 1, 2, 3, 4}, half[] = {0, STUN_SHA256};
     const struct how ways[] = {
-        {.taken = TAKE(md5)}, {.taken = TAKE(sha256), .sha256_key = true}, {.offered = OFFER},
-        {.offered = TAKE(shortened), .taken = TAKE(md5)}, {.offered = TAKE(turned), .taken = TAKE(md5)},
-        {.offered = TAKE(sha256), .taken = TAKE(sha256), .sha256_key = true}, {.offered = OFFER, .taken = TAKE(third)},
-        {.offered = OFFER, .taken = TAKE(with_parameters), .sha256_key = true}, {.offered = OFFER, .taken = TAKE(half), .sha256_key = true},
+        {.taken = TAKE(md5)},
+        {.taken = TAKE(sha256), .sha256_key = true},
+        {.offered = OFFER},
+        {.offered = TAKE(shortened), .taken = TAKE(md5)},
+        {.offered = TAKE(turned), .taken = TAKE(md5)},
+        {.offered = TAKE(sha256), .taken = TAKE(sha256), .sha256_key = true},
+        {.offered = OFFER, .taken = TAKE(third)},
+        {.offered = OFFER, .taken = TAKE(with_parameters), .sha256_key = true},
+        {.offered = OFFER, .taken = TAKE(half), .sha256_key = true},
         {.offered = view_of(offer, 0), .taken = TAKE(md5)},
     };
     struct world w;
@@ -309,8 +318,8 @@ TEST(a_parked_request_keeps_its_algorithm_and_its_name)
 }
 
 TEST_LIST(RUN(a_challenge_offers_both_and_says_so_in_the_nonce) RUN(unless_told_to_nothing_is_offered)
-          RUN(every_pair_of_key_and_integrity_logs_in) RUN(an_offer_that_was_changed_on_its_way_is_400)
-          RUN(features_taken_out_of_the_nonce_make_it_stale) RUN(a_key_of_the_other_kind_is_no_key)
-          RUN(the_stronger_integrity_decides_where_there_are_two) RUN(a_client_may_change_its_algorithm_and_is_asked_for_anew)
-          RUN(a_userhash_stands_for_its_name) RUN(an_unknown_userhash_is_401_and_one_of_another_length_400)
-          RUN(a_parked_request_keeps_its_algorithm_and_its_name))
+              RUN(every_pair_of_key_and_integrity_logs_in) RUN(an_offer_that_was_changed_on_its_way_is_400)
+                  RUN(features_taken_out_of_the_nonce_make_it_stale) RUN(a_key_of_the_other_kind_is_no_key)
+                      RUN(the_stronger_integrity_decides_where_there_are_two) RUN(a_client_may_change_its_algorithm_and_is_asked_for_anew)
+                          RUN(a_userhash_stands_for_its_name) RUN(an_unknown_userhash_is_401_and_one_of_another_length_400)
+                              RUN(a_parked_request_keeps_its_algorithm_and_its_name))

@@ -1,5 +1,5 @@
-/* sha256.c: MESSAGE-INTEGRITY-SHA256, SHA-256 keys and USERHASH: what RFC 8489 appendix B.1 prints (with its erratum), byte for byte, and the
- * rules of sections 14.5 and 14.6 about what is behind an integrity attribute and how far one may be cut. */
+/* sha256.c: MESSAGE-INTEGRITY-SHA256, SHA-256 keys and USERHASH: what RFC 8489 appendix B.1 prints (with its erratum), byte for byte, and
+ * the rules of sections 14.5 and 14.6 about what is behind an integrity attribute and how far one may be cut. */
 #include "base/err.h"
 #include "test.h"
 #include "wire/build.h"
@@ -156,4 +156,4 @@ TEST(behind_it_only_the_fingerprint_is_seen)
 }
 
 TEST_LIST(RUN(the_vector_opens_and_verifies) RUN(the_vector_is_built_byte_for_byte) RUN(it_may_be_cut_to_sixteen_bytes_in_steps_of_four)
-          RUN(behind_message_integrity_it_is_seen_and_signs_the_first_too) RUN(behind_it_only_the_fingerprint_is_seen))
+              RUN(behind_message_integrity_it_is_seen_and_signs_the_first_too) RUN(behind_it_only_the_fingerprint_is_seen))
