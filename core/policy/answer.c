@@ -65,24 +65,31 @@ static void verdict_fail(struct verdict *verdict, const char *reason)
     view_copy(view_text(reason), verdict->reason, sizeof verdict->reason);
 }
 
+/* fill_ha1: the key that the policy has of the client's kind; without one nobody gets in. */
+static void fill_ha1(const struct request *request, const struct decision *decision, struct verdict *verdict)
+{
+    struct long_term_key *key = &verdict->keys[0];
+    if (!(request->wants_sha256 ? decision->has_ha1_sha256 : decision->has_ha1))
+        return;
+    key->len = request->wants_sha256 ? sizeof decision->ha1_sha256 : sizeof decision->ha1;
+    memcpy(key->bytes, request->wants_sha256 ? decision->ha1_sha256 : decision->ha1, key->len);
+    verdict->key_count = 1;
+}
+
 static void fill_keys(struct policy *policy, const struct request *request, const struct decision *decision, struct verdict *verdict)
 {
     verdict->expires_unix_s = decision->expires_unix_s;
     verdict->reauth_on_expiry = decision->reauth_on_expiry;
-    if (decision->has_ha1) {
-        memcpy(verdict->keys[0].bytes, decision->ha1, INTEGRITY_KEY_LEN);
-        verdict->keys[0].len = INTEGRITY_KEY_LEN;
-        verdict->key_count = 1;
-        return;
-    }
+    fill_ha1(request, decision, verdict);
     for (uint8_t i = 0; i < decision->password_count; i++) {
         struct long_term_key *key = &verdict->keys[i];
-        if (integrity_key(policy->world.crypto, request->username, view_text(request->realm),
-                          view_of_text(decision, decision->passwords[i]), key->bytes)) {
+        const struct view password = view_of_text(decision, decision->passwords[i]);
+        key->len = request->wants_sha256 ? INTEGRITY_KEY_SHA256_LEN : INTEGRITY_KEY_LEN;
+        if ((request->wants_sha256 ? integrity_key_sha256 : integrity_key)(policy->world.crypto, request->username,
+                                                                           view_text(request->realm), password, key->bytes)) {
             verdict_fail(verdict, "the key cannot be computed");
             return;
         }
-        key->len = INTEGRITY_KEY_LEN;
         verdict->key_count++;
     }
 }

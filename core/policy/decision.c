@@ -196,15 +196,20 @@ static void passwords_field(lua_State *L, struct draft *draft)
     lua_pop(L, 1);
 }
 
-static void ha1_field(lua_State *L, struct draft *draft)
+/* ha1_field: the key in the field `name` of relay.key, if it is there, into `out` of `size` bytes. */
+static bool ha1_field(lua_State *L, const char *name, uint8_t *out, size_t size)
 {
     size_t len;
-    lua_getfield(L, 1, "ha1");
-    const char *hex = argument_text(L, -1, "relay.key: ha1", 32, &len);
-    if (len != 32 || crypto_hex_decode(view_of(hex, len), draft->decision.ha1, sizeof draft->decision.ha1))
-        state_raise(L, "relay.key: ha1: 32 hexadecimal digits expected");
-    draft->decision.has_ha1 = true;
+    char what[32];
+    const bool is_there = lua_getfield(L, 1, name) != LUA_TNIL;
+    if (is_there) {
+        snprintf(what, sizeof what, "relay.key: %s", name);
+        const char *hex = argument_text(L, -1, what, 2 * size, &len);
+        if (len != 2 * size || crypto_hex_decode(view_of(hex, len), out, size))
+            state_raise(L, "%s: %d hexadecimal digits expected", what, (int)(2 * size));
+    }
     lua_pop(L, 1);
+    return is_there;
 }
 
 static void expiry_fields(lua_State *L, struct decision *decision)
@@ -227,15 +232,17 @@ static void expiry_fields(lua_State *L, struct decision *decision)
 
 static int key(lua_State *L)
 {
-    static const char *const names[] = {"user", "tenant", "password", "passwords", "ha1", "expires", "on_expiry"};
+    static const char *const names[] = {"user", "tenant", "password", "passwords", "ha1", "ha1_sha256", "expires", "on_expiry"};
     struct draft draft;
     strict_only(L, 1, "relay.key", names, sizeof names / sizeof *names);
     draft_init(L, &draft, VERDICT_KEY, 0);
     text_field(L, &draft, 1, "relay.key", "user", NAME_MAX_LEN, true, &draft.decision.user);
     text_field(L, &draft, 1, "relay.key", "tenant", NAME_MAX_LEN, false, &draft.decision.tenant);
     int sources = 0;
-    if (lua_getfield(L, 1, "ha1") != LUA_TNIL && ++sources)
-        ha1_field(L, &draft);
+    draft.decision.has_ha1 = ha1_field(L, "ha1", draft.decision.ha1, sizeof draft.decision.ha1);
+    draft.decision.has_ha1_sha256 = ha1_field(L, "ha1_sha256", draft.decision.ha1_sha256, sizeof draft.decision.ha1_sha256);
+    if (draft.decision.has_ha1 || draft.decision.has_ha1_sha256)
+        sources = 1;
     if (lua_getfield(L, 1, "passwords") != LUA_TNIL && ++sources)
         passwords_field(L, &draft);
     if (text_field(L, &draft, 1, "relay.key", "password", PASSWORD_MAX, false, &draft.decision.passwords[0]) && ++sources)

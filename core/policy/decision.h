@@ -21,10 +21,10 @@ struct decision {
     int code;
     struct text by, reason, tenant, user, realm;
     uint8_t password_count;
-    bool has_ha1, reauth_on_expiry;
+    bool has_ha1, has_ha1_sha256, reauth_on_expiry;
     uint8_t limits_given; /* of enum limit */
     struct text passwords[VERDICT_KEYS_MAX];
-    uint8_t ha1[16];
+    uint8_t ha1[16], ha1_sha256[32];
     int64_t expires_unix_s;
     struct addr alternate;
     uint16_t limits_at; /* offset of the struct limits of relay.allow, or 0 */

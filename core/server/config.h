@@ -79,6 +79,7 @@ struct config {
     /* protocol */
     bool fingerprint;
     bool strict_channels;
+    bool offer_sha256;
     const char *software; /* "" for none */
 
     /* policies */

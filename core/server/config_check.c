@@ -107,6 +107,26 @@ static void check_realm(struct loader *loader)
         }
 }
 
+/* Without a password there is only the MD5 key: clients that take SHA-256 when it is offered would be locked out. */
+static void check_sha256(struct loader *loader)
+{
+    const struct config *config = loader->config;
+    bool has_password = config->use_auth_secret || config->policy_count > 0, has_md5 = config->userdb != NULL;
+    for (size_t i = 0; i < config->user_count; i++) {
+        has_password |= !config->users[i].has_key;
+        has_md5 |= config->users[i].has_key;
+    }
+    if (!config->offer_sha256)
+        return;
+    const char *where = config_where(config, "offer-sha256");
+    if (!has_password)
+        loader_error(loader, where, "offer-sha256",
+                     "nobody has a SHA-256 key: it takes user=NAME:PASSWORD, static-auth-secret or a policy");
+    else if (has_md5)
+        loader_warning(loader, where, "offer-sha256",
+                       "users whose key is kept as MD5 (userdb, NAME:0xKEY) cannot log in with clients that take SHA-256");
+}
+
 static void check_policy(struct loader *loader)
 {
     const struct config *config = loader->config;
@@ -130,5 +150,6 @@ void loader_check(struct loader *loader)
     check_externals(loader);
     check_secrets(loader);
     check_realm(loader);
+    check_sha256(loader);
     check_policy(loader);
 }

@@ -27,9 +27,21 @@ static struct long_term_key *next_key(struct verdict *out)
 {
     if (out->key_count == VERDICT_KEYS_MAX)
         return NULL;
-    struct long_term_key *key = &out->keys[out->key_count++];
-    key->len = INTEGRITY_KEY_LEN;
-    return key;
+    return &out->keys[out->key_count++];
+}
+
+static bool has_no_key(struct verdict *out)
+{
+    deny(out, "no_sha256_key");
+    return true;
+}
+
+/* password_key: of the kind that the client signs with. */
+static int password_key(const struct credentials *from, const struct request *request, struct view password, struct long_term_key *key)
+{
+    const struct view realm = view_text(request->realm);
+    key->len = request->wants_sha256 ? INTEGRITY_KEY_SHA256_LEN : INTEGRITY_KEY_LEN;
+    return (request->wants_sha256 ? integrity_key_sha256 : integrity_key)(from->crypto, request->username, realm, password, key->bytes);
 }
 
 static bool find_configured(const struct credentials *from, const struct request *request, struct verdict *out)
@@ -38,13 +50,17 @@ static bool find_configured(const struct credentials *from, const struct request
         const struct config_user *user = &from->config->users[i];
         if (!view_equal(view_text(user->name), request->username))
             continue;
+        if (user->has_key && request->wants_sha256)
+            return has_no_key(out);
         struct long_term_key *key = next_key(out);
         if (!key)
             return false;
-        if (user->has_key)
+        if (user->has_key) {
+            key->len = INTEGRITY_KEY_LEN;
             memcpy(key->bytes, user->key, INTEGRITY_KEY_LEN);
-        else if (integrity_key(from->crypto, request->username, view_text(request->realm), view_text(user->password), key->bytes) != 0)
+        } else if (password_key(from, request, view_text(user->password), key) != 0) {
             fail(out, "libcrypto failed");
+        }
         return true;
     }
     return false;
@@ -58,6 +74,8 @@ static bool find_stored(const struct credentials *from, const struct request *re
     const int err = store_reader_key(from->reader, view_text(request->realm), request->username, key.bytes);
     if (err == ERR_NOT_FOUND)
         return false;
+    if (err == 0 && request->wants_sha256)
+        return has_no_key(out);
     struct long_term_key *place = err == 0 ? next_key(out) : NULL;
     if (place)
         *place = key;
@@ -100,7 +118,7 @@ static void try_secret(void *ctx, struct view secret)
     int err = crypto_hmac(try->from->crypto, CRYPTO_SHA1, secret, &try->request->username, 1, mac);
     if (err == 0) {
         const size_t len = crypto_base64(view_of(mac, crypto_hash_len(CRYPTO_SHA1)), password);
-        err = integrity_key(try->from->crypto, try->request->username, view_text(try->request->realm), view_of(password, len), key->bytes);
+        err = password_key(try->from, try->request, view_of(password, len), key);
     }
     if (err)
         fail(try->out, "libcrypto failed");
@@ -123,6 +141,17 @@ static bool find_timed(const struct credentials *from, const struct request *req
     if (id.len)
         view_copy(id, out->user, sizeof out->user);
     return out->kind == VERDICT_FAIL || out->key_count > 0;
+}
+
+struct view credentials_unhash(const struct credentials *from, struct view realm, struct view hash)
+{
+    for (size_t i = 0; i < from->config->user_count; i++) {
+        const struct view name = view_text(from->config->users[i].name);
+        uint8_t own[INTEGRITY_USERHASH_LEN];
+        if (integrity_userhash(from->crypto, name, realm, own) == 0 && crypto_equal(view_of(own, sizeof own), hash))
+            return name;
+    }
+    return view_of(NULL, 0);
 }
 
 void credentials_find(const struct credentials *from, const struct request *request, int64_t unix_ms, struct verdict *out)

@@ -113,6 +113,12 @@ void worker_ask(void *ctx, const struct question *question, struct verdict *verd
         decide_authorize(worker, question->request, verdict);
 }
 
+struct view worker_unhash(void *ctx, const char *realm, struct view hash)
+{
+    const struct credentials from = credentials_of(ctx);
+    return credentials_unhash(&from, view_text(realm), hash);
+}
+
 int worker_user_key(void *ctx, const char *tenant, const char *user, struct long_term_key *out)
 {
     struct worker *worker = ctx;

@@ -77,6 +77,8 @@ const struct option options[] = {
 
     {.name = "fingerprint", .letter = 'f', .section = SECTION_PROTOCOL, FLAG(fingerprint),
      .help = "FINGERPRINT in every message; otherwise only in answers to requests that carry it"},
+    {.name = "offer-sha256", .section = SECTION_PROTOCOL, FLAG(offer_sha256),
+     .help = "Let clients sign with SHA-256 keys (RFC 8489) as well as MD5; challenges get longer; keys kept as MD5 (userdb, NAME:0xKEY) serve no client that takes SHA-256"},
     {.name = "strict-channel-numbers", .section = SECTION_PROTOCOL, FLAG(strict_channels), .help = "Channels 0x4000 to 0x4FFF only, as RFC 8656 has them"},
     {.name = "software", .section = SECTION_PROTOCOL, TEXT(software, 127), .value = "TEXT", .help = "SOFTWARE in answers; without it none, as it makes them longer"},
 

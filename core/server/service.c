@@ -27,6 +27,7 @@ static void fill_engine(struct service *service)
         .software = config->software,
         .fingerprint = config->fingerprint,
         .strict_channels = config->strict_channels,
+        .offer_sha256 = config->offer_sha256,
         .relaying = config->relaying,
         .allow_loopback_peers = config->allow_loopback_peers,
         .nonce_lifetime_s = config->nonce_lifetime_s,

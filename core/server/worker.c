@@ -75,6 +75,7 @@ static int make_engine(struct worker *worker)
         .relay_close = worker_relay_close,
         .ask = worker_ask,
         .tell = worker_tell,
+        .unhash = worker_unhash,
     };
     worker->engine = engine_new(&worker->service->engine, &worker->service->ledger, &worker->host, worker->index);
     if (!worker->engine)

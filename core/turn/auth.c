@@ -51,18 +51,38 @@ static int auth_reject(struct transaction *tr, const char *reason)
     return tr->reason[0] ? STUN_UNAUTHENTICATED : transaction_refuse(tr, STUN_UNAUTHENTICATED, reason);
 }
 
-/* auth_try: the key under which MESSAGE-INTEGRITY is right, or NULL. */
-static const struct long_term_key *auth_try(struct transaction *tr, const struct long_term_key *keys, size_t count)
+static uint8_t auth_key_len(const struct transaction *tr)
 {
-    for (size_t i = 0; i < count; i++)
-        if (integrity_check(tr->engine->crypto, &tr->message, view_of(keys[i].bytes, keys[i].len)) == 0)
+    return tr->identity.wants_sha256 ? INTEGRITY_KEY_SHA256_LEN : INTEGRITY_KEY_LEN;
+}
+
+/* auth_verifies: a message with both kinds of integrity counts by the stronger one. */
+static bool auth_verifies(const struct transaction *tr, const struct long_term_key *key, uint8_t len)
+{
+    const bool strong = message_has(&tr->message, SLOT_MESSAGE_INTEGRITY_SHA256);
+    return (strong ? integrity_check_sha256 : integrity_check)(tr->engine->crypto, &tr->message, view_of(key->bytes, len)) == 0;
+}
+
+/* auth_try: the key under which the message's integrity is right, or NULL. Without any key of the client's kind the work is the same. */
+static const struct long_term_key *auth_try(const struct transaction *tr, const struct long_term_key *keys, size_t count)
+{
+    const uint8_t len = auth_key_len(tr);
+    size_t tried = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (keys[i].len != len)
+            continue;
+        tried++;
+        if (auth_verifies(tr, &keys[i], len))
             return &keys[i];
+    }
+    if (!tried)
+        (void)auth_verifies(tr, &tr->engine->no_ones_key, len);
     return NULL;
 }
 
 static int auth_unknown(struct transaction *tr)
 {
-    (void)auth_try(tr, &tr->engine->no_ones_key, 1);
+    (void)auth_try(tr, NULL, 0);
     return auth_reject(tr, "unknown_user");
 }
 
@@ -148,17 +168,62 @@ static bool auth_is_name(struct view username)
     return username.len > 0 && username.len <= USERNAME_MAX_LEN && !memchr(username.at, 0, username.len);
 }
 
+static bool auth_has_name(const struct message *message)
+{
+    if (message_has(message, SLOT_USERNAME))
+        return auth_is_name(message_attr(message, SLOT_USERNAME));
+    return message_attr(message, SLOT_USERHASH).len == INTEGRITY_USERHASH_LEN;
+}
+
+/* auth_unhash: false if nobody is known by the USERHASH. */
+static bool auth_unhash(struct transaction *tr)
+{
+    const struct host *host = tr->engine->host;
+    if (message_has(&tr->message, SLOT_USERNAME))
+        return true;
+    if (host->unhash)
+        tr->identity.unhashed = host->unhash(host->ctx, tr->identity.realm, message_attr(&tr->message, SLOT_USERHASH));
+    return tr->identity.unhashed.len > 0;
+}
+
+struct view auth_offer(void)
+{
+    static const uint8_t offer[] = {0, STUN_SHA256, 0, 0, 0, STUN_MD5, 0, 0}; /* each without parameters */
+    return view_of(offer, sizeof offer);
+}
+
+/* auth_algorithm: which kind of key the client signs with; false where the message is not as RFC 8489 section 9.2.4 has it. */
+static bool auth_algorithm(struct transaction *tr)
+{
+    const struct view offered = message_attr(&tr->message, SLOT_PASSWORD_ALGORITHMS);
+    const struct view taken = message_attr(&tr->message, SLOT_PASSWORD_ALGORITHM);
+    if (!offered.at && !taken.at)
+        return true; /* MD5 */
+    if (!tr->engine->config->offer_sha256 || !view_equal(offered, auth_offer()))
+        return false;
+    if (taken.len != 4 || get_u16(taken.at + 2) != 0)
+        return false;
+    tr->identity.wants_sha256 = get_u16(taken.at) == STUN_SHA256;
+    return tr->identity.wants_sha256 || get_u16(taken.at) == STUN_MD5;
+}
+
+/* The nonce comes before the algorithms, although the RFC checks them first: a client that kept both over a change of the configuration
+ * learns the new ones. */
 int auth_check(struct transaction *tr)
 {
     const struct message *message = &tr->message;
     struct engine *engine = tr->engine;
-    if (!message_has(message, SLOT_MESSAGE_INTEGRITY))
+    if (!message_has(message, SLOT_MESSAGE_INTEGRITY) && !message_has(message, SLOT_MESSAGE_INTEGRITY_SHA256))
         return STUN_UNAUTHENTICATED;
-    if (!message_has(message, SLOT_REALM) || !message_has(message, SLOT_NONCE) || !auth_is_name(transaction_username(tr)))
+    if (!message_has(message, SLOT_REALM) || !message_has(message, SLOT_NONCE) || !auth_has_name(message))
         return STUN_BAD_REQUEST;
     if (!nonce_is_good(engine->crypto, engine->config, tr->flow, tr->now, message_attr(message, SLOT_NONCE)))
         return STUN_STALE_NONCE;
-    if (transaction_is_owner(tr) && tr->allocation->key.len)
+    if (!auth_algorithm(tr))
+        return STUN_BAD_REQUEST;
+    if (!auth_unhash(tr))
+        return auth_unknown(tr);
+    if (transaction_is_owner(tr) && tr->allocation->key.len == auth_key_len(tr))
         return auth_remembered(tr);
     struct question question = {.hook = HOOK_authenticate};
     struct verdict verdict;

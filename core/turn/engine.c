@@ -279,8 +279,7 @@ static void engine_init(struct engine *engine)
     wheel_init(&engine->wheel);
     chain_init(&engine->moved);
     chain_init(&engine->parked_order);
-    engine->no_ones_key.len = 16;
-    crypto_random(engine->no_ones_key.bytes, engine->no_ones_key.len);
+    crypto_random(engine->no_ones_key.bytes, sizeof engine->no_ones_key.bytes);
 }
 
 struct engine *engine_new(const struct engine_config *config, const struct engine_shared *shared, const struct host *host, unsigned worker)

@@ -19,6 +19,9 @@ struct host {
     /* ask: fills *verdict (zeroed by the engine). VERDICT_LATER keeps question->ticket for engine_resume; only authenticate and authorize may. */
     void (*ask)(void *ctx, const struct question *question, struct verdict *verdict);
     void (*tell)(void *ctx, const struct event *event);
+
+    /* unhash: the username of a USERHASH (32 bytes) in `realm`, or an empty view; it lives as long as the engine. NULL: none is known. */
+    struct view (*unhash)(void *ctx, const char *realm, struct view hash);
 };
 
 #endif

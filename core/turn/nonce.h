@@ -3,6 +3,8 @@
  *
  *     base64( issued: 32 bits, seconds of the monotonic clock | HMAC: 112 bits )      24 characters
  *
+ * Where SHA-256 is offered, the nonce cookie and the security features stand in front (section 9.2): 13 characters more.
+ *
  * Nothing is remembered for a client before it comes back with one. A nonce that is shown from another address or transport, or too late,
  * is stale.
  */
@@ -12,9 +14,9 @@
 #include "base/crypto.h"
 #include "turn/engine.h"
 
-#define NONCE_LEN 24
+#define NONCE_MAX_LEN 37
 
-int nonce_make(struct crypto *, const struct engine_config *, const struct flow *, msec_t now, char nonce[NONCE_LEN + 1]);
+int nonce_make(struct crypto *, const struct engine_config *, const struct flow *, msec_t now, char nonce[NONCE_MAX_LEN + 1]);
 bool nonce_is_good(struct crypto *, const struct engine_config *, const struct flow *, msec_t now, struct view nonce);
 
 #endif

@@ -83,6 +83,7 @@ static struct request question_request(const struct transaction *tr)
         .family = question_family(message),
         .even_port = message_has(message, SLOT_EVEN_PORT),
         .has_reservation = message_has(message, SLOT_RESERVATION_TOKEN),
+        .wants_sha256 = tr->identity.wants_sha256,
     };
     attr_first_byte(message, SLOT_REQUESTED_TRANSPORT, &request.protocol);
     attr_u32(message, SLOT_LIFETIME, &request.lifetime_s);

@@ -1,6 +1,7 @@
 /* reply.c: the one place that turns a code into bytes. */
 #include "turn/reply.h"
 
+#include "turn/auth.h"
 #include "turn/nonce.h"
 #include "wire/build.h"
 
@@ -36,12 +37,14 @@ static void reply_success(struct transaction *tr, struct build *build)
 
 static int reply_challenge(struct transaction *tr, struct build *build)
 {
-    char nonce[NONCE_LEN + 1];
+    char nonce[NONCE_MAX_LEN + 1];
     const int err = nonce_make(tr->engine->crypto, tr->engine->config, tr->flow, tr->now, nonce);
     if (err)
         return err;
     build_attr_text(build, ATTR_REALM, tr->identity.realm);
     build_attr_text(build, ATTR_NONCE, nonce);
+    if (tr->engine->config->offer_sha256)
+        build_attr(build, ATTR_PASSWORD_ALGORITHMS, auth_offer());
     return 0;
 }
 
@@ -63,6 +66,15 @@ static int reply_error(struct transaction *tr, struct build *build, int code)
     }
 }
 
+/* reply_sign: with the kind of integrity that the request had, RFC 8489 section 9.2.4. */
+static int reply_sign(const struct transaction *tr, struct build *build)
+{
+    const struct view key = view_of(tr->identity.key.bytes, tr->identity.key.len);
+    if (message_has(&tr->message, SLOT_MESSAGE_INTEGRITY_SHA256))
+        return build_integrity_sha256(build, tr->engine->crypto, key);
+    return build_integrity(build, tr->engine->crypto, key);
+}
+
 struct view reply_make(struct transaction *tr, int code)
 {
     struct engine *engine = tr->engine;
@@ -77,7 +89,7 @@ struct view reply_make(struct transaction *tr, int code)
     if (engine->config->software[0])
         build_attr_text(&build, ATTR_SOFTWARE, engine->config->software);
     if (!err && tr->is_authentic)
-        err = build_integrity(&build, engine->crypto, view_of(tr->identity.key.bytes, tr->identity.key.len));
+        err = reply_sign(tr, &build);
     if (engine->config->fingerprint || message_has(&tr->message, SLOT_FINGERPRINT))
         build_fingerprint(&build);
     return err ? (struct view){0} : build_end(&build);

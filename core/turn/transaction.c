@@ -5,7 +5,7 @@
 
 struct view transaction_username(const struct transaction *tr)
 {
-    return message_attr(&tr->message, SLOT_USERNAME);
+    return message_has(&tr->message, SLOT_USERNAME) ? message_attr(&tr->message, SLOT_USERNAME) : tr->identity.unhashed;
 }
 
 int transaction_refuse(struct transaction *tr, int code, const char *reason)

@@ -15,6 +15,8 @@ struct identity {
     struct long_term_key key;
     int64_t key_expires_unix_s;
     bool reauth_on_expiry;
+    bool wants_sha256;    /* PASSWORD-ALGORITHM: the client signs with a SHA-256 key */
+    struct view unhashed; /* of USERHASH: the name it stands for, the host's */
     char tenant[NAME_MAX_LEN + 1], user[NAME_MAX_LEN + 1], realm[REALM_MAX_LEN + 1];
 };
 
@@ -48,6 +50,7 @@ struct transaction {
     char reason[REASON_MAX], by[REASON_MAX];
 };
 
+/* transaction_username: USERNAME as sent, or the name that USERHASH stands for; empty before that is looked up. */
 struct view transaction_username(const struct transaction *);
 
 /* transaction_refuse: `code`, with a reason of the core's for the event. */

@@ -57,7 +57,7 @@ enum verdict_kind {
 
 struct long_term_key {
     uint8_t bytes[32];
-    uint8_t len; /* 16: MD5 */
+    uint8_t len; /* 16: MD5, 32: SHA-256 */
 };
 
 /* struct limits: 0 means "not said"; the configuration's value applies, or none. Strictest wins where several policies speak. */
@@ -104,6 +104,7 @@ struct request {
     uint8_t family, protocol;        /* requested: 4 or 6; 17 = UDP */
     uint32_t lifetime_s;             /* requested, 0 if absent */
     bool even_port, has_reservation;
+    bool wants_sha256; /* the client signs with a SHA-256 key; keys of the other kind are not tried */
 };
 
 struct allocation;

@@ -142,17 +142,28 @@ void build_icmp(struct build *build, uint8_t type, uint8_t code, uint32_t data)
     put_u32(at + 4, data);
 }
 
-int build_integrity(struct build *build, struct crypto *crypto, struct view key)
+static int put_integrity(struct build *build, struct crypto *crypto, enum crypto_hash hash, struct view key)
 {
     const size_t signed_len = build->out.len;
-    uint8_t *at = attr_room(build, ATTR_MESSAGE_INTEGRITY, INTEGRITY_SHA1_LEN); /* first: its length is signed too */
+    const uint16_t type = hash == CRYPTO_SHA1 ? ATTR_MESSAGE_INTEGRITY : ATTR_MESSAGE_INTEGRITY_SHA256;
+    uint8_t *at = attr_room(build, type, crypto_hash_len(hash)); /* first: its length is signed too */
     if (!at)
         return 0;
     const struct view part = view_of(build->out.at, signed_len);
-    const int err = crypto_hmac(crypto, CRYPTO_SHA1, key, &part, 1, at);
+    const int err = crypto_hmac(crypto, hash, key, &part, 1, at);
     if (err)
         build->out.overflow = true; /* nobody shall send it */
     return err;
+}
+
+int build_integrity(struct build *build, struct crypto *crypto, struct view key)
+{
+    return put_integrity(build, crypto, CRYPTO_SHA1, key);
+}
+
+int build_integrity_sha256(struct build *build, struct crypto *crypto, struct view key)
+{
+    return put_integrity(build, crypto, CRYPTO_SHA256, key);
 }
 
 void build_fingerprint(struct build *build)

@@ -30,6 +30,7 @@ void build_icmp(struct build *, uint8_t type, uint8_t code, uint32_t data); /* I
 
 /* build_integrity: MESSAGE-INTEGRITY (HMAC-SHA1) under `key`, RFC 8489 section 14.5: 0, or ERR_SYSTEM, and then build_end is empty. build_fingerprint: must be last, section 14.7. */
 int build_integrity(struct build *, struct crypto *, struct view key);
+int build_integrity_sha256(struct build *, struct crypto *, struct view key); /* MESSAGE-INTEGRITY-SHA256, not cut, section 14.6 */
 void build_fingerprint(struct build *);
 
 /* build_end: the finished message, empty if it did not fit. */

@@ -1,27 +1,64 @@
-/* integrity.c: keys, MESSAGE-INTEGRITY, FINGERPRINT's CRC. */
+/* integrity.c: keys, MESSAGE-INTEGRITY and MESSAGE-INTEGRITY-SHA256, FINGERPRINT's CRC. */
 #include "wire/integrity.h"
 
 #include "base/err.h"
 
-int integrity_key(struct crypto *crypto, struct view username, struct view realm, struct view password, uint8_t key[INTEGRITY_KEY_LEN])
+static int key_of(struct crypto *crypto, enum crypto_hash hash, const struct view text[3], uint8_t *key)
 {
     const struct view colon = view_text(":");
-    const struct view parts[] = {username, colon, realm, colon, password};
-    return crypto_digest(crypto, CRYPTO_MD5, parts, sizeof parts / sizeof *parts, key);
+    const struct view parts[] = {text[0], colon, text[1], colon, text[2]};
+    return crypto_digest(crypto, hash, parts, sizeof parts / sizeof *parts, key);
+}
+
+int integrity_key(struct crypto *crypto, struct view username, struct view realm, struct view password, uint8_t key[INTEGRITY_KEY_LEN])
+{
+    return key_of(crypto, CRYPTO_MD5, (const struct view[]){username, realm, password}, key);
+}
+
+int integrity_key_sha256(struct crypto *crypto, struct view username, struct view realm, struct view password,
+                         uint8_t key[INTEGRITY_KEY_SHA256_LEN])
+{
+    return key_of(crypto, CRYPTO_SHA256, (const struct view[]){username, realm, password}, key);
+}
+
+int integrity_userhash(struct crypto *crypto, struct view username, struct view realm, uint8_t hash[INTEGRITY_USERHASH_LEN])
+{
+    const struct view parts[] = {username, view_text(":"), realm};
+    return crypto_digest(crypto, CRYPTO_SHA256, parts, sizeof parts / sizeof *parts, hash);
+}
+
+/* mac_of: what the integrity attribute in `slot` must hold; its own length is signed with the header. */
+static int mac_of(struct crypto *crypto, const struct message *message, enum attr_slot slot, struct view key, uint8_t mac[CRYPTO_HASH_MAX])
+{
+    const size_t before = (size_t)(message->attrs[slot] - message->bytes.at);
+    uint8_t length[2];
+    put_u16(length, (uint16_t)(before - STUN_HEADER_LEN + STUN_ATTR_HEADER_LEN + message_attr(message, slot).len));
+    const struct view parts[] = {view_cut(message->bytes, 2), view_of(length, 2), view_from(view_cut(message->bytes, before), 4)};
+    return crypto_hmac(crypto, slot == SLOT_MESSAGE_INTEGRITY ? CRYPTO_SHA1 : CRYPTO_SHA256, key, parts, sizeof parts / sizeof *parts, mac);
 }
 
 int integrity_check(struct crypto *crypto, const struct message *message, struct view key)
 {
     const struct view value = message_attr(message, SLOT_MESSAGE_INTEGRITY);
+    uint8_t mac[CRYPTO_HASH_MAX];
     if (!value.at)
         return ERR_NOT_FOUND;
-    uint8_t length[2], mac[CRYPTO_HASH_MAX];
-    put_u16(length, (uint16_t)(message->signed_len - STUN_HEADER_LEN + STUN_ATTR_HEADER_LEN + INTEGRITY_SHA1_LEN));
-    const struct view parts[] = {view_cut(message->bytes, 2), view_of(length, 2),
-                                 view_from(view_cut(message->bytes, message->signed_len), 4)};
-    if (crypto_hmac(crypto, CRYPTO_SHA1, key, parts, sizeof parts / sizeof *parts, mac))
+    if (value.len != INTEGRITY_SHA1_LEN || mac_of(crypto, message, SLOT_MESSAGE_INTEGRITY, key, mac))
         return ERR_DENIED;
-    return crypto_equal(value, view_of(mac, INTEGRITY_SHA1_LEN)) ? 0 : ERR_DENIED; /* a shorter one is not equal */
+    return crypto_equal(value, view_of(mac, INTEGRITY_SHA1_LEN)) ? 0 : ERR_DENIED;
+}
+
+int integrity_check_sha256(struct crypto *crypto, const struct message *message, struct view key)
+{
+    const struct view value = message_attr(message, SLOT_MESSAGE_INTEGRITY_SHA256);
+    uint8_t mac[CRYPTO_HASH_MAX];
+    if (!value.at)
+        return ERR_NOT_FOUND;
+    if (value.len < INTEGRITY_SHA256_LEAST || value.len > INTEGRITY_SHA256_LEN || value.len % 4)
+        return ERR_DENIED;
+    if (mac_of(crypto, message, SLOT_MESSAGE_INTEGRITY_SHA256, key, mac))
+        return ERR_DENIED;
+    return crypto_equal(value, view_of(mac, value.len)) ? 0 : ERR_DENIED;
 }
 
 /* crc_nibble[k][n]: what nibble `n` at bit 4k of the register becomes 32 bits later (polynomial 0xEDB88320, reflected). A word is

@@ -51,19 +51,27 @@ static void note_unknown(struct message *message, uint16_t type)
     message->unknown[message->unknown_count++] = type;
 }
 
+/* is_hidden: behind an integrity attribute, and not signed by it (RFC 8489 sections 14.5, 14.6). */
+static bool is_hidden(const struct message *message, enum attr_slot slot)
+{
+    if (!message->signed_len || slot == SLOT_FINGERPRINT)
+        return false;
+    return slot != SLOT_MESSAGE_INTEGRITY_SHA256 || message->attrs[SLOT_MESSAGE_INTEGRITY_SHA256];
+}
+
 static int note(struct message *message, size_t at)
 {
     const uint8_t *header = message->bytes.at + at;
     const enum attr_slot slot = stun_attr_slot(get_u16(header));
     if (slot == SLOT_FINGERPRINT && !fingerprint_ok(message, at))
         return ERR_BAD;
-    if (message->signed_len && slot != SLOT_FINGERPRINT)
-        return 0; /* behind MESSAGE-INTEGRITY: nobody signed it */
+    if (is_hidden(message, slot))
+        return 0;
     if (slot == SLOT_COUNT)
         note_unknown(message, get_u16(header));
     else if (!message->attrs[slot])
         message->attrs[slot] = header;
-    if (slot == SLOT_MESSAGE_INTEGRITY)
+    if ((slot == SLOT_MESSAGE_INTEGRITY || slot == SLOT_MESSAGE_INTEGRITY_SHA256) && !message->signed_len)
         message->signed_len = at;
     return 0;
 }

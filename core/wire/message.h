@@ -1,8 +1,9 @@
 /* message.h: one pass over the bytes of a STUN message, then a view of it.
  *
  * message_open allocates nothing, copies nothing and accepts or refuses the whole message: header, length, every attribute's bounds. Of repeated
- * attributes the first counts (RFC 8489 section 14), XOR-PEER-ADDRESS may repeat and is walked with message_next. What follows
- * MESSAGE-INTEGRITY is not seen, except FINGERPRINT (section 14.5): it was not signed.
+ * attributes the first counts (RFC 8489 section 14), XOR-PEER-ADDRESS may repeat and is walked with message_next. Behind
+ * MESSAGE-INTEGRITY only MESSAGE-INTEGRITY-SHA256 and FINGERPRINT are seen, behind that only FINGERPRINT (sections 14.5, 14.6): what else
+ * is there was not signed.
  * The view borrows the input. Padding bytes are not looked at.
  */
 #ifndef RELAY_WIRE_MESSAGE_H
@@ -21,7 +22,7 @@ struct message {
     const uint8_t *attrs[SLOT_COUNT]; /* attribute header of the first of each kind, NULL if absent */
     uint16_t unknown[MESSAGE_UNKNOWN_MAX]; /* comprehension-required types without a row, for 420; each once */
     uint8_t unknown_count;
-    size_t signed_len; /* bytes before MESSAGE-INTEGRITY's header; 0 if absent */
+    size_t signed_len; /* bytes before the first integrity attribute's header; 0 if there is none */
 };
 
 /* message_open: 0; ERR_PARTIAL if `in` is shorter than its header says; ERR_BAD if it is no STUN message (first bits, cookie, length not a

@@ -61,10 +61,15 @@ enum stun_method {
     X(EVEN_PORT, 0x0018)                                                                                                                   \
     X(REQUESTED_TRANSPORT, 0x0019)                                                                                                         \
     X(DONT_FRAGMENT, 0x001A)                                                                                                               \
+    X(MESSAGE_INTEGRITY_SHA256, 0x001C)                                                                                                    \
+    X(PASSWORD_ALGORITHM, 0x001D)                                                                                                          \
+    X(USERHASH, 0x001E)                                                                                                                    \
     X(XOR_MAPPED_ADDRESS, 0x0020)                                                                                                          \
     X(RESERVATION_TOKEN, 0x0022)                                                                                                           \
     X(ADDITIONAL_ADDRESS_FAMILY, 0x8000)                                                                                                   \
     X(ADDRESS_ERROR_CODE, 0x8001)                                                                                                          \
+    X(PASSWORD_ALGORITHMS, 0x8002)                                                                                                         \
+    X(ALTERNATE_DOMAIN, 0x8003)                                                                                                            \
     X(ICMP, 0x8004)                                                                                                                        \
     X(SOFTWARE, 0x8022)                                                                                                                    \
     X(ALTERNATE_SERVER, 0x8023)                                                                                                            \
@@ -77,6 +82,9 @@ enum stun_attr {
     STUN_ATTRS(X)
 #undef X
 };
+
+/* enum stun_algorithm: of PASSWORD-ALGORITHM, RFC 8489 section 18.5 */
+enum stun_algorithm { STUN_MD5 = 1, STUN_SHA256 = 2 };
 
 /* enum attr_slot: a dense number for each known attribute, to index the view of a message. */
 enum attr_slot {

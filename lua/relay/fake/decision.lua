@@ -81,16 +81,18 @@ local function limits_of(given)
   return limits
 end
 
-local key_names = {"user", "tenant", "password", "passwords", "ha1", "expires", "on_expiry"}
+local key_names = {"user", "tenant", "password", "passwords", "ha1", "ha1_sha256", "expires", "on_expiry"}
 
 local function key_of(given)
-  local sources = (given.password and 1 or 0) + (given.passwords and 1 or 0) + (given.ha1 and 1 or 0)
+  local sources = (given.password and 1 or 0) + (given.passwords and 1 or 0) + ((given.ha1 or given.ha1_sha256) and 1 or 0)
   if sources ~= 1 then error("relay.key: one of password, passwords and ha1 expected", 3) end
   local passwords = given.passwords or given.password and {given.password} or {}
   if #passwords > KEYS_MAX then error(("relay.key: more than %d passwords"):format(KEYS_MAX), 3) end
   for i = 1, #passwords do text("relay.key: password", passwords[i], 763) end
-  if given.ha1 and not tostring(given.ha1):find("^" .. ("%x"):rep(32) .. "$") then
-    error("relay.key: ha1: 32 hexadecimal digits expected", 3)
+  for name, digits in pairs {ha1 = 32, ha1_sha256 = 64} do
+    if given[name] and not tostring(given[name]):find("^" .. ("%x"):rep(digits) .. "$") then
+      error(("relay.key: %s: %d hexadecimal digits expected"):format(name, digits), 3)
+    end
   end
   if given.expires and math.type(given.expires) ~= "integer" then error("relay.key: expires: unix seconds expected", 3) end
   local on_expiry = given.on_expiry or "keep"

@@ -17,6 +17,7 @@ XOR_RELAYED_ADDRESS, REQUESTED_ADDRESS_FAMILY, EVEN_PORT, REQUESTED_TRANSPORT = 
 DONT_FRAGMENT, XOR_MAPPED_ADDRESS, RESERVATION_TOKEN = 0x001A, 0x0020, 0x0022
 ADDITIONAL_ADDRESS_FAMILY, ADDRESS_ERROR_CODE = 0x8000, 0x8001
 ICMP, SOFTWARE, FINGERPRINT, ORIGIN = 0x8004, 0x8022, 0x8028, 0x802F
+MESSAGE_INTEGRITY_SHA256, PASSWORD_ALGORITHM, USERHASH, PASSWORD_ALGORITHMS = 0x001C, 0x001D, 0x001E, 0x8002
 
 UDP, TCP = 17, 6
 IPV4, IPV6 = 1, 2
@@ -42,6 +43,15 @@ def method_and_class(number):
 def key_of(username, realm, password):
     """The long-term key, RFC 8489 section 9.2.2."""
     return hashlib.md5(f"{username}:{realm}:{password}".encode()).digest()
+
+
+def key_sha256_of(username, realm, password):
+    return hashlib.sha256(f"{username}:{realm}:{password}".encode()).digest()
+
+
+def userhash_of(username, realm):
+    """USERHASH, RFC 8489 section 14.4."""
+    return hashlib.sha256(f"{username}:{realm}".encode()).digest()
 
 
 def rest_credential(secret, expires, user=""):
@@ -72,6 +82,12 @@ def with_length(message, more=0):
 def with_integrity(message, key):
     message = with_length(message, 24)
     return message + attribute(MESSAGE_INTEGRITY, hmac.new(key, message, hashlib.sha1).digest())
+
+
+def with_integrity_sha256(message, key, cut=32):
+    """MESSAGE-INTEGRITY-SHA256, cut to its first bytes (RFC 8489 section 14.6)."""
+    message = with_length(message, 4 + cut)
+    return message + attribute(MESSAGE_INTEGRITY_SHA256, hmac.new(key, message, hashlib.sha256).digest()[:cut])
 
 
 def with_fingerprint(message):
@@ -159,6 +175,13 @@ class Message:
             return False
         head = with_length(self.data[:at], 24)
         return hmac.compare_digest(hmac.new(key, head, hashlib.sha1).digest(), self.get(MESSAGE_INTEGRITY))
+
+    def has_integrity_sha256(self, key):
+        at = self.offsets.get(MESSAGE_INTEGRITY_SHA256)
+        if at is None:
+            return False
+        head = with_length(self.data[:at], 36)
+        return hmac.compare_digest(hmac.new(key, head, hashlib.sha256).digest(), self.get(MESSAGE_INTEGRITY_SHA256))
 
     def has_fingerprint(self):
         at = self.offsets.get(FINGERPRINT)

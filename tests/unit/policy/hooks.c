@@ -132,6 +132,8 @@ static const struct {
     {"return relay.key{user = 'a\\0b', password = 'p'}", "relay.key: user: a zero byte"},
     {"return relay.key{user = ('u'):rep(129), password = 'p'}", "relay.key: user: longer than 128 bytes"},
     {"return relay.key{user = 'u', ha1 = 'xyz'}", "relay.key: ha1: 32 hexadecimal digits expected"},
+    {"return relay.key{user = 'u', ha1_sha256 = ('0'):rep(32)}", "relay.key: ha1_sha256: 64 hexadecimal digits expected"},
+    {"return relay.key{user = 'u', password = 'p', ha1_sha256 = ('0'):rep(64)}", "relay.key: one of password, passwords and ha1 expected"},
     {"return relay.key{user = 'u', passwords = {1, 2, 3, 4, 5, 6, 7, 8, 9}}", "relay.key: more than 8 passwords"},
     {"return relay.key{user = 'u', passwords = 'p'}", "relay.key: passwords: a list expected"},
     {"return relay.key{user = 'u', password = 'p', expires = 'soon'}", "relay.key: expires: unix seconds expected"},
@@ -268,6 +270,39 @@ TEST(key_makes_long_term_keys_of_the_username_as_sent_and_the_realm)
     stage.request.lifetime_s = 129; /* longer than any user's name */
     CHECK_INT(stage_ask(&stage, HOOK_authenticate), VERDICT_DENY);
     CHECK_INT(stage.verdict.code, 401);
+    stage_clear(&stage);
+}
+
+TEST(key_makes_the_kind_of_key_that_the_client_signs_with)
+{
+    struct stage stage;
+    uint8_t key[INTEGRITY_KEY_SHA256_LEN];
+    stage_play(&stage, "local both = relay.key{user = 'u', ha1 = ('01'):rep(16), ha1_sha256 = ('0B'):rep(32)}\n"
+                       "return {authenticate = function(req)\n"
+                       "  if req.lifetime == 1 then return relay.key{user = 'u', passwords = {'new', 'old'}} end\n"
+                       "  if req.lifetime == 2 then return both end\n"
+                       "  return relay.key{user = 'u', ha1 = ('01'):rep(16)}\n"
+                       "end}");
+    stage.request.wants_sha256 = true;
+    stage.request.lifetime_s = 1;
+    CHECK_INT(stage_ask(&stage, HOOK_authenticate), VERDICT_KEY);
+    CHECK_INT(stage.verdict.key_count, 2);
+    CHECK_INT(integrity_key_sha256(stage.world.crypto, view_text("ann"), view_text("example.org"), view_text("old"), key), 0);
+    CHECK_INT(stage.verdict.keys[1].len, sizeof key);
+    CHECK_BYTES(stage.verdict.keys[1].bytes, key, sizeof key);
+    stage.request.lifetime_s = 2;
+    CHECK_INT(stage_ask(&stage, HOOK_authenticate), VERDICT_KEY);
+    CHECK_INT(stage.verdict.key_count, 1);
+    CHECK_INT(stage.verdict.keys[0].len, 32);
+    CHECK_INT(stage.verdict.keys[0].bytes[31], 11);
+    stage.request.lifetime_s = 3;
+    CHECK_INT(stage_ask(&stage, HOOK_authenticate), VERDICT_KEY);
+    CHECK_INT(stage.verdict.key_count, 0); /* it has none: nobody gets in */
+    stage.request.wants_sha256 = false;
+    stage.request.lifetime_s = 2;
+    CHECK_INT(stage_ask(&stage, HOOK_authenticate), VERDICT_KEY);
+    CHECK_INT(stage.verdict.keys[0].len, 16);
+    CHECK_INT(stage.verdict.keys[0].bytes[15], 1);
     stage_clear(&stage);
 }
 
@@ -454,7 +489,8 @@ TEST_LIST(RUN(a_policy_without_hooks_has_no_opinion_and_no_hooks) RUN(deny_tells
                   RUN(what_goes_wrong_in_a_hook_fails_closed_with_file_and_line) RUN(a_failure_is_counted_by_its_kind)
                       RUN(a_failure_is_one_line_in_the_log) RUN(allow_carries_every_limit)
                           RUN(key_makes_long_term_keys_of_the_username_as_sent_and_the_realm)
-                              RUN(route_is_asked_once_for_a_listener_sni_alpn_and_origin) RUN(redirect_names_an_address)
-                                  RUN(of_several_policies_one_verdict_comes) RUN(limits_of_several_policies_merge_to_the_strictest)
-                                      RUN(every_policy_is_told_events_and_the_end) RUN(init_is_told_the_worker_and_may_refuse_the_start)
-                                          RUN(a_constant_decision_makes_no_garbage))
+                              RUN(key_makes_the_kind_of_key_that_the_client_signs_with)
+                                  RUN(route_is_asked_once_for_a_listener_sni_alpn_and_origin) RUN(redirect_names_an_address)
+                                      RUN(of_several_policies_one_verdict_comes) RUN(limits_of_several_policies_merge_to_the_strictest)
+                                          RUN(every_policy_is_told_events_and_the_end) RUN(init_is_told_the_worker_and_may_refuse_the_start)
+                                              RUN(a_constant_decision_makes_no_garbage))

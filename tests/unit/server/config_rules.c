@@ -44,6 +44,10 @@ TEST(combinations_that_cannot_run_are_refused)
          "conf:10: static-auth-secret: 8 are tried for a request and 9 are given: retire the oldest"},
         {"realm=r\nuse-auth-secret\n", "conf:2: use-auth-secret: needs a secret: add static-auth-secret, or userdb with secrets in it"},
         {"realm=r\nuser=ann:x\nuser=bob:x\nuser=ann:y\n", "conf:4: user: \"ann\" was given before"},
+        {"realm=r\nuserdb=/x\noffer-sha256\n",
+         "conf:3: offer-sha256: nobody has a SHA-256 key: it takes user=NAME:PASSWORD, static-auth-secret or a policy"},
+        {"realm=r\nuser=ann:0x00112233445566778899aabbccddeeff\noffer-sha256\n",
+         "conf:3: offer-sha256: nobody has a SHA-256 key: it takes user=NAME:PASSWORD, static-auth-secret or a policy"},
         {"set=quota.user=4\n", "conf:1: set: quota.user is of no use without a policy: add policy=FILE"},
         {"secret=rest=/dev/null\n", "conf:1: secret: is of no use without a policy: add policy=FILE"},
         {"policy=/dev/null\nset=quota=4\n", "conf:2: set: \"quota=4\" is not POLICY.NAME=VALUE"},
@@ -154,6 +158,28 @@ TEST(an_external_address_maps_onto_relay_addresses_as_in_coturn)
     CHECK_TEXT(shown(&loaded, 3), "fd00::1 as fd00::1");
     CHECK_INT(loaded.report.warning_count, 1); /* the one about authentication */
     unload(&loaded);
+}
+
+TEST(md5_keys_beside_an_offer_of_sha256_earn_a_warning)
+{
+    static const struct {
+        const char *text;
+        size_t warnings;
+    } rows[] = {
+        {"realm=r\nuser=ann:x\noffer-sha256\n", 0},
+        {"realm=r\nstatic-auth-secret=x\noffer-sha256\n", 0},
+        {"policy=/dev/null\noffer-sha256\n", 0},
+        {"realm=r\nuser=ann:x\nuser=bob:0x00112233445566778899aabbccddeeff\n", 0},
+        {"realm=r\nuser=ann:x\nuser=bob:0x00112233445566778899aabbccddeeff\noffer-sha256\n", 1},
+        {"realm=r\nuser=ann:x\nuserdb=/x\noffer-sha256\n", 1},
+        {"realm=r\nuse-auth-secret\nuserdb=/x\noffer-sha256\n", 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct loaded loaded = LOAD(rows[i].text);
+        CHECK_LOADED(loaded);
+        CHECK_INT(loaded.report.warning_count, rows[i].warnings);
+        unload(&loaded);
+    }
 }
 
 TEST(an_external_address_that_maps_onto_nothing_earns_a_warning)
@@ -278,7 +304,7 @@ TEST(the_printout_says_what_would_run)
 TEST_LIST(RUN(combinations_that_cannot_run_are_refused) RUN(a_certificate_that_cannot_be_read_is_refused_unless_tls_is_off)
               RUN(without_a_certificate_tls_and_dtls_are_off_and_one_note_says_so) RUN(with_a_certificate_both_ports_are_listened_on)
                   RUN(relay_addresses_are_the_named_ones_or_the_listening_ones) RUN(relay_addresses_of_interfaces_are_never_any_or_link_local)
-                      RUN(an_external_address_maps_onto_relay_addresses_as_in_coturn) RUN(an_external_address_that_maps_onto_nothing_earns_a_warning)
+                      RUN(an_external_address_maps_onto_relay_addresses_as_in_coturn) RUN(md5_keys_beside_an_offer_of_sha256_earn_a_warning) RUN(an_external_address_that_maps_onto_nothing_earns_a_warning)
                           RUN(without_authentication_nothing_is_relayed_and_a_warning_says_so) RUN(users_a_secret_a_database_or_a_policy_let_it_relay)
                               RUN(a_static_secret_implies_use_auth_secret) RUN(policies_their_parameters_and_secrets_arrive_in_order_with_their_places)
                                   RUN(numbers_become_what_the_engine_counts_in) RUN(the_log_goes_where_coturn_would_send_it_or_a_warning_says_otherwise)
