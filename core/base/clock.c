@@ -1,4 +1,4 @@
-/* clock.c: the two clocks. */
+/* clock.c: the clocks. */
 #include "base/clock.h"
 
 #include <time.h>
@@ -18,4 +18,9 @@ msec_t clock_monotonic_ms(void)
 int64_t clock_unix_ms(void)
 {
     return clock_ms(CLOCK_REALTIME);
+}
+
+msec_t clock_thread_ms(void)
+{
+    return clock_ms(CLOCK_THREAD_CPUTIME_ID);
 }

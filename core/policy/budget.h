@@ -25,7 +25,8 @@ struct policy;
 /* struct slice: what one run may spend. */
 struct slice {
     uint64_t instructions;
-    msec_t wall_ms;
+    msec_t time_ms;
+    msec_t (*clock_ms)(void); /* the wall's, or this thread's share of the processor */
 };
 
 extern const struct slice slice_hook, slice_load;
@@ -35,7 +36,7 @@ enum outcome { RUN_DONE, RUN_ERROR, RUN_KILLED_INSTRUCTIONS, RUN_KILLED_WALL, RU
 struct budget {
     struct slice allowed;
     uint64_t spent, charged; /* charged: since the last look at the clock */
-    msec_t started;
+    msec_t started; /* by allowed.clock_ms */
     enum outcome killed;          /* RUN_DONE: not killed */
     bool memory;                  /* the error that ended the run was a want of memory */
     lua_State *thread;            /* the pooled coroutine, NULL until it is needed */

@@ -4,7 +4,7 @@
  * files, sets, secrets) lives in C in a `struct policy_shared` that all workers' policies refer to by name and that outlives them. The
  * hooks, their arguments, decisions and defaults are in policies/README.md, the functions that a script may call in lua/README.md.
  *
- * A hook has 100,000 VM instructions and 5 ms of wall time (init: 50 million and 5 s); a state has 64 MiB. A killed hook's coroutine is
+ * A hook has 100,000 VM instructions and 5 ms of wall time (init: 50 million and 5 s of processor time); a state has 64 MiB. A killed hook's coroutine is
  * never resumed. Every error, kill, wrong type or unknown field answers VERDICT_FAIL with a reason that names file and line.
  */
 #ifndef RELAY_POLICY_POLICY_H

@@ -5,7 +5,7 @@
 #include <lualib.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ROUNDS 1000 /* loading has 5 s */
+#define ROUNDS 400 /* loading has 5 s */
 #else
 #define ROUNDS 6000
 #endif
