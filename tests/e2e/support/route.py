@@ -4,49 +4,26 @@ Loopback has one link of 65,536 bytes and answers for every port itself: what ro
 only seen on a path like this one. Needs root; whoever enters a namespace makes sockets and processes in it.
 """
 import contextlib
-import ctypes
-import os
 import socket
 import struct
-import subprocess
 import time
 
-from support.server import need
-from support.tap import skip
+from support.namespaces import Namespaces, ip
 
-CLONE_NEWNET = 0x40000000
 ETH_P_IP = 0x0800
-LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def ip(*arguments):
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)
-
-
-class Route:
+class Route(Namespaces):
     """`relay` (10.99.1.1, fd99:1::1) - `router` - `peer` (10.99.2.1, fd99:2::1). The first link is `near` bytes long, the second `far`."""
 
+    NAMES = ("relay", "router", "peer")
     RELAY, PEER = {4: "10.99.1.1", 6: "fd99:1::1"}, {4: "10.99.2.1", 6: "fd99:2::1"}
 
     def __init__(self, near=1500, far=1300):
-        if os.geteuid() != 0:
-            skip("making network namespaces needs root")
-        need("ip")
+        super().__init__()
         self.near, self.far = near, far
-        self.relay, self.router, self.peer = (f"{name}-{os.getpid()}" for name in ("relay", "router", "peer"))
 
-    def __enter__(self):
-        try:
-            self.build()
-        except subprocess.CalledProcessError as error:
-            self.__exit__()
-            skip(f"cannot make network namespaces: {error.stderr.strip()}")
-        return self
-
-    def build(self):
-        for name in (self.relay, self.router, self.peer):
-            ip("netns", "add", name)
-            ip("-n", name, "link", "set", "lo", "up")
+    def wire(self):
         with self.inside(self.router):
             for switch in ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"):
                 with open(f"/proc/sys/{switch}", "w", encoding="ascii") as file:
@@ -64,24 +41,6 @@ class Route:
             ip("-n", name, "link", "set", where, "up")
         ip("-n", end, "route", "add", "default", "via", f"10.99.{number}.254")
         ip("-n", end, "-6", "route", "add", "default", "via", f"fd99:{number}::fe")
-
-    def __exit__(self, *_):
-        for name in (self.relay, self.router, self.peer):
-            subprocess.run(["ip", "netns", "del", name], capture_output=True)
-
-    @contextlib.contextmanager
-    def inside(self, name):
-        with open("/proc/self/ns/net", encoding="ascii") as home, open(f"/run/netns/{name}", encoding="ascii") as there:
-            self.enter(there)
-            try:
-                yield
-            finally:
-                self.enter(home)
-
-    @staticmethod
-    def enter(file):
-        if LIBC.setns(file.fileno(), CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), "setns")
 
     @contextlib.contextmanager
     def capture(self):

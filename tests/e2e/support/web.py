@@ -5,7 +5,6 @@ behind an address translation, the relay's namespace outside; whoever enters one
 """
 import base64
 import contextlib
-import ctypes
 import hashlib
 import json
 import os
@@ -16,12 +15,11 @@ import tempfile
 import urllib.error
 import urllib.request
 
+from support.namespaces import LIBC, Namespaces, ip
 from support.server import free_port, need
-from support.tap import skip, wait_for
+from support.tap import wait_for
 
-CLONE_NEWNET = 0x40000000
 PR_SET_CHILD_SUBREAPER = 36
-LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class WebDriverError(AssertionError):
@@ -154,30 +152,17 @@ def pin_of(certificate):
     return base64.b64encode(hashlib.sha256(der).digest()).decode()
 
 
-class Network:
+class Network(Namespaces):
     """Two namespaces: `browser` (10.77.0.2, seen from outside as 198.51.100.2) and `relay` (198.51.100.1), joined by a veth pair."""
 
+    NAMES = ("relay", "browser")
     RELAY, INSIDE, OUTSIDE = "198.51.100.1", "10.77.0.2", "198.51.100.2"
 
     def __init__(self):
-        if os.geteuid() != 0:
-            skip("making network namespaces needs root")
-        need("ip")
+        super().__init__()
         need("nft")
-        self.relay, self.browser = f"relay-{os.getpid()}", f"browser-{os.getpid()}"
 
-    def __enter__(self):
-        try:
-            self.build()
-        except subprocess.CalledProcessError as error:
-            self.__exit__()
-            skip(f"cannot make network namespaces: {error.stderr.strip()}")
-        return self
-
-    def build(self):
-        for name in (self.relay, self.browser):
-            ip("netns", "add", name)
-            ip("-n", name, "link", "set", "lo", "up")
+    def wire(self):
         ip("-n", self.browser, "link", "add", "out", "type", "veth", "peer", "name", "in", "netns", self.relay)
         for name, device, address in ((self.relay, "in", f"{self.RELAY}/24"), (self.browser, "out", f"{self.INSIDE}/24")):
             ip("-n", name, "address", "add", address, "dev", device)
@@ -187,26 +172,3 @@ class Network:
         rules = (f"add table ip nat\nadd chain ip nat out {{ type nat hook postrouting priority 100 ; }}\n"
                  f"add rule ip nat out ip saddr {self.INSIDE} ip daddr {self.RELAY} snat to {self.OUTSIDE}\n")
         ip("netns", "exec", self.browser, "nft", "-f", "-", stdin=rules)
-
-    def __exit__(self, *_):
-        for name in (self.browser, self.relay):
-            subprocess.run(["ip", "netns", "del", name], capture_output=True)
-
-    @contextlib.contextmanager
-    def inside(self, name):
-        """The calling thread makes its sockets and processes in the namespace."""
-        with open("/proc/self/ns/net", encoding="ascii") as home, open(f"/run/netns/{name}", encoding="ascii") as there:
-            self.enter(there)
-            try:
-                yield
-            finally:
-                self.enter(home)
-
-    @staticmethod
-    def enter(file):
-        if LIBC.setns(file.fileno(), CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), "setns")
-
-
-def ip(*arguments, stdin=""):
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True, input=stdin)
