@@ -1,7 +1,6 @@
 /* interfaces.c: getifaddrs(3), sorted by usefulness. */
 #include "server/interfaces.h"
 
-#include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -15,16 +14,22 @@ static bool is_link_local(const struct addr *addr)
     return addr->ip[0] == 0xfe && (addr->ip[1] & 0xc0) == 0x80;
 }
 
-static bool is_wanted(const struct ifaddrs *interface, enum addr_family family, bool loopback, struct addr *out)
+struct addr interfaces_addr(const struct ifaddrs *interface)
 {
     struct sockaddr_storage storage = {0};
-    if (!interface->ifa_addr || !(interface->ifa_flags & IFF_UP) || loopback != ((interface->ifa_flags & IFF_LOOPBACK) != 0))
+    const int af = interface->ifa_addr ? interface->ifa_addr->sa_family : AF_UNSPEC;
+    if (af == AF_INET || af == AF_INET6)
+        memcpy(&storage, interface->ifa_addr, af == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+    return addr_from_sockaddr(&storage);
+}
+
+static bool is_wanted(const struct ifaddrs *interface, enum addr_family family, bool loopback, struct addr *out)
+{
+    if (!(interface->ifa_flags & IFF_UP) || loopback != ((interface->ifa_flags & IFF_LOOPBACK) != 0))
         return false;
-    const int af = interface->ifa_addr->sa_family;
-    if (af != (family == ADDR_IPV4 ? AF_INET : AF_INET6))
+    *out = interfaces_addr(interface);
+    if (out->family != family)
         return false;
-    memcpy(&storage, interface->ifa_addr, af == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
-    *out = addr_from_sockaddr(&storage);
     return !is_link_local(out);
 }
 

@@ -1,10 +1,9 @@
 /* own.c: listeners as concrete addresses. */
 #include "server/own.h"
 
-#include <ifaddrs.h>
-#include <netinet/in.h>
+#include "server/interfaces.h"
+
 #include <stdlib.h>
-#include <string.h>
 
 struct own {
     struct addr *at;
@@ -29,12 +28,7 @@ static bool add(struct own *own, struct addr addr, uint16_t port)
 static bool add_interfaces(struct own *own, const struct addr *listener, const struct ifaddrs *interfaces)
 {
     for (const struct ifaddrs *each = interfaces; each; each = each->ifa_next) {
-        struct sockaddr_storage storage = {0};
-        const int family = each->ifa_addr ? each->ifa_addr->sa_family : AF_UNSPEC;
-        if (family != AF_INET && family != AF_INET6)
-            continue;
-        memcpy(&storage, each->ifa_addr, family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
-        const struct addr addr = addr_from_sockaddr(&storage);
+        const struct addr addr = interfaces_addr(each);
         if (addr.family == listener->family && !add(own, addr, listener->port))
             return false;
     }
