@@ -10,6 +10,7 @@
 #define NUMBER(field, least, most) .kind = OPTION_NUMBER, .at = AT(field), .min = (least), .max = (most)
 #define SECONDS(field, least) NUMBER(field, least, CONFIG_NONCE_FOREVER_S), .value = "SECONDS"
 #define PORT(field) .kind = OPTION_PORT, .at = AT(field), .min = 1, .max = 65535, .value = "PORT"
+#define CHOICE(field, words) .kind = OPTION_CHOICE, .at = AT(field), .value = (words)
 #define LIST(what, field, count) .kind = (what), .at = AT(field), .count_at = AT(count)
 #define ACTION(what) .kind = OPTION_ACTION, .traits = OPTION_COMMAND_LINE, .min = (what)
 
@@ -80,6 +81,8 @@ const struct option options[] = {
     {.name = "offer-sha256", .section = SECTION_PROTOCOL, FLAG(offer_sha256),
      .help = "Let clients sign with SHA-256 keys (RFC 8489) as well as MD5; challenges get longer; keys kept as MD5 (userdb, NAME:0xKEY) serve no client that takes SHA-256"},
     {.name = "strict-channel-numbers", .section = SECTION_PROTOCOL, FLAG(strict_channels), .help = "Channels 0x4000 to 0x4FFF only, as RFC 8656 has them"},
+    {.name = "allocation-default-address-family", .letter = 'A', .section = SECTION_PROTOCOL, CHOICE(default_family, "keep|ipv4|ipv6"), .fallback = "keep",
+     .help = "The relay address of an Allocate that asks for no family: of the listening address's family (browsers never ask), or IPv4 as RFC 8656 has it, or IPv6"},
     {.name = "software", .section = SECTION_PROTOCOL, TEXT(software, 127), .value = "TEXT", .help = "SOFTWARE in answers; without it none, as it makes them longer"},
 
     {.name = "policy", .section = SECTION_POLICY, LIST(OPTION_TEXTS, policies, policy_count), .traits = OPTION_READABLE, .min = 1, .max = 4095, .value = "FILE",

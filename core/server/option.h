@@ -14,6 +14,7 @@ enum option_kind {
     OPTION_TEXT,      /* const char *, min to max bytes */
     OPTION_NUMBER,    /* uint32_t, min to max */
     OPTION_PORT,      /* uint16_t, min to max */
+    OPTION_CHOICE,    /* uint8_t: which of the words of `value`, "one|two|three", counted from 0 */
     OPTION_TEXTS,     /* const char ** and a count: repeatable, as are all below */
     OPTION_ADDRESSES, /* struct addr * and a count */
     OPTION_RANGES,    /* struct cidr_set */

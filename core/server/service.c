@@ -18,6 +18,8 @@
 #define MAX_PARKED 4096
 #define PARK_DEADLINE_MS 3000
 
+static const uint8_t default_families[] = {ADDR_NONE, ADDR_IPV4, ADDR_IPV6}; /* as the words of the option */
+
 static void fill_engine(struct service *service)
 {
     const struct config *config = service->config;
@@ -27,6 +29,7 @@ static void fill_engine(struct service *service)
         .software = config->software,
         .fingerprint = config->fingerprint,
         .strict_channels = config->strict_channels,
+        .default_family = default_families[config->default_family],
         .offer_sha256 = config->offer_sha256,
         .relaying = config->relaying,
         .allow_loopback_peers = config->allow_loopback_peers,

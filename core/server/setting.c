@@ -125,6 +125,22 @@ static bool has_good_length(const struct setting *setting)
     return false;
 }
 
+static void set_choice(const struct setting *setting)
+{
+    const size_t len = strlen(setting->value);
+    char quote[QUOTE_MAX];
+    uint8_t number = 0;
+    for (const char *word = setting->option->value; word; number++) {
+        const char *stop = strchr(word, '|');
+        if (strncmp(word, setting->value, len) == 0 && (stop ? stop == word + len : word[len] == 0)) {
+            *(uint8_t *)field(setting) = number;
+            return;
+        }
+        word = stop ? stop + 1 : NULL;
+    }
+    setting_error(setting, "%s is none of %s", setting_quote(setting, quote), setting->option->value);
+}
+
 static void set_text(const struct setting *setting)
 {
     if (!has_good_length(setting))
@@ -281,9 +297,10 @@ static void set_action(const struct setting *setting)
 }
 
 static void (*const setters[OPTION_KINDS])(const struct setting *) = {
-    [OPTION_FLAG] = set_flag,  [OPTION_TEXT] = set_text,         [OPTION_NUMBER] = set_number,       [OPTION_PORT] = set_number,
-    [OPTION_TEXTS] = add_text, [OPTION_ADDRESSES] = add_address, [OPTION_RANGES] = add_range,        [OPTION_EXTERNALS] = add_external,
-    [OPTION_USERS] = add_user, [OPTION_PARAMS] = add_param,      [OPTION_SECRETS] = add_secret_file, [OPTION_ACTION] = set_action,
+    [OPTION_FLAG] = set_flag,          [OPTION_TEXT] = set_text,  [OPTION_NUMBER] = set_number,     [OPTION_PORT] = set_number,
+    [OPTION_CHOICE] = set_choice,      [OPTION_TEXTS] = add_text, [OPTION_ADDRESSES] = add_address, [OPTION_RANGES] = add_range,
+    [OPTION_EXTERNALS] = add_external, [OPTION_USERS] = add_user, [OPTION_PARAMS] = add_param,      [OPTION_SECRETS] = add_secret_file,
+    [OPTION_ACTION] = set_action,
 };
 
 void setting_apply(const struct setting *setting)

@@ -28,6 +28,7 @@ struct engine_config {
     const char *software; /* SOFTWARE, "" for none */
     bool fingerprint;     /* FINGERPRINT in every message (else only where the request had one) */
     bool strict_channels; /* 0x4000-0x4FFF only */
+    uint8_t default_family; /* of an Allocate that asks for none: enum addr_family, or ADDR_NONE: the listener's */
     bool offer_sha256;    /* PASSWORD-ALGORITHMS in challenges: SHA-256 and MD5; else every key is MD5 */
     bool relaying;        /* false: no authentication is configured: Allocate is 403 */
     bool allow_loopback_peers;

@@ -30,9 +30,12 @@ static int allocate_token(struct transaction *tr, struct opening *opening)
     return 0;
 }
 
-/* Not said: the listener's family, because browsers never say it; else IPv4; else what there is. */
+/* Not said: what the configuration says (then it is that or 440), or the listener's family, because browsers never say it; else IPv4; else
+ * what there is. */
 static uint8_t allocate_default_family(const struct transaction *tr)
 {
+    if (tr->engine->config->default_family != ADDR_NONE)
+        return tr->engine->config->default_family;
     if (relayed_has_family(tr->engine, tr->flow->server.family))
         return tr->flow->server.family;
     return relayed_has_family(tr->engine, ADDR_IPV4) ? ADDR_IPV4 : ADDR_IPV6;

@@ -69,7 +69,7 @@ TEST(the_file_is_read_as_coturn_reads_it)
 
 TEST(the_command_line_is_read_as_coturn_reads_it)
 {
-    struct loaded loaded = LOAD(NULL, "-fvp3479", "-m", "3", "--realm=a=b", "--software", "x y", "--stale-nonce", "--no-tcp=off", "-Q=7", "--db", "/x");
+    struct loaded loaded = LOAD(NULL, "-fvp3479", "-m", "3", "--realm=a=b", "--software", "x y", "--stale-nonce", "--no-tcp=off", "-Q=7", "--db", "/x", "-A", "ipv6");
     CHECK_REFUSED(loaded, "command line: total-quota: \"=7\" is not a number");
     CHECK(loaded.config.fingerprint && loaded.config.verbose && !loaded.config.no_tcp);
     CHECK_INT(loaded.config.listening_port, 3479);
@@ -78,6 +78,7 @@ TEST(the_command_line_is_read_as_coturn_reads_it)
     CHECK_TEXT(loaded.config.software, "x y");
     CHECK_INT(loaded.config.stale_nonce_s, 600);
     CHECK_TEXT(loaded.config.userdb, "/x");
+    CHECK_INT(loaded.config.default_family, 2);
     unload(&loaded);
 }
 
@@ -133,6 +134,8 @@ static const struct {
     {"listening-port=x", "conf:1: listening-port: \"x\" is not a number"},
     {"listening-port=-1", "conf:1: listening-port: \"-1\" is not a number"},
     {"listening-port=0", "conf:1: listening-port: \"0\" is not within 1 to 65535"},
+    {"allocation-default-address-family=ipv5", "conf:1: allocation-default-address-family: \"ipv5\" is none of keep|ipv4|ipv6"},
+    {"allocation-default-address-family=ipv", "conf:1: allocation-default-address-family: \"ipv\" is none of keep|ipv4|ipv6"},
     {"listening-port=65536", "conf:1: listening-port: \"65536\" is not within 1 to 65535"},
     {"total-quota=4294967296", "conf:1: total-quota: \"4294967296\" is not within 0 to 4294967295"},
     {"total-quota=99999999999999999999999", "conf:1: total-quota: \"99999999999999999999999\" is not within 0 to 4294967295"},

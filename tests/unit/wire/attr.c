@@ -77,6 +77,23 @@ TEST(what_is_absent_is_not_found)
     done(&sample);
 }
 
+/* RFC 8656 sections 18.1, 18.6, 18.8: what is reserved is not looked at. */
+TEST(reserved_bits_are_ignored)
+{
+    struct sample channel = with(ATTR_CHANNEL_NUMBER, "\x40\1\xff\xff", 4),
+                  transport = with(ATTR_REQUESTED_TRANSPORT, "\x11\xff\xff\xff", 4);
+    struct sample family = with(ATTR_REQUESTED_ADDRESS_FAMILY, "\2\xff\xff\xff", 4);
+    uint16_t number = 0;
+    uint8_t protocol = 0, wanted = 0;
+    CHECK_INT(attr_channel(&channel.m, &number), 0);
+    CHECK_INT(number, 0x4001);
+    CHECK_INT(attr_first_byte(&transport.m, SLOT_REQUESTED_TRANSPORT, &protocol), 0);
+    CHECK_INT(protocol, 17);
+    CHECK_INT(attr_first_byte(&family.m, SLOT_REQUESTED_ADDRESS_FAMILY, &wanted), 0);
+    CHECK_INT(wanted, 2);
+    done(&channel), done(&transport), done(&family);
+}
+
 TEST(an_address_has_the_size_of_its_family)
 {
     uint8_t value[24] = {0};
@@ -130,5 +147,6 @@ TEST(an_error_code_is_between_300_and_699)
     }
 }
 
-TEST_LIST(RUN(a_number_has_exactly_its_size) RUN(what_is_absent_is_not_found) RUN(an_address_has_the_size_of_its_family)
-              RUN(the_first_byte_of_an_address_is_ignored) RUN(an_error_code_is_between_300_and_699))
+TEST_LIST(RUN(a_number_has_exactly_its_size) RUN(what_is_absent_is_not_found) RUN(reserved_bits_are_ignored)
+              RUN(an_address_has_the_size_of_its_family) RUN(the_first_byte_of_an_address_is_ignored)
+                  RUN(an_error_code_is_between_300_and_699))
