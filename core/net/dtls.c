@@ -249,12 +249,14 @@ static struct session *greet(struct dtls *d, struct session *session, const stru
     return session_new(d, flow, &hello, in);
 }
 
-/* is_over: what OpenSSL's last result means: there is no more for now, or there never will be. */
+/* is_over: what OpenSSL's last result means: there is no more for now, or there never will be. Of a record that it threw away it may only
+ * say that reading failed; but a pipe never fails, so without an error of its own that is no end. */
 static bool is_over(const struct session *session, int result)
 {
     const int error = SSL_get_error(session->ssl, result);
+    const bool thrown_away = error == SSL_ERROR_SYSCALL && ERR_peek_error() == 0;
     ERR_clear_error();
-    return error != SSL_ERROR_WANT_READ;
+    return error != SSL_ERROR_WANT_READ && !thrown_away;
 }
 
 static void establish(struct session *session)
