@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RECORD_HEADER_LEN 13
 #define HANDSHAKE_MTU 1200   /* passes every path that QUIC passes */
 #define VISITS 64            /* ticks for a round over all sessions */
 #define COOKIE_SLOT_MS 60000 /* a cookie lives one to two of them */
@@ -249,14 +250,33 @@ static struct session *greet(struct dtls *d, struct session *session, const stru
     return session_new(d, flow, &hello, in);
 }
 
-/* is_over: what OpenSSL's last result means: there is no more for now, or there never will be. Of a record that it threw away it may only
- * say that reading failed; but a pipe never fails, so without an error of its own that is no end. */
+/* is_over: what OpenSSL's last result means: there is no more for now, or there never will be. */
 static bool is_over(const struct session *session, int result)
 {
     const int error = SSL_get_error(session->ssl, result);
-    const bool thrown_away = error == SSL_ERROR_SYSCALL && ERR_peek_error() == 0;
     ERR_clear_error();
-    return error != SSL_ERROR_WANT_READ && !thrown_away;
+    return error != SSL_ERROR_WANT_READ;
+}
+
+/* overhead: what the session's suite adds to a record: RFC 5288 section 3 has a nonce and a tag, RFC 7905 a tag alone. */
+static size_t overhead(const struct session *session)
+{
+    const SSL_CIPHER *suite = SSL_get_pending_cipher(session->ssl);
+    return suite && SSL_CIPHER_get_cipher_nid(suite) == NID_chacha20_poly1305 ? 16 : 8 + 16;
+}
+
+/* is_stunted: a record that claims to be encrypted and is shorter than that makes it. Anybody can send one, and OpenSSL gives up the
+ * session over it, where RFC 6347 section 4.1.2.7 wants it dropped. */
+static bool is_stunted(const struct session *session, struct view in)
+{
+    while (in.len >= RECORD_HEADER_LEN) {
+        const size_t length = get_u16(in.at + RECORD_HEADER_LEN - 2);
+        if (get_u16(in.at + 3) != 0 && length < overhead(session))
+            return true;
+        in = view_from(in, RECORD_HEADER_LEN);
+        in = view_from(in, length < in.len ? length : in.len);
+    }
+    return false;
 }
 
 static void establish(struct session *session)
@@ -287,7 +307,7 @@ static bool session_receive(struct session *session, struct view in)
 {
     struct dtls *d = session->dtls;
     ERR_clear_error();
-    if (!rouse(session))
+    if (is_stunted(session, in) || !rouse(session))
         return true; /* as if it had been lost */
     session->pipe.in = in;
     if (!session->established) {

@@ -187,6 +187,26 @@ TEST(what_is_no_valid_record_is_ignored)
     rig_free(rig);
 }
 
+/* Each suite has records of its own least length; what is shorter is dropped like any other forgery, RFC 6347 section 4.1.2.7. */
+TEST(a_record_too_short_for_its_suite_does_not_end_the_session)
+{
+    static const char *const suites[] = {"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"};
+    for (size_t i = 0; i < sizeof suites / sizeof *suites; i++) {
+        struct rig *rig = rig_new(100, 100);
+        struct client *client = client_new(rig, 1000);
+        CHECK(SSL_set_cipher_list(client->ssl, suites[i]) == 1);
+        CHECK(shake(client));
+        CHECK_TEXT(SSL_get_cipher_name(client->ssl), suites[i]);
+        for (uint8_t len = 0; len < 40; len++) {
+            uint8_t forged[13 + 40] = {23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, (uint8_t)(100 + len), 0, len};
+            dtls_receive(rig->dtls, &client->flow, view_of(forged, (size_t)13 + len), clock_ms);
+        }
+        round_trip(client, "x");
+        CHECK_INT(rig->closed, 0);
+        rig_free(rig);
+    }
+}
+
 TEST(without_a_session_nothing_but_a_hello_is_answered)
 {
     struct rig *rig = rig_new(100, 100);
@@ -377,6 +397,7 @@ TEST_LIST(
     RUN(a_new_handshake_with_a_cookie_replaces_the_session_and_one_without_does_not)
     RUN(a_hello_that_comes_again_does_not_harm_its_session)
     RUN(what_is_no_valid_record_is_ignored)
+    RUN(a_record_too_short_for_its_suite_does_not_end_the_session)
     RUN(without_a_session_nothing_but_a_hello_is_answered)
     RUN(half_open_sessions_end_at_their_deadline_however_they_retransmit)
     RUN(half_open_sessions_are_capped_and_the_oldest_makes_room)
