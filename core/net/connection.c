@@ -19,43 +19,66 @@ static bool pipe_out(void *owner, struct view bytes)
     return outbox_put(&c->out, &c->streams->spare, bytes);
 }
 
-/* refuse: with a reset, so that nothing of it stays in the system. */
-static void refuse(struct streams *s, int fd)
+/* reset: so that nothing of it stays in the system. */
+static void reset(int fd)
 {
     const struct linger none = {.l_onoff = 1, .l_linger = 0};
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
     close(fd);
+}
+
+static void refuse(struct streams *s, int fd)
+{
+    reset(fd);
     s->counts.refused++;
+}
+
+/* place: for a connection from `from`; NULL when its source or all together have as many as they may. */
+static struct connection *place(struct streams *s, const struct addr *from, uint64_t *link)
+{
+    struct handle handle = {0};
+    const uint32_t source = sources_take(&s->sources, from);
+    if (source == SOURCE_NONE)
+        return NULL;
+    struct connection *c = pool_take(&s->connections, &handle);
+    if (!c) {
+        sources_give(&s->sources, source);
+        return NULL;
+    }
+    c->source = source;
+    *link = (uint64_t)handle.generation << 32 | handle.index;
+    return c;
+}
+
+static void begin(struct connection *c, struct streams *s)
+{
+    c->streams = s;
+    c->pipe = (struct tls_pipe){.owner = c, .out = pipe_out};
+    deadline_set(&s->deadlines, &c->deadline, c, loop_now(s->config.loop));
+    watch_read(&c->readable, s->config.loop, c->fd, connection_receive, c);
+    s->counts.accepted++;
+    s->counts.open++;
 }
 
 void connection_add(const struct listener *listener, int fd, const struct addr *from)
 {
     struct streams *s = listener->streams;
-    struct handle handle = {0};
-    const uint32_t source = sources_take(&s->sources, from);
-    struct connection *c = source == SOURCE_NONE ? NULL : pool_take(&s->connections, &handle);
+    uint64_t link;
+    struct connection *c = place(s, from, &link);
     if (!c) {
-        if (source != SOURCE_NONE)
-            sources_give(&s->sources, source);
         refuse(s, fd);
         return;
     }
-    c->streams = s;
     c->fd = fd;
-    c->source = source;
     c->flow = (struct flow){.client = *from,
                             .server = socket_local(fd),
                             .transport = TRANSPORT_TCP,
                             .listener = listener->number,
-                            .link = (uint64_t)handle.generation << 32 | handle.index,
+                            .link = link,
                             .sni = "",
                             .alpn = ""};
-    c->pipe.out = pipe_out;
     socket_flag(fd, IPPROTO_TCP, TCP_NODELAY);
-    deadline_set(&s->deadlines, &c->deadline, c, loop_now(s->config.loop));
-    watch_read(&c->readable, s->config.loop, fd, connection_receive, c);
-    s->counts.accepted++;
-    s->counts.open++;
+    begin(c, s);
 }
 
 void connection_unsettled(struct connection *c)
@@ -108,6 +131,21 @@ void connection_keep(struct connection *c, bool keep)
         deadline_clear(&c->deadline);
     else
         deadline_set(&c->streams->deadlines, &c->deadline, c, loop_now(c->streams->config.loop));
+}
+
+void connection_leave(struct connection *c, unsigned heir)
+{
+    if (c->state != CONNECTION_OPEN)
+        return;
+    if (c->handed == HANDED_MAX) {
+        connection_break(c);
+        return;
+    }
+    c->state = CONNECTION_LEAVING;
+    c->heir = heir;
+    watch_stop(&c->readable);
+    deadline_clear(&c->deadline);
+    connection_unsettled(c);
 }
 
 static void on_writable(void *owner)
@@ -176,20 +214,6 @@ bool connection_send(struct connection *c, struct view bytes)
     return true;
 }
 
-void connection_settle(struct connection *c)
-{
-    output(c);
-    if (c->state == CONNECTION_CLOSING && c->out.len == 0) {
-        c->state = CONNECTION_LINGERING; /* closing now, with bytes unread, would reset the connection and lose what was sent last */
-        shutdown(c->fd, SHUT_WR);
-        if (c->ended)
-            connection_break(c);
-    }
-    c->unsettled = false;
-    if (c->state == CONNECTION_BROKEN)
-        connection_free(c);
-}
-
 void connection_free(struct connection *c)
 {
     struct streams *s = c->streams;
@@ -201,11 +225,87 @@ void connection_free(struct connection *c)
         s->config.closed(s->config.ctx, &c->flow);
     SSL_free(c->ssl);
     outbox_clear(&c->out, &s->spare);
-    close(c->fd);
+    if (c->fd >= 0)
+        close(c->fd);
     free(c->part);
     free(c->sni);
     sources_give(&s->sources, c->source);
     pool_give(&s->connections, index);
     s->counts.closed++;
     s->counts.open--;
+}
+
+/* depart: what crosses is taken out of the connection, which then ends here like any other. */
+static void depart(struct connection *c)
+{
+    struct streams *s = c->streams;
+    const unsigned heir = c->heir;
+    struct connection *parcel = malloc(sizeof *parcel);
+    if (parcel) {
+        *parcel = (struct connection){.flow = c->flow,
+                                      .fd = c->fd,
+                                      .state = CONNECTION_OPEN,
+                                      .familiar = c->familiar,
+                                      .handed = (uint8_t)(c->handed + 1),
+                                      .part_len = c->part_len,
+                                      .part = c->part,
+                                      .ssl = c->ssl,
+                                      .sni = c->sni,
+                                      .out = c->out};
+        c->fd = -1;
+        c->part = NULL;
+        c->ssl = NULL;
+        c->sni = NULL;
+        c->out = (struct outbox){0};
+        s->counts.handed++;
+    }
+    connection_free(c);
+    if (parcel)
+        s->config.leaves(s->config.ctx, parcel, heir);
+}
+
+void connection_drop(struct connection *parcel)
+{
+    struct chunks none = {0};
+    SSL_free(parcel->ssl);
+    outbox_clear(&parcel->out, &none);
+    chunks_close(&none);
+    reset(parcel->fd);
+    free(parcel->part);
+    free(parcel->sni);
+    free(parcel);
+}
+
+bool connection_arrive(struct streams *s, const struct connection *parcel)
+{
+    uint64_t link;
+    struct connection *c = place(s, &parcel->flow.client, &link);
+    if (!c)
+        return false;
+    const uint32_t source = c->source;
+    *c = *parcel;
+    c->source = source;
+    c->flow.link = link;
+    begin(c, s);
+    if (c->ssl)
+        tls_move(c->ssl, &c->pipe);
+    connection_unsettled(c); /* there may be something to send */
+    connection_continue(c);
+    return true;
+}
+
+void connection_settle(struct connection *c)
+{
+    output(c);
+    if (c->state == CONNECTION_CLOSING && c->out.len == 0) {
+        c->state = CONNECTION_LINGERING; /* closing now, with bytes unread, would reset the connection and lose what was sent last */
+        shutdown(c->fd, SHUT_WR);
+        if (c->ended)
+            connection_break(c);
+    }
+    c->unsettled = false;
+    if (c->state == CONNECTION_LEAVING)
+        depart(c);
+    else if (c->state == CONNECTION_BROKEN)
+        connection_free(c);
 }

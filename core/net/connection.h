@@ -4,7 +4,7 @@
  * connection is only marked while they run; it ends in connection_settle, from streams_flush.
  *
  *     NEW --first record--> HANDSHAKE --done--> OPEN --stream_close, end of file--> CLOSING --all sent--> LINGERING
- *      \------------------plain---------------/    each --error, deadline--> BROKEN
+ *      \------------------plain---------------/   \--stream_hand_over--> LEAVING      each --error, deadline--> BROKEN
  */
 #ifndef RELAY_NET_CONNECTION_H
 #define RELAY_NET_CONNECTION_H
@@ -17,7 +17,10 @@
 #include "wire/frame.h"
 
 #define WIRE_BYTES (64u << 10) /* one receive call */
+#define TLS_RECORD_MAX 16384   /* plain text of a record, RFC 8446 section 5.1 */
 #define STREAM_LISTENERS_MAX 64
+
+#define HANDED_MAX 8 /* times that a connection is handed over */
 
 /* Of what waits for a slow reader: beyond the first ChannelData and Data indications are dropped, beyond the second the connection ends. */
 #define OUT_DROP_AT (64u << 10)
@@ -29,6 +32,7 @@ enum connection_state {
     CONNECTION_NEW,
     CONNECTION_HANDSHAKE,
     CONNECTION_OPEN,
+    CONNECTION_LEAVING,
     CONNECTION_CLOSING,
     CONNECTION_LINGERING,
     CONNECTION_BROKEN
@@ -45,9 +49,11 @@ struct connection {
     bool full;     /* the socket takes no more now; `writable` waits */
     bool ended;    /* end of file was read */
     bool unsettled;
+    uint8_t handed; /* how often it was handed over */
+    unsigned heir;  /* of LEAVING: the worker that it goes to */
     uint32_t source;
     uint32_t part_len;
-    uint8_t *part; /* the first `part_len` bytes of a frame (while NEW: of a TLS record), exactly as large as that */
+    uint8_t *part; /* the first `part_len` bytes of a frame (while NEW: of a TLS record; when LEAVING: all frames since the one that asked for it) */
     SSL *ssl;      /* NULL: plain */
     char *sni;
     struct outbox out;
@@ -76,8 +82,8 @@ struct streams {
     unsigned listener_count;
     struct listener listeners[STREAM_LISTENERS_MAX];
     struct watch sweep, before_sleep;
-    uint8_t wire[WIRE_BYTES];                                                   /* what a receive call brought */
-    uint8_t frames[ENGINE_HEADROOM + FRAME_MAX + WIRE_BYTES + ENGINE_TAILROOM]; /* plain text: a partial frame and what followed it */
+    uint8_t wire[WIRE_BYTES];                                                               /* what a receive call brought */
+    uint8_t frames[ENGINE_HEADROOM + FRAME_MAX + WIRE_BYTES + TLS_RECORD_MAX + ENGINE_TAILROOM]; /* plain text: a partial frame and what followed it */
 };
 
 /* connection_add: takes `fd` over; closes it when there is no room for one more. */
@@ -96,6 +102,13 @@ void connection_free(struct connection *);
 
 /* connection_unsettled: to be settled at the next flush. */
 void connection_unsettled(struct connection *);
+
+/* connection_leave: marked to go to worker `heir`.  connection_arrive: on a new place in `streams`: takes `parcel` in; false: there is none. */
+void connection_leave(struct connection *, unsigned heir);
+bool connection_arrive(struct streams *, const struct connection *parcel);
+
+/* connection_continue: the frames that arrived with it, as if they were received now (connection_input.c). */
+void connection_continue(struct connection *);
 
 /* connection_receive: the socket is readable (connection_input.c). */
 void connection_receive(void *connection);

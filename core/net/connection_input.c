@@ -13,7 +13,6 @@
 #define TLS_MAJOR 0x03
 #define TLS_HEADER_LEN 5
 #define STUN_FIRST_BYTE_MAX 3 /* RFC 7983 */
-#define TLS_RECORD_MAX 16384 /* plain ones, section 5.1 */
 
 /* give: one frame to the worker, which may write on the bytes behind it: those of the next frame are put back. */
 static void give(struct connection *c, uint8_t *at, size_t len)
@@ -43,17 +42,20 @@ static size_t deliver(struct connection *c, uint8_t *at, size_t len)
             break;
         }
         give(c, at + done, frame.len);
+        if (c->state == CONNECTION_LEAVING) /* with this frame, and what follows it */
+            break;
         done += used;
     }
     return done;
 }
 
-/* keep_part: what is incomplete, in a buffer of its size: of the first TLS record while NEW, of a frame while OPEN. */
+/* keep_part: what is incomplete, in a buffer of its size: of the first TLS record while NEW, of a frame while OPEN; of one that is LEAVING
+ * all. */
 static void keep_part(struct connection *c, const uint8_t *at, size_t len)
 {
-    if (len > STRANGER_PART_MAX && !c->kept)
+    if (len > STRANGER_PART_MAX && !c->kept && c->state != CONNECTION_LEAVING)
         connection_break(c);
-    if (len == 0 || c->state > CONNECTION_OPEN) {
+    if (len == 0 || c->state > CONNECTION_LEAVING) {
         free(c->part);
         c->part = NULL;
         c->part_len = 0;
@@ -115,8 +117,8 @@ static void tls_input(struct connection *c, struct view in)
     size_t len = c->part_len;
     if (len)
         memcpy(frames, c->part, len);
-    while (c->state == CONNECTION_OPEN) {
-        const int got = SSL_read(c->ssl, frames + len, WIRE_BYTES);
+    while (c->state == CONNECTION_OPEN || c->state == CONNECTION_LEAVING) {
+        const int got = SSL_read(c->ssl, frames + len, WIRE_BYTES); /* of LEAVING all that is there; there is room for it */
         if (got <= 0) {
             tls_ended(c, got);
             break;
@@ -194,6 +196,16 @@ static void end_of_file(struct connection *c)
         connection_unsettled(c);
     else
         connection_break(c);
+}
+
+void connection_continue(struct connection *c)
+{
+    uint8_t *frames = c->streams->frames + ENGINE_HEADROOM;
+    c->streams->busy = true;
+    if (c->part_len)
+        memcpy(frames, c->part, c->part_len);
+    plain_input(c, frames, c->part_len);
+    c->streams->busy = false;
 }
 
 void connection_receive(void *owner)

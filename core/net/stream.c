@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "net/socket.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -37,6 +38,15 @@ struct streams *streams_new(const struct streams_config *config)
     return s;
 }
 
+/* finish: nobody may be there any more to take over what is on its way out. */
+static void finish(struct connection *c)
+{
+    if (c->state == CONNECTION_LEAVING)
+        connection_break(c);
+    else
+        connection_finish(c);
+}
+
 void streams_free(struct streams *s)
 {
     if (!s)
@@ -44,7 +54,7 @@ void streams_free(struct streams *s)
     streams_stop_listening(s);
     s->busy = false;
     for (uint32_t at = 0; (at = pool_next(&s->connections, at)) != POOL_NONE; at++)
-        connection_finish(pool_index(&s->connections, at));
+        finish(pool_index(&s->connections, at));
     streams_flush(s); /* what can be sent at once is */
     for (uint32_t at = 0; (at = pool_next(&s->connections, at)) != POOL_NONE; at++)
         connection_free(pool_index(&s->connections, at));
@@ -166,6 +176,24 @@ void stream_close(struct streams *s, uint64_t link)
     struct connection *c = find(s, link);
     if (c)
         connection_finish(c);
+}
+
+void stream_hand_over(struct streams *s, uint64_t link, unsigned heir)
+{
+    struct connection *c = find(s, link);
+    if (c)
+        connection_leave(c, heir);
+}
+
+void stream_take_over(struct streams *s, struct connection *parcel)
+{
+    assert(!s->busy);
+    if (connection_arrive(s, parcel)) {
+        free(parcel);
+    } else {
+        s->counts.refused++;
+        connection_drop(parcel);
+    }
 }
 
 const struct stream_counts *streams_counts(const struct streams *s)

@@ -14,6 +14,7 @@
 #include "turn/engine.h"
 
 struct streams;
+struct connection; /* outside of this room: one on its way from a worker's streams to another's, of no thread in particular */
 
 struct streams_config {
     struct loop *loop;
@@ -25,7 +26,8 @@ struct streams_config {
     void *ctx;
     /* frame: `packet` may be overwritten (headroom and tailroom as in engine.h) and is valid during the call. */
     void (*frame)(void *ctx, const struct flow *, struct packet packet);
-    void (*closed)(void *ctx, const struct flow *); /* once for each connection that had a frame; its link is dead already */
+    void (*closed)(void *ctx, const struct flow *); /* once for each connection that had a frame; its link is dead already. Told before it leaves, too */
+    void (*leaves)(void *ctx, struct connection *, unsigned heir); /* for stream_take_over there, or connection_drop; NULL: none is handed over */
 };
 
 struct streams *streams_new(const struct streams_config *);
@@ -46,8 +48,16 @@ void streams_flush(struct streams *);
 void stream_keep(struct streams *, uint64_t link, bool keep);
 void stream_close(struct streams *, uint64_t link);
 
-struct stream_counts {
-    uint64_t accepted, closed, refused, handshake_failed, dropped_frames;
+/* stream_hand_over: the connection belongs to the streams of worker `heir`. Called from within `frame`, it leaves with that frame and all that was received
+ * behind it; nothing of it is delivered here any more, and at the next streams_flush it is given to `leaves`. One that was handed over too often ends.
+ * stream_take_over: from another worker's `leaves`, in this one's thread and outside of its calls: a new link, a place in these streams' counts, a deadline that
+ * starts anew; what came with it is delivered as if it had just arrived. Where there is no place for it, it ends.  connection_drop: nobody takes it: it ends. */
+void stream_hand_over(struct streams *, uint64_t link, unsigned heir);
+void stream_take_over(struct streams *, struct connection *);
+void connection_drop(struct connection *);
+
+struct stream_counts { /* handed: over to others, of those that closed; who took them counts them among the accepted */
+    uint64_t accepted, closed, handed, refused, handshake_failed, dropped_frames;
     uint32_t open;
 };
 const struct stream_counts *streams_counts(const struct streams *);

@@ -26,6 +26,9 @@ BIO_METHOD *tls_pipe_method(void); /* NULL without memory; BIO_meth_free */
  * pipe->owner. */
 SSL *tls_open(const struct tls *, struct tls_pipe *pipe);
 
+/* tls_move: the session is over another pipe from now on: that of who took its connection over. */
+void tls_move(SSL *, struct tls_pipe *pipe);
+
 /* tls_sni: what the client asked for, on the heap; NULL if nothing, or without memory. tls_alpn: the protocol that was chosen, "" for none;
  * a constant. */
 char *tls_sni(const SSL *);

@@ -21,13 +21,21 @@ struct rig {
     size_t log_len;
     uint8_t log[RIG_LOG]; /* the frames one after another */
     bool echo, keep, scribble;
-    unsigned close_after; /* stream_close at this frame; 0: never */
+    unsigned close_after;      /* stream_close at this frame; 0: never */
+    unsigned hand_after;       /* stream_hand_over at this frame */
+    struct connection *parcel; /* that left */
+    unsigned heir;
 };
 
 static void rig_frame(void *ctx, const struct flow *flow, struct packet packet)
 {
     struct rig *rig = ctx;
     rig->last = *flow;
+    if (rig->hand_after && rig->frames + 1 == rig->hand_after) {
+        rig->hand_after = 0;
+        stream_hand_over(rig->streams, flow->link, 7);
+        return;
+    }
     snprintf(rig->sni, sizeof rig->sni, "%s", flow->sni);
     snprintf(rig->alpn, sizeof rig->alpn, "%s", flow->alpn);
     rig->frames++;
@@ -58,6 +66,14 @@ static void rig_closed(void *ctx, const struct flow *flow)
     streams_flush(rig->streams);
 }
 
+static void rig_leaves(void *ctx, struct connection *parcel, unsigned heir)
+{
+    struct rig *rig = ctx;
+    CHECK(!rig->parcel);
+    rig->parcel = parcel;
+    rig->heir = heir;
+}
+
 /* rig_new: `config` says what is not usual; zero is usual. */
 static struct rig *rig_new(struct streams_config config)
 {
@@ -71,6 +87,7 @@ static struct rig *rig_new(struct streams_config config)
     config.ctx = rig;
     config.frame = rig_frame;
     config.closed = rig_closed;
+    config.leaves = rig_leaves;
     rig->streams = streams_new(&config);
     const struct addr any = loopback(1, 0);
     CHECK(rig->streams && streams_listen(rig->streams, &any, 5) == 0);
@@ -170,6 +187,21 @@ static inline bool has_ended(void *ctx)
 }
 
 #define AWAIT(rig_, what, ...) CHECK(loop_until((rig_)->loop, what, &(struct wanted){.rig = (rig_), __VA_ARGS__}))
+
+static inline bool has_parcel(void *ctx)
+{
+    const struct wanted *wanted = ctx;
+    return wanted->rig->parcel != NULL;
+}
+
+/* parcel_of: the connection that leaves the rig. */
+static inline struct connection *parcel_of(struct rig *rig)
+{
+    AWAIT(rig, has_parcel, .number = 0);
+    struct connection *parcel = rig->parcel;
+    rig->parcel = NULL;
+    return parcel;
+}
 
 /* binding: a STUN Binding request without attributes, told apart by its last byte. */
 #define BINDING_LEN 20
