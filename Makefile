@@ -50,7 +50,7 @@ LINK = $(call LIB,$(1)) $(foreach r,$(UNDER_$(1)),$(call LIB,$(r)))
 LINK_LIBS = $(LIBS_$(1)) $(foreach r,$(UNDER_$(1)),$(LIBS_$(r)))
 
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/*.c))
-ENGINE := $(patsubst tests/engine/%.c,$(B)/engine/%,$(filter-out %/world.c,$(wildcard tests/engine/*.c)))
+ENGINE := $(patsubst tests/engine/%.c,$(B)/engine/%,$(filter-out %/world.c %/world_client.c,$(wildcard tests/engine/*.c)))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
 
 .PHONY: all run test check unit engine spec e2e asan tsan fuzz lint install deps clean help
@@ -111,13 +111,14 @@ $(B)/support/test.o: tests/support/test.c $(B)/stamp
 	@mkdir -p $(@D) && echo "  $(notdir $(CC)) $<"
 	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) -Itests/support -c $< -o $@
 
-$(B)/engine/world.o: tests/engine/world.c $(B)/stamp
+WORLD := $(B)/engine/world.o $(B)/engine/world_client.o
+$(WORLD): $(B)/engine/%.o: tests/engine/%.c $(B)/stamp
 	@mkdir -p $(@D) && echo "  $(notdir $(CC)) $<"
 	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) -Itests/support -c $< -o $@
 
-$(B)/engine/%: tests/engine/%.c $(B)/engine/world.o $(B)/support/test.o $(call LINK,turn)
+$(B)/engine/%: tests/engine/%.c $(WORLD) $(B)/support/test.o $(call LINK,turn)
 	@mkdir -p $(@D) && echo "  $(notdir $(CC)) $<"
-	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) -Itests/support $< $(B)/engine/world.o $(B)/support/test.o -Wl,--start-group $(call LINK,turn) -Wl,--end-group \
+	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) -Itests/support $< $(WORLD) $(B)/support/test.o -Wl,--start-group $(call LINK,turn) -Wl,--end-group \
 	    $(WRAP) $(LDFLAGS_ALL) $(call LINK_LIBS,turn) -o $@
 
 # Lua with the real core in it, for the specs; the log's lines are caught on their way

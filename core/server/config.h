@@ -32,11 +32,6 @@ struct config_external {
     const char *where;
 };
 
-/* struct config_file: a file, and where it was named. */
-struct config_file {
-    const char *path, *where;
-};
-
 /* struct config: zero and "not said" mean the same only where the comment says so. */
 struct config {
     enum config_action action;
@@ -50,8 +45,7 @@ struct config {
     uint16_t listening_port, tls_listening_port;
     bool no_udp, no_tcp;       /* plain STUN and TURN over UDP, over TCP */
     bool no_tls, no_dtls;      /* both true without cert and pkey: tls_new is not needed then */
-    struct config_file *certs, *pkeys; /* PEM files, readable when they were checked; the n-th key is of the n-th certificate */
-    size_t cert_count, pkey_count;     /* the same; 0: there is no TLS and no DTLS */
+    const char *cert, *pkey;   /* PEM files, readable when they were checked; NULL: neither */
 
     /* relayed addresses */
     struct addr *relay_ips; /* as said */

@@ -13,9 +13,8 @@
 struct relay {
     struct config config;
     struct service service;
-    struct worker **workers;
     struct loop *loop;
-    struct watch terminate, interrupt, hangup, renew;
+    struct watch terminate, interrupt, hangup;
 };
 
 static void on_stop(void *owner)
@@ -24,16 +23,16 @@ static void on_stop(void *owner)
     loop_stop(relay->loop);
 }
 
-static void on_reload(void *owner)
+static void on_hangup(void *owner)
 {
     struct relay *relay = owner;
-    service_reload(&relay->service);
+    log_reopen(relay->service.log);
 }
 
 /* What would end the process must not do so while files are half made: signals of ours wait until serve() listens for them. */
 static void hold_signals(int how)
 {
-    static const int ours[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2};
+    static const int ours[] = {SIGTERM, SIGINT, SIGHUP};
     sigset_t set;
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
@@ -48,18 +47,18 @@ static int prepare(struct relay *relay, struct refusal *refusal)
     process_limits();
     if (service_open(&relay->service, config, refusal) != 0)
         return -1;
-    relay->workers = calloc(config->workers, sizeof *relay->workers);
-    for (unsigned i = 0; relay->workers && i < config->workers; i++) {
-        relay->workers[i] = worker_new(&relay->service, i, refusal);
-        if (!relay->workers[i])
+    struct worker **workers = relay->service.workers = calloc(config->workers, sizeof *workers);
+    for (unsigned i = 0; workers && i < config->workers; i++) {
+        workers[i] = worker_new(&relay->service, i, refusal);
+        if (!workers[i])
             return -1;
     }
     if (config->action == CONFIG_RUN && process_pidfile(config, refusal) != 0)
         return -1;
-    if (!relay->workers || process_drop(config, refusal) != 0 || service_open_store(&relay->service, refusal) != 0)
+    if (!workers || process_drop(config, refusal) != 0 || service_open_store(&relay->service, refusal) != 0)
         return -1;
     for (unsigned i = 0; i < config->workers; i++)
-        if (worker_prepare(relay->workers[i], refusal) != 0)
+        if (worker_prepare(workers[i], refusal) != 0)
             return -1;
     return 0;
 }
@@ -74,11 +73,10 @@ static int serve(struct relay *relay, struct refusal *refusal)
     signal(SIGPIPE, SIG_IGN);
     watch_signal(&relay->terminate, relay->loop, SIGTERM, on_stop, relay);
     watch_signal(&relay->interrupt, relay->loop, SIGINT, on_stop, relay);
-    watch_signal(&relay->hangup, relay->loop, SIGHUP, on_reload, relay);
-    watch_signal(&relay->renew, relay->loop, SIGUSR2, on_reload, relay); /* coturn's for certificates */
+    watch_signal(&relay->hangup, relay->loop, SIGHUP, on_hangup, relay);
     hold_signals(SIG_UNBLOCK);
     for (unsigned i = 0; i < config->workers; i++)
-        if (worker_start(relay->workers[i]) != 0)
+        if (worker_start(relay->service.workers[i]) != 0)
             return -1;
     log_say(relay->service.log, LOG_INFO, "started", "version=%s workers=%u listeners=%zu policies=%zu relaying=%s", RELAY_VERSION, config->workers,
             relay->service.listener_count, config->policy_count, config->relaying ? "yes" : "no");
@@ -89,23 +87,23 @@ static int serve(struct relay *relay, struct refusal *refusal)
 
 static void stop(struct relay *relay)
 {
-    const unsigned count = relay->workers ? relay->config.workers : 0;
+    struct worker **workers = relay->service.workers;
+    const unsigned count = workers ? relay->config.workers : 0;
     for (unsigned i = 0; i < count; i++)
-        if (relay->workers[i])
-            worker_stop(relay->workers[i]);
+        if (workers[i])
+            worker_stop(workers[i]);
     for (unsigned i = 0; i < count; i++)
-        if (relay->workers[i])
-            worker_join(relay->workers[i]);
+        if (workers[i])
+            worker_join(workers[i]);
     for (unsigned i = 0; i < count; i++)
-        worker_free(relay->workers[i]);
-    free(relay->workers);
+        worker_free(workers[i]);
+    free(workers);
     process_pidfile_remove(&relay->config);
     service_close(&relay->service);
     if (relay->loop) {
         watch_stop(&relay->terminate);
         watch_stop(&relay->interrupt);
         watch_stop(&relay->hangup);
-        watch_stop(&relay->renew);
         loop_free(relay->loop);
     }
 }

@@ -1,6 +1,6 @@
 /* service.h: what all workers share: configuration, ledger, shared policy state, log, store, certificates. Built before the workers, closed after them.
  *
- * Constant while workers run, except the ledger's atomics and what store, log, policy_shared and tls guard themselves.
+ * Constant while workers run, except the ledger's atomics and what store, log and policy_shared guard themselves.
  */
 #ifndef RELAY_SERVER_SERVICE_H
 #define RELAY_SERVER_SERVICE_H
@@ -17,6 +17,8 @@ struct listener {
     bool udp, stream;
 };
 
+struct worker;
+
 struct service {
     const struct config *config;
     struct engine_config engine;
@@ -25,11 +27,11 @@ struct service {
     struct policy_shared *policy_shared; /* NULL: no policy */
     struct log *log;
     struct store *store; /* NULL: no database */
-    struct tls *tls;     /* NULL: no certificate; guards its certificates itself */
-    struct tls_pair *certificates; /* the files of config->certs and config->pkeys */
+    struct tls *tls;     /* NULL: no certificate */
     uint8_t cookie_key[32];
     struct listener *listeners;
     size_t listener_count;
+    struct worker **workers; /* config->workers of them, main's; to post letters to */
     struct addr *own; /* engine.listeners: every own address and port that listens */
 };
 
@@ -39,10 +41,6 @@ int service_open(struct service *, const struct config *, struct refusal *);
 
 /* service_open_store: the database and the policies' shared state; after privileges are dropped, so that their files belong to the right user. */
 int service_open_store(struct service *, struct refusal *);
-
-/* service_reload: opens the log anew, after rotation, and reads the certificates anew: what is wrong with one keeps all as they were, and the log says
- * so. Main's. */
-void service_reload(struct service *);
 void service_close(struct service *);
 
 #endif

@@ -53,16 +53,14 @@ static void on_flush(void *owner)
     worker_flush(owner);
 }
 
-static void on_wake(void *owner)
+void worker_end(struct worker *worker)
 {
-    struct worker *worker = owner;
-    if (!atomic_load(&worker->stopping))
-        return;
     const msec_t now = loop_now(worker->loop);
     engine_close_all(worker->engine, "shutdown", now);
     if (worker->policy)
         policy_shutdown(worker->policy, now, now + worker->unix_offset_ms);
     udp_flush(worker->out);
+    worker->stopped = true;
     loop_stop(worker->loop);
 }
 
@@ -97,12 +95,13 @@ struct worker *worker_new(const struct service *service, unsigned index, struct 
     pool_init(&worker->relays, sizeof(struct relay_socket), 0);
     worker->loop = loop_new();
     worker->crypto = crypto_new();
+    if (worker->loop)
+        worker_mail_open(worker);
     snprintf(refusal->text, sizeof refusal->text, "relay: out of memory");
     if (!worker->loop || !worker->crypto || make_engine(worker) != 0 || worker_io_open(worker, refusal) != 0) {
         worker_free(worker);
         return NULL;
     }
-    watch_wake(&worker->wake, worker->loop, on_wake, worker);
     return worker;
 }
 
@@ -158,8 +157,8 @@ int worker_start(struct worker *worker)
 
 void worker_stop(struct worker *worker)
 {
-    atomic_store(&worker->stopping, true);
-    loop_wake(&worker->wake);
+    worker->stop.kind = LETTER_STOP;
+    mail_post(&worker->mail, &worker->stop);
 }
 
 void worker_join(struct worker *worker)
@@ -185,7 +184,7 @@ void worker_free(struct worker *worker)
         watch_stop(&worker->flush);
         watch_stop(&worker->tenth);
         watch_stop(&worker->half);
-        watch_stop(&worker->wake);
+        worker_mail_close(worker);
         loop_free(worker->loop);
     }
     free(worker->marks);

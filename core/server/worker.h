@@ -14,7 +14,7 @@ struct worker *worker_new(const struct service *, unsigned index, struct refusal
 int worker_prepare(struct worker *, struct refusal *);
 int worker_start(struct worker *);
 
-/* worker_stop: ask the thread to end its allocations and leave.  worker_join: wait for it.  worker_free: NULL is fine. */
+/* worker_stop: ask the thread to end its allocations and leave; once.  worker_join: wait for it.  worker_free: NULL is fine. */
 void worker_stop(struct worker *);
 void worker_join(struct worker *);
 void worker_free(struct worker *);

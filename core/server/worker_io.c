@@ -34,14 +34,9 @@ static void send_to_client(struct worker *worker, const struct flow *flow, struc
         udp_put_copy(worker->out, socket->fd, &flow->client, source, bytes);
 }
 
-/* `lasting`: the bytes live until the next flush. */
-void worker_deliver(struct worker *worker, const struct send *send, bool lasting)
+static void send_to_peer(struct worker *worker, const struct send *send, bool lasting)
 {
-    if (send->to == SEND_TO_CLIENT) {
-        send_to_client(worker, send->flow, send->bytes, lasting);
-        return;
-    }
-    struct relay_socket *relay = send->to == SEND_TO_PEER ? pool_index(&worker->relays, (uint32_t)send->sock) : NULL;
+    struct relay_socket *relay = pool_index(&worker->relays, (uint32_t)send->sock);
     if (!relay)
         return;
     if (lasting)
@@ -51,6 +46,24 @@ void worker_deliver(struct worker *worker, const struct send *send, bool lasting
     if (send->dont_fragment) {
         udp_keep_whole(worker->out);
         relay->whole_to = send->peer;
+    }
+}
+
+/* `lasting`: the bytes live until the next flush. */
+void worker_deliver(struct worker *worker, const struct send *send, bool lasting)
+{
+    switch (send->to) {
+        case SEND_NOTHING:
+            return;
+        case SEND_TO_CLIENT:
+            send_to_client(worker, send->flow, send->bytes, lasting);
+            return;
+        case SEND_TO_PEER:
+            send_to_peer(worker, send, lasting);
+            return;
+        case SEND_TO_WORKER:
+            worker_pass(worker, send);
+            return;
     }
 }
 
@@ -238,6 +251,7 @@ static struct streams *make_streams(struct worker *worker)
         .ctx = worker,
         .frame = on_frame,
         .closed = on_closed,
+        .leaves = worker_leaves,
     };
     return streams_new(&config);
 }

@@ -6,12 +6,12 @@
 #include "net/loop.h"
 #include "net/stream.h"
 #include "net/udp.h"
+#include "server/mail.h"
 #include "server/worker.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 
-/* struct listener_socket: this worker's UDP socket of a listener; flow.link is its index. */
+/* struct listener_socket: this worker's UDP socket of a listener; flow.link is its index, the same in every worker. */
 struct listener_socket {
     struct worker *worker;
     struct addr local;
@@ -56,10 +56,11 @@ struct worker {
     size_t mark_count;
     msec_t usage_asked;
     int64_t unix_offset_ms; /* wall clock minus monotonic clock, taken twice a second */
-    struct watch wake, half, tenth, flush;
+    struct watch half, tenth, flush;
+    struct mail mail;
+    struct letter stop; /* posted once */
     pthread_t thread;
-    bool started;
-    atomic_bool stopping;
+    bool started, stopped;
 };
 
 /* worker_io.c: sockets and the way of a datagram through the engine */
@@ -70,6 +71,13 @@ void worker_deliver(struct worker *, const struct send *, bool lasting);
 void worker_flush(struct worker *); /* send what was collected */
 int worker_relay_open(void *ctx, const struct addr *local, struct handle owner, int *sock);
 void worker_relay_close(void *ctx, int sock);
+
+/* worker_mail.c: what crosses from one worker to another.  worker_pass: carries out SEND_TO_WORKER.  worker_leaves: for the streams. */
+void worker_mail_open(struct worker *);
+void worker_mail_close(struct worker *);
+void worker_pass(struct worker *, const struct send *);
+void worker_leaves(void *ctx, struct connection *, unsigned heir);
+void worker_end(struct worker *); /* worker.c: the loop's last turn */
 
 /* decide.c: the chain of policies, then the built-in users and limits */
 void worker_ask(void *ctx, const struct question *, struct verdict *);

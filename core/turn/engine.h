@@ -54,15 +54,17 @@ struct engine_shared {
     struct tickets *tickets;
 };
 
-enum send_to { SEND_NOTHING, SEND_TO_CLIENT, SEND_TO_PEER };
+/* SEND_TO_WORKER: the bytes, as they came, are for another worker's engine, and so is the flow from now on if it is a connection. */
+enum send_to { SEND_NOTHING, SEND_TO_CLIENT, SEND_TO_PEER, SEND_TO_WORKER };
 
 struct send {
     enum send_to to;
     struct view bytes;       /* borrows the input, or the engine's reply buffer until the next call */
-    const struct flow *flow; /* TO_CLIENT: whom, borrowed likewise */
+    const struct flow *flow; /* TO_CLIENT: whom, TO_WORKER: from whom; borrowed likewise */
     int sock;                /* TO_PEER: from which relay socket */
     struct addr peer;        /* TO_PEER: whom */
     bool dont_fragment;      /* TO_PEER: with DF, RFC 8656 section 14; else without */
+    unsigned worker;         /* TO_WORKER: the number of its engine, another than this one's */
 };
 
 /* struct peer_error: what an ICMP or ICMPv6 packet said of a datagram to `peer`. */

@@ -55,6 +55,7 @@ struct world {
     struct engine_shared shared;
     struct host host;
     struct engine *engine;
+    struct engine *second; /* another worker's, after world_second; NULL before */
     struct crypto *crypto;
     msec_t now;
 
@@ -78,6 +79,7 @@ struct world {
  */
 void world_start(struct world *, void (*change)(struct engine_config *, struct world *));
 void world_end(struct world *);
+void world_second(struct world *);          /* a second worker: it shares what workers share */
 void world_pass(struct world *, msec_t ms); /* time goes by, with the sweeps that belong to it */
 void world_skip(struct world *, msec_t ms); /* time goes by, nothing is swept */
 
@@ -98,6 +100,7 @@ uint32_t world_free_ports(const struct world *);
 
 struct client {
     struct world *world;
+    struct engine *engine; /* of the worker that gets what it sends; a request that belongs to the other one is sent on, as workers do */
     struct flow flow;
     char username[1024], password[64], realm[160], nonce[64];
     bool fingerprint;
