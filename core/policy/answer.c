@@ -2,7 +2,7 @@
 #include "policy/answer.h"
 
 #include "policy/shared.h"
-#include "wire/integrity.h"
+#include "turn/password.h"
 
 #include <string.h>
 
@@ -81,16 +81,12 @@ static void fill_keys(struct policy *policy, const struct request *request, cons
     verdict->expires_unix_s = decision->expires_unix_s;
     verdict->reauth_on_expiry = decision->reauth_on_expiry;
     fill_ha1(request, decision, verdict);
+    const struct login login = password_login(request, verdict->user);
     for (uint8_t i = 0; i < decision->password_count; i++) {
-        struct long_term_key *key = &verdict->keys[i];
-        const struct view password = view_of_text(decision, decision->passwords[i]);
-        key->len = request->wants_sha256 ? INTEGRITY_KEY_SHA256_LEN : INTEGRITY_KEY_LEN;
-        if ((request->wants_sha256 ? integrity_key_sha256 : integrity_key)(policy->world.crypto, request->username,
-                                                                           view_text(request->realm), password, key->bytes)) {
-            verdict_fail(verdict, "the key cannot be computed");
-            return;
-        }
-        verdict->key_count++;
+        if (password_offer(policy->world.crypto, &login, view_of_text(decision, decision->passwords[i]), verdict) == 0)
+            continue;
+        verdict_fail(verdict, "the key cannot be computed");
+        return;
     }
 }
 

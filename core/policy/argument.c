@@ -21,6 +21,17 @@ static void push_view(lua_State *L, struct view view)
         lua_pushnil(L);
 }
 
+static void push_hex(lua_State *L, struct view bytes)
+{
+    char hex[2 * CRYPTO_HASH_MAX + 1];
+    if (bytes.len == 0 || bytes.len > CRYPTO_HASH_MAX) {
+        lua_pushnil(L);
+        return;
+    }
+    crypto_hex(bytes, hex);
+    lua_pushstring(L, hex);
+}
+
 static void push_attr(lua_State *L, const struct message *message, enum attr_slot slot)
 {
     push_view(L, message ? message_attr(message, slot) : (struct view){0});
@@ -129,7 +140,7 @@ static int request_count(lua_State *L)
     X(alpn, push_text(L, r->flow->alpn))                                                                                                   \
     X(origin, push_attr(L, r->message, SLOT_ORIGIN))                                                                                       \
     X(username, push_view(L, r->username))                                                                                                 \
-    X(userhash, lua_pushnil(L))                                                                                                            \
+    X(userhash, push_hex(L, r->userhash))                                                                                                  \
     X(realm, push_text(L, r->realm))                                                                                                       \
     X(tenant, push_text(L, r->tenant))                                                                                                     \
     X(user, push_text(L, r->user))                                                                                                         \

@@ -1,7 +1,7 @@
 /* decision.c: the constructors of decisions. */
 #include "policy/decision.h"
 
-#include "wire/integrity.h"
+#include "base/opaque.h"
 
 #include <string.h>
 
@@ -164,6 +164,20 @@ static int lookup(lua_State *L)
     return finish(L, &draft);
 }
 
+/* realm_field: of relay.tenant: what clients are challenged with is prepared (RFC 8489 section 14.9). */
+static void realm_field(lua_State *L, struct draft *draft)
+{
+    char prepared[OPAQUE_MAX_LEN + 1], why[OPAQUE_WHY_MAX];
+    size_t len;
+    if (lua_getfield(L, 2, "realm") != LUA_TNIL) {
+        const char *text = argument_text(L, -1, "relay.tenant: realm", TENANT_REALM_MAX, &len);
+        if (opaque_enforce(view_of(text, len), prepared, &len, why) || len > TENANT_REALM_MAX)
+            state_raise(L, "relay.tenant: realm %s", len > TENANT_REALM_MAX ? "is too long" : why);
+        draft->decision.realm = keep(draft, prepared, len);
+    }
+    lua_pop(L, 1);
+}
+
 static int tenant(lua_State *L)
 {
     struct draft draft;
@@ -172,14 +186,26 @@ static int tenant(lua_State *L)
     draft_init(L, &draft, VERDICT_TENANT, 0);
     const char *id = argument_text(L, 1, "relay.tenant", NAME_MAX_LEN, &len);
     draft.decision.tenant = keep(&draft, id, len);
-    text_field(L, &draft, 2, "relay.tenant", "realm", TENANT_REALM_MAX, false, &draft.decision.realm);
+    realm_field(L, &draft);
     return finish(L, &draft);
+}
+
+/* password: the one on the top, if it may be one. */
+static struct text password(lua_State *L, struct draft *draft, const char *label)
+{
+    char prepared[OPAQUE_MAX_LEN + 1], why[OPAQUE_WHY_MAX];
+    size_t len, prepared_len;
+    const char *text = argument_text(L, -1, label, PASSWORD_MAX, &len);
+    const int err = opaque_enforce(view_of(text, len), prepared, &prepared_len, why);
+    crypto_wipe(prepared, sizeof prepared);
+    if (err)
+        state_raise(L, "%s %s", label, why);
+    return keep(draft, text, len);
 }
 
 static void passwords_field(lua_State *L, struct draft *draft)
 {
     struct decision *decision = &draft->decision;
-    size_t len;
     lua_getfield(L, 1, "passwords");
     if (!lua_istable(L, -1))
         state_raise(L, "relay.key: passwords: a list expected, got %s", luaL_typename(L, -1));
@@ -188,8 +214,7 @@ static void passwords_field(lua_State *L, struct draft *draft)
         state_raise(L, "relay.key: more than %d passwords", VERDICT_KEYS_MAX);
     for (size_t i = 0; i < count; i++) {
         lua_rawgeti(L, -1, (lua_Integer)i + 1);
-        const char *password = argument_text(L, -1, "relay.key: passwords", PASSWORD_MAX, &len);
-        decision->passwords[i] = keep(draft, password, len);
+        decision->passwords[i] = password(L, draft, "relay.key: passwords");
         lua_pop(L, 1);
     }
     decision->password_count = (uint8_t)count;
@@ -245,8 +270,10 @@ static int key(lua_State *L)
         sources = 1;
     if (lua_getfield(L, 1, "passwords") != LUA_TNIL && ++sources)
         passwords_field(L, &draft);
-    if (text_field(L, &draft, 1, "relay.key", "password", PASSWORD_MAX, false, &draft.decision.passwords[0]) && ++sources)
+    if (lua_getfield(L, 1, "password") != LUA_TNIL && ++sources) {
+        draft.decision.passwords[0] = password(L, &draft, "relay.key: password");
         draft.decision.password_count = 1;
+    }
     if (sources != 1)
         state_raise(L, "relay.key: one of password, passwords and ha1 expected");
     expiry_fields(L, &draft.decision);

@@ -6,6 +6,8 @@
 #include "policy/sandbox.h"
 
 #include "base/err.h"
+#include "base/opaque.h"
+#include "wire/integrity.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -33,6 +35,26 @@ static int prefix(lua_State *L)
     size_t len, prefix_len;
     const char *text = luaL_checklstring(L, 1, &len), *start = luaL_checklstring(L, 2, &prefix_len);
     lua_pushboolean(L, len >= prefix_len && memcmp(text, start, prefix_len) == 0);
+    return 1;
+}
+
+/* relay.userhash(name, realm): what a client that hides its name says in its place, as req.userhash shows it. RFC 8489 section 14.4. */
+static int userhash(lua_State *L)
+{
+    char prepared[2][OPAQUE_MAX_LEN + 1], hex[2 * CRYPTO_HASH_MAX + 1];
+    uint8_t hash[CRYPTO_HASH_MAX];
+    struct view parts[2];
+    for (int i = 0; i < 2; i++) {
+        size_t len;
+        const char *text = luaL_checklstring(L, i + 1, &len);
+        parts[i] = opaque_prepared(view_of(text, len), prepared[i]);
+        if (parts[i].len == 0)
+            state_raise(L, "relay.userhash: %s expected", i ? "a realm" : "a name");
+    }
+    if (integrity_userhash(policy_of(L)->world.crypto, parts[0], parts[1], hash) != 0)
+        state_raise(L, "relay.userhash: libcrypto failed");
+    crypto_hex(view_of(hash, INTEGRITY_USERHASH_LEN), hex);
+    lua_pushstring(L, hex);
     return 1;
 }
 
@@ -120,10 +142,19 @@ static void push_library(lua_State *L, const char *label, const luaL_Reg *functi
 
 void library_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"audit", relay_audit},         {"cidr", relay_cidr},     {"data", relay_data},
-                                         {"meter", relay_meter},         {"params", relay_params}, {"prefix", prefix},
-                                         {"ratelimit", relay_ratelimit}, {"secret", relay_secret}, {"set", set},
-                                         {"shared", relay_shared},       {"split", split},         {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"audit", relay_audit},
+                                         {"cidr", relay_cidr},
+                                         {"data", relay_data},
+                                         {"meter", relay_meter},
+                                         {"params", relay_params},
+                                         {"prefix", prefix},
+                                         {"ratelimit", relay_ratelimit},
+                                         {"secret", relay_secret},
+                                         {"set", set},
+                                         {"shared", relay_shared},
+                                         {"split", split},
+                                         {"userhash", userhash},
+                                         {NULL, NULL}};
     static const luaL_Reg logs[] = {
         {"debug", relay_log_debug}, {"info", relay_log_info}, {"warn", relay_log_warn}, {"error", relay_log_error}, {NULL, NULL}};
     static const luaL_Reg metric[] = {{"counter", relay_counter}, {NULL, NULL}}, timer[] = {{"every", every}, {NULL, NULL}};

@@ -113,6 +113,15 @@ const char *command_who(char out[COMMAND_WHO_MAX])
     return out;
 }
 
+int command_prepare(const struct command_line *line, const char *what, const char *text, size_t most, char out[OPAQUE_MAX_LEN + 1])
+{
+    char why[OPAQUE_WHY_MAX];
+    size_t len = 0;
+    if (opaque_enforce(view_text(text), out, &len, why) != 0)
+        return command_fail(line, COMMAND_MISUSED, "%s %s", what, why);
+    return len > most ? command_fail(line, COMMAND_MISUSED, "%s has %zu bytes, more than %zu", what, len, most) : 0;
+}
+
 int command_read_line(const char *path, char *out, size_t cap)
 {
     FILE *file = path ? fopen(path, "re") : stdin;

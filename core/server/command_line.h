@@ -2,6 +2,7 @@
 #ifndef RELAY_SERVER_COMMAND_LINE_H
 #define RELAY_SERVER_COMMAND_LINE_H
 
+#include "base/opaque.h"
 #include "server/command.h"
 #include "store/desk.h"
 
@@ -42,6 +43,10 @@ int command_end(const struct command_line *, struct desk *, int err);
 /* command_who: "cli:" and the name of the calling user, for the audit. Returns `out`. */
 #define COMMAND_WHO_MAX 80
 const char *command_who(char out[COMMAND_WHO_MAX]);
+
+/* command_prepare: the argument by the OpaqueString profile (base/opaque.h) into `out`, of at most `most` bytes: 0, or the exit code, told
+ * with `what` it is. */
+int command_prepare(const struct command_line *, const char *what, const char *text, size_t most, char out[OPAQUE_MAX_LEN + 1]);
 
 /* command_read_line: the first line of a file (NULL: standard input), without its end; 0 or negative: unreadable, empty, or longer than
  * `cap`. */

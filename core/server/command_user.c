@@ -2,6 +2,8 @@
 #include "server/command_line.h"
 
 #include "base/crypto.h"
+#include "base/err.h"
+#include "turn/password.h"
 #include "wire/integrity.h"
 
 #include <signal.h>
@@ -11,8 +13,6 @@
 #include <unistd.h>
 
 #define PASSWORD_MAX 512
-#define NAME_MAX_BYTES 508 /* of USERNAME, RFC 8489 section 14.3: fewer than 509 bytes */
-#define REALM_MAX_BYTES 127
 
 /* prompt: one line from the terminal on standard input, not echoed. Ctrl-C ends the program when the terminal echoes again. */
 static int prompt(const char *text, char out[PASSWORD_MAX])
@@ -63,22 +63,40 @@ static int read_password(const struct command_line *line, char out[PASSWORD_MAX]
     return prompt_twice(line, out);
 }
 
-static int key_of_password(const struct command_line *line, uint8_t key[STORE_KEY_LEN])
+/* make_keys: MD5 keys as each kind of client makes them, and a SHA-256 key of the prepared password. */
+static int make_keys(struct crypto *crypto, const struct desk_user *user, struct view password, struct store_keys *out)
 {
-    char password[PASSWORD_MAX] = "";
-    struct crypto *crypto = crypto_new();
-    int code = crypto ? read_password(line, password) : command_fail(line, COMMAND_FAILED, "libcrypto cannot be used");
-    if (code == 0 && integrity_key(crypto, view_text(line->words[0]), view_text(line->realm), view_text(password), key) != 0)
+    struct long_term_key keys[PASSWORD_KEYS_MAX];
+    struct login login = {.username = view_text(user->name), .realm = view_text(user->realm)};
+    const int count = password_keys(crypto, &login, password, keys);
+    for (int i = 0; i < count; i++)
+        memcpy(out->md5[out->md5_count++], keys[i].bytes, STORE_KEY_LEN);
+    login.sha256 = true;
+    const int strong = count > 0 ? password_keys(crypto, &login, password, keys) : count;
+    memcpy(out->sha256, keys[0].bytes, STORE_KEY_SHA256_LEN);
+    out->has_sha256 = strong > 0;
+    crypto_wipe(keys, sizeof keys);
+    return strong > 0 ? 0 : ERR_SYSTEM;
+}
+
+static int keys_of_password(const struct command_line *line, struct crypto *crypto, struct desk_user *user)
+{
+    char password[PASSWORD_MAX] = "", prepared[OPAQUE_MAX_LEN + 1];
+    int code = read_password(line, password);
+    if (code == 0)
+        code = command_prepare(line, "the password", password, OPAQUE_MAX_LEN, prepared);
+    if (code == 0 && make_keys(crypto, user, view_text(password), &user->keys) != 0)
         code = command_fail(line, COMMAND_FAILED, "libcrypto has no MD5 (FIPS mode?): no long-term key can be made");
     crypto_wipe(password, sizeof password);
-    crypto_free(crypto);
+    crypto_wipe(prepared, sizeof prepared);
     return code;
 }
 
-static int take_key(const struct command_line *line, uint8_t key[STORE_KEY_LEN])
+static int take_key(const struct command_line *line, struct store_keys *out)
 {
     const bool digits = strncmp(line->key, "0x", 2) == 0 && strlen(line->key) == 2 + 2 * STORE_KEY_LEN;
-    if (digits && crypto_hex_decode(view_text(line->key + 2), key, STORE_KEY_LEN) == 0)
+    out->md5_count = 1;
+    if (digits && crypto_hex_decode(view_text(line->key + 2), out->md5[0], STORE_KEY_LEN) == 0)
         return 0;
     return command_fail(line, COMMAND_MISUSED, "--key: 0x and 32 hex digits, the MD5 of name:realm:password");
 }
@@ -89,31 +107,42 @@ static bool has_one_source(unsigned given)
     return (sources & (sources - 1)) == 0; /* none is one too: the terminal */
 }
 
-static int check_names(const struct command_line *line)
+/* fill_user: all that is kept of a user whose names are prepared. */
+static int fill_user(const struct command_line *line, struct desk_user *user)
 {
-    if (strlen(line->realm) > REALM_MAX_BYTES)
-        return command_fail(line, COMMAND_MISUSED, "--realm: at most %d bytes", REALM_MAX_BYTES);
-    if (!*line->words[0] || strlen(line->words[0]) > NAME_MAX_BYTES)
-        return command_fail(line, COMMAND_MISUSED, "a name has 1 to %d bytes", NAME_MAX_BYTES);
-    return 0;
+    struct crypto *crypto = crypto_new();
+    if (!crypto || integrity_userhash(crypto, view_text(user->name), view_text(user->realm), user->userhash) != 0) {
+        crypto_free(crypto);
+        return command_fail(line, COMMAND_FAILED, "libcrypto cannot be used");
+    }
+    const int code = line->given & COMMAND_FLAG_KEY ? take_key(line, &user->keys) : keys_of_password(line, crypto, user);
+    crypto_free(crypto);
+    return code;
+}
+
+static int put_user(const struct command_line *line, const struct desk_user *user)
+{
+    char who[COMMAND_WHO_MAX];
+    struct desk *desk = command_desk(line, true);
+    return desk ? command_end(line, desk, desk_user_put(desk, user, command_who(who))) : COMMAND_FAILED;
 }
 
 int command_user_add(const struct command_line *line)
 {
-    char who[COMMAND_WHO_MAX];
-    uint8_t key[STORE_KEY_LEN];
-    int code = check_names(line);
+    char realm[OPAQUE_MAX_LEN + 1], name[OPAQUE_MAX_LEN + 1];
+    struct desk_user user = {.realm = realm, .name = name};
+    int code = command_prepare(line, "--realm", line->realm, REALM_MAX_LEN - 1, realm);
+    if (code == 0)
+        code = command_prepare(line, "the name", line->words[0], STORE_NAME_MAX, name);
     if (code)
         return code;
     if (!has_one_source(line->given))
         return command_fail(line, COMMAND_MISUSED, "more than one of --password-stdin, --password-file and --key");
-    code = line->given & COMMAND_FLAG_KEY ? take_key(line, key) : key_of_password(line, key);
-    if (code)
-        return code;
-    struct desk *desk = command_desk(line, true);
-    const int err = desk ? desk_user_put(desk, line->realm, line->words[0], key, command_who(who)) : 0;
-    crypto_wipe(key, sizeof key);
-    return desk ? command_end(line, desk, err) : COMMAND_FAILED;
+    code = fill_user(line, &user);
+    if (code == 0)
+        code = put_user(line, &user);
+    crypto_wipe(&user.keys, sizeof user.keys);
+    return code;
 }
 
 int command_user_remove(const struct command_line *line)

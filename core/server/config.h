@@ -80,7 +80,7 @@ struct config {
     bool fingerprint;
     bool strict_channels;
     uint8_t default_family; /* 0: the listener's; 1: IPv4; 2: IPv6 */
-    bool offer_sha256;
+    bool offer_sha256, offer_userhash;
     const char *software; /* "" for none */
 
     /* policies */

@@ -111,7 +111,7 @@ static void check_realm(struct loader *loader)
 static void check_sha256(struct loader *loader)
 {
     const struct config *config = loader->config;
-    bool has_password = config->use_auth_secret || config->policy_count > 0, has_md5 = config->userdb != NULL;
+    bool has_password = config->use_auth_secret || config->policy_count > 0 || config->userdb, has_md5 = false;
     for (size_t i = 0; i < config->user_count; i++) {
         has_password |= !config->users[i].has_key;
         has_md5 |= config->users[i].has_key;
@@ -121,10 +121,19 @@ static void check_sha256(struct loader *loader)
     const char *where = config_where(config, "offer-sha256");
     if (!has_password)
         loader_error(loader, where, "offer-sha256",
-                     "nobody has a SHA-256 key: it takes user=NAME:PASSWORD, static-auth-secret or a policy");
+                     "nobody has a SHA-256 key: it takes user=NAME:PASSWORD, static-auth-secret, userdb or a policy");
     else if (has_md5)
         loader_warning(loader, where, "offer-sha256",
-                       "users whose key is kept as MD5 (userdb, NAME:0xKEY) cannot log in with clients that take SHA-256");
+                       "users whose key is kept as MD5 (NAME:0xKEY) cannot log in with clients that take SHA-256");
+}
+
+/* A client that is asked for USERHASH sends no name (RFC 8489 section 9.2.5): it must be possible to find everybody by it. */
+static void check_userhash(struct loader *loader)
+{
+    const struct config *config = loader->config;
+    if (config->offer_userhash && config->use_auth_secret)
+        loader_error(loader, config_where(config, "offer-userhash"), "offer-userhash",
+                     "a name under a secret is not known before it is sent, so it cannot be found by its hash: remove one of them");
 }
 
 static void check_policy(struct loader *loader)
@@ -151,5 +160,6 @@ void loader_check(struct loader *loader)
     check_secrets(loader);
     check_realm(loader);
     check_sha256(loader);
+    check_userhash(loader);
     check_policy(loader);
 }

@@ -2,6 +2,8 @@
 #include "server/credentials.h"
 
 #include "base/err.h"
+#include "base/opaque.h"
+#include "turn/password.h"
 #include "wire/integrity.h"
 
 #include <stdio.h>
@@ -23,11 +25,13 @@ static void fail(struct verdict *out, const char *reason)
     snprintf(out->reason, sizeof out->reason, "%s", reason);
 }
 
-static struct long_term_key *next_key(struct verdict *out)
+static void add_key(struct verdict *out, struct view bytes)
 {
     if (out->key_count == VERDICT_KEYS_MAX)
-        return NULL;
-    return &out->keys[out->key_count++];
+        return;
+    struct long_term_key *key = &out->keys[out->key_count++];
+    key->len = (uint8_t)bytes.len;
+    memcpy(key->bytes, bytes.at, bytes.len);
 }
 
 static bool has_no_key(struct verdict *out)
@@ -36,51 +40,50 @@ static bool has_no_key(struct verdict *out)
     return true;
 }
 
-/* password_key: of the kind that the client signs with. */
-static int password_key(const struct credentials *from, const struct request *request, struct view password, struct long_term_key *key)
+static const struct config_user *configured(const struct config *config, struct view name)
 {
-    const struct view realm = view_text(request->realm);
-    key->len = request->wants_sha256 ? INTEGRITY_KEY_SHA256_LEN : INTEGRITY_KEY_LEN;
-    return (request->wants_sha256 ? integrity_key_sha256 : integrity_key)(from->crypto, request->username, realm, password, key->bytes);
+    for (size_t i = 0; i < config->user_count; i++)
+        if (view_equal(view_text(config->users[i].name), name))
+            return &config->users[i];
+    return NULL;
 }
 
+/* A name that the client did not prepare is the user's all the same; the user counts under the configured name. */
 static bool find_configured(const struct credentials *from, const struct request *request, struct verdict *out)
 {
-    for (size_t i = 0; i < from->config->user_count; i++) {
-        const struct config_user *user = &from->config->users[i];
-        if (!view_equal(view_text(user->name), request->username))
-            continue;
-        if (user->has_key && request->wants_sha256)
-            return has_no_key(out);
-        struct long_term_key *key = next_key(out);
-        if (!key)
-            return false;
-        if (user->has_key) {
-            key->len = INTEGRITY_KEY_LEN;
-            memcpy(key->bytes, user->key, INTEGRITY_KEY_LEN);
-        } else if (password_key(from, request, view_text(user->password), key) != 0) {
-            fail(out, "libcrypto failed");
-        }
-        return true;
-    }
-    return false;
+    char prepared[OPAQUE_MAX_LEN + 1];
+    const struct config_user *user = configured(from->config, opaque_prepared(request->username, prepared));
+    const struct login login = password_login(request, "");
+    if (!user)
+        return false;
+    if (user->has_key && request->wants_sha256)
+        return has_no_key(out);
+    snprintf(out->user, sizeof out->user, "%s", user->name);
+    if (user->has_key)
+        add_key(out, view_of(user->key, sizeof user->key));
+    else if (password_offer(from->crypto, &login, view_text(user->password), out) != 0)
+        fail(out, "libcrypto failed");
+    return true;
 }
 
 static bool find_stored(const struct credentials *from, const struct request *request, struct verdict *out)
 {
-    struct long_term_key key = {.len = INTEGRITY_KEY_LEN};
+    struct store_keys keys;
     if (!from->reader)
         return false;
-    const int err = store_reader_key(from->reader, view_text(request->realm), request->username, key.bytes);
+    const int err = store_reader_keys(from->reader, view_text(request->realm), request->username, &keys);
     if (err == ERR_NOT_FOUND)
         return false;
-    if (err == 0 && request->wants_sha256)
-        return has_no_key(out);
-    struct long_term_key *place = err == 0 ? next_key(out) : NULL;
-    if (place)
-        *place = key;
-    else
+    if (err)
         fail(out, "the users database cannot be read");
+    else if (!request->wants_sha256)
+        for (size_t i = 0; i < keys.md5_count; i++)
+            add_key(out, view_of(keys.md5[i], STORE_KEY_LEN));
+    else if (keys.has_sha256)
+        add_key(out, view_of(keys.sha256, STORE_KEY_SHA256_LEN));
+    else
+        has_no_key(out);
+    crypto_wipe(&keys, sizeof keys);
     return true;
 }
 
@@ -112,13 +115,13 @@ static void try_secret(void *ctx, struct view secret)
     const struct secret_try *try = ctx;
     uint8_t mac[CRYPTO_HASH_MAX];
     char password[SECRET_PASSWORD_MAX];
-    struct long_term_key *key = try->out->kind == VERDICT_FAIL ? NULL : next_key(try->out);
-    if (!key)
+    if (try->out->kind == VERDICT_FAIL || try->out->key_count == VERDICT_KEYS_MAX)
         return;
     int err = crypto_hmac(try->from->crypto, CRYPTO_SHA1, secret, &try->request->username, 1, mac);
     if (err == 0) {
         const size_t len = crypto_base64(view_of(mac, crypto_hash_len(CRYPTO_SHA1)), password);
-        err = password_key(try->from, try->request, view_of(password, len), key);
+        const struct login login = password_login(try->request, "");
+        err = password_offer(try->from->crypto, &login, view_of(password, len), try->out);
     }
     if (err)
         fail(try->out, "libcrypto failed");
@@ -143,15 +146,16 @@ static bool find_timed(const struct credentials *from, const struct request *req
     return out->kind == VERDICT_FAIL || out->key_count > 0;
 }
 
-struct view credentials_unhash(const struct credentials *from, struct view realm, struct view hash)
+int credentials_unhash(const struct credentials *from, struct view realm, struct view hash, char name[STORE_NAME_MAX + 1])
 {
     for (size_t i = 0; i < from->config->user_count; i++) {
-        const struct view name = view_text(from->config->users[i].name);
-        uint8_t own[INTEGRITY_USERHASH_LEN];
-        if (integrity_userhash(from->crypto, name, realm, own) == 0 && crypto_equal(view_of(own, sizeof own), hash))
-            return name;
+        const struct view own = view_text(from->config->users[i].name);
+        if (!integrity_is_userhash(from->crypto, own, realm, hash))
+            continue;
+        view_copy(own, name, STORE_NAME_MAX + 1);
+        return 0;
     }
-    return view_of(NULL, 0);
+    return from->reader ? store_reader_unhash(from->reader, realm, hash, name) : ERR_NOT_FOUND;
 }
 
 void credentials_find(const struct credentials *from, const struct request *request, int64_t unix_ms, struct verdict *out)

@@ -1,8 +1,8 @@
 /* credentials.h: the built-in way to a long-term key: users of the configuration, time-limited names under a shared secret, users of the database.
  *
  * Asked when no policy has an opinion. The answer is a verdict: KEY with the quota identity, DENY 401 when nobody knows the name or it has expired, FAIL
- * when the database cannot be read (an outage is not a 401). Passwords and secrets make the kind of key that the request wants; the database and 0xKEY have
- * MD5 keys alone.
+ * when the database cannot be read (an outage is not a 401). Passwords and secrets make the kind of key that the request wants; 0xKEY is MD5 alone, and so is a
+ * user of the database who was added with a key or before there were others. A name under a secret is taken as it was sent: it is what the HMAC is over.
  */
 #ifndef RELAY_SERVER_CREDENTIALS_H
 #define RELAY_SERVER_CREDENTIALS_H
@@ -24,8 +24,8 @@ void credentials_find(const struct credentials *, const struct request *, int64_
  * (realm, username) is looked for; it counts as (tenant, user). Static users of the configuration are known too. */
 void credentials_lookup(const struct credentials *, const struct request *, const char *tenant, const char *user, struct verdict *out);
 
-/* credentials_unhash: the user of the configuration whose name and `realm` make the USERHASH; empty: none. The name is the configuration's. */
-struct view credentials_unhash(const struct credentials *, struct view realm, struct view hash);
+/* credentials_unhash: the user of the configuration or the database whose name and `realm` make the USERHASH. 0, ERR_NOT_FOUND, ERR_SYSTEM. */
+int credentials_unhash(const struct credentials *, struct view realm, struct view hash, char name[STORE_NAME_MAX + 1]);
 
 /* credentials_parse_expiry: draft-uberti names `expiry[:id]`: false if `username` is none. `id` is empty for a bare expiry. */
 bool credentials_parse_expiry(struct view username, int64_t *expires_unix_s, struct view *id);

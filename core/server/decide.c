@@ -3,10 +3,11 @@
 #include "server/worker_state.h"
 
 #include "base/err.h"
-#include "wire/integrity.h"
 
 #include <stdio.h>
 #include <string.h>
+
+_Static_assert(STORE_NAME_MAX == UNHASHED_MAX_LEN, "a name of the database is one that the engine keeps");
 
 static struct credentials credentials_of(const struct worker *worker)
 {
@@ -113,10 +114,10 @@ void worker_ask(void *ctx, const struct question *question, struct verdict *verd
         decide_authorize(worker, question->request, verdict);
 }
 
-struct view worker_unhash(void *ctx, const char *realm, struct view hash)
+int worker_unhash(void *ctx, const char *realm, struct view hash, char name[UNHASHED_MAX_LEN + 1])
 {
     const struct credentials from = credentials_of(ctx);
-    return credentials_unhash(&from, view_text(realm), hash);
+    return credentials_unhash(&from, view_text(realm), hash, name);
 }
 
 int worker_user_key(void *ctx, const char *tenant, const char *user, struct long_term_key *out)
@@ -125,6 +126,11 @@ int worker_user_key(void *ctx, const char *tenant, const char *user, struct long
     const char *realm = tenant[0] ? tenant : worker->service->engine.realm;
     if (!worker->reader)
         return ERR_NOT_FOUND;
-    out->len = INTEGRITY_KEY_LEN;
-    return store_reader_key(worker->reader, view_text(realm), view_text(user), out->bytes);
+    struct store_keys keys;
+    const int err = store_reader_keys(worker->reader, view_text(realm), view_text(user), &keys);
+    out->len = STORE_KEY_LEN;
+    if (!err)
+        memcpy(out->bytes, keys.md5[0], STORE_KEY_LEN);
+    crypto_wipe(&keys, sizeof keys);
+    return err;
 }

@@ -32,6 +32,7 @@ enum option_trait {
     OPTION_CONFIDENTIAL = 1, /* the value is never shown; on the command line it earns a warning */
     OPTION_COMMAND_LINE = 2, /* not for the file */
     OPTION_READABLE = 4,     /* a file that must be there when it is named */
+    OPTION_PREPARED = 8,     /* text that clients compare: OpaqueString, base/opaque.h */
 };
 
 struct option {

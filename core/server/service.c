@@ -31,6 +31,7 @@ static void fill_engine(struct service *service)
         .strict_channels = config->strict_channels,
         .default_family = default_families[config->default_family],
         .offer_sha256 = config->offer_sha256,
+        .offer_userhash = config->offer_userhash,
         .relaying = config->relaying,
         .allow_loopback_peers = config->allow_loopback_peers,
         .nonce_lifetime_s = config->nonce_lifetime_s,

@@ -1,5 +1,6 @@
 /* setting.c: the text of a value becomes a field of struct config: one function for each kind of option. */
 #include "base/err.h"
+#include "base/opaque.h"
 #include "server/loader.h"
 
 #include <errno.h>
@@ -141,11 +142,34 @@ static void set_choice(const struct setting *setting)
     setting_error(setting, "%s is none of %s", setting_quote(setting, quote), setting->option->value);
 }
 
+/* prepare: `text` by the OpaqueString profile, of at most `most` bytes. False: told. */
+static bool prepare(const struct setting *setting, const char *what, struct view text, size_t most, char out[OPAQUE_MAX_LEN + 1])
+{
+    char why[OPAQUE_WHY_MAX];
+    size_t len = 0;
+    if (opaque_enforce(text, out, &len, why) != 0)
+        setting_error(setting, "%s %s", what, why);
+    else if (len > most)
+        setting_error(setting, "%s has %zu bytes, more than %zu", what, len, most);
+    else
+        return true;
+    return false;
+}
+
+/* keep_prepared: a copy of the prepared text; NULL: told, or out of memory. */
+static char *keep_prepared(const struct setting *setting, const char *what, struct view text, size_t most)
+{
+    char prepared[OPAQUE_MAX_LEN + 1];
+    return prepare(setting, what, text, most, prepared) ? loader_keep(setting->loader, view_text(prepared)) : NULL;
+}
+
 static void set_text(const struct setting *setting)
 {
     if (!has_good_length(setting))
         return;
-    const char *text = keep(setting, setting->value, strlen(setting->value));
+    const struct view value = view_text(setting->value);
+    const bool prepares = setting->option->traits & OPTION_PREPARED;
+    const char *text = prepares ? keep_prepared(setting, "the value", value, setting->option->max) : loader_keep(setting->loader, value);
     if (text)
         *(const char **)field(setting) = text;
 }
@@ -209,14 +233,22 @@ static bool has_user(const struct config *config, const char *name)
     return false;
 }
 
+/* user_password: kept as it is: turn/password.h makes of it what the clients do. */
+static bool user_password(const struct setting *setting, struct view password, struct config_user *out)
+{
+    char prepared[OPAQUE_MAX_LEN + 1];
+    if (prepare(setting, "the password", password, OPAQUE_MAX_LEN, prepared))
+        out->password = loader_keep(setting->loader, password);
+    crypto_wipe(prepared, sizeof prepared);
+    return out->password;
+}
+
 /* user_secret: the part behind the colon: 0x and a key, or a password. False: told. */
 static bool user_secret(const struct setting *setting, const char *secret, struct config_user *out)
 {
     const size_t len = strlen(secret);
-    if (strncmp(secret, "0x", 2) != 0) {
-        out->password = keep(setting, secret, len);
-        return out->password;
-    }
+    if (strncmp(secret, "0x", 2) != 0)
+        return user_password(setting, view_of(secret, len), out);
     out->has_key = len == 2 + 2 * sizeof out->key && crypto_hex_decode(view_text(secret + 2), out->key, sizeof out->key) == 0;
     if (!out->has_key)
         setting_error(setting, "what follows 0x must be 32 hexadecimal digits, the MD5 of name:realm:password");
@@ -233,11 +265,8 @@ static void add_user(const struct setting *setting)
         setting_error(setting, "needs NAME:PASSWORD or NAME:0xKEY");
         return;
     }
-    if (len > NAME_MAX_LEN) {
-        setting_error(setting, "the name has %zu bytes, more than %d", len, NAME_MAX_LEN);
-        return;
-    }
-    if (!(user.name = keep(setting, setting->value, len)) || !user_secret(setting, colon + 1, &user))
+    if (!(user.name = keep_prepared(setting, "the name", view_of(setting->value, len), NAME_MAX_LEN)) ||
+        !user_secret(setting, colon + 1, &user))
         return;
     if (has_user(setting->loader->config, user.name))
         setting_error(setting, "%s was given before", log_quote(view_text(user.name), quote, sizeof quote));

@@ -113,6 +113,10 @@ int worker_prepare(struct worker *worker, struct refusal *refusal)
         const int err = store_reader_open(service->config->userdb, &worker->reader, reason, sizeof reason);
         if (err)
             return refuse(refusal, service->config, "userdb", "%s", reason);
+        if (service->config->offer_userhash && !store_reader_knows_hashes(worker->reader))
+            return refuse(refusal, service->config, "offer-userhash",
+                          "%s has users of coturn's (turnusers_lt), who are not found by their hash: add them with relay user add, and drop the table",
+                          service->config->userdb);
     }
     if (service->policy_shared) {
         const struct policy_world world = {

@@ -82,7 +82,7 @@ void worker_end(struct worker *); /* worker.c: the loop's last turn */
 /* decide.c: the chain of policies, then the built-in users and limits */
 void worker_ask(void *ctx, const struct question *, struct verdict *);
 uint32_t worker_hooks(const struct worker *);
-struct view worker_unhash(void *ctx, const char *realm, struct view hash);
+int worker_unhash(void *ctx, const char *realm, struct view hash, char name[UNHASHED_MAX_LEN + 1]);
 int worker_user_key(void *ctx, const char *tenant, const char *user, struct long_term_key *out);
 
 /* record.c: what is written down: log lines, the log and usage hooks, sessions and usage rows */

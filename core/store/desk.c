@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/opaque.h"
 #include "store/database.h"
 
 #include <errno.h>
@@ -126,16 +127,29 @@ static int finish(struct desk *desk, int err)
     return err;
 }
 
-int desk_user_put(struct desk *desk, const char *realm, const char *user, const uint8_t key[STORE_KEY_LEN], const char *who)
+static struct argument bytes_or_null(const void *at, size_t len)
+{
+    return len ? BYTES(at, (int64_t)len) : (struct argument){.kind = ARGUMENT_NULL};
+}
+
+static int put_user(struct desk *desk, const struct desk_user *user)
+{
+    const struct store_keys *keys = &user->keys;
+    return RUN(desk,
+               "INSERT INTO users (realm, name, created_ms, key, other_keys, key_sha256, userhash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+               " ON CONFLICT (realm, name) DO UPDATE SET key = ?4, other_keys = ?5, key_sha256 = ?6, userhash = ?7",
+               TEXT(user->realm), TEXT(user->name), NUMBER(clock_unix_ms()), BYTES(keys->md5[0], STORE_KEY_LEN),
+               bytes_or_null(keys->md5[1], (keys->md5_count - 1) * STORE_KEY_LEN),
+               bytes_or_null(keys->sha256, keys->has_sha256 ? STORE_KEY_SHA256_LEN : 0), BYTES(user->userhash, STORE_USERHASH_LEN));
+}
+
+int desk_user_put(struct desk *desk, const struct desk_user *user, const char *who)
 {
     int err = start(desk);
     if (err == 0)
-        err =
-            RUN(desk,
-                "INSERT INTO users (realm, name, key, created_ms) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (realm, name) DO UPDATE SET key = ?3",
-                TEXT(realm), TEXT(user), BYTES(key, STORE_KEY_LEN), NUMBER(clock_unix_ms()));
+        err = put_user(desk, user);
     if (err == 0)
-        err = audit(desk, who, "user_put", (const char *const[]){"realm", realm, "user", user});
+        err = audit(desk, who, "user_put", (const char *const[]){"realm", user->realm, "user", user->name});
     return finish(desk, err);
 }
 
@@ -221,11 +235,21 @@ static bool parse_number(const char *text, int64_t most, int64_t *out)
     return *out <= most;
 }
 
+/* prepare_text: as clients will be challenged with it (RFC 8489 section 14.9); false if it may not be a realm. */
+static bool prepare_text(const char *value, char out[OPAQUE_MAX_LEN + 1])
+{
+    char why[OPAQUE_WHY_MAX];
+    size_t len = 0;
+    out[0] = 0;
+    return !*value || (opaque_enforce(view_text(value), out, &len, why) == 0 && len < sizeof((struct store_tenant *)0)->realm);
+}
+
 static bool is_text_for(const char *field, const char *value)
 {
+    char prepared[OPAQUE_MAX_LEN + 1];
     if (strcmp(field, "status") == 0)
         return strcmp(value, "active") == 0 || strcmp(value, "disabled") == 0;
-    return strlen(value) <= sizeof((struct store_tenant *)0)->realm - 1;
+    return prepare_text(value, prepared);
 }
 
 int desk_tenant_check(const char *field, const char *value)
@@ -240,6 +264,7 @@ int desk_tenant_check(const char *field, const char *value)
 static int set_field(struct desk *desk, const char *name, const char *field, const char *value)
 {
     const struct tenant_field *found = find_field(field);
+    char text[OPAQUE_MAX_LEN + 1];
     int64_t number = 0;
     int err = RUN(desk, "INSERT INTO tenants (name, created_ms) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING", TEXT(name),
                   NUMBER(clock_unix_ms()));
@@ -247,7 +272,9 @@ static int set_field(struct desk *desk, const char *name, const char *field, con
         return err;
     if (found->most >= 0)
         parse_number(value, found->most, &number);
-    return RUN(desk, found->sql, TEXT(name), found->most < 0 ? TEXT(value) : NUMBER(number));
+    else
+        prepare_text(value, text);
+    return RUN(desk, found->sql, TEXT(name), found->most < 0 ? TEXT(text) : NUMBER(number));
 }
 
 int desk_tenant_set(struct desk *desk, const char *name, const char *field, const char *value, const char *who)

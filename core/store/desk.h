@@ -14,8 +14,14 @@ int desk_open(const char *path, bool create, struct desk **out, char *error, siz
 void desk_close(struct desk *);
 const char *desk_error(const struct desk *);
 
-/* desk_user_put: adds the user or changes its key.  desk_user_remove: ERR_NOT_FOUND if there is none. */
-int desk_user_put(struct desk *, const char *realm, const char *user, const uint8_t key[STORE_KEY_LEN], const char *who);
+struct desk_user {
+    const char *realm, *name;
+    struct store_keys keys;
+    uint8_t userhash[STORE_USERHASH_LEN];
+};
+
+/* desk_user_put: adds the user or changes its keys.  desk_user_remove: ERR_NOT_FOUND if there is none. */
+int desk_user_put(struct desk *, const struct desk_user *, const char *who);
 int desk_user_remove(struct desk *, const char *realm, const char *user, const char *who);
 typedef void desk_user_fn(void *ctx, const char *realm, const char *user, int64_t created_ms);
 int desk_users(struct desk *, const char *realm, desk_user_fn *each, void *ctx); /* realm NULL: all */

@@ -12,21 +12,25 @@
 
 struct store_reader {
     sqlite3 *db;
-    sqlite3_stmt *key, *tenant, *secrets;
+    sqlite3_stmt *keys, *unhash, *tenant, *secrets;
+    bool knows_hashes;
 };
 
-#define KEY_SQL "SELECT key FROM users WHERE realm = ?1 AND name = ?2"
+#define KEYS_SQL "SELECT key, other_keys, key_sha256 FROM users WHERE realm = ?1 AND name = ?2"
 #define SECRETS_SQL "SELECT secret FROM (SELECT secret, created_ms, id FROM secrets WHERE realm IN (?1, '')"
 
 static int prepare(struct store_reader *reader)
 {
     const bool coturn_users = database_has_table(reader->db, "turnusers_lt"),
                coturn_secrets = database_has_table(reader->db, "turn_secret");
-    const char *key = coturn_users ? KEY_SQL " UNION ALL SELECT hmackey FROM turnusers_lt WHERE realm = ?1 AND name = ?2" : KEY_SQL;
+    const char *keys =
+        coturn_users ? KEYS_SQL " UNION ALL SELECT hmackey, NULL, NULL FROM turnusers_lt WHERE realm = ?1 AND name = ?2" : KEYS_SQL;
     const char *secrets = coturn_secrets ? SECRETS_SQL " UNION ALL SELECT value, 0, 0 FROM turn_secret WHERE realm IN (?1, ''))"
                                                        " ORDER BY created_ms DESC, id DESC"
                                          : SECRETS_SQL ") ORDER BY created_ms DESC, id DESC";
-    if (database_prepare(reader->db, key, &reader->key) ||
+    reader->knows_hashes = !coturn_users;
+    if (database_prepare(reader->db, keys, &reader->keys) ||
+        database_prepare(reader->db, "SELECT name FROM users WHERE userhash = ?1 AND realm = ?2", &reader->unhash) ||
         database_prepare(reader->db, "SELECT " DATABASE_TENANT_COLUMNS " FROM tenants WHERE name = ?1", &reader->tenant) ||
         database_prepare(reader->db, secrets, &reader->secrets))
         return ERR_BAD;
@@ -55,7 +59,8 @@ void store_reader_close(struct store_reader *reader)
 {
     if (!reader)
         return;
-    sqlite3_finalize(reader->key);
+    sqlite3_finalize(reader->keys);
+    sqlite3_finalize(reader->unhash);
     sqlite3_finalize(reader->tenant);
     sqlite3_finalize(reader->secrets);
     sqlite3_close(reader->db);
@@ -87,14 +92,45 @@ static int finish(sqlite3_stmt *statement, int code, int err)
     return code == SQLITE_ROW || code == SQLITE_DONE ? err : ERR_SYSTEM;
 }
 
-int store_reader_key(struct store_reader *reader, struct view realm, struct view user, uint8_t key[STORE_KEY_LEN])
+static int take_keys(sqlite3_stmt *row, struct store_keys *out)
+{
+    const struct view others = column(row, 1), sha256 = column(row, 2);
+    const int err = take_key(column(row, 0), out->md5[0]);
+    if (err)
+        return err;
+    out->md5_count = 1;
+    for (size_t at = 0; others.len - at >= STORE_KEY_LEN && out->md5_count < STORE_KEYS_MAX; at += STORE_KEY_LEN)
+        memcpy(out->md5[out->md5_count++], others.at + at, STORE_KEY_LEN);
+    out->has_sha256 = sha256.len == STORE_KEY_SHA256_LEN;
+    if (out->has_sha256)
+        memcpy(out->sha256, sha256.at, STORE_KEY_SHA256_LEN);
+    return 0;
+}
+
+int store_reader_keys(struct store_reader *reader, struct view realm, struct view user, struct store_keys *out)
 {
     int err = ERR_NOT_FOUND, code;
-    database_bind(reader->key, 1, realm);
-    database_bind(reader->key, 2, user);
-    while ((code = sqlite3_step(reader->key)) == SQLITE_ROW && err == ERR_NOT_FOUND)
-        err = take_key(column(reader->key, 0), key);
-    return finish(reader->key, code, err);
+    database_bind(reader->keys, 1, realm);
+    database_bind(reader->keys, 2, user);
+    while ((code = sqlite3_step(reader->keys)) == SQLITE_ROW && err == ERR_NOT_FOUND)
+        err = take_keys(reader->keys, out);
+    return finish(reader->keys, code, err);
+}
+
+int store_reader_unhash(struct store_reader *reader, struct view realm, struct view hash, char name[STORE_NAME_MAX + 1])
+{
+    sqlite3_stmt *statement = reader->unhash;
+    sqlite3_bind_blob64(statement, 1, hash.at, hash.len, SQLITE_STATIC);
+    database_bind(statement, 2, realm);
+    const int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        view_copy(view_text(database_text(statement, 0)), name, STORE_NAME_MAX + 1);
+    return finish(statement, code, code == SQLITE_ROW ? 0 : ERR_NOT_FOUND);
+}
+
+bool store_reader_knows_hashes(const struct store_reader *reader)
+{
+    return reader->knows_hashes;
 }
 
 int store_reader_tenant(struct store_reader *reader, struct view name, struct store_tenant *out)

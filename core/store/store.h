@@ -12,6 +12,10 @@
 #include "base/log.h"
 
 #define STORE_KEY_LEN 16
+#define STORE_KEY_SHA256_LEN 32
+#define STORE_KEYS_MAX 3
+#define STORE_USERHASH_LEN 32
+#define STORE_NAME_MAX 508 /* of a user: USERNAME, RFC 8489 section 14.3: fewer than 509 bytes */
 
 struct store;
 struct store_reader;
@@ -66,8 +70,22 @@ void store_counts(struct store *, struct store_counts *out); /* any thread */
 int store_reader_open(const char *path, struct store_reader **out, char *error, size_t error_cap);
 void store_reader_close(struct store_reader *);
 
-/* store_reader_key: the long-term key (MD5) of (realm, user). 0, ERR_NOT_FOUND, ERR_SYSTEM. */
-int store_reader_key(struct store_reader *, struct view realm, struct view user, uint8_t key[STORE_KEY_LEN]);
+/* struct store_keys: the long-term keys of a user: MD5, of the password as it is prepared and as other clients make it (turn/password.h), and
+ * SHA-256. */
+struct store_keys {
+    uint8_t md5[STORE_KEYS_MAX][STORE_KEY_LEN];
+    size_t md5_count; /* at least 1 */
+    bool has_sha256;
+    uint8_t sha256[STORE_KEY_SHA256_LEN];
+};
+
+/* store_reader_keys: of (realm, user). 0, ERR_NOT_FOUND, ERR_SYSTEM. */
+int store_reader_keys(struct store_reader *, struct view realm, struct view user, struct store_keys *out);
+
+/* store_reader_unhash: the user of the realm who has this USERHASH, as a C string. 0, ERR_NOT_FOUND, ERR_SYSTEM.  store_reader_knows_hashes: false: some
+ * users, coturn's, are not found by it. */
+int store_reader_unhash(struct store_reader *, struct view realm, struct view hash, char name[STORE_NAME_MAX + 1]);
+bool store_reader_knows_hashes(const struct store_reader *);
 
 /* struct store_tenant: limits of a tenant; 0: not set. */
 struct store_tenant {

@@ -91,11 +91,30 @@ static bool auth_is_past(const struct transaction *tr, int64_t expires_unix_s)
     return expires_unix_s && expires_unix_s <= engine_unix_ms(tr->engine, tr->now) / 1000;
 }
 
+static bool auth_is_hash_of(const struct transaction *tr, const char *name)
+{
+    return integrity_is_userhash(tr->engine->crypto, view_text(name), view_text(tr->identity.realm),
+                                 message_attr(&tr->message, SLOT_USERHASH));
+}
+
+/* auth_names: whether it is known by which name the client goes: where a policy alone knows whose the USERHASH is, `user` of its key is the
+ * name. */
+static bool auth_names(struct transaction *tr, const char *user)
+{
+    struct identity *who = &tr->identity;
+    if (transaction_username(tr).len)
+        return true;
+    if (!auth_is_hash_of(tr, user))
+        return false;
+    auth_name(who->unhashed, sizeof who->unhashed, user);
+    return true;
+}
+
 /* auth_keys: the policy gave keys for this name. */
 static int auth_keys(struct transaction *tr, const struct verdict *verdict)
 {
     struct identity *who = &tr->identity;
-    if (verdict->key_count == 0)
+    if (verdict->key_count == 0 || !auth_names(tr, verdict->user))
         return auth_unknown(tr);
     const struct long_term_key *key = auth_try(tr, verdict->keys, verdict->key_count);
     if (!key)
@@ -175,15 +194,19 @@ static bool auth_has_name(const struct message *message)
     return message_attr(message, SLOT_USERHASH).len == INTEGRITY_USERHASH_LEN;
 }
 
-/* auth_unhash: false if nobody is known by the USERHASH. */
+/* auth_unhash: the name that a USERHASH stands for: of the allocation's owner, or one that the host knows; else a policy may know it, if
+ * clients were asked for USERHASH. False: nobody is to be asked. */
 static bool auth_unhash(struct transaction *tr)
 {
     const struct host *host = tr->engine->host;
+    struct identity *who = &tr->identity;
     if (message_has(&tr->message, SLOT_USERNAME))
         return true;
-    if (host->unhash)
-        tr->identity.unhashed = host->unhash(host->ctx, tr->identity.realm, message_attr(&tr->message, SLOT_USERHASH));
-    return tr->identity.unhashed.len > 0;
+    if (tr->allocation && auth_is_hash_of(tr, tr->allocation->username))
+        auth_name(who->unhashed, sizeof who->unhashed, tr->allocation->username);
+    else if (!host->unhash || host->unhash(host->ctx, who->realm, message_attr(&tr->message, SLOT_USERHASH), who->unhashed) != 0)
+        who->unhashed[0] = 0;
+    return who->unhashed[0] || tr->engine->config->offer_userhash;
 }
 
 struct view auth_offer(void)

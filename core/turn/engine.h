@@ -30,6 +30,7 @@ struct engine_config {
     bool strict_channels; /* 0x4000-0x4FFF only */
     uint8_t default_family; /* of an Allocate that asks for none: enum addr_family, or ADDR_NONE: the listener's */
     bool offer_sha256;    /* PASSWORD-ALGORITHMS in challenges: SHA-256 and MD5; else every key is MD5 */
+    bool offer_userhash;  /* challenges ask for USERHASH in place of USERNAME */
     bool relaying;        /* false: no authentication is configured: Allocate is 403 */
     bool allow_loopback_peers;
     uint32_t nonce_lifetime_s;

@@ -20,8 +20,8 @@ struct host {
     void (*ask)(void *ctx, const struct question *question, struct verdict *verdict);
     void (*tell)(void *ctx, const struct event *event);
 
-    /* unhash: the username of a USERHASH (32 bytes) in `realm`, or an empty view; it lives as long as the engine. NULL: none is known. */
-    struct view (*unhash)(void *ctx, const char *realm, struct view hash);
+    /* unhash: the username of a USERHASH (32 bytes) in `realm`, as a C string: 0, or an error: then a policy may know it. NULL: none is known. */
+    int (*unhash)(void *ctx, const char *realm, struct view hash, char name[UNHASHED_MAX_LEN + 1]);
 };
 
 #endif

@@ -7,13 +7,13 @@
 #define NONCE_RAW_LEN 18 /* a multiple of 3: base64 without padding */
 #define NONCE_CORE_LEN 24
 
-/* nonce_features: the cookie and the features "password algorithms" and "username anonymity". The RFC counts the 24 bits from the left,
- * its example in appendix B.1 and clients after it from the right: the bits at both ends are set. */
+/* nonce_features: the cookie and the features "password algorithms" (bit 0) and "username anonymity" (bit 1). The RFC's section 9.2 counts
+ * the 24 bits from the left; erratum 6290, its example in appendix B.1 and clients after them from the right: the bits at both ends are
+ * set. */
 static struct view nonce_features(const struct engine_config *config)
 {
-    return view_text(config->offer_sha256 ? "obMatJos2"
-                                            "wAAD"
-                                          : "");
+    static const char *const cookies[2][2] = {{"", "obMatJos2QAAC"}, {"obMatJos2gAAB", "obMatJos2wAAD"}}; /* 400002, 800001, C00003 */
+    return view_text(cookies[config->offer_sha256][config->offer_userhash]);
 }
 
 static int nonce_of(struct crypto *crypto, const struct engine_config *config, const struct flow *flow, uint32_t issued, char *nonce)

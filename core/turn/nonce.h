@@ -3,7 +3,7 @@
  *
  *     base64( issued: 32 bits, seconds of the monotonic clock | HMAC: 112 bits )      24 characters
  *
- * Where SHA-256 is offered, the nonce cookie and the security features stand in front (section 9.2): 13 characters more.
+ * Where SHA-256 or USERHASH is offered, the nonce cookie and the security features stand in front (section 9.2): 13 characters more.
  *
  * Nothing is remembered for a client before it comes back with one. A nonce that is shown from another address or transport, or too late,
  * is stale.

@@ -77,6 +77,7 @@ static struct request question_request(const struct transaction *tr)
         .flow = tr->flow,
         .message = message,
         .username = transaction_username(tr),
+        .userhash = message_attr(message, SLOT_USERHASH),
         .tenant = tr->identity.tenant,
         .realm = tr->identity.realm,
         .user = tr->identity.user,

@@ -5,7 +5,10 @@
 
 struct view transaction_username(const struct transaction *tr)
 {
-    return message_has(&tr->message, SLOT_USERNAME) ? message_attr(&tr->message, SLOT_USERNAME) : tr->identity.unhashed;
+    const char *unhashed = tr->identity.unhashed;
+    if (message_has(&tr->message, SLOT_USERNAME))
+        return message_attr(&tr->message, SLOT_USERNAME);
+    return unhashed[0] ? view_text(unhashed) : view_of(NULL, 0);
 }
 
 int transaction_refuse(struct transaction *tr, int code, const char *reason)

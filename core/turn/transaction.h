@@ -15,8 +15,8 @@ struct identity {
     struct long_term_key key;
     int64_t key_expires_unix_s;
     bool reauth_on_expiry;
-    bool wants_sha256;    /* PASSWORD-ALGORITHM: the client signs with a SHA-256 key */
-    struct view unhashed; /* of USERHASH: the name it stands for, the host's */
+    bool wants_sha256;                   /* PASSWORD-ALGORITHM: the client signs with a SHA-256 key */
+    char unhashed[UNHASHED_MAX_LEN + 1]; /* the name that USERHASH stands for; "": not known */
     char tenant[NAME_MAX_LEN + 1], user[NAME_MAX_LEN + 1], realm[REALM_MAX_LEN + 1];
 };
 

@@ -38,6 +38,7 @@ enum hook {
 #define NAME_MAX_LEN 128  /* tenant and user names that the policy chooses, without NUL */
 #define REALM_MAX_LEN 128 /* RFC 8489 allows 127 characters */
 #define USERNAME_MAX_LEN 763
+#define UNHASHED_MAX_LEN 508 /* of the name that a USERHASH stands for: as long as a client may send one, RFC 8489 section 14.3 */
 #define REASON_MAX 96
 #define TAGS_MAX 128
 
@@ -99,7 +100,8 @@ struct request {
     uint64_t id; /* decision id */
     const struct flow *flow;
     const struct message *message;
-    struct view username;            /* as sent; empty before authentication is tried */
+    struct view username;            /* as sent, or what USERHASH stands for; empty before authentication is tried, and while nobody knows the hash */
+    struct view userhash;            /* 32 bytes, or empty */
     const char *tenant, *realm, *user; /* tenant "" and user "" until they are known */
     uint8_t family, protocol;        /* requested: 4 or 6; 17 = UDP */
     uint32_t lifetime_s;             /* requested, 0 if absent */

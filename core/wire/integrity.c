@@ -27,6 +27,12 @@ int integrity_userhash(struct crypto *crypto, struct view username, struct view 
     return crypto_digest(crypto, CRYPTO_SHA256, parts, sizeof parts / sizeof *parts, hash);
 }
 
+bool integrity_is_userhash(struct crypto *crypto, struct view username, struct view realm, struct view hash)
+{
+    uint8_t own[INTEGRITY_USERHASH_LEN];
+    return integrity_userhash(crypto, username, realm, own) == 0 && crypto_equal(view_of(own, sizeof own), hash);
+}
+
 /* mac_of: what the integrity attribute in `slot` must hold; its own length is signed with the header. */
 static int mac_of(struct crypto *crypto, const struct message *message, enum attr_slot slot, struct view key, uint8_t mac[CRYPTO_HASH_MAX])
 {

@@ -23,6 +23,9 @@ int integrity_key_sha256(struct crypto *, struct view username, struct view real
                          uint8_t key[INTEGRITY_KEY_SHA256_LEN]);
 int integrity_userhash(struct crypto *, struct view username, struct view realm, uint8_t hash[INTEGRITY_USERHASH_LEN]);
 
+/* integrity_is_userhash: whether `hash` is that of the name in the realm. */
+bool integrity_is_userhash(struct crypto *, struct view username, struct view realm, struct view hash);
+
 /* integrity_check: 0 if MESSAGE-INTEGRITY is there and right under `key` (constant time), ERR_NOT_FOUND if absent, ERR_DENIED if wrong.
  * integrity_check_sha256: the same for MESSAGE-INTEGRITY-SHA256. */
 int integrity_check(struct crypto *, const struct message *, struct view key);

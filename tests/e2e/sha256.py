@@ -1,9 +1,11 @@
 """RFC 8489's security features against the real server: SHA-256 passwords, bid-down protection, USERHASH, MESSAGE-INTEGRITY-SHA256."""
+import contextlib
+import sqlite3
 import time
 
 from support import stun
 from support.client import transport
-from support.server import Server
+from support.server import Server, run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
 OFFER = bytes.fromhex("00020000 00010000")
@@ -64,7 +66,7 @@ def a_client_of_rfc_8489_logs_in_and_relays():
     with offering() as server, server.client() as client:
         modern = Modern(client)
         check_equal(modern.challenge.get(stun.PASSWORD_ALGORITHMS), OFFER, "what is offered")
-        check(client.nonce.startswith("obMatJos2wAAD"), f"the nonce is {client.nonce}")
+        check(client.nonce.startswith("obMatJos2gAAB"), f"the nonce is {client.nonce}")
         check_equal(modern.code(), 0, "the Allocate")
         check_equal(modern.code(stun.REFRESH, []), 0, "the Refresh")
         check_equal(modern.code(), 437, "an Allocate on the same 5-tuple")
@@ -140,14 +142,48 @@ def what_is_behind_the_integrity_is_not_seen():
 
 @test
 def a_userhash_hides_the_name():
-    with offering() as server, server.client() as client:
+    with offering("offer-userhash") as server, server.client() as client:
         modern = Modern(client, userhash=True)
+        check(client.nonce.startswith("obMatJos2wAAD"), f"the nonce is {client.nonce}")
         check_equal(modern.code(), 0, "the Allocate")
         check_equal(Modern(client).code(stun.REFRESH, []), 0, "the Refresh by name")
         plain = Modern(client, offered=None, taken=None, strong=False, userhash=True)
         check_equal(plain.code(stun.REFRESH, []), 0, "the Refresh with MESSAGE-INTEGRITY, as libjuice does")
         check_equal(code(server, {"userhash": True}, username="eve"), 401, "an unknown hash")
         check_equal(code(server, {"userhash": True}, password="wrong"), 401, "a wrong password")
+
+
+@test
+def a_userhash_finds_users_of_the_database_and_of_policies():
+    text = """
+    local names = {}
+    for _, name in ipairs{"zoe", "bob"} do names[relay.userhash(name, "example.org")] = name end
+    return {name = "hidden", authenticate = function(req)
+      local name = req.username or names[req.userhash]
+      if name == "zoe" then return relay.key{user = name, password = "open"} end
+    end}"""
+    with offering("offer-userhash", "userdb=relay.db", files={"hidden.lua": text}, policies=["hidden.lua"]) as server:
+        server.relay("user", "add", "--userdb", "relay.db", "--realm", server.realm, "bob", "--password-stdin", stdin="hunter2\n")
+        for taken in (SHA256, MD5):
+            how = {"userhash": True, "taken": taken}
+            for name, password in (("zoe", "open"), ("bob", "hunter2"), ("ann", "secret")):
+                check_equal(code(server, how, username=name, password=password), 0, f"{name}'s Allocate")
+                check_equal(code(server, how, username=name, password="wrong"), 401, f"{name}'s with a wrong password")
+            check_equal(code(server, how, username="eve"), 401, "an unknown hash")
+        with server.client(username="zoe", password="open") as zoe:
+            hidden = Modern(zoe, userhash=True)
+            check_equal([hidden.code(), hidden.code(stun.REFRESH, [])], [0, 0], "zoe's Allocate and Refresh")
+
+
+@test
+def a_userhash_is_not_asked_for_where_somebody_could_not_be_found():
+    schema = "CREATE TABLE turnusers_lt (realm varchar(127), name varchar(512), hmackey varchar(128))"
+    for lines, why in ((["static-auth-secret=north"], "cannot be found by its hash"), (["userdb=old.db"], "turnusers_lt")):
+        server = Server("offer-userhash", *lines)
+        with contextlib.closing(sqlite3.connect(server.path("old.db"))) as old:
+            old.execute(schema)
+        status, _, errors = run_relay("-c", server.config, cwd=server.directory)
+        check(status == 1 and "offer-userhash" in errors and why in errors, f"{lines} was answered {status}: {errors}")
 
 
 @test
@@ -173,9 +209,13 @@ def secrets_and_policies_give_keys_of_both_kinds():
 def keys_kept_as_md5_serve_md5_alone():
     line = f"user=kim:0x{stun.key_of('kim', 'example.org', 'shut').hex()}"
     with offering("userdb=relay.db", line) as server:
-        server.relay("user", "add", "--userdb", "relay.db", "--realm", server.realm, "bob", "--password-stdin", stdin="hunter2\n")
+        bob = ["user", "add", "--userdb", "relay.db", "--realm", server.realm, "bob"]
+        server.relay(*bob, "--key", f"0x{stun.key_of('bob', server.realm, 'hunter2').hex()}")
         wait_for(lambda: code(server, {"taken": MD5}, username="bob", password="hunter2") == 0, 3, "bob's MD5 key")
-        check_equal(code(server, {}, username="bob", password="hunter2"), 401, "SHA-256 for a user of the database")
+        check_equal(code(server, {}, username="bob", password="hunter2"), 401, "SHA-256 for a user who was added by a key")
+        server.relay(*bob, "--password-stdin", stdin="hunter2\n")
+        wait_for(lambda: code(server, {}, username="bob", password="hunter2") == 0, 3, "bob's SHA-256 key")
+        check_equal(code(server, {"taken": MD5}, username="bob", password="hunter2"), 0, "and his MD5 key")
         check_equal(code(server, {"taken": MD5}, username="kim", password="shut"), 0, "kim with MD5")
         check_equal(code(server, {}, username="kim", password="shut"), 401, "kim with SHA-256")
         check("offer-sha256" in server.log(), "no warning about keys kept as MD5")

@@ -1,6 +1,8 @@
 /* sha256.c: password algorithms, bid-down protection, MESSAGE-INTEGRITY-SHA256 and USERHASH. RFC 8489 sections 9.2 and 14.6. */
 #include "world.h"
 
+#include "base/err.h"
+
 static const uint8_t offer[] = {0, STUN_SHA256, 0, 0, 0, STUN_MD5, 0, 0};
 static const uint8_t sha256[] = {0, STUN_SHA256, 0, 0}, md5[] = {0, STUN_MD5, 0, 0};
 
@@ -34,12 +36,13 @@ static void both_keys(struct world *w, const struct question *question, struct v
     CHECK_INT(integrity_key_sha256(w->crypto, request->username, view_text(REALM), view_text(password), verdict->keys[0].bytes), 0);
 }
 
-static struct view ann_of_hash(void *ctx, const char *realm, struct view hash)
+static int ann_of_hash(void *ctx, const char *realm, struct view hash, char name[UNHASHED_MAX_LEN + 1])
 {
     struct world *w = ctx;
-    uint8_t own[INTEGRITY_USERHASH_LEN];
-    CHECK_INT(integrity_userhash(w->crypto, view_text("ann"), view_text(realm), own), 0);
-    return view_equal(view_of(own, sizeof own), hash) ? view_text("ann") : view_of(NULL, 0);
+    if (!integrity_is_userhash(w->crypto, view_text("ann"), view_text(realm), hash))
+        return ERR_NOT_FOUND;
+    snprintf(name, UNHASHED_MAX_LEN + 1, "ann");
+    return 0;
 }
 
 static struct client start(struct world *w)
@@ -114,12 +117,41 @@ TEST(a_challenge_offers_both_and_says_so_in_the_nonce)
     struct client c = start(&w);
     CHECK(view_equal(message_attr(&c.reply, SLOT_PASSWORD_ALGORITHMS), OFFER));
     CHECK_INT(strlen(c.nonce), 37);
-    CHECK(memcmp(c.nonce, "obMatJos2wAAD", 13) == 0); /* 0xC00003: bits 0 and 1 of 24, from the left and from the right */
+    CHECK(memcmp(c.nonce, "obMatJos2gAAB", 13) == 0); /* 0x800001: bit 0 of 24, from the left and from the right */
     CHECK(!message_has(&c.reply, SLOT_USERNAME));
     world_skip(&w, 600000);
     CHECK_INT(allocate(&c, STRONG), STUN_STALE_NONCE);
     CHECK(view_equal(message_attr(&c.reply, SLOT_PASSWORD_ALGORITHMS), OFFER));
     world_end(&w);
+}
+
+static void hashing(struct engine_config *config, struct world *w)
+{
+    (void)w;
+    config->offer_userhash = true;
+}
+
+static void hashing_and_offering(struct engine_config *config, struct world *w)
+{
+    hashing(config, w);
+    offering(config, w);
+}
+
+TEST(each_feature_is_a_bit_of_the_nonce)
+{
+    static const struct {
+        void (*change)(struct engine_config *, struct world *);
+        const char *cookie;
+    } cases[] = {{offering, "obMatJos2gAAB"}, {hashing, "obMatJos2QAAC"}, {hashing_and_offering, "obMatJos2wAAD"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world w;
+        world_start(&w, cases[i].change);
+        struct client c = client_at(&w, "198.18.0.1:5000", "ann");
+        CHECK_INT(client_challenge(&c), STUN_UNAUTHENTICATED);
+        CHECK(strncmp(c.nonce, cases[i].cookie, 13) == 0);
+        CHECK_INT(client_allocate(&c), 0); /* with USERNAME, as older clients go on to send it */
+        world_end(&w);
+    }
 }
 
 TEST(unless_told_to_nothing_is_offered)
@@ -291,6 +323,39 @@ TEST(an_unknown_userhash_is_401_and_one_of_another_length_400)
     world_end(&w);
 }
 
+/* knows_hash: a policy that knows ann by her hash alone; it calls her what the verdict of the test says. */
+static void knows_hash(struct world *w, const struct question *question, struct verdict *verdict)
+{
+    const struct request *request = question->request;
+    CHECK_INT(request->username.len, 0);
+    if (!integrity_is_userhash(w->crypto, view_text("ann"), view_text(REALM), request->userhash))
+        return;
+    *verdict = verdict_key(w, "ann", "secret of ann");
+    snprintf(verdict->user, sizeof verdict->user, "%s", w->verdict.user);
+}
+
+TEST(a_policy_may_know_whose_userhash_it_is)
+{
+    struct world w;
+    struct how hashed = PLAIN;
+    hashed.userhash = true;
+    world_start(&w, hashing);
+    world_answer(&w, HOOK_authenticate, knows_hash);
+    struct client c = client_at(&w, "198.18.0.1:5000", "ann");
+    CHECK_INT(client_challenge(&c), STUN_UNAUTHENTICATED);
+    snprintf(w.verdict.user, sizeof w.verdict.user, "north-ann"); /* not the name of this hash */
+    CHECK_INT(allocate(&c, hashed), STUN_UNAUTHENTICATED);
+    snprintf(w.verdict.user, sizeof w.verdict.user, "ann");
+    CHECK_INT(allocate(&c, hashed), 0);
+    CHECK_TEXT(w.told[EVENT_ALLOCATED].user, "ann");
+    const unsigned asked = w.asked[HOOK_authenticate];
+    CHECK_INT(refresh(&c, 600, hashed), 0); /* the owner of the allocation is known by her hash */
+    CHECK_INT(w.asked[HOOK_authenticate], asked);
+    snprintf(c.username, sizeof c.username, "eve");
+    CHECK_INT(refresh(&c, 600, hashed), STUN_UNAUTHENTICATED);
+    world_end(&w);
+}
+
 TEST(a_parked_request_keeps_its_algorithm_and_its_name)
 {
     struct world w;
@@ -317,9 +382,10 @@ TEST(a_parked_request_keeps_its_algorithm_and_its_name)
     world_end(&w);
 }
 
-TEST_LIST(RUN(a_challenge_offers_both_and_says_so_in_the_nonce) RUN(unless_told_to_nothing_is_offered)
-              RUN(every_pair_of_key_and_integrity_logs_in) RUN(an_offer_that_was_changed_on_its_way_is_400)
-                  RUN(features_taken_out_of_the_nonce_make_it_stale) RUN(a_key_of_the_other_kind_is_no_key)
-                      RUN(the_stronger_integrity_decides_where_there_are_two) RUN(a_client_may_change_its_algorithm_and_is_asked_for_anew)
-                          RUN(a_userhash_stands_for_its_name) RUN(an_unknown_userhash_is_401_and_one_of_another_length_400)
-                              RUN(a_parked_request_keeps_its_algorithm_and_its_name))
+TEST_LIST(RUN(a_challenge_offers_both_and_says_so_in_the_nonce) RUN(each_feature_is_a_bit_of_the_nonce)
+              RUN(unless_told_to_nothing_is_offered) RUN(every_pair_of_key_and_integrity_logs_in)
+                  RUN(an_offer_that_was_changed_on_its_way_is_400) RUN(features_taken_out_of_the_nonce_make_it_stale)
+                      RUN(a_key_of_the_other_kind_is_no_key) RUN(the_stronger_integrity_decides_where_there_are_two)
+                          RUN(a_client_may_change_its_algorithm_and_is_asked_for_anew) RUN(a_userhash_stands_for_its_name)
+                              RUN(an_unknown_userhash_is_401_and_one_of_another_length_400) RUN(a_policy_may_know_whose_userhash_it_is)
+                                  RUN(a_parked_request_keeps_its_algorithm_and_its_name))

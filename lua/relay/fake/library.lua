@@ -88,6 +88,7 @@ function M.new(core, where)
   local relay = decision.constructors(where)
   for name, make in pairs(shared.constructors(function() return core.unix_ms() / 1000 end)) do relay[name] = make end
   relay.cidr, relay.set, relay.split = address.set, set_of, split
+  function relay.userhash(name, realm) return hash.hex(hash.sha256(name .. ":" .. realm)) end
   function relay.prefix(text, prefix) return text:sub(1, #prefix) == prefix end
   function relay.params(namespace, rules) return core.params:declare(namespace, rules) end
   function relay.data(file)

@@ -135,6 +135,8 @@ static const struct {
     {"return relay.key{user = 'u', ha1_sha256 = ('0'):rep(32)}", "relay.key: ha1_sha256: 64 hexadecimal digits expected"},
     {"return relay.key{user = 'u', password = 'p', ha1_sha256 = ('0'):rep(64)}", "relay.key: one of password, passwords and ha1 expected"},
     {"return relay.key{user = 'u', passwords = {1, 2, 3, 4, 5, 6, 7, 8, 9}}", "relay.key: more than 8 passwords"},
+    {"return relay.key{user = 'u', password = 'a\tb'}", "relay.key: password has U+0009, which RFC 8265 does not allow"},
+    {"return relay.key{user = 'u', passwords = {'p', ''}}", "relay.key: passwords is empty"},
     {"return relay.key{user = 'u', passwords = 'p'}", "relay.key: passwords: a list expected"},
     {"return relay.key{user = 'u', password = 'p', expires = 'soon'}", "relay.key: expires: unix seconds expected"},
     {"return relay.key{user = 'u', password = 'p', on_expiry = 'later'}", "relay.key: on_expiry: 'keep' or 'reauth' expected"},

@@ -3,6 +3,7 @@
 #include "base/crypto.h"
 #include "store/desk.h"
 #include "test.h"
+#include "wire/integrity.h"
 
 #include <fcntl.h>
 #include <pty.h>
@@ -110,11 +111,11 @@ static void find_key(const struct room *room, const char *realm, const char *use
 {
     struct store_reader *reader;
     char error[256];
-    uint8_t key[STORE_KEY_LEN];
+    struct store_keys keys;
     CHECK_INT(store_reader_open(room->db, &reader, error, sizeof error), 0);
-    CHECK_INT(store_reader_key(reader, view_text(realm), view_text(user), key), 0);
+    CHECK_INT(store_reader_keys(reader, view_text(realm), view_text(user), &keys), 0);
     store_reader_close(reader);
-    crypto_hex(view_of(key, sizeof key), hex);
+    crypto_hex(view_of(keys.md5[0], STORE_KEY_LEN), hex);
 }
 
 TEST(a_user_is_added_by_each_source_with_the_key_of_the_realm)
@@ -191,13 +192,80 @@ TEST(a_password_is_asked_for_twice_and_not_echoed)
     room_remove(&room);
 }
 
+/* add_by_another_program: a name that relay user add would refuse. */
+static void add_by_another_program(const struct room *room, const char *realm, const char *name)
+{
+    const struct desk_user user = {.realm = realm, .name = name, .keys.md5_count = 1};
+    struct desk *desk;
+    char error[256];
+    CHECK_INT(desk_open(room->db, true, &desk, error, sizeof error), 0);
+    CHECK_INT(desk_user_put(desk, &user, "test"), 0);
+    desk_close(desk);
+}
+
+/* RFC 5769 section 2.4, with the SOFT HYPHEN left out of its password; a name with a space of another kind, and letters in pieces. */
+TEST(names_realms_and_passwords_are_prepared)
+{
+    struct room room = room_make();
+    char hex[2 * STORE_KEY_LEN + 1];
+    struct ran ran = RUN_RELAY(room, "TheM\u00AAtr\u2168\n", "user", "add", "--userdb", "DB", "--realm", "ex\u00E1mple",
+                               "Noe\u0308l\u00A0M", "--password-stdin");
+    check_ran(&ran, 0, "", "");
+    find_key(&room, "ex\u00E1mple", "No\u00EBl M", hex);
+    struct store_reader *reader;
+    struct store_keys keys;
+    char error[256], name[STORE_NAME_MAX + 1];
+    uint8_t want[INTEGRITY_USERHASH_LEN];
+    struct crypto *crypto = crypto_new();
+    const struct view user = view_text("No\u00EBl M"), realm = view_text("ex\u00E1mple");
+    CHECK_INT(store_reader_open(room.db, &reader, error, sizeof error), 0);
+    CHECK_INT(store_reader_keys(reader, realm, user, &keys), 0);
+    CHECK_INT(keys.md5_count, 2);
+    CHECK_INT(integrity_key(crypto, user, realm, view_text("TheM\u00AAtr\u2168"), want), 0);
+    CHECK_BYTES(keys.md5[0], want, STORE_KEY_LEN);
+    CHECK_INT(integrity_key(crypto, user, realm, view_text("TheMatrIX"), want), 0); /* by SASLprep */
+    CHECK_BYTES(keys.md5[1], want, STORE_KEY_LEN);
+    CHECK_INT(integrity_key_sha256(crypto, user, realm, view_text("TheM\u00AAtr\u2168"), want), 0);
+    CHECK(keys.has_sha256);
+    CHECK_BYTES(keys.sha256, want, STORE_KEY_SHA256_LEN);
+    CHECK_INT(integrity_userhash(crypto, user, realm, want), 0);
+    CHECK_INT(store_reader_unhash(reader, realm, view_of(want, sizeof want), name), 0);
+    CHECK_TEXT(name, "No\u00EBl M");
+    store_reader_close(reader);
+    crypto_free(crypto);
+    room_remove(&room);
+}
+
+TEST(what_may_be_no_name_realm_or_password_is_refused_by_name)
+{
+    struct room room = room_make();
+    static const struct {
+        const char *password, *realm, *name, *why;
+    } rows[] = {
+        {"x\n", "r", "a\nb", "the name has U+000A, which RFC 8265 does not allow"},
+        {"x\n", "r", "", "the name is empty"},
+        {"x\n", "r", "\xff", "the name is not UTF-8"},
+        {"x\n", "r\u200B", "ann", "--realm has U+200B, which RFC 8265 does not allow"},
+        {"The\u00ADM\n", "r", "ann", "the password has U+00AD, which RFC 8265 does not allow"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct ran ran =
+            RUN_RELAY(room, rows[i].password, "user", "add", "--userdb", "DB", "--realm", rows[i].realm, rows[i].name, "--password-stdin");
+        check_ran(&ran, 2, "", rows[i].why);
+    }
+    struct ran ran = RUN_RELAY(room, "", "tenant", "set", "--userdb", "DB", "north", "realm=a\tb");
+    check_ran(&ran, 2, "", "realm: not a value for it");
+    ran = RUN_RELAY(room, "s\n", "secret", "add", "--userdb", "DB", "--realm", "a\tb", "--secret-stdin");
+    check_ran(&ran, 2, "", "--realm has U+0009");
+    room_remove(&room);
+}
+
 TEST(users_are_listed_for_people_and_programs_and_removed)
 {
     struct room room = room_make();
     static const char key[] = "0x000102030405060708090a0b0c0d0e0f";
-    struct ran ran = RUN_RELAY(room, "", "user", "add", "--userdb", "DB", "--realm", "r", "--key", key, "al\"i\\ce\n\xff");
-    check_ran(&ran, 0, "", "");
-    ran = RUN_RELAY(room, "", "user", "add", "--userdb", "DB", "--realm", "s", "--key", key, "bob");
+    add_by_another_program(&room, "r", "al\"i\\ce\n\xff");
+    struct ran ran = RUN_RELAY(room, "", "user", "add", "--userdb", "DB", "--realm", "s", "--key", key, "bob");
     ran = RUN_RELAY(room, "", "user", "list", "--userdb", "DB");
     check_ran(&ran, 0, "al\"i\\x5cce\\x0a\\xff", "");
     CHECK(strstr(ran.out, "realm") == ran.out && strstr(ran.out, "bob") && strstr(ran.out, "Z\n"));
@@ -390,7 +458,8 @@ TEST(every_command_says_how_it_is_called)
 }
 
 TEST_LIST(RUN(a_user_is_added_by_each_source_with_the_key_of_the_realm) RUN(a_password_is_asked_for_twice_and_not_echoed)
-              RUN(users_are_listed_for_people_and_programs_and_removed) RUN(a_tenant_is_set_whole_or_not_at_all)
-                  RUN(a_secret_comes_from_standard_input_alone) RUN(usage_is_exact_for_people_and_programs)
-                      RUN(what_is_called_wrongly_is_refused_with_the_way_out) RUN(what_is_no_verb_is_left_to_the_options)
-                          RUN(every_command_says_how_it_is_called))
+              RUN(names_realms_and_passwords_are_prepared) RUN(what_may_be_no_name_realm_or_password_is_refused_by_name)
+                  RUN(users_are_listed_for_people_and_programs_and_removed) RUN(a_tenant_is_set_whole_or_not_at_all)
+                      RUN(a_secret_comes_from_standard_input_alone) RUN(usage_is_exact_for_people_and_programs)
+                          RUN(what_is_called_wrongly_is_refused_with_the_way_out) RUN(what_is_no_verb_is_left_to_the_options)
+                              RUN(every_command_says_how_it_is_called))

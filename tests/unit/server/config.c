@@ -158,6 +158,10 @@ static const struct {
     {"user=ann", "conf:1: user: needs NAME:PASSWORD or NAME:0xKEY"},
     {"user=:x", "conf:1: user: needs NAME:PASSWORD or NAME:0xKEY"},
     {"user=ann:", "conf:1: user: needs NAME:PASSWORD or NAME:0xKEY"},
+    {"user=a\u200Bn:x", "conf:1: user: the name has U+200B, which RFC 8265 does not allow"},
+    {"user=\xFF:x", "conf:1: user: the name is not UTF-8"},
+    {"user=ann:The\u00ADM", "conf:1: user: the password has U+00AD, which RFC 8265 does not allow"},
+    {"realm=a\u202Eb", "conf:1: realm: the value has U+202E, which RFC 8265 does not allow"},
     {"user=ann:0xbc807ee29df3c9ffa736523fb2c4e8e", "conf:1: user: what follows 0x must be 32 hexadecimal digits, the MD5 of name:realm:password"},
     {"user=ann:0xbc807ee29df3c9ffa736523fb2c4e8eg", "conf:1: user: what follows 0x must be 32 hexadecimal digits, the MD5 of name:realm:password"},
     {"relay-threads=257", "conf:1: relay-threads: \"257\" is not within 0 to 256"},
@@ -282,6 +286,19 @@ TEST(users_have_a_password_or_a_key)
     unload(&loaded);
 }
 
+TEST(names_and_the_realm_are_prepared_and_passwords_kept_as_they_are)
+{
+    struct loaded loaded = LOAD("realm=cafe\u0301\nuser=Noe\u0308l\u00A0M:a\u00A0b\n");
+    CHECK_LOADED(loaded);
+    CHECK_TEXT(loaded.config.realm, "caf\u00E9");
+    CHECK_TEXT(loaded.config.users[0].name, "No\u00EBl M");
+    CHECK_TEXT(loaded.config.users[0].password, "a\u00A0b");
+    unload(&loaded);
+    loaded = LOAD("realm=r\nuser=No\u00EBl:a\nuser=Noe\u0308l:b\n");
+    CHECK_TEXT(ERROR_LINE(loaded, 0), "conf:3: user: \"No\\xc3\\xabl\" was given before");
+    unload(&loaded);
+}
+
 TEST(peer_ranges_are_sealed_sets)
 {
     struct addr inside, outside;
@@ -342,5 +359,5 @@ TEST_LIST(RUN(the_guides_example_runs_unchanged) RUN(without_anything_said_the_d
                       RUN(a_bad_line_is_told_with_file_line_option_and_reason) RUN(a_bad_argument_is_told_with_its_place)
                           RUN(all_errors_are_told_not_the_first_alone) RUN(a_zero_byte_in_the_file_is_an_error) RUN(a_long_line_is_read_whole)
                               RUN(a_secret_is_never_in_a_message_or_a_printout) RUN(a_secret_on_the_command_line_earns_a_warning)
-                                  RUN(users_have_a_password_or_a_key) RUN(peer_ranges_are_sealed_sets)
+                                  RUN(users_have_a_password_or_a_key) RUN(names_and_the_realm_are_prepared_and_passwords_kept_as_they_are) RUN(peer_ranges_are_sealed_sets)
                                       RUN(actions_that_only_print_read_and_check_nothing) RUN(out_of_memory_at_any_moment_is_an_error_and_no_crash))

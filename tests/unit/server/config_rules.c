@@ -44,10 +44,10 @@ TEST(combinations_that_cannot_run_are_refused)
          "conf:10: static-auth-secret: 8 are tried for a request and 9 are given: retire the oldest"},
         {"realm=r\nuse-auth-secret\n", "conf:2: use-auth-secret: needs a secret: add static-auth-secret, or userdb with secrets in it"},
         {"realm=r\nuser=ann:x\nuser=bob:x\nuser=ann:y\n", "conf:4: user: \"ann\" was given before"},
-        {"realm=r\nuserdb=/x\noffer-sha256\n",
-         "conf:3: offer-sha256: nobody has a SHA-256 key: it takes user=NAME:PASSWORD, static-auth-secret or a policy"},
         {"realm=r\nuser=ann:0x00112233445566778899aabbccddeeff\noffer-sha256\n",
-         "conf:3: offer-sha256: nobody has a SHA-256 key: it takes user=NAME:PASSWORD, static-auth-secret or a policy"},
+         "conf:3: offer-sha256: nobody has a SHA-256 key: it takes user=NAME:PASSWORD, static-auth-secret, userdb or a policy"},
+        {"realm=r\nstatic-auth-secret=x\noffer-userhash\n",
+         "conf:3: offer-userhash: a name under a secret is not known before it is sent, so it cannot be found by its hash: remove one of them"},
         {"set=quota.user=4\n", "conf:1: set: quota.user is of no use without a policy: add policy=FILE"},
         {"secret=rest=/dev/null\n", "conf:1: secret: is of no use without a policy: add policy=FILE"},
         {"policy=/dev/null\nset=quota=4\n", "conf:2: set: \"quota=4\" is not POLICY.NAME=VALUE"},
@@ -171,8 +171,8 @@ TEST(md5_keys_beside_an_offer_of_sha256_earn_a_warning)
         {"policy=/dev/null\noffer-sha256\n", 0},
         {"realm=r\nuser=ann:x\nuser=bob:0x00112233445566778899aabbccddeeff\n", 0},
         {"realm=r\nuser=ann:x\nuser=bob:0x00112233445566778899aabbccddeeff\noffer-sha256\n", 1},
-        {"realm=r\nuser=ann:x\nuserdb=/x\noffer-sha256\n", 1},
-        {"realm=r\nuse-auth-secret\nuserdb=/x\noffer-sha256\n", 1},
+        {"realm=r\nuserdb=/x\noffer-sha256\n", 0},
+        {"realm=r\nuserdb=/x\noffer-sha256\noffer-userhash\n", 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct loaded loaded = LOAD(rows[i].text);

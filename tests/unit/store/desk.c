@@ -24,10 +24,10 @@ TEST(users_are_added_changed_listed_and_removed)
 {
     struct scratch scratch = scratch_make();
     struct desk *desk = scratch_desk(&scratch);
-    CHECK_INT(desk_user_put(desk, "b", "zoe", key, "root"), 0);
-    CHECK_INT(desk_user_put(desk, "a", "bob", key, "root"), 0);
-    CHECK_INT(desk_user_put(desk, "a", "alice", key, "root"), 0);
-    CHECK_INT(desk_user_put(desk, "a", "alice", key, "root"), 0);
+    CHECK_INT(scratch_user(desk, "b", "zoe", key, "root"), 0);
+    CHECK_INT(scratch_user(desk, "a", "bob", key, "root"), 0);
+    CHECK_INT(scratch_user(desk, "a", "alice", key, "root"), 0);
+    CHECK_INT(scratch_user(desk, "a", "alice", key, "root"), 0);
     check_users(desk, NULL, "a/alice a/bob b/zoe ");
     check_users(desk, "a", "a/alice a/bob ");
     check_users(desk, "none", "");
@@ -50,7 +50,7 @@ TEST(users_of_coturn_are_listed_and_removed_too)
                  "CREATE TABLE turnusers_lt (realm varchar(127), name varchar(512), hmackey char(128)); INSERT INTO turnusers_lt VALUES"
                  " ('a', 'carol', '00'), ('a', 'alice', '00')");
     struct desk *desk = scratch_desk(&scratch);
-    CHECK_INT(desk_user_put(desk, "a", "alice", key, "root"), 0);
+    CHECK_INT(scratch_user(desk, "a", "alice", key, "root"), 0);
     check_users(desk, "a", "a/alice a/carol? ");
     CHECK_INT(desk_user_remove(desk, "a", "alice", "root"), 0);
     CHECK_INT(desk_user_remove(desk, "a", "carol", "root"), 0);
@@ -181,11 +181,11 @@ TEST(a_change_waits_for_a_busy_writer_and_then_says_that_it_is_locked)
     struct desk *desk = scratch_desk(&scratch);
     sqlite3 *other = scratch_connect(&scratch);
     scratch_exec(other, "BEGIN IMMEDIATE");
-    CHECK_INT(desk_user_put(desk, "r", "alice", key, "root"), ERR_SYSTEM);
+    CHECK_INT(scratch_user(desk, "r", "alice", key, "root"), ERR_SYSTEM);
     CHECK(strstr(desk_error(desk), "locked"));
     scratch_exec(other, "ROLLBACK");
     sqlite3_close(other);
-    CHECK_INT(desk_user_put(desk, "r", "alice", key, "root"), 0);
+    CHECK_INT(scratch_user(desk, "r", "alice", key, "root"), 0);
     desk_close(desk);
     scratch_remove(&scratch);
 }

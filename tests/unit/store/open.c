@@ -1,6 +1,8 @@
 /* open.c: what a database file may be when it is opened, and what is said when it may not. */
 #include "scratch.h"
 
+#define SCHEMA 2 /* migrations in db/ */
+
 #include <pthread.h>
 #include <sys/wait.h>
 
@@ -38,7 +40,7 @@ TEST(an_absent_file_is_made_private_and_migrated)
         snprintf(text, sizeof text, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '%s'", tables[i]);
         CHECK_INT(scratch_number(&scratch, text), 1);
     }
-    CHECK_INT(scratch_number(&scratch, "PRAGMA user_version"), 1);
+    CHECK_INT(scratch_number(&scratch, "PRAGMA user_version"), SCHEMA);
     char *mode = scratch_text(&scratch, "PRAGMA journal_mode");
     CHECK_TEXT(mode, "wal");
     free(mode);
@@ -200,7 +202,29 @@ TEST(several_may_open_a_new_file_at_once)
         failed = result ? result : failed;
     }
     CHECK(!failed);
-    CHECK_INT(scratch_number(&scratch, "PRAGMA user_version"), 1);
+    CHECK_INT(scratch_number(&scratch, "PRAGMA user_version"), SCHEMA);
+    scratch_remove(&scratch);
+}
+
+TEST(users_of_the_first_schema_are_found_by_their_userhash)
+{
+    struct scratch scratch = scratch_make();
+    char *first = test_file("db/0001_first.sql"), name[STORE_NAME_MAX + 1];
+    uint8_t hash[STORE_USERHASH_LEN];
+    CHECK(first);
+    scratch_tell(&scratch, first);
+    scratch_tell(&scratch, "INSERT INTO users VALUES ('example.org', 'ann', zeroblob(16), 1); PRAGMA user_version = 1");
+    free(first);
+    CHECK_INT(try_open(&scratch, scratch.path), 0);
+    CHECK_INT(scratch_number(&scratch, "PRAGMA user_version"), SCHEMA);
+    struct store_reader *reader = scratch_reader(&scratch);
+    struct store_keys keys;
+    test_hex("b6995d9f92d9edd65e645ac6329d3333b770abd14e8206caaba63662c99626ee", hash, sizeof hash); /* SHA-256("ann:example.org") */
+    CHECK_INT(store_reader_keys(reader, view_text("example.org"), view_text("ann"), &keys), 0);
+    CHECK(keys.md5_count == 1 && !keys.has_sha256);
+    CHECK_INT(store_reader_unhash(reader, view_text("example.org"), view_of(hash, sizeof hash), name), 0);
+    CHECK_TEXT(name, "ann");
+    store_reader_close(reader);
     scratch_remove(&scratch);
 }
 
@@ -234,5 +258,6 @@ TEST_LIST(RUN(an_absent_file_is_made_private_and_migrated) RUN(an_empty_file_is_
                   RUN(a_file_that_is_no_database_is_refused_by_name_and_left_alone)
                       RUN(a_database_of_another_program_is_refused_and_left_alone) RUN(a_corrupt_database_is_refused_by_name)
                           RUN(a_missing_directory_is_named_with_the_way_out) RUN(a_read_only_database_is_refused_by_name)
-                              RUN(several_may_open_a_new_file_at_once) RUN(a_reader_refuses_an_absent_file_and_an_older_schema)
-                                  RUN(a_locked_database_that_stays_locked_is_named))
+                              RUN(several_may_open_a_new_file_at_once) RUN(users_of_the_first_schema_are_found_by_their_userhash)
+                                  RUN(a_reader_refuses_an_absent_file_and_an_older_schema)
+                                      RUN(a_locked_database_that_stays_locked_is_named))

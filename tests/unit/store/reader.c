@@ -12,7 +12,11 @@ static const uint8_t key_b[STORE_KEY_LEN] = {0xff, 0, 0xee, 0, 0xdd};
 
 static int find_key(struct store_reader *reader, const char *realm, const char *user, uint8_t *key)
 {
-    return store_reader_key(reader, view_text(realm), view_text(user), key);
+    struct store_keys keys;
+    const int err = store_reader_keys(reader, view_text(realm), view_text(user), &keys);
+    if (err == 0)
+        memcpy(key, keys.md5[0], STORE_KEY_LEN);
+    return err;
 }
 
 TEST(a_key_is_found_by_realm_and_user_and_changes_at_once)
@@ -22,7 +26,7 @@ TEST(a_key_is_found_by_realm_and_user_and_changes_at_once)
     struct store_reader *reader = scratch_reader(&scratch);
     uint8_t key[STORE_KEY_LEN];
     CHECK_INT(find_key(reader, "r", "alice", key), ERR_NOT_FOUND);
-    CHECK_INT(desk_user_put(desk, "r", "alice", key_a, "test"), 0);
+    CHECK_INT(scratch_user(desk, "r", "alice", key_a, "test"), 0);
     CHECK_INT(find_key(reader, "r", "alice", key), 0);
     CHECK_BYTES(key, key_a, STORE_KEY_LEN);
     CHECK_INT(find_key(reader, "R", "alice", key), ERR_NOT_FOUND);
@@ -30,12 +34,62 @@ TEST(a_key_is_found_by_realm_and_user_and_changes_at_once)
     CHECK_INT(find_key(reader, "r", "alice ", key), ERR_NOT_FOUND);
     CHECK_INT(find_key(reader, "", "", key), ERR_NOT_FOUND);
     CHECK_INT(find_key(reader, "r", "' OR 1=1 --", key), ERR_NOT_FOUND);
-    CHECK_INT(store_reader_key(reader, (struct view){0}, (struct view){0}, key), ERR_NOT_FOUND);
-    CHECK_INT(desk_user_put(desk, "r", "alice", key_b, "test"), 0);
+    CHECK_INT(store_reader_keys(reader, (struct view){0}, (struct view){0}, &(struct store_keys){0}), ERR_NOT_FOUND);
+    CHECK_INT(scratch_user(desk, "r", "alice", key_b, "test"), 0);
     CHECK_INT(find_key(reader, "r", "alice", key), 0);
     CHECK_BYTES(key, key_b, STORE_KEY_LEN);
     CHECK_INT(desk_user_remove(desk, "r", "alice", "test"), 0);
     CHECK_INT(find_key(reader, "r", "alice", key), ERR_NOT_FOUND);
+    store_reader_close(reader);
+    desk_close(desk);
+    scratch_remove(&scratch);
+}
+
+TEST(a_user_has_a_key_for_each_kind_of_client)
+{
+    struct scratch scratch = scratch_make();
+    struct desk *desk = scratch_desk(&scratch);
+    struct store_reader *reader = scratch_reader(&scratch);
+    struct desk_user user = {
+        .realm = "r", .name = "alice", .keys = {.md5 = {{1}, {2}, {3}}, .md5_count = 3, .has_sha256 = true, .sha256 = {4}}};
+    struct store_keys keys;
+    CHECK_INT(desk_user_put(desk, &user, "test"), 0);
+    CHECK_INT(store_reader_keys(reader, view_text("r"), view_text("alice"), &keys), 0);
+    CHECK_INT(keys.md5_count, 3);
+    CHECK_BYTES(keys.md5, user.keys.md5, sizeof keys.md5);
+    CHECK(keys.has_sha256);
+    CHECK_BYTES(keys.sha256, user.keys.sha256, sizeof keys.sha256);
+    CHECK_INT(scratch_user(desk, "r", "alice", key_a, "test"), 0); /* by key: what was of the old password is gone */
+    CHECK_INT(store_reader_keys(reader, view_text("r"), view_text("alice"), &keys), 0);
+    CHECK_INT(keys.md5_count, 1);
+    CHECK(!keys.has_sha256);
+    store_reader_close(reader);
+    desk_close(desk);
+    scratch_remove(&scratch);
+}
+
+TEST(a_user_is_found_by_userhash_without_a_scan)
+{
+    struct scratch scratch = scratch_make();
+    struct desk *desk = scratch_desk(&scratch);
+    struct store_reader *reader = scratch_reader(&scratch);
+    char name[STORE_NAME_MAX + 1] = "";
+    uint8_t hash[STORE_USERHASH_LEN] = "hash of alice";
+    CHECK_INT(store_reader_unhash(reader, view_text("r"), view_of(hash, sizeof hash), name), ERR_NOT_FOUND);
+    CHECK_INT(scratch_user(desk, "r", "alice", key_a, "test"), 0);
+    CHECK_INT(store_reader_unhash(reader, view_text("r"), view_of(hash, sizeof hash), name), 0);
+    CHECK_TEXT(name, "alice");
+    CHECK_INT(store_reader_unhash(reader, view_text("other"), view_of(hash, sizeof hash), name), ERR_NOT_FOUND);
+    CHECK_INT(store_reader_unhash(reader, view_text("r"), view_of(hash, 31), name), ERR_NOT_FOUND);
+    CHECK(store_reader_knows_hashes(reader));
+    sqlite3 *other = scratch_connect(&scratch);
+    sqlite3_stmt *plan;
+    CHECK_INT(sqlite3_prepare_v2(other, "EXPLAIN QUERY PLAN SELECT name FROM users WHERE userhash = ?1 AND realm = ?2", -1, &plan, NULL),
+              SQLITE_OK);
+    CHECK_INT(sqlite3_step(plan), SQLITE_ROW);
+    CHECK(strstr((const char *)sqlite3_column_text(plan, 3), "INDEX users_userhash (userhash=? AND realm=?)"));
+    sqlite3_finalize(plan);
+    sqlite3_close(other);
     store_reader_close(reader);
     desk_close(desk);
     scratch_remove(&scratch);
@@ -118,7 +172,7 @@ TEST(users_and_secrets_of_a_coturn_database_count_too)
     scratch_tell(&scratch, "INSERT INTO turnusers_lt VALUES ('r', 'dave', 'FF00EE00DD0000000000000000000000')"); /* by turnadmin, later */
     CHECK_INT(find_key(reader, "r", "dave", key), 0);
     CHECK_BYTES(key, key_b, STORE_KEY_LEN);
-    CHECK_INT(desk_user_put(desk, "r", "carol", key_b, "test"), 0); /* ours come first */
+    CHECK_INT(scratch_user(desk, "r", "carol", key_b, "test"), 0); /* ours come first */
     CHECK_INT(find_key(reader, "r", "carol", key), 0);
     CHECK_BYTES(key, key_b, STORE_KEY_LEN);
     CHECK_INT(desk_user_remove(desk, "r", "carol", "test"), 0);
@@ -133,7 +187,7 @@ TEST(a_reader_never_waits_for_a_writer)
 {
     struct scratch scratch = scratch_make();
     struct desk *desk = scratch_desk(&scratch);
-    CHECK_INT(desk_user_put(desk, "r", "alice", key_a, "test"), 0);
+    CHECK_INT(scratch_user(desk, "r", "alice", key_a, "test"), 0);
     struct store_reader *reader = scratch_reader(&scratch);
     uint8_t key[STORE_KEY_LEN];
     sqlite3 *other = scratch_connect(&scratch);
@@ -198,7 +252,7 @@ TEST(readers_in_threads_work_beside_a_store_that_writes)
     pthread_t threads[2];
     struct store *store = scratch_open(&scratch);
     struct desk *desk = scratch_desk(&scratch);
-    CHECK_INT(desk_user_put(desk, "r", "alice", key_a, "test"), 0);
+    CHECK_INT(scratch_user(desk, "r", "alice", key_a, "test"), 0);
     desk_close(desk);
     for (int i = 0; i < 2; i++)
         CHECK_INT(pthread_create(&threads[i], NULL, read_run, &reading), 0);
@@ -218,7 +272,8 @@ TEST(readers_in_threads_work_beside_a_store_that_writes)
     scratch_remove(&scratch);
 }
 
-TEST_LIST(RUN(a_key_is_found_by_realm_and_user_and_changes_at_once) RUN(a_tenant_is_read_with_its_limits)
-              RUN(secrets_of_the_realm_and_of_no_realm_come_newest_first) RUN(users_and_secrets_of_a_coturn_database_count_too)
-                  RUN(a_reader_never_waits_for_a_writer) RUN(a_table_that_is_gone_is_an_error_and_not_an_unknown_user)
-                      RUN(readers_in_threads_work_beside_a_store_that_writes))
+TEST_LIST(RUN(a_key_is_found_by_realm_and_user_and_changes_at_once) RUN(a_user_has_a_key_for_each_kind_of_client)
+              RUN(a_user_is_found_by_userhash_without_a_scan) RUN(a_tenant_is_read_with_its_limits)
+                  RUN(secrets_of_the_realm_and_of_no_realm_come_newest_first) RUN(users_and_secrets_of_a_coturn_database_count_too)
+                      RUN(a_reader_never_waits_for_a_writer) RUN(a_table_that_is_gone_is_an_error_and_not_an_unknown_user)
+                          RUN(readers_in_threads_work_beside_a_store_that_writes))

@@ -50,6 +50,15 @@ static inline struct store *scratch_open(struct scratch *scratch)
     return store;
 }
 
+/* scratch_user: a user with one MD5 key, as relay user add --key puts it. */
+static inline int scratch_user(struct desk *desk, const char *realm, const char *name, const uint8_t key[STORE_KEY_LEN], const char *who)
+{
+    struct desk_user user = {.realm = realm, .name = name, .keys.md5_count = 1};
+    memcpy(user.keys.md5[0], key, STORE_KEY_LEN);
+    snprintf((char *)user.userhash, sizeof user.userhash, "hash of %.16s", name);
+    return desk_user_put(desk, &user, who);
+}
+
 static inline struct store_reader *scratch_reader(struct scratch *scratch)
 {
     struct store_reader *reader;
