@@ -1,8 +1,9 @@
-/* tls.c: certificates and contexts. */
+/* tls.c: contexts, and the certificates of the moment. */
+#include "base/err.h"
+#include "net/certificate.h"
 #include "net/tls_pipe.h"
 
-#include <errno.h>
-#include <openssl/err.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 struct tls {
     SSL_CTX *stream, *datagram;
     BIO_METHOD *pipe;
+    pthread_rwlock_t lock; /* readers: handshakes, for as long as choosing takes */
+    struct certificates *certificates;
 };
 
 /* protocols: RFC 7443, as ALPN has them on the wire. */
@@ -37,11 +40,14 @@ static int accept_name(SSL *ssl, int *alert, void *arg)
     return SSL_TLSEXT_ERR_OK;
 }
 
-/* no_passphrase: a key that needs one is refused; nobody is there to type it. */
-static int no_passphrase(char *out, int size, int writing, void *arg)
+/* show_certificates: OpenSSL asks when it knows the client's name and signature algorithms, but not for sessions that are resumed. */
+static int show_certificates(SSL *ssl, void *arg)
 {
-    (void)out, (void)size, (void)writing, (void)arg;
-    return -1;
+    struct tls *tls = arg;
+    pthread_rwlock_rdlock(&tls->lock);
+    const bool shown = certificates_show(tls->certificates, ssl);
+    pthread_rwlock_unlock(&tls->lock);
+    return shown;
 }
 
 /* cookie_is_verified: dtls.c has looked at the ClientHello before OpenSSL was shown it. */
@@ -51,53 +57,31 @@ static int cookie_is_verified(SSL *ssl, const unsigned char *cookie, unsigned in
     return len > 0 && view_equal(view_of(cookie, len), pipe->cookie);
 }
 
-static bool prepare(SSL_CTX *ctx, int oldest)
+static bool prepare(struct tls *tls, SSL_CTX *ctx, int oldest)
 {
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                  SSL_OP_NO_QUERY_MTU);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets need no memory here */
-    SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
+    SSL_CTX_set_cert_cb(ctx, show_certificates, tls);
     SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
     SSL_CTX_set_tlsext_servername_callback(ctx, accept_name);
     SSL_CTX_set_cookie_verify_cb(ctx, cookie_is_verified);
     return SSL_CTX_set_min_proto_version(ctx, oldest) && SSL_CTX_set_cipher_list(ctx, SUITES);
 }
 
-static void explain(char *error, size_t cap, const char *path)
-{
-    const unsigned long code = ERR_peek_error();
-    const char *reason = ERR_SYSTEM_ERROR(code) ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
-    snprintf(error, cap, "%s: %s", path, reason ? reason : "unusable");
-    ERR_clear_error();
-}
-
-/* load: the key is asked for after the certificate, so that a mismatch is told of the key. */
-static bool load(SSL_CTX *ctx, const struct tls_config *config, char *error, size_t cap)
-{
-    ERR_clear_error();
-    if (SSL_CTX_use_certificate_chain_file(ctx, config->cert) != 1) {
-        explain(error, cap, config->cert);
-        return false;
-    }
-    if (SSL_CTX_use_PrivateKey_file(ctx, config->pkey, SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(ctx) != 1) {
-        explain(error, cap, config->pkey);
-        return false;
-    }
-    return true;
-}
-
-struct tls *tls_new(const struct tls_config *config, char *error, size_t error_cap)
+struct tls *tls_new(const struct tls_config *config, struct tls_fault *fault)
 {
     struct tls *tls = calloc(1, sizeof *tls);
-    snprintf(error, error_cap, "out of memory");
+    *fault = (struct tls_fault){.text = "out of memory"};
     if (!tls)
         return NULL;
+    pthread_rwlock_init(&tls->lock, NULL);
     tls->pipe = tls_pipe_method();
     tls->stream = SSL_CTX_new(TLS_server_method());
     tls->datagram = SSL_CTX_new(DTLS_server_method());
-    if (tls->pipe && tls->stream && tls->datagram && prepare(tls->stream, TLS1_2_VERSION) && prepare(tls->datagram, DTLS1_2_VERSION) &&
-        load(tls->stream, config, error, error_cap) && load(tls->datagram, config, error, error_cap))
+    if (tls->pipe && tls->stream && tls->datagram && prepare(tls, tls->stream, TLS1_2_VERSION) &&
+        prepare(tls, tls->datagram, DTLS1_2_VERSION) && tls_load(tls, config, fault) == 0)
         return tls;
     tls_free(tls);
     return NULL;
@@ -110,7 +94,27 @@ void tls_free(struct tls *tls)
     SSL_CTX_free(tls->stream);
     SSL_CTX_free(tls->datagram);
     BIO_meth_free(tls->pipe);
+    certificates_free(tls->certificates);
+    pthread_rwlock_destroy(&tls->lock);
     free(tls);
+}
+
+int tls_load(struct tls *tls, const struct tls_config *config, struct tls_fault *fault)
+{
+    struct certificates *old, *set = certificates_new(config, fault);
+    if (!set)
+        return ERR_BAD;
+    pthread_rwlock_wrlock(&tls->lock);
+    old = tls->certificates;
+    tls->certificates = set;
+    pthread_rwlock_unlock(&tls->lock);
+    certificates_free(old);
+    return 0;
+}
+
+bool tls_doubt(const struct tls *tls, size_t pair, int64_t unix_s, char out[TLS_TEXT_MAX])
+{
+    return certificates_doubt(tls->certificates, pair, unix_s, out);
 }
 
 SSL *tls_open(const struct tls *tls, struct tls_pipe *pipe)

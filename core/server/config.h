@@ -32,6 +32,11 @@ struct config_external {
     const char *where;
 };
 
+/* struct config_file: a file, and where it was named. */
+struct config_file {
+    const char *path, *where;
+};
+
 /* struct config: zero and "not said" mean the same only where the comment says so. */
 struct config {
     enum config_action action;
@@ -45,7 +50,8 @@ struct config {
     uint16_t listening_port, tls_listening_port;
     bool no_udp, no_tcp;       /* plain STUN and TURN over UDP, over TCP */
     bool no_tls, no_dtls;      /* both true without cert and pkey: tls_new is not needed then */
-    const char *cert, *pkey;   /* PEM files, readable when they were checked; NULL: neither */
+    struct config_file *certs, *pkeys; /* PEM files, readable when they were checked; the n-th key is of the n-th certificate */
+    size_t cert_count, pkey_count;     /* the same; 0: there is no TLS and no DTLS */
 
     /* relayed addresses */
     struct addr *relay_ips; /* as said */

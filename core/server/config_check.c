@@ -13,29 +13,32 @@ static void check_ports(struct loader *loader)
     loader_error(loader, config_where(config, name), name, "min-port %u is above max-port %u", config->min_port, config->max_port);
 }
 
-static void check_file(struct loader *loader, const char *option, const char *path)
+static void check_files(struct loader *loader, const char *option, const struct config_file *files, size_t count)
 {
-    const int err = file_unreadable(path);
-    if (err)
-        loader_error(loader, config_where(loader->config, option), option, "%s cannot be read: %s", path, strerror(err));
+    for (size_t i = 0; i < count; i++) {
+        const int err = file_unreadable(files[i].path);
+        if (err)
+            loader_error(loader, files[i].where, option, "%s cannot be read: %s", files[i].path, strerror(err));
+    }
 }
 
 /* Without a certificate TLS and DTLS are off, which is how coturn starts too; half of one is a mistake. */
 static void check_tls(struct loader *loader)
 {
     struct config *config = loader->config;
+    const size_t pairs = config->cert_count < config->pkey_count ? config->cert_count : config->pkey_count;
     if (config->no_tls && config->no_dtls)
         return;
-    if (!config->cert && !config->pkey) {
+    if (!config->cert_count && !config->pkey_count) {
         loader_note(loader, NULL, "cert", "there is none, so there is no TLS and no DTLS");
         config->no_tls = config->no_dtls = true;
-    } else if (!config->pkey) {
-        loader_error(loader, config_where(config, "cert"), "cert", "needs pkey, its private key");
-    } else if (!config->cert) {
-        loader_error(loader, config_where(config, "pkey"), "pkey", "needs cert, its certificate");
+    } else if (config->cert_count > pairs) {
+        loader_error(loader, config->certs[pairs].where, "cert", "needs pkey, its private key");
+    } else if (config->pkey_count > pairs) {
+        loader_error(loader, config->pkeys[pairs].where, "pkey", "needs cert, its certificate");
     } else {
-        check_file(loader, "cert", config->cert);
-        check_file(loader, "pkey", config->pkey);
+        check_files(loader, "cert", config->certs, pairs);
+        check_files(loader, "pkey", config->pkeys, pairs);
     }
 }
 

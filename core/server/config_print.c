@@ -19,6 +19,12 @@ static void print_listeners(const struct config *config, FILE *out)
                 config->no_tcp ? "" : " tcp", config->no_tls ? "" : " tls", config->no_dtls ? "" : " dtls");
 }
 
+static void print_certificates(const struct config *config, FILE *out)
+{
+    for (size_t i = 0; i < config->cert_count && !(config->no_tls && config->no_dtls); i++)
+        print_text(out, "certificate", config->certs[i].path);
+}
+
 static void print_relays(const struct config *config, FILE *out)
 {
     char local[ADDR_TEXT_MAX], shown[ADDR_TEXT_MAX];
@@ -75,6 +81,7 @@ void config_print(const struct config *config, FILE *out)
 {
     print_text(out, "file", config->file ? config->file : "none");
     print_listeners(config, out);
+    print_certificates(config, out);
     print_relays(config, out);
     print_ways_in(config, out);
     print_limits(config, out);

@@ -14,7 +14,7 @@ struct relay {
     struct config config;
     struct service service;
     struct loop *loop;
-    struct watch terminate, interrupt, hangup;
+    struct watch terminate, interrupt, hangup, renew;
 };
 
 static void on_stop(void *owner)
@@ -23,16 +23,16 @@ static void on_stop(void *owner)
     loop_stop(relay->loop);
 }
 
-static void on_hangup(void *owner)
+static void on_reload(void *owner)
 {
     struct relay *relay = owner;
-    log_reopen(relay->service.log);
+    service_reload(&relay->service);
 }
 
 /* What would end the process must not do so while files are half made: signals of ours wait until serve() listens for them. */
 static void hold_signals(int how)
 {
-    static const int ours[] = {SIGTERM, SIGINT, SIGHUP};
+    static const int ours[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2};
     sigset_t set;
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
@@ -73,7 +73,8 @@ static int serve(struct relay *relay, struct refusal *refusal)
     signal(SIGPIPE, SIG_IGN);
     watch_signal(&relay->terminate, relay->loop, SIGTERM, on_stop, relay);
     watch_signal(&relay->interrupt, relay->loop, SIGINT, on_stop, relay);
-    watch_signal(&relay->hangup, relay->loop, SIGHUP, on_hangup, relay);
+    watch_signal(&relay->hangup, relay->loop, SIGHUP, on_reload, relay);
+    watch_signal(&relay->renew, relay->loop, SIGUSR2, on_reload, relay); /* coturn's for certificates */
     hold_signals(SIG_UNBLOCK);
     for (unsigned i = 0; i < config->workers; i++)
         if (worker_start(relay->service.workers[i]) != 0)
@@ -104,6 +105,7 @@ static void stop(struct relay *relay)
         watch_stop(&relay->terminate);
         watch_stop(&relay->interrupt);
         watch_stop(&relay->hangup);
+        watch_stop(&relay->renew);
         loop_free(relay->loop);
     }
 }

@@ -16,6 +16,7 @@ enum option_kind {
     OPTION_PORT,      /* uint16_t, min to max */
     OPTION_CHOICE,    /* uint8_t: which of the words of `value`, "one|two|three", counted from 0 */
     OPTION_TEXTS,     /* const char ** and a count: repeatable, as are all below */
+    OPTION_FILES,     /* struct config_file * and a count */
     OPTION_ADDRESSES, /* struct addr * and a count */
     OPTION_RANGES,    /* struct cidr_set */
     OPTION_EXTERNALS, /* struct config_external * and a count */

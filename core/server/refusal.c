@@ -21,6 +21,12 @@ int refuse(struct refusal *refusal, const struct config *config, const char *opt
     return ERR_SYSTEM;
 }
 
+int refuse_at(struct refusal *refusal, const char *where, const char *option, const char *reason)
+{
+    snprintf(refusal->text, sizeof refusal->text, "%s: %s: %.*s", where, option, REFUSAL_MAX / 2, reason);
+    return ERR_SYSTEM;
+}
+
 int refuse_listener(struct refusal *refusal, const struct config *config, const struct addr *local, const char *kind)
 {
     const char *port = local->port == config->tls_listening_port ? "tls-listening-port" : "listening-port";

@@ -1,6 +1,7 @@
 /* service.c: build what all workers share, from the configuration. */
 #include "server/service.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "net/stream.h"
 #include "net/udp.h"
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define QUOTA_NAMES 262144
 #define TICKETS 8192
@@ -63,16 +65,76 @@ static int open_log(struct service *service, struct refusal *refusal)
     return 0;
 }
 
+/* warn: to the log, or to who asked for a check. */
+static void warn_of(const struct service *service, const struct config_file *file, const char *reason)
+{
+    char quote[REFUSAL_MAX];
+    if (service->log)
+        log_say(service->log, LOG_WARNING, "certificate", "file=%s reason=\"%s\"", log_quote(view_text(file->path), quote, sizeof quote),
+                reason);
+    else
+        fprintf(stderr, "warning: %s: cert: %s %s\n", file->where, file->path, reason);
+}
+
+static void warn_of_dates(const struct service *service)
+{
+    char reason[TLS_TEXT_MAX];
+    for (size_t i = 0; service->tls && i < service->config->cert_count; i++)
+        if (tls_doubt(service->tls, i, clock_unix_ms() / 1000, reason))
+            warn_of(service, &service->config->certs[i], reason);
+}
+
 static int open_tls(struct service *service, struct refusal *refusal)
 {
     const struct config *config = service->config;
-    char reason[REFUSAL_MAX];
-    if (!config->cert || (config->no_tls && config->no_dtls))
+    struct tls_fault fault;
+    if (!config->cert_count || (config->no_tls && config->no_dtls))
         return 0;
-    service->tls = tls_new(&(struct tls_config){.cert = config->cert, .pkey = config->pkey}, reason, sizeof reason);
+    service->certificates = calloc(config->cert_count, sizeof *service->certificates);
+    if (!service->certificates)
+        return ERR_MEMORY;
+    for (size_t i = 0; i < config->cert_count; i++)
+        service->certificates[i] = (struct tls_pair){.cert = config->certs[i].path, .pkey = config->pkeys[i].path};
+    service->tls = tls_new(&(struct tls_config){service->certificates, config->cert_count}, &fault);
     if (!service->tls)
-        return refuse(refusal, config, "cert", "%s", reason);
+        return fault.in_key ? refuse_at(refusal, config->pkeys[fault.pair].where, "pkey", fault.text)
+                            : refuse_at(refusal, config->certs[fault.pair].where, "cert", fault.text);
+    warn_of_dates(service);
     return 0;
+}
+
+/* foresee_reload: without the privileges of the start a file may be out of reach. */
+static void foresee_reload(const struct service *service)
+{
+    const struct config *config = service->config;
+    for (size_t i = 0; service->tls && i < config->cert_count; i++) {
+        const struct config_file *files[] = {&config->certs[i], &config->pkeys[i]};
+        for (size_t k = 0; k < 2; k++)
+            if (access(files[k]->path, R_OK) != 0)
+                warn_of(service, files[k], "cannot be read again, as proc-user: it is used as it is until the next start");
+    }
+}
+
+static void reload_certificates(struct service *service)
+{
+    const size_t count = service->config->cert_count;
+    struct tls_fault fault;
+    char quote[TLS_TEXT_MAX];
+    if (!service->tls)
+        return;
+    if (tls_load(service->tls, &(struct tls_config){service->certificates, count}, &fault) != 0) {
+        log_say(service->log, LOG_ERROR, "certificates_kept", "option=%s reason=%s", fault.in_key ? "pkey" : "cert",
+                log_quote(view_text(fault.text), quote, sizeof quote));
+        return;
+    }
+    log_say(service->log, LOG_INFO, "certificates_loaded", "count=%zu", count);
+    warn_of_dates(service);
+}
+
+void service_reload(struct service *service)
+{
+    log_reopen(service->log);
+    reload_certificates(service);
 }
 
 /* --check-config looks at a configuration, beside a server that may be running on it: it listens nowhere and writes nothing. */
@@ -159,6 +221,7 @@ int service_open_store(struct service *service, struct refusal *refusal)
     const int err = open_database(service, refusal);
     if (err)
         return err;
+    foresee_reload(service);
     if (config->policy_count == 0)
         return 0;
     service->policy = (struct policy_config){
@@ -184,6 +247,7 @@ void service_close(struct service *service)
     ports_free(service->ledger.ports);
     quota_free(service->ledger.quota);
     tls_free(service->tls);
+    free(service->certificates);
     free(service->listeners);
     free(service->own);
     crypto_wipe(service->engine.nonce_key, sizeof service->engine.nonce_key);

@@ -1,6 +1,6 @@
 /* service.h: what all workers share: configuration, ledger, shared policy state, log, store, certificates. Built before the workers, closed after them.
  *
- * Constant while workers run, except the ledger's atomics and what store, log and policy_shared guard themselves.
+ * Constant while workers run, except the ledger's atomics and what store, log, policy_shared and tls guard themselves.
  */
 #ifndef RELAY_SERVER_SERVICE_H
 #define RELAY_SERVER_SERVICE_H
@@ -27,7 +27,8 @@ struct service {
     struct policy_shared *policy_shared; /* NULL: no policy */
     struct log *log;
     struct store *store; /* NULL: no database */
-    struct tls *tls;     /* NULL: no certificate */
+    struct tls *tls;     /* NULL: no certificate; guards its certificates itself */
+    struct tls_pair *certificates; /* the files of config->certs and config->pkeys */
     uint8_t cookie_key[32];
     struct listener *listeners;
     size_t listener_count;
@@ -41,6 +42,10 @@ int service_open(struct service *, const struct config *, struct refusal *);
 
 /* service_open_store: the database and the policies' shared state; after privileges are dropped, so that their files belong to the right user. */
 int service_open_store(struct service *, struct refusal *);
+
+/* service_reload: opens the log anew, after rotation, and reads the certificates anew: what is wrong with one keeps all as they were, and the log says
+ * so. Main's. */
+void service_reload(struct service *);
 void service_close(struct service *);
 
 #endif

@@ -183,6 +183,14 @@ static void add_text(const struct setting *setting)
         *item = text;
 }
 
+static void add_file(const struct setting *setting)
+{
+    struct config_file file = {.where = setting->where}, *item;
+    if (has_good_length(setting) && (file.path = keep(setting, setting->value, strlen(setting->value))) != NULL &&
+        (item = append(setting, sizeof *item)) != NULL)
+        *item = file;
+}
+
 static int parse_ip(const struct setting *setting, struct view text, struct addr *out)
 {
     char quote[QUOTE_MAX];
@@ -326,10 +334,10 @@ static void set_action(const struct setting *setting)
 }
 
 static void (*const setters[OPTION_KINDS])(const struct setting *) = {
-    [OPTION_FLAG] = set_flag,          [OPTION_TEXT] = set_text,  [OPTION_NUMBER] = set_number,     [OPTION_PORT] = set_number,
-    [OPTION_CHOICE] = set_choice,      [OPTION_TEXTS] = add_text, [OPTION_ADDRESSES] = add_address, [OPTION_RANGES] = add_range,
-    [OPTION_EXTERNALS] = add_external, [OPTION_USERS] = add_user, [OPTION_PARAMS] = add_param,      [OPTION_SECRETS] = add_secret_file,
-    [OPTION_ACTION] = set_action,
+    [OPTION_FLAG] = set_flag,           [OPTION_TEXT] = set_text,          [OPTION_NUMBER] = set_number, [OPTION_PORT] = set_number,
+    [OPTION_CHOICE] = set_choice,       [OPTION_TEXTS] = add_text,         [OPTION_FILES] = add_file,    [OPTION_ADDRESSES] = add_address,
+    [OPTION_RANGES] = add_range,        [OPTION_EXTERNALS] = add_external, [OPTION_USERS] = add_user,    [OPTION_PARAMS] = add_param,
+    [OPTION_SECRETS] = add_secret_file, [OPTION_ACTION] = set_action,
 };
 
 void setting_apply(const struct setting *setting)

@@ -32,7 +32,7 @@ def sigterm_and_sigint_end_it_with_0_while_it_relays():
 
 @test
 def a_signal_while_it_starts_is_kept_until_it_serves():
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
         server = Server("userdb=relay.db", "pidfile=relay.pid")
         with contextlib.closing(sqlite3.connect(server.path("relay.db"), isolation_level=None)) as database:
             database.execute("BEGIN EXCLUSIVE")
@@ -41,8 +41,8 @@ def a_signal_while_it_starts_is_kept_until_it_serves():
             process.send_signal(number)
             database.execute("ROLLBACK")
         try:
-            if number == signal.SIGHUP:
-                wait_for(server.answers, limit_s=START_S, what="a server that outlived SIGHUP")
+            if number in (signal.SIGHUP, signal.SIGUSR2):
+                wait_for(server.answers, limit_s=START_S, what=f"a server that outlived signal {number}")
                 process.terminate()
             check_equal(process.wait(START_S), 0, f"the exit code after signal {number}")
         finally:

@@ -8,7 +8,7 @@ import time
 from support import stun
 from support.client import NoAnswer
 from support.server import ROOT, SANITIZED, Server, free_port, run_relay
-from support.tap import check, check_equal, main, smoke, test
+from support.tap import check, check_equal, main, smoke, test, wait_for
 
 EXAMPLE = os.path.join(ROOT, "examples", "turnserver.conf")
 
@@ -162,7 +162,7 @@ def a_second_server_on_the_same_port_is_refused_and_the_first_serves_on():
 def without_authentication_nothing_is_relayed():
     """It starts, as a STUN server, and says so."""
     with Server(auth=[]) as server:
-        check("relaying=no" in server.log(), f"the log does not say so: {server.log()}")
+        wait_for(lambda: "relaying=no" in server.log(), what="a line of the log that says so")
         with server.client() as client:
             check_equal(client.binding().kind, stun.SUCCESS, "a Binding")
             with contextlib.suppress(NoAnswer):

@@ -25,16 +25,20 @@ class Client:
         self.server = (server.host, port or (server.tls_port if transport == "tls" else server.port))
         self.realm = self.nonce = self.key = None
         self.inbox, self.errors, self.answers, self.stream = [], [], [], b""
-        family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
-        self.socket = socket.socket(family, socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM)
-        self.socket.bind(local or (server.host, 0))
-        self.socket.settimeout(ANSWER_S)
-        self.socket.connect(self.server)
-        if transport == "tls":
-            context = ssl.create_default_context(cafile=server.certificate)
-            context.check_hostname = False
-            self.socket = context.wrap_socket(self.socket, server_hostname=sni)
+        self.socket = self.connect(server, local, sni)
         self.local = self.socket.getsockname()[:2]
+
+    def connect(self, server, local, sni):
+        family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+        plain = socket.socket(family, socket.SOCK_DGRAM if self.transport == "udp" else socket.SOCK_STREAM)
+        plain.bind(local or (server.host, 0))
+        plain.settimeout(ANSWER_S)
+        plain.connect(self.server)
+        if self.transport != "tls":
+            return plain
+        context = ssl.create_default_context(cafile=server.certificate)
+        context.check_hostname = False
+        return context.wrap_socket(plain, server_hostname=sni)
 
     def __enter__(self):
         return self

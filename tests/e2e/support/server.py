@@ -45,12 +45,12 @@ def free_range(count, host="127.0.0.1"):
                 return first
 
 
-def make_certificate(directory):
-    """A self-signed certificate for localhost: (certificate, key)."""
-    certificate, key = os.path.join(directory, "cert.pem"), os.path.join(directory, "key.pem")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate],
-                   check=True, capture_output=True)
+def make_certificate(directory, prefix="", names="DNS:localhost,IP:127.0.0.1", rsa=False):
+    """A self-signed certificate, for localhost if nothing else is said: (certificate, key)."""
+    certificate, key = os.path.join(directory, f"{prefix}cert.pem"), os.path.join(directory, f"{prefix}key.pem")
+    kind = ["rsa:2048"] if rsa else ["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    subprocess.run(["openssl", "req", "-x509", "-newkey", *kind, "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", f"subjectAltName={names}", "-keyout", key, "-out", certificate], check=True, capture_output=True)
     return certificate, key
 
 

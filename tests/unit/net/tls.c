@@ -365,35 +365,6 @@ TEST(half_a_handshake_ends_at_its_deadline)
     rig_tls_free(rig);
 }
 
-static void not_loaded(const char *cert, const char *pkey, const char *blamed)
-{
-    char error[256] = "";
-    CHECK(tls_new(&(struct tls_config){cert, pkey}, error, sizeof error) == NULL);
-    const size_t len = strlen(blamed);
-    if (strncmp(error, blamed, len) != 0 || error[len] != ':' || strlen(error) < len + 5)
-        test_failed(__FILE__, __LINE__, "\"%s\" does not blame %s", error, blamed);
-}
-
-TEST(a_certificate_that_cannot_be_used_is_blamed_by_name)
-{
-    const struct certificate one = certificate_new(EVP_EC_gen("P-256"), NULL), other = certificate_new(EVP_EC_gen("P-256"), NULL),
-                             locked = certificate_new(EVP_EC_gen("P-256"), "secret"), rsa = certificate_new(EVP_RSA_gen(2048), NULL);
-    char error[256];
-    not_loaded("/nowhere/cert.pem", one.pkey, "/nowhere/cert.pem");
-    not_loaded(one.cert, "/nowhere/pkey.pem", "/nowhere/pkey.pem");
-    not_loaded(one.pkey, one.pkey, one.pkey);
-    not_loaded(one.cert, one.cert, one.cert);
-    not_loaded(one.cert, other.pkey, other.pkey);
-    not_loaded(locked.cert, locked.pkey, locked.pkey);
-    struct tls *tls = tls_new(&(struct tls_config){rsa.cert, rsa.pkey}, error, sizeof error);
-    CHECK(tls);
-    tls_free(tls);
-    certificate_remove(&one);
-    certificate_remove(&other);
-    certificate_remove(&locked);
-    certificate_remove(&rsa);
-}
-
 TEST(a_session_goes_on_with_another_worker_and_loses_nothing)
 {
     struct rig *first = rig_tls(), *second = rig_new((struct streams_config){.plain = true, .tls = first->streams->config.tls});
@@ -437,5 +408,4 @@ TEST_LIST(
     RUN(what_only_looks_like_tls_is_closed)
     RUN(plain_may_be_switched_off)
     RUN(half_a_handshake_ends_at_its_deadline)
-    RUN(a_session_goes_on_with_another_worker_and_loses_nothing)
-    RUN(a_certificate_that_cannot_be_used_is_blamed_by_name))
+    RUN(a_session_goes_on_with_another_worker_and_loses_nothing))

@@ -33,6 +33,8 @@ TEST(combinations_that_cannot_run_are_refused)
         {"min-port=50001\nmax-port=50000\n", "conf:2: max-port: min-port 50001 is above max-port 50000"},
         {"max-port=49151\n", "conf:1: max-port: min-port 49152 is above max-port 49151"},
         {"cert=/x\n", "conf:1: cert: needs pkey, its private key"},
+        {"cert=/x\npkey=/x\ncert=/y\n", "conf:3: cert: needs pkey, its private key"},
+        {"cert=/x\npkey=/x\npkey=/y\n", "conf:3: pkey: needs cert, its certificate"},
         {"pkey=/x\n", "conf:1: pkey: needs cert, its certificate"},
         {"no-udp\nno-tcp\n", "conf:1: no-udp: nothing is left to listen for: leave no-udp or no-tcp out, or give cert and pkey"},
         {"lt-cred-mech\nuser=ann:x\n", "conf:2: user: needs a realm: add realm=NAME, such as realm=example.org"},
@@ -74,6 +76,9 @@ TEST(a_certificate_that_cannot_be_read_is_refused_unless_tls_is_off)
     CHECK_INT(loaded.result, ERR_BAD);
     CHECK_TEXT(ERROR_LINE(loaded, 0), "conf:1: cert: /nonexistent cannot be read: No such file or directory");
     CHECK_TEXT(ERROR_LINE(loaded, 1), "conf:2: pkey: /tmp cannot be read: Is a directory");
+    unload(&loaded);
+    loaded = LOAD("cert=/dev/null\ncert=/nonexistent\npkey=/dev/null\npkey=/dev/null\n");
+    CHECK_REFUSED(loaded, "conf:2: cert: /nonexistent cannot be read: No such file or directory");
     unload(&loaded);
     loaded = LOAD("cert=/nonexistent\npkey=/nonexistent\nno-tls\nno-dtls\n");
     CHECK_LOADED(loaded);
