@@ -53,7 +53,7 @@ UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/*.c))
 ENGINE := $(patsubst tests/engine/%.c,$(B)/engine/%,$(filter-out %/world.c %/world_client.c,$(wildcard tests/engine/*.c)))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
 
-.PHONY: all run test check unit engine spec e2e asan tsan fuzz lint install deps clean help
+.PHONY: all run test check unit engine spec e2e asan tsan fuzz bench lint install deps clean help
 .DEFAULT_GOAL := all
 
 all: $(B)/relay $(B)/relay.8
@@ -68,6 +68,7 @@ help:
 ## make unit|engine|spec|e2e            one altitude of the tests
 ## make asan|tsan  unit, engine and e2e tests under the sanitizers
 ## make fuzz       libFuzzer targets, a minute each (needs clang)
+## make bench      what a packet costs; with OLD=relay also beside another build (tests/bench/README.md)
 ## make install    under PREFIX (and DESTDIR)
 ## make deps       install Debian's packages that the above need (as root)
 
@@ -121,6 +122,11 @@ $(B)/engine/%: tests/engine/%.c $(WORLD) $(B)/support/test.o $(call LINK,turn)
 	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) -Itests/support $< $(WORLD) $(B)/support/test.o -Wl,--start-group $(call LINK,turn) -Wl,--end-group \
 	    $(WRAP) $(LDFLAGS_ALL) $(call LINK_LIBS,turn) -o $@
 
+# the load generator of tests/bench speaks through core/wire
+$(B)/bench/load: $(wildcard tests/bench/*.[ch]) $(call LINK,wire)
+	@mkdir -p $(@D) && echo "  $(notdir $(CC)) $@"
+	$(Q)$(CC) $(filter-out -MMD -MP,$(CFLAGS_ALL)) $(CFLAGS) $(filter %.c,$^) $(call LINK,wire) $(LDFLAGS_ALL) $(call LINK_LIBS,wire) -o $@
+
 # Lua with the real core in it, for the specs; the log's lines are caught on their way
 SPEC_OBJECTS := $(patsubst tests/spec/core/%.c,$(B)/spec/%.o,$(wildcard tests/spec/core/*.c))
 $(B)/spec/%.o: tests/spec/core/%.c $(B)/stamp
@@ -150,6 +156,9 @@ check unit engine spec e2e sanitizers asan tsan: deps
 
 fuzz: $(FUZZ)
 	@for f in $(FUZZ); do mkdir -p $$f.corpus; echo "== $$f"; $$f -max_total_time=60 -print_final_stats=0 $$f.corpus || exit 1; done
+
+bench: deps $(B)/relay $(B)/bench/load
+	@tests/bench/compare $(OLD) $(B)/relay
 
 lint:
 	@tests/support/lint
