@@ -2,6 +2,7 @@
 #include "net/connection.h"
 
 #include "base/err.h"
+#include "net/control.h"
 #include "net/socket.h"
 #include "wire/stun.h"
 
@@ -77,6 +78,8 @@ void connection_add(const struct listener *listener, int fd, const struct addr *
                             .link = link,
                             .sni = "",
                             .alpn = ""};
+    if (s->config.marks)
+        c->flow.mark = control_connection_mark(fd, from->family);
     socket_flag(fd, IPPROTO_TCP, TCP_NODELAY);
     begin(c, s);
 }

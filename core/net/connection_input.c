@@ -21,7 +21,7 @@ static void give(struct connection *c, uint8_t *at, size_t len)
     uint8_t behind[ENGINE_TAILROOM];
     memcpy(behind, at + len, sizeof behind);
     c->known = true;
-    config->frame(config->ctx, &c->flow, (struct packet){at, len});
+    config->frame(config->ctx, &c->flow, (struct packet){.at = at, .len = len});
     memcpy(at + len, behind, sizeof behind);
 }
 

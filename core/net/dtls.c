@@ -297,7 +297,7 @@ static bool session_read(struct session *session)
     int got;
     while ((got = SSL_read(session->ssl, plain, DTLS_MAX)) > 0) {
         session->known = true;
-        d->config.datagram(d->config.ctx, &session->flow, (struct packet){plain, (size_t)got});
+        d->config.datagram(d->config.ctx, &session->flow, (struct packet){.at = plain, .len = (size_t)got});
     }
     return !is_over(session, got);
 }
@@ -328,6 +328,7 @@ void dtls_receive(struct dtls *d, const struct flow *received, struct view in, m
     struct session *session = greet(d, find(d, &flow), &flow, in);
     if (!session)
         return;
+    session->flow.mark = received->mark;
     if (session_receive(session, in))
         session->pipe.in = view_of(NULL, 0);
     else

@@ -2,6 +2,7 @@
 #include "net/connection.h"
 
 #include "base/err.h"
+#include "net/control.h"
 #include "net/socket.h"
 
 #include <assert.h>
@@ -106,7 +107,7 @@ int streams_listen(struct streams *s, const struct addr *local, uint16_t number)
     const int fd = socket_bound(SOCK_STREAM, local, SOCKET_SHARED);
     if (fd < 0)
         return fd;
-    if (listen(fd, BACKLOG) != 0) {
+    if ((s->config.marks && !control_ask_mark(fd, local->family)) || listen(fd, BACKLOG) != 0) {
         socket_close(fd);
         return ERR_SYSTEM;
     }

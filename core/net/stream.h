@@ -20,6 +20,7 @@ struct streams_config {
     struct loop *loop;
     struct tls *tls; /* NULL: plain only */
     bool plain;      /* false: no-tcp: TLS only */
+    bool marks;      /* a connection has the DSCP that its client opened it with, and the flow says so; else none */
     uint32_t max_connections, max_per_source; /* 0: no limit; a source is an IPv4 address or a /56 of IPv6 */
     uint32_t handshake_s; /* 10 */
     struct hash_key hash_key;

@@ -2,6 +2,7 @@
 #include "net/udp.h"
 
 #include "base/err.h"
+#include "net/control.h"
 #include "net/socket.h"
 
 #include <assert.h>
@@ -18,12 +19,6 @@
 #define ICMP_UNREACHABLE 3
 #define ICMP_FRAGMENTATION_NEEDED 4
 #define ICMPV6_TOO_BIG 2
-
-/* union control: room for the one control message that we ask for or send. */
-union control {
-    struct cmsghdr align;
-    char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-};
 
 struct udp_in {
     struct udp_counts counts;
@@ -71,25 +66,23 @@ static bool keep_whole(int fd, bool v6, bool whole)
     return setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &mode, sizeof mode) == 0;
 }
 
-static bool tells_destination(int fd, const struct addr *local)
-{
-    if (!addr_is_any(local))
-        return true;
-    return local->family == ADDR_IPV6 ? socket_flag(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO) : socket_flag(fd, IPPROTO_IP, IP_PKTINFO);
-}
-
 int udp_listen(const struct addr *local)
 {
     const int fd = socket_bound(SOCK_DGRAM, local, SOCKET_SHARED);
     if (fd < 0)
         return fd;
-    if (!may_be_fragmented(fd, local) || !tells_destination(fd, local)) {
+    if (!may_be_fragmented(fd, local) || (addr_is_any(local) && !control_ask_local(fd, local->family))) {
         socket_close(fd);
         return ERR_SYSTEM;
     }
     buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE);
     buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE);
     return fd;
+}
+
+bool udp_ask_mark(int fd, const struct addr *local)
+{
+    return control_ask_mark(fd, local->family);
 }
 
 bool udp_is_taken(const struct addr *local)
@@ -124,7 +117,19 @@ struct udp_in *udp_in_new(void)
         in->messages[i].msg_hdr =
             (struct msghdr){.msg_name = &in->names[i], .msg_iov = &in->parts[i], .msg_iovlen = 1, .msg_control = &in->controls[i]};
     }
+    in->used = UDP_BATCH;
+    udp_reset(in);
     return in;
+}
+
+/* A free slot is ready to receive: what the system wrote over is set again for those that were used, not for all at each receive. */
+void udp_reset(struct udp_in *in)
+{
+    for (unsigned i = 0; i < in->used; i++) {
+        in->messages[i].msg_hdr.msg_namelen = sizeof in->names[i];
+        in->messages[i].msg_hdr.msg_controllen = sizeof in->controls[i];
+    }
+    in->used = 0;
 }
 
 void udp_in_free(struct udp_in *in)
@@ -183,18 +188,9 @@ int udp_room(const struct udp_in *in)
     return (int)(UDP_BATCH - in->used);
 }
 
-void udp_reset(struct udp_in *in)
-{
-    in->used = 0;
-}
-
 int udp_receive(struct udp_in *in, int fd, int most)
 {
     const unsigned room = UDP_BATCH - in->used, first = in->used, wanted = (unsigned)most < room ? (unsigned)most : room;
-    for (unsigned i = first; i < first + wanted; i++) {
-        in->messages[i].msg_hdr.msg_namelen = sizeof in->names[i];
-        in->messages[i].msg_hdr.msg_controllen = sizeof in->controls[i];
-    }
     in->has_errors = false;
     const int got = wanted ? receive_some(in, fd, wanted) : 0;
     int whole = 0;
@@ -212,7 +208,7 @@ int udp_receive(struct udp_in *in, int fd, int most)
 struct packet udp_packet(struct udp_in *in, int index)
 {
     const uint8_t slot = in->slot_of[index];
-    return (struct packet){in->slots[slot] + ENGINE_HEADROOM, in->messages[slot].msg_len};
+    return (struct packet){in->slots[slot] + ENGINE_HEADROOM, in->messages[slot].msg_len, control_mark(&in->messages[slot].msg_hdr)};
 }
 
 struct addr udp_from(const struct udp_in *in, int index)
@@ -222,19 +218,7 @@ struct addr udp_from(const struct udp_in *in, int index)
 
 struct addr udp_local(const struct udp_in *in, int index, const struct addr *bound)
 {
-    const struct msghdr *message = &in->messages[in->slot_of[index]].msg_hdr;
-    const struct cmsghdr *told = CMSG_FIRSTHDR(message);
-    if (told && told->cmsg_level == IPPROTO_IP && told->cmsg_type == IP_PKTINFO) {
-        struct in_pktinfo info;
-        memcpy(&info, CMSG_DATA(told), sizeof info);
-        return addr_v4((const uint8_t *)&info.ipi_spec_dst, bound->port);
-    }
-    if (told && told->cmsg_level == IPPROTO_IPV6 && told->cmsg_type == IPV6_PKTINFO) {
-        struct in6_pktinfo info;
-        memcpy(&info, CMSG_DATA(told), sizeof info);
-        return addr_v6(info.ipi6_addr.s6_addr, bound->port);
-    }
-    return *bound;
+    return control_local(&in->messages[in->slot_of[index]].msg_hdr, bound);
 }
 
 bool udp_has_errors(const struct udp_in *in)
@@ -299,26 +283,6 @@ void udp_out_free(struct udp_out *out)
     free(out);
 }
 
-static void control_set(union control *control, struct msghdr *message, const struct addr *from)
-{
-    const bool v6 = from->family == ADDR_IPV6;
-    const size_t len = v6 ? sizeof(struct in6_pktinfo) : sizeof(struct in_pktinfo);
-    message->msg_control = control;
-    message->msg_controllen = CMSG_SPACE(len);
-    struct cmsghdr *header = CMSG_FIRSTHDR(message);
-    *header = (struct cmsghdr){
-        .cmsg_len = CMSG_LEN(len), .cmsg_level = v6 ? IPPROTO_IPV6 : IPPROTO_IP, .cmsg_type = v6 ? IPV6_PKTINFO : IP_PKTINFO};
-    if (v6) {
-        struct in6_pktinfo info = {0};
-        memcpy(&info.ipi6_addr, from->ip, 16);
-        memcpy(CMSG_DATA(header), &info, sizeof info);
-    } else {
-        struct in_pktinfo info = {0};
-        memcpy(&info.ipi_spec_dst, from->ip + 12, 4);
-        memcpy(CMSG_DATA(header), &info, sizeof info);
-    }
-}
-
 void udp_put(struct udp_out *out, int fd, const struct addr *to, const struct addr *from, struct view bytes)
 {
     if (out->count == UDP_BATCH)
@@ -332,7 +296,7 @@ void udp_put(struct udp_out *out, int fd, const struct addr *to, const struct ad
     message->msg_control = NULL;
     message->msg_controllen = 0;
     if (from && !addr_is_any(from))
-        control_set(&out->controls[at], message, from);
+        control_put_local(message, &out->controls[at], from);
 }
 
 void udp_put_copy(struct udp_out *out, int fd, const struct addr *to, const struct addr *from, struct view bytes)
@@ -354,6 +318,13 @@ void udp_keep_whole(struct udp_out *out)
 {
     assert(out->count > 0);
     out->whole[out->count - 1] = true;
+}
+
+void udp_mark(struct udp_out *out, uint8_t mark)
+{
+    assert(out->count > 0);
+    const unsigned last = out->count - 1;
+    control_put_mark(&out->messages[last].msg_hdr, &out->controls[last], mark);
 }
 
 /* is_of_earlier: whether a refusal may be what the network said of an earlier datagram, which a socket with a queue of errors tells to

@@ -2,7 +2,7 @@
  *
  * Received datagrams lie in slots with headroom in front and tailroom behind, so that a header can be written around a payload without a copy.
  * The DF bit is not set: a datagram longer than some link of the path is fragmented there rather than lost, which is what RFC 8656 section 14 asks for
- * without DONT-FRAGMENT; udp_keep_whole sets it. TTL and DSCP are the system's. What a network says about an earlier datagram (ECONNREFUSED, EHOSTUNREACH ...) is counted, never an error
+ * without DONT-FRAGMENT; udp_keep_whole sets it. The TTL is the system's (64). What a network says about an earlier datagram (ECONNREFUSED, EHOSTUNREACH ...) is counted, never an error
  * of the socket; a relay socket keeps it for udp_error. Nothing here allocates after the two `new`s.
  */
 #ifndef RELAY_NET_UDP_H
@@ -19,6 +19,9 @@
 /* udp_listen: non-blocking, SO_REUSEPORT (so that every worker has one), IPV6_V6ONLY, PKTINFO when bound to 0.0.0.0 or ::. The socket or ERR_SYSTEM with errno.
  * All workers' sockets of one address are made before any receives. */
 int udp_listen(const struct addr *local);
+
+/* udp_ask_mark: packets of this socket carry the mark that they came with; else 0 (net/control.h says what a mark is). */
+bool udp_ask_mark(int fd, const struct addr *local);
 
 /* udp_is_taken: whether another program holds `local`: SO_REUSEPORT would silently share it. */
 bool udp_is_taken(const struct addr *local);
@@ -62,6 +65,9 @@ void udp_flush(struct udp_out *);
 /* udp_keep_whole: the datagram that was put last, from a relay socket, goes with DF, and not at all where it is longer than the link: udp_error tells. DF is a mode of the
  * socket, not of a datagram (IPv4 has no control message for it), so a row of such datagrams costs two calls more than one of others. */
 void udp_keep_whole(struct udp_out *);
+
+/* udp_mark: the datagram that was put last goes with this mark; others go unmarked. At most once for each. */
+void udp_mark(struct udp_out *, uint8_t mark);
 
 struct udp_counts {
     uint64_t received, receive_calls, receive_errors, truncated;

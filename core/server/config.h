@@ -87,6 +87,7 @@ struct config {
     bool strict_channels;
     uint8_t default_family; /* 0: the listener's; 1: IPv4; 2: IPv6 */
     bool offer_sha256, offer_userhash;
+    bool no_dscp; /* what is relayed loses the DSCP and the ECN that it came with */
     const char *software; /* "" for none */
 
     /* policies */

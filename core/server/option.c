@@ -87,6 +87,8 @@ const struct option options[] = {
     {.name = "strict-channel-numbers", .section = SECTION_PROTOCOL, FLAG(strict_channels), .help = "Channels 0x4000 to 0x4FFF only, as RFC 8656 has them"},
     {.name = "allocation-default-address-family", .letter = 'A', .section = SECTION_PROTOCOL, CHOICE(default_family, "keep|ipv4|ipv6"), .fallback = "keep",
      .help = "The relay address of an Allocate that asks for no family: of the listening address's family (browsers never ask), or IPv4 as RFC 8656 has it, or IPv6"},
+    {.name = "no-dscp", .section = SECTION_PROTOCOL, FLAG(no_dscp),
+     .help = "Relay as best effort; otherwise what is relayed keeps the DSCP (below 48) and the ECN that it came with"},
     {.name = "software", .section = SECTION_PROTOCOL, TEXT(software, 127), .value = "TEXT", .help = "SOFTWARE in answers; without it none, as it makes them longer"},
 
     {.name = "policy", .section = SECTION_POLICY, LIST(OPTION_TEXTS, policies, policy_count), .traits = OPTION_READABLE, .min = 1, .max = 4095, .value = "FILE",

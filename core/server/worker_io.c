@@ -16,29 +16,29 @@
 #define HANDSHAKE_S 10
 #define DTLS_IDLE_S 60
 
-static void send_to_client(struct worker *worker, const struct flow *flow, struct view bytes, bool lasting)
+/* send_to_client: says whether it put a datagram. */
+static bool send_to_client(struct worker *worker, const struct flow *flow, struct view bytes, bool lasting)
 {
     if (flow_is_stream(flow)) {
         stream_send(worker->streams, flow->link, bytes);
-        return;
+        return false;
     }
-    if (flow->transport == TRANSPORT_DTLS) {
-        dtls_send(worker->dtls, flow, bytes);
-        return;
-    }
+    if (flow->transport == TRANSPORT_DTLS)
+        return dtls_send(worker->dtls, flow, bytes);
     const struct listener_socket *socket = &worker->sockets[flow->link];
     const struct addr *source = socket->any ? &flow->server : NULL;
     if (lasting)
         udp_put(worker->out, socket->fd, &flow->client, source, bytes);
     else
         udp_put_copy(worker->out, socket->fd, &flow->client, source, bytes);
+    return true;
 }
 
-static void send_to_peer(struct worker *worker, const struct send *send, bool lasting)
+static bool send_to_peer(struct worker *worker, const struct send *send, bool lasting)
 {
     struct relay_socket *relay = pool_index(&worker->relays, (uint32_t)send->sock);
     if (!relay)
-        return;
+        return false;
     if (lasting)
         udp_put(worker->out, relay->fd, &send->peer, NULL, send->bytes);
     else
@@ -47,24 +47,28 @@ static void send_to_peer(struct worker *worker, const struct send *send, bool la
         udp_keep_whole(worker->out);
         relay->whole_to = send->peer;
     }
+    return true;
 }
 
 /* `lasting`: the bytes live until the next flush. */
 void worker_deliver(struct worker *worker, const struct send *send, bool lasting)
 {
+    bool put = false;
     switch (send->to) {
         case SEND_NOTHING:
-            return;
+            break;
         case SEND_TO_CLIENT:
-            send_to_client(worker, send->flow, send->bytes, lasting);
-            return;
+            put = send_to_client(worker, send->flow, send->bytes, lasting);
+            break;
         case SEND_TO_PEER:
-            send_to_peer(worker, send, lasting);
-            return;
+            put = send_to_peer(worker, send, lasting);
+            break;
         case SEND_TO_WORKER:
             worker_pass(worker, send);
-            return;
+            break;
     }
+    if (put && send->mark)
+        udp_mark(worker->out, send->mark);
 }
 
 /* Datagrams of many sockets gather in the slots and leave together; what borrows the slots goes out before they are used again. */
@@ -87,8 +91,9 @@ static void client_datagram(struct worker *worker, const struct listener_socket 
     const struct view in = view_of(packet.at, packet.len);
     const struct flow flow = {
         .client = udp_from(worker->in, index),
-        .server = udp_local(worker->in, index, &socket->local),
+        .server = socket->any ? udp_local(worker->in, index, &socket->local) : socket->local,
         .transport = TRANSPORT_UDP,
+        .mark = packet.mark,
         .listener = socket->listener,
         .link = (uint64_t)(socket - worker->sockets),
         .sni = "",
@@ -176,6 +181,8 @@ int worker_relay_open(void *ctx, const struct addr *local, struct handle owner, 
     const int fd = udp_relay(local);
     if (fd < 0)
         return fd;
+    if (!worker->service->config->no_dscp)
+        udp_ask_mark(fd, local);
     struct relay_socket *relay = pool_take(&worker->relays, &handle);
     if (!relay) {
         close(fd);
@@ -206,6 +213,8 @@ static int open_udp(struct worker *worker, uint16_t number)
     const int fd = udp_listen(local);
     if (fd < 0)
         return fd;
+    if (!worker->service->config->no_dscp)
+        udp_ask_mark(fd, local);
     worker->sockets[worker->socket_count++] = (struct listener_socket){
         .worker = worker,
         .local = *local,
@@ -244,6 +253,7 @@ static struct streams *make_streams(struct worker *worker)
         .loop = worker->loop,
         .tls = service->config->no_tls ? NULL : service->tls,
         .plain = !service->config->no_tcp,
+        .marks = !service->config->no_dscp,
         .max_connections = most_connections(service->config->workers),
         .max_per_source = MAX_PER_SOURCE,
         .handshake_s = HANDSHAKE_S,

@@ -66,6 +66,7 @@ struct send {
     struct addr peer;        /* TO_PEER: whom */
     bool dont_fragment;      /* TO_PEER: with DF, RFC 8656 section 14; else without */
     unsigned worker;         /* TO_WORKER: the number of its engine, another than this one's */
+    uint8_t mark;            /* of the IP header: what is relayed keeps the one it came with, where a datagram can; answers have none */
 };
 
 /* struct peer_error: what an ICMP or ICMPv6 packet said of a datagram to `peer`. */
@@ -79,6 +80,7 @@ struct peer_error {
 struct packet {
     uint8_t *at;
     size_t len;
+    uint8_t mark; /* DSCP and ECN of the IP header, RFC 8656 sections 13 to 16 */
 };
 
 /* engine_new: `worker` numbers the engine (0..255) for ids. NULL without memory. */

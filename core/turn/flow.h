@@ -14,6 +14,7 @@ enum transport { TRANSPORT_UDP, TRANSPORT_TCP, TRANSPORT_TLS, TRANSPORT_DTLS };
 struct flow {
     struct addr client, server;
     uint8_t transport; /* enum transport */
+    uint8_t mark;      /* of what was received: DSCP and ECN of the IP header; of a connection its DSCP */
     uint16_t listener; /* index of the listener in the configuration */
     uint64_t link;
     const char *sni, *alpn;

@@ -2,6 +2,12 @@
 #include "turn/state.h"
 #include "wire/attr.h"
 
+/* keeps_whole: RFC 8656 section 13: DONT-FRAGMENT is for IPv4 on both sides, as section 14 has it, and for what came over TCP, by section 15. */
+static bool keeps_whole(const struct flow *flow, const struct send *send)
+{
+    return flow_is_stream(flow) || (flow->client.family == ADDR_IPV4 && send->peer.family == ADDR_IPV4);
+}
+
 struct send indication_send(struct engine *engine, const struct flow *flow, const struct message *message, msec_t now)
 {
     struct addr peer;
@@ -16,6 +22,7 @@ struct send indication_send(struct engine *engine, const struct flow *flow, cons
     }
     const struct addr name = peer_name(&engine->filter, &peer);
     struct send send = relay_to_peer(engine, allocation, &name, message_attr(message, SLOT_DATA), now);
-    send.dont_fragment = message_has(message, SLOT_DONT_FRAGMENT);
+    send.dont_fragment = message_has(message, SLOT_DONT_FRAGMENT) && keeps_whole(flow, &send);
+    send.mark = flow->mark;
     return send;
 }

@@ -45,7 +45,9 @@ struct send relay_channel_data(struct engine *engine, const struct flow *flow, s
     const struct channel *channel = channel_numbered(engine, allocation, number, now);
     if (!channel)
         return relay_drop(&engine->counts.dropped_no_permission);
-    return relay_to_peer(engine, allocation, &channel->peer, data, now);
+    struct send send = relay_to_peer(engine, allocation, &channel->peer, data, now);
+    send.mark = flow->mark;
+    return send;
 }
 
 /* Transaction ids of indications: unpredictable, without a system call for each packet. */
@@ -81,7 +83,7 @@ struct send engine_from_peer(struct engine *engine, struct handle owner, const s
     if (bytes.len == 0)
         return relay_drop(&engine->counts.dropped_malformed);
     allocation_count(engine, allocation, false, in.len);
-    return (struct send){.to = SEND_TO_CLIENT, .bytes = bytes, .flow = &allocation->flow};
+    return (struct send){.to = SEND_TO_CLIENT, .bytes = bytes, .flow = &allocation->flow, .mark = in.mark};
 }
 
 /* What is told, RFC 8656 section 11.5: ICMP's destination unreachable and time exceeded; ICMPv6's, and packet too big. */

@@ -132,7 +132,8 @@ void build_unknown(struct build *build, const uint16_t *types, size_t count)
         put_u16(at + 2 * i, types[i]);
 }
 
-/* 16 bits of zero, 7 of type, 9 of code, 32 of data: so the figure of RFC 8656 section 18.13 */
+/* 16 bits of zero, 7 of type, 9 of code, 32 of data: so the figure of RFC 8656 section 18.13, and its text names no widths; who reads 8 and 8
+ * is wrong by one bit. The type of an error is below 128 in ICMPv6 too (RFC 4443 section 2.1). */
 void build_icmp(struct build *build, uint8_t type, uint8_t code, uint32_t data)
 {
     uint8_t *at = attr_room(build, ATTR_ICMP, 8);

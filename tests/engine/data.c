@@ -36,6 +36,14 @@ TEST(a_send_indication_may_be_empty)
     world_end(&w);
 }
 
+static struct send refused(struct client *c, const char *peer, uint8_t type, uint8_t code)
+{
+    struct world *w = c->world;
+    const struct peer_error error = {.peer = addr_of(peer), .type = type, .code = code, .data = 1300};
+    const struct allocation *a = allocation_find(w->engine, &c->flow);
+    return engine_peer_error(w->engine, a ? a->self : (struct handle){0}, &error, w->now);
+}
+
 static struct send indication(struct client *c, const uint16_t *types, size_t count)
 {
     const struct addr peer = addr_of(PEER);
@@ -73,6 +81,58 @@ TEST(only_a_send_indication_with_dont_fragment_is_sent_with_df)
     CHECK(indication(&c, (uint16_t[]){ATTR_DONT_FRAGMENT, ATTR_XOR_PEER_ADDRESS, ATTR_DATA}, 3).to == SEND_TO_PEER);
     CHECK(!indication(&c, (uint16_t[]){ATTR_XOR_PEER_ADDRESS, ATTR_DATA}, 2).dont_fragment);
     CHECK(!client_says_on(&c, 0x4000, 100).dont_fragment);
+    world_end(&w);
+}
+
+/* sections 13 and 15: over TCP it holds for every family, over UDP for IPv4 on both sides */
+TEST(dont_fragment_is_ignored_between_datagrams_where_one_side_is_ipv6)
+{
+    const struct {
+        enum transport transport;
+        const char *client, *server;
+        bool whole;
+    } rows[] = {
+        {TRANSPORT_UDP, "198.18.0.1:5000", SERVER_V4, true}, {TRANSPORT_DTLS, "198.18.0.1:5000", SERVER_V4, true},
+        {TRANSPORT_UDP, "[2a00::1]:5000", SERVER_V6, false}, {TRANSPORT_DTLS, "[2a00::1]:5000", SERVER_V6, false},
+        {TRANSPORT_TCP, "198.18.0.1:5000", SERVER_V4, true}, {TRANSPORT_TLS, "[2a00::1]:5000", SERVER_V6, true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct world w;
+        world_start(&w, NULL);
+        struct client c = client_over(&w, rows[i].transport, rows[i].client, rows[i].server, "ann");
+        client_begin(&c, METHOD_ALLOCATE);
+        client_wish_udp(&c);
+        client_byte(&c, ATTR_REQUESTED_ADDRESS_FAMILY, 1);
+        CHECK_INT(client_call(&c), 0);
+        CHECK_INT(client_permit(&c, PEER), 0);
+        const struct send send = indication(&c, (uint16_t[]){ATTR_XOR_PEER_ADDRESS, ATTR_DATA, ATTR_DONT_FRAGMENT}, 3);
+        CHECK_INT(send.to, SEND_TO_PEER);
+        CHECK_INT(send.dont_fragment, rows[i].whole);
+        world_end(&w);
+    }
+}
+
+/* sections 13 to 15 */
+TEST(what_is_relayed_keeps_its_mark_and_answers_have_none)
+{
+    static uint8_t buffer[ENGINE_HEADROOM + 64];
+    struct world w;
+    world_start(&w, NULL);
+    struct client c = bound(&w, TRANSPORT_UDP);
+    const struct addr peer = addr_of(PEER);
+    const struct handle owner = allocation_find(w.engine, &c.flow)->self;
+    for (uint8_t mark = 0; mark < 192; mark = (uint8_t)(mark + 47)) {
+        struct packet packet = {.at = buffer + ENGINE_HEADROOM, .len = 10, .mark = mark};
+        c.flow.mark = mark;
+        CHECK_INT(client_says_to(&c, PEER, 10).mark, mark);
+        CHECK_INT(engine_from_peer(w.engine, owner, &peer, packet, w.now).mark, mark);
+        CHECK_INT(client_bind(&c, 0x4000, PEER), 0);
+        CHECK_INT(client_says_on(&c, 0x4000, 10).mark, mark);
+        CHECK_INT(engine_from_peer(w.engine, owner, &peer, packet, w.now).mark, mark);
+        client_begin(&c, METHOD_BINDING);
+        CHECK_INT(engine_from_client(w.engine, &c.flow, build_end(&c.build), w.now).mark, 0);
+        CHECK_INT(refused(&c, PEER, 3, 3).mark, 0);
+    }
     world_end(&w);
 }
 
@@ -317,14 +377,6 @@ TEST(a_bucket_neither_drifts_nor_starves_nor_overflows)
 
 /* ---- section 11.5: what the network says of a datagram to a peer ---- */
 
-static struct send refused(struct client *c, const char *peer, uint8_t type, uint8_t code)
-{
-    struct world *w = c->world;
-    const struct peer_error error = {.peer = addr_of(peer), .type = type, .code = code, .data = 1300};
-    const struct allocation *a = allocation_find(w->engine, &c->flow);
-    return engine_peer_error(w->engine, a ? a->self : (struct handle){0}, &error, w->now);
-}
-
 static void expect_icmp(struct client *c, struct send send, const char *peer, const uint8_t value[8])
 {
     struct message message;
@@ -408,15 +460,17 @@ TEST(icmp_reaches_a_client_ten_times_a_second_at_most)
     world_end(&w);
 }
 
-TEST_LIST(RUN(a_send_indication_goes_to_the_peer_from_the_relayed_socket) RUN(a_send_indication_may_be_empty)
-          RUN(a_send_indication_that_is_not_in_order_is_dropped) RUN(only_a_send_indication_with_dont_fragment_is_sent_with_df)
-          RUN(without_an_allocation_data_is_dropped)
-          RUN(a_peers_packet_becomes_a_data_indication) RUN(transaction_ids_of_data_indications_differ)
-          RUN(a_peers_packet_becomes_channel_data_when_a_channel_is_bound) RUN(channel_data_is_padded_with_zeros_on_streams_only)
-          RUN(channel_data_that_lies_about_its_length_is_dropped) RUN(what_is_relayed_is_counted_without_framing)
-          RUN(usage_is_told_as_differences_of_those_that_moved) RUN(the_data_path_does_not_allocate)
-          RUN(a_bit_rate_is_kept_exactly_in_each_direction) RUN(a_bit_rate_can_be_changed_while_it_runs)
-          RUN(a_bucket_neither_drifts_nor_starves_nor_overflows)
-          RUN(an_icmp_about_a_peer_becomes_a_data_indication) RUN(an_icmpv6_about_a_peer_becomes_a_data_indication)
-          RUN(an_icmp_of_another_type_or_without_permission_or_allocation_is_dropped)
-          RUN(icmp_reaches_a_client_ten_times_a_second_at_most))
+TEST_LIST(
+    RUN(a_send_indication_goes_to_the_peer_from_the_relayed_socket) RUN(a_send_indication_may_be_empty)
+        RUN(a_send_indication_that_is_not_in_order_is_dropped) RUN(only_a_send_indication_with_dont_fragment_is_sent_with_df)
+            RUN(dont_fragment_is_ignored_between_datagrams_where_one_side_is_ipv6) RUN(what_is_relayed_keeps_its_mark_and_answers_have_none)
+                RUN(without_an_allocation_data_is_dropped) RUN(a_peers_packet_becomes_a_data_indication)
+                    RUN(transaction_ids_of_data_indications_differ) RUN(a_peers_packet_becomes_channel_data_when_a_channel_is_bound)
+                        RUN(channel_data_is_padded_with_zeros_on_streams_only) RUN(channel_data_that_lies_about_its_length_is_dropped)
+                            RUN(what_is_relayed_is_counted_without_framing) RUN(usage_is_told_as_differences_of_those_that_moved)
+                                RUN(the_data_path_does_not_allocate) RUN(a_bit_rate_is_kept_exactly_in_each_direction)
+                                    RUN(a_bit_rate_can_be_changed_while_it_runs) RUN(a_bucket_neither_drifts_nor_starves_nor_overflows)
+                                        RUN(an_icmp_about_a_peer_becomes_a_data_indication)
+                                            RUN(an_icmpv6_about_a_peer_becomes_a_data_indication)
+                                                RUN(an_icmp_of_another_type_or_without_permission_or_allocation_is_dropped)
+                                                    RUN(icmp_reaches_a_client_ten_times_a_second_at_most))

@@ -299,7 +299,7 @@ static void check_hairpin(struct world *w, struct client *a, struct client *b)
     uint8_t buffer[200];
     memcpy(buffer + ENGINE_HEADROOM, sent.bytes.at, sent.bytes.len);
     const struct send got =
-        engine_from_peer(w->engine, to->self, &from->relayed, (struct packet){buffer + ENGINE_HEADROOM, sent.bytes.len}, w->now);
+        engine_from_peer(w->engine, to->self, &from->relayed, (struct packet){.at = buffer + ENGINE_HEADROOM, .len = sent.bytes.len}, w->now);
     CHECK_INT(got.to, SEND_TO_CLIENT);
     CHECK(memcmp(got.flow, &b->flow, FLOW_KEY_LEN) == 0);
     struct message message;

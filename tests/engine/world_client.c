@@ -270,5 +270,5 @@ struct send peer_says(struct client *c, const char *peer, size_t len)
     const struct handle owner = a ? a->self : (struct handle){0};
     memset(buffer, '!', sizeof buffer);
     memset(buffer + ENGINE_HEADROOM, 'x', len);
-    return engine_from_peer(c->engine, owner, &from, (struct packet){buffer + ENGINE_HEADROOM, len}, w->now);
+    return engine_from_peer(c->engine, owner, &from, (struct packet){.at = buffer + ENGINE_HEADROOM, .len = len}, w->now);
 }

@@ -19,12 +19,13 @@ class NoAnswer(AssertionError):
 
 
 class Client:
-    def __init__(self, server, transport="udp", username="ann", password="secret", port=None, local=None, sni="localhost", origin=None):
+    def __init__(self, server, transport="udp", username="ann", password="secret", port=None, local=None, sni="localhost", origin=None, mark=0):
         self.transport, self.username, self.password = transport, username, password
         self.hints = [(stun.ORIGIN, origin.encode())] if origin else []
         self.server = (server.host, port or (server.tls_port if transport == "tls" else server.port))
         self.realm = self.nonce = self.key = None
         self.inbox, self.errors, self.answers, self.stream = [], [], [], b""
+        self.mark = mark
         self.socket = self.connect(server, local, sni)
         self.local = self.socket.getsockname()[:2]
 
@@ -33,6 +34,7 @@ class Client:
         plain = socket.socket(family, socket.SOCK_DGRAM if self.transport == "udp" else socket.SOCK_STREAM)
         plain.bind(local or (server.host, 0))
         plain.settimeout(ANSWER_S)
+        set_mark(plain, self.mark)
         plain.connect(self.server)
         if self.transport != "tls":
             return plain
@@ -248,6 +250,14 @@ def family(value):
 
 def even_port(reserve):
     return stun.EVEN_PORT, b"\x80" if reserve else b"\0"
+
+
+def set_mark(sock, value):
+    """What `sock` sends from now on has this DSCP and ECN."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, value)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, value)
 
 
 class Peer:

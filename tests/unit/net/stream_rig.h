@@ -56,7 +56,7 @@ static void rig_frame(void *ctx, const struct flow *flow, struct packet packet)
         stream_close(rig->streams, flow->link);
 }
 
-static void rig_closed(void *ctx, const struct flow *flow)
+static inline void rig_closed(void *ctx, const struct flow *flow)
 {
     struct rig *rig = ctx;
     rig->closed++;
@@ -107,7 +107,7 @@ static void rig_free(struct rig *rig)
     free(rig);
 }
 
-static int rig_connect(const struct rig *rig)
+static inline int rig_connect(const struct rig *rig)
 {
     struct sockaddr_storage to;
     const socklen_t len = addr_to_sockaddr(&rig->at, &to);
