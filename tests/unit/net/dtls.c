@@ -24,6 +24,19 @@ TEST(a_client_shakes_hands_and_datagrams_go_both_ways)
     rig_free(rig);
 }
 
+TEST(each_datagram_has_its_own_mark)
+{
+    struct rig *rig = rig_new(100, 100);
+    struct client *client = client_new(rig, 1000);
+    CHECK(shake(client));
+    for (uint8_t mark = 0; mark < 180; mark = (uint8_t)(mark + 60)) {
+        client->flow.mark = mark;
+        round_trip(client, "marked");
+        CHECK_INT(rig->last.mark, mark);
+    }
+    rig_free(rig);
+}
+
 TEST(a_handshake_survives_the_loss_of_any_one_packet)
 {
     unsigned packets = 0;
@@ -389,6 +402,7 @@ TEST(an_idle_session_costs_little_and_all_is_given_back_in_the_end)
 
 TEST_LIST(
     RUN(a_client_shakes_hands_and_datagrams_go_both_ways)
+    RUN(each_datagram_has_its_own_mark)
     RUN(a_handshake_survives_the_loss_of_any_one_packet)
     RUN(a_handshake_survives_that_every_packet_comes_twice)
     RUN(versions_and_suites_that_are_not_good_enough_are_refused)
