@@ -214,3 +214,23 @@ struct addr addr_canonical(const struct addr *in)
     }
     return *in;
 }
+
+static bool is_label_byte(uint8_t c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+}
+
+bool addr_is_domain(struct view text)
+{
+    size_t label = 0; /* bytes of it so far */
+    if (text.len == 0 || text.len > 253)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        const uint8_t c = text.at[i];
+        const bool ends = i + 1 == text.len || text.at[i + 1] == '.';
+        if (c == '.' ? label == 0 : !is_label_byte(c) || (c == '-' && (label == 0 || ends)) || label == 63)
+            return false;
+        label = c == '.' ? 0 : label + 1;
+    }
+    return label > 0;
+}

@@ -32,6 +32,9 @@ int addr_parse(struct view text, struct addr *out);
 /* addr_parse_ip: as addr_parse, the address alone: "1.2.3.4", "::1". The port is 0. */
 int addr_parse_ip(struct view text, struct addr *out);
 
+/* addr_is_domain: a DNS name of letters, digits and hyphens (A-labels included), RFC 1123; never resolved. */
+bool addr_is_domain(struct view text);
+
 /* addr_format: "1.2.3.4:5" / "[::1]:5" into `out` of ADDR_TEXT_MAX; addr_format_ip: the address alone. Both return `out`. */
 char *addr_format(const struct addr *addr, char *out);
 char *addr_format_ip(const struct addr *addr, char *out);

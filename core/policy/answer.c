@@ -102,7 +102,9 @@ static void fill_identity(const struct question *question, const struct decision
 
 void answer_verdict(struct policy *policy, const struct question *question, const struct decision *decision, struct verdict *verdict)
 {
-    *verdict = (struct verdict){.kind = decision->kind, .code = decision->code, .alternate = decision->alternate};
+    *verdict = (struct verdict){.kind = decision->kind, .code = decision->code};
+    memcpy(verdict->alternate.servers, decision->servers, sizeof decision->servers);
+    copy_text(decision, decision->domain, verdict->alternate.domain, sizeof verdict->alternate.domain);
     copy_text(decision, decision->by, verdict->by, sizeof verdict->by);
     copy_text(decision, decision->reason, verdict->reason, sizeof verdict->reason);
     fill_identity(question, decision, verdict);

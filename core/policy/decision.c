@@ -126,17 +126,44 @@ static int reauth(lua_State *L)
     return finish(L, &draft);
 }
 
+/* server: the text on the top, which is popped. */
+static struct addr server(lua_State *L)
+{
+    struct addr addr;
+    size_t len;
+    const char *text = argument_text(L, -1, "relay.redirect: server", ADDR_TEXT_MAX, &len);
+    if (addr_parse(view_of(text, len), &addr) || addr.port == 0)
+        state_raise(L, "relay.redirect: server: an address with a port expected");
+    lua_pop(L, 1);
+    return addr;
+}
+
+/* servers_field: "ip:port", or a list of two of them, one of each family. */
+static void servers_field(lua_State *L, struct addr servers[2])
+{
+    if (lua_getfield(L, 1, "server") != LUA_TTABLE) {
+        servers[0] = server(L);
+        return;
+    }
+    for (lua_Integer i = 0; i < 2; i++) {
+        lua_rawgeti(L, -1, i + 1);
+        servers[i] = server(L);
+    }
+    if (lua_rawlen(L, -1) != 2 || servers[0].family == servers[1].family)
+        state_raise(L, "relay.redirect: server: an IPv4 and an IPv6 address expected");
+    lua_pop(L, 1);
+}
+
 static int redirect(lua_State *L)
 {
-    static const char *const names[] = {"server"};
+    static const char *const names[] = {"server", "domain"};
     struct draft draft;
-    size_t len;
-    strict_only(L, 1, "relay.redirect", names, 1);
-    lua_getfield(L, 1, "server");
-    const char *server = argument_text(L, -1, "relay.redirect: server", ADDR_TEXT_MAX, &len);
+    strict_only(L, 1, "relay.redirect", names, 2);
     draft_init(L, &draft, VERDICT_REDIRECT, STUN_TRY_ALTERNATE);
-    if (addr_parse(view_of(server, len), &draft.decision.alternate) || draft.decision.alternate.port == 0)
-        state_raise(L, "relay.redirect: server: an address with a port expected");
+    servers_field(L, draft.decision.servers);
+    if (text_field(L, &draft, 1, "relay.redirect", "domain", DOMAIN_MAX_LEN, false, &draft.decision.domain) &&
+        !addr_is_domain(view_of(draft.bytes + draft.decision.domain.at, draft.decision.domain.len)))
+        state_raise(L, "relay.redirect: domain: a domain name expected");
     draft.decision.reason = keep(&draft, "redirect", 8);
     return finish(L, &draft);
 }

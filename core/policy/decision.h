@@ -19,14 +19,14 @@ enum limit { LIMIT_MAX_LIFETIME = 1 << 0, LIMIT_MAX_BPS = 1 << 1, LIMIT_OTHER = 
 struct decision {
     enum verdict_kind kind;
     int code;
-    struct text by, reason, tenant, user, realm;
+    struct text by, reason, tenant, user, realm, domain;
     uint8_t password_count;
     bool has_ha1, has_ha1_sha256, reauth_on_expiry;
     uint8_t limits_given; /* of enum limit */
     struct text passwords[VERDICT_KEYS_MAX];
     uint8_t ha1[16], ha1_sha256[32];
     int64_t expires_unix_s;
-    struct addr alternate;
+    struct addr servers[2];
     uint16_t limits_at; /* offset of the struct limits of relay.allow, or 0 */
     uint16_t texts_at;
 };

@@ -62,6 +62,9 @@ struct config {
     size_t relay_count;
     uint16_t min_port, max_port;
 
+    /* where clients are sent instead: those of udp_ and tcp_ come before `alternates` for plain UDP and TCP; TLS and DTLS have their own */
+    struct alternates alternates, udp_alternates, tcp_alternates, tls_alternates;
+
     /* who may relay */
     bool relaying;        /* there is a way to authenticate, and stun-only was not said */
     bool lt_cred_mech;

@@ -38,6 +38,16 @@ static void print_relays(const struct config *config, FILE *out)
         fprintf(out, "%-16snothing: STUN only\n", "relay");
 }
 
+static void print_alternates(FILE *out, const char *label, const struct alternates *list)
+{
+    char text[ADDR_TEXT_MAX];
+    for (size_t i = 0; i < list->count; i++) {
+        const char *domain = list->items[i].domain;
+        fprintf(out, "%-16s%s clients to %s%s%s\n", "redirect", label, addr_format(&list->items[i].servers[0], text), *domain ? " of " : "",
+                domain);
+    }
+}
+
 static void print_ways_in(const struct config *config, FILE *out)
 {
     if (!config->relaying)
@@ -83,6 +93,10 @@ void config_print(const struct config *config, FILE *out)
     print_listeners(config, out);
     print_certificates(config, out);
     print_relays(config, out);
+    print_alternates(out, "udp and tcp", &config->alternates);
+    print_alternates(out, "udp", &config->udp_alternates);
+    print_alternates(out, "tcp", &config->tcp_alternates);
+    print_alternates(out, "tls and dtls", &config->tls_alternates);
     print_ways_in(config, out);
     print_limits(config, out);
     fprintf(out, "%-16s%u\n", "workers", config->workers);

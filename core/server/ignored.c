@@ -14,7 +14,6 @@
 #define DISCOVERY "RFC 5780 is not implemented"
 #define OLD_STUN "RFC 3489 requests are never answered, and only XOR-MAPPED-ADDRESS is sent"
 #define OAUTH "OAuth is not implemented: see use-auth-secret"
-#define REDIRECT "a policy redirects: relay.redirect in its authorize hook"
 #define REST "time-limited names are EXPIRY:NAME, with a colon"
 #define MULTIPLEX "each allocation has a port of its own"
 #define BATCHES "datagrams are always read and written in batches"
@@ -81,10 +80,6 @@ const struct ignored ignored[] = {
     {"log-binding", 0, IGNORED_FLAG, "Binding requests are counted, not logged"},
     {"no-stun", 0, IGNORED_FLAG, "Binding requests ARE answered"},
     {"secure-stun", 0, IGNORED_FLAG, "Binding requests ARE answered without authentication, with 32 bytes or a little more"},
-    {"alternate-server", 0, IGNORED_VALUE, REDIRECT},
-    {"tls-alternate-server", 0, IGNORED_VALUE, REDIRECT},
-    {"tcp-alternate-server", 0, IGNORED_VALUE, REDIRECT},
-    {"udp-alternate-server", 0, IGNORED_VALUE, REDIRECT},
     {"max-allocate-timeout", 0, IGNORED_VALUE, "a connection has 10 s for its handshake and first message, whatever this says"},
     {"drain-min-allocations", 0, IGNORED_VALUE, "SIGTERM ends every allocation"},
     {"acme-redirect", 0, IGNORED_VALUE, "HTTP is not answered: let another program answer ACME challenges"},

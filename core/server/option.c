@@ -12,6 +12,7 @@
 #define PORT(field) .kind = OPTION_PORT, .at = AT(field), .min = 1, .max = 65535, .value = "PORT"
 #define CHOICE(field, words) .kind = OPTION_CHOICE, .at = AT(field), .value = (words)
 #define LIST(what, field, count) .kind = (what), .at = AT(field), .count_at = AT(count)
+#define ALTERNATES(field, port) LIST(OPTION_ALTERNATES, field.items, field.count), .min = (port), .value = "ADDRESS[:PORT][/DOMAIN]"
 #define ACTION(what) .kind = OPTION_ACTION, .traits = OPTION_COMMAND_LINE, .min = (what)
 
 const struct option options[] = {
@@ -49,6 +50,12 @@ const struct option options[] = {
     {.name = "denied-peer-ip", .section = SECTION_RELAY, .kind = OPTION_RANGES, .at = AT(denied_peers), .value = "RANGE",
      .help = "Never relay to these peers; wins over allowed-peer-ip"},
     {.name = "allow-loopback-peers", .section = SECTION_RELAY, FLAG(allow_loopback_peers), .help = "Relay to peers on loopback addresses; for tests"},
+    {.name = "alternate-server", .section = SECTION_RELAY, ALTERNATES(alternates, 3478),
+     .help = "Send UDP and TCP clients to this server instead (300 Try Alternate), to several in turn; a client stays that has none of its address family"},
+    {.name = "udp-alternate-server", .section = SECTION_RELAY, ALTERNATES(udp_alternates, 3478), .help = "The same for UDP clients, in place of alternate-server"},
+    {.name = "tcp-alternate-server", .section = SECTION_RELAY, ALTERNATES(tcp_alternates, 3478), .help = "The same for TCP clients, in place of alternate-server"},
+    {.name = "tls-alternate-server", .section = SECTION_RELAY, ALTERNATES(tls_alternates, 5349),
+     .help = "The same for TLS and DTLS clients; DOMAIN is the name in its certificate, if it is another than here"},
     {.name = "stun-only", .letter = 'S', .section = SECTION_RELAY, FLAG(stun_only), .help = "Answer Binding requests and relay nothing"},
 
     {.name = "realm", .letter = 'r', .section = SECTION_AUTH, TEXT(realm, REALM_MAX_LEN - 1), .traits = OPTION_PREPARED, .value = "REALM",

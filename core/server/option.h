@@ -21,6 +21,7 @@ enum option_kind {
     OPTION_RANGES,    /* struct cidr_set */
     OPTION_EXTERNALS, /* struct config_external * and a count */
     OPTION_USERS,     /* struct config_user * and a count */
+    OPTION_ALTERNATES, /* struct alternates, with the port that is not said in min */
     OPTION_PARAMS,    /* struct policy_param * and a count */
     OPTION_SECRETS,   /* struct policy_secret * and a count */
     OPTION_ACTION,    /* enum config_action, taken from min */

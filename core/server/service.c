@@ -22,6 +22,14 @@
 
 static const uint8_t default_families[] = {ADDR_NONE, ADDR_IPV4, ADDR_IPV6}; /* as the words of the option */
 
+/* As coturn: what is said for a transport goes before what is said for both. */
+static void fill_alternates(const struct config *config, struct alternates out[TRANSPORT_COUNT])
+{
+    out[TRANSPORT_UDP] = config->udp_alternates.count ? config->udp_alternates : config->alternates;
+    out[TRANSPORT_TCP] = config->tcp_alternates.count ? config->tcp_alternates : config->alternates;
+    out[TRANSPORT_TLS] = out[TRANSPORT_DTLS] = config->tls_alternates;
+}
+
 static void fill_engine(struct service *service)
 {
     const struct config *config = service->config;
@@ -51,6 +59,7 @@ static void fill_engine(struct service *service)
         .allowed_peers = &config->allowed_peers,
         .denied_peers = &config->denied_peers,
     };
+    fill_alternates(config, engine->alternates);
     crypto_random(engine->nonce_key, sizeof engine->nonce_key);
     crypto_random(&engine->hash_key, sizeof engine->hash_key);
     crypto_random(service->cookie_key, sizeof service->cookie_key);

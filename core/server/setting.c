@@ -328,16 +328,47 @@ static void add_secret_file(const struct setting *setting)
         *item = secret;
 }
 
+/* An address without a port gets the option's; what is behind a slash is ALTERNATE-DOMAIN. */
+static void add_alternate(const struct setting *setting)
+{
+    const struct view value = view_text(setting->value);
+    const size_t len = strcspn(setting->value, "/");
+    const struct view domain = view_from(value, len + 1);
+    struct alternate alternate = {0}, *item;
+    struct addr *server = &alternate.servers[0];
+    char quote[QUOTE_MAX];
+    if (addr_parse(view_cut(value, len), server) != 0 || addr_is_any(server))
+        setting_error(setting, "%s is not %s; names are not resolved", setting_quote(setting, quote), setting->option->value);
+    else if (len < value.len && !addr_is_domain(domain))
+        setting_error(setting, "%s is not a domain name", log_quote(domain, quote, sizeof quote));
+    else if ((item = append(setting, sizeof *item)) != NULL) {
+        server->port = server->port ? server->port : (uint16_t)setting->option->min;
+        view_copy(domain, alternate.domain, sizeof alternate.domain);
+        *item = alternate;
+    }
+}
+
 static void set_action(const struct setting *setting)
 {
     setting->loader->config->action = (enum config_action)setting->option->min;
 }
 
 static void (*const setters[OPTION_KINDS])(const struct setting *) = {
-    [OPTION_FLAG] = set_flag,           [OPTION_TEXT] = set_text,          [OPTION_NUMBER] = set_number, [OPTION_PORT] = set_number,
-    [OPTION_CHOICE] = set_choice,       [OPTION_TEXTS] = add_text,         [OPTION_FILES] = add_file,    [OPTION_ADDRESSES] = add_address,
-    [OPTION_RANGES] = add_range,        [OPTION_EXTERNALS] = add_external, [OPTION_USERS] = add_user,    [OPTION_PARAMS] = add_param,
-    [OPTION_SECRETS] = add_secret_file, [OPTION_ACTION] = set_action,
+    [OPTION_FLAG] = set_flag,
+    [OPTION_TEXT] = set_text,
+    [OPTION_NUMBER] = set_number,
+    [OPTION_PORT] = set_number,
+    [OPTION_CHOICE] = set_choice,
+    [OPTION_TEXTS] = add_text,
+    [OPTION_FILES] = add_file,
+    [OPTION_ADDRESSES] = add_address,
+    [OPTION_RANGES] = add_range,
+    [OPTION_EXTERNALS] = add_external,
+    [OPTION_USERS] = add_user,
+    [OPTION_PARAMS] = add_param,
+    [OPTION_SECRETS] = add_secret_file,
+    [OPTION_ALTERNATES] = add_alternate,
+    [OPTION_ACTION] = set_action,
 };
 
 void setting_apply(const struct setting *setting)

@@ -3,6 +3,7 @@
 
 #include "turn/nonce.h"
 #include "turn/question.h"
+#include "turn/redirect.h"
 #include "wire/integrity.h"
 
 #include <string.h>
@@ -36,9 +37,8 @@ int auth_route(struct transaction *tr)
             tr->is_denied = true;
             return verdict.code;
         case VERDICT_REDIRECT:
-            tr->answer.alternate = verdict.alternate;
             tr->is_denied = true;
-            return STUN_TRY_ALTERNATE;
+            return redirect_to(tr, &verdict.alternate);
         default:
             return STUN_SERVER_ERROR;
     }

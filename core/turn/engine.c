@@ -7,6 +7,7 @@
 #include "turn/park.h"
 #include "turn/permission.h"
 #include "turn/question.h"
+#include "turn/redirect.h"
 #include "turn/reply.h"
 #include "wire/frame.h"
 
@@ -67,6 +68,9 @@ static int engine_judge(struct transaction *tr, const struct method *method)
     const struct engine *engine = tr->engine;
     if (!method->needs_auth)
         return engine_authentic(tr, method);
+    const bool is_signed = message_has(&tr->message, SLOT_MESSAGE_INTEGRITY) || message_has(&tr->message, SLOT_MESSAGE_INTEGRITY_SHA256);
+    if (!is_signed && !tr->allocation && method->method == METHOD_ALLOCATE && redirect_configured(tr))
+        return STUN_TRY_ALTERNATE;
     if (!engine->config->relaying || (engine->hooks & HOOK_BIT(HOOK_authenticate)) == 0)
         return STUN_FORBIDDEN;
     int code = auth_route(tr);
@@ -291,7 +295,7 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
     engine->shared = *shared;
     engine->host = host;
     engine->hooks = host->hooks;
-    engine->worker = worker;
+    engine->worker = engine->redirects = worker;
     engine_init(engine);
     engine->crypto = crypto_new();
     engine->answers = retransmit_new(&config->hash_key);

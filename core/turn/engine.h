@@ -22,6 +22,12 @@ struct relay_address {
     struct addr shown; /* what clients are told and what peers use: external-ip, or the same */
 };
 
+/* struct alternates: clients are sent to them in turn. */
+struct alternates {
+    struct alternate *items;
+    size_t count;
+};
+
 /* struct engine_config: constant, shared by all engines, outlives them. */
 struct engine_config {
     const char *realm;    /* default realm */
@@ -33,6 +39,7 @@ struct engine_config {
     bool offer_userhash;  /* challenges ask for USERHASH in place of USERNAME */
     bool relaying;        /* false: no authentication is configured: Allocate is 403 */
     bool allow_loopback_peers;
+    struct alternates alternates[TRANSPORT_COUNT]; /* where clients are sent instead; count 0: they stay */
     uint32_t nonce_lifetime_s;
     uint32_t max_lifetime_s, permission_lifetime_s, channel_lifetime_s;
     uint32_t total_quota, user_quota; /* 0: none; a policy may only tighten total_quota */

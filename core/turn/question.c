@@ -1,6 +1,8 @@
 /* question.c: asking the policy. */
 #include "turn/question.h"
 
+#include "turn/redirect.h"
+
 #include "wire/attr.h"
 
 #include <string.h>
@@ -22,7 +24,7 @@ static const struct rule {
     [HOOK_refresh] = {KIND(VERDICT_ALLOW) | KIND(VERDICT_DENY) | KIND(VERDICT_REAUTH), {STUN_FORBIDDEN, STUN_QUOTA, STUN_CAPACITY}},
 };
 
-static bool question_makes_sense(enum hook hook, const struct verdict *verdict)
+static bool question_makes_sense(const struct transaction *tr, enum hook hook, const struct verdict *verdict)
 {
     const struct rule *rule = &rules[hook];
     if (verdict->kind == VERDICT_SILENT || verdict->kind == VERDICT_FAIL)
@@ -30,7 +32,7 @@ static bool question_makes_sense(enum hook hook, const struct verdict *verdict)
     if ((rule->kinds & KIND(verdict->kind)) == 0 || verdict->key_count > VERDICT_KEYS_MAX)
         return false;
     if (verdict->kind == VERDICT_REDIRECT)
-        return verdict->alternate.family != ADDR_NONE;
+        return redirect_fits(&verdict->alternate, tr->flow);
     if (verdict->kind != VERDICT_DENY)
         return true;
     for (size_t i = 0; i < CODES_MAX && rule->codes[i]; i++)
@@ -58,7 +60,7 @@ static void question_settle(struct transaction *tr, struct verdict *verdict, boo
 
 void question_check(struct transaction *tr, enum hook hook, struct verdict *verdict)
 {
-    question_settle(tr, verdict, verdict->kind != VERDICT_LATER && question_makes_sense(hook, verdict));
+    question_settle(tr, verdict, verdict->kind != VERDICT_LATER && question_makes_sense(tr, hook, verdict));
 }
 
 static uint8_t question_family(const struct message *message)
@@ -116,7 +118,7 @@ void question_put(struct transaction *tr, struct question *question, struct verd
     question->ticket = may_wait ? park_ticket(engine) : (struct ticket){0};
     engine->host->ask(engine->host->ctx, question, verdict);
     question->request = NULL;
-    question_settle(tr, verdict, question_makes_sense(hook, verdict));
+    question_settle(tr, verdict, question_makes_sense(tr, hook, verdict));
     if (verdict->kind == VERDICT_LATER)
         question_park(tr, question->ticket, hook, verdict);
     else if (may_wait)

@@ -48,6 +48,17 @@ static int reply_challenge(struct transaction *tr, struct build *build)
     return 0;
 }
 
+static void reply_alternate(const struct transaction *tr, struct build *build)
+{
+    const struct alternate *alternate = &tr->answer.alternate;
+    const bool has_certificate = tr->flow->transport == TRANSPORT_TLS || tr->flow->transport == TRANSPORT_DTLS;
+    for (size_t i = 0; i < 2; i++)
+        if (alternate->servers[i].family != ADDR_NONE)
+            build_addr(build, ATTR_ALTERNATE_SERVER, &alternate->servers[i]);
+    if (has_certificate && alternate->domain[0])
+        build_attr_text(build, ATTR_ALTERNATE_DOMAIN, alternate->domain);
+}
+
 static int reply_error(struct transaction *tr, struct build *build, int code)
 {
     build_error(build, code, tr->is_authentic ? stun_code_reason(code) : "");
@@ -56,7 +67,7 @@ static int reply_error(struct transaction *tr, struct build *build, int code)
         case STUN_STALE_NONCE:
             return reply_challenge(tr, build);
         case STUN_TRY_ALTERNATE:
-            build_addr(build, ATTR_ALTERNATE_SERVER, &tr->answer.alternate);
+            reply_alternate(tr, build);
             return 0;
         case STUN_UNKNOWN_ATTRIBUTE:
             build_unknown(build, tr->answer.unknown, tr->answer.unknown_count);

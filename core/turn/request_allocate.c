@@ -1,5 +1,6 @@
 /* request_allocate.c: Allocate, RFC 8656 section 7.2: its checks in the order of the section, then the policy, then the allocation. */
 #include "turn/question.h"
+#include "turn/redirect.h"
 #include "wire/attr.h"
 
 #include "base/err.h"
@@ -137,8 +138,7 @@ static int allocate_decide(struct transaction *tr, struct opening *opening, cons
         case VERDICT_DENY:
             return verdict->code;
         case VERDICT_REDIRECT:
-            tr->answer.alternate = verdict->alternate;
-            return STUN_TRY_ALTERNATE;
+            return redirect_to(tr, &verdict->alternate);
         case VERDICT_LATER:
             return TRANSACTION_PARKED;
         default:
@@ -161,7 +161,9 @@ int request_allocate(struct transaction *tr)
     struct opening opening = {0};
     if (tr->allocation)
         return allocate_again(tr);
-    const int code = allocate_read(tr, &opening);
+    int code = redirect_configured(tr);
+    if (!code)
+        code = allocate_read(tr, &opening);
     if (code)
         return code;
     struct question question = {.hook = HOOK_authorize};

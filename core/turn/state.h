@@ -24,6 +24,7 @@ struct engine {
     int64_t unix_offset_ms; /* wall clock minus monotonic clock */
     uint64_t last_id;
     uint64_t indications; /* sent so far: their transaction ids */
+    uint32_t redirects;   /* made so far: whose turn it is */
 
     struct crypto *crypto;
     struct long_term_key no_ones_key; /* an unknown user's request is checked against it, to cost what a known one's does */

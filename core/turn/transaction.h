@@ -26,7 +26,7 @@ struct answer { /* what a reply says beside its code */
     struct addr relayed, other; /* other: family ADDR_NONE: none */
     uint8_t refused_family;     /* ADDRESS-ERROR-CODE, with refused_code */
     int refused_code;
-    struct addr alternate;
+    struct alternate alternate; /* the client's family first */
     uint16_t unknown[MESSAGE_UNKNOWN_MAX];
     uint8_t unknown_count;
 };

@@ -71,6 +71,14 @@ struct limits {
     char tags[TAGS_MAX];        /* "k=v,k=v" */
 };
 
+#define DOMAIN_MAX_LEN 255 /* RFC 8489 section 14.16 */
+
+/* struct alternate: another server that clients are sent to. */
+struct alternate {
+    struct addr servers[2];          /* ALTERNATE-SERVER: one, or one of each family; ADDR_NONE: none */
+    char domain[DOMAIN_MAX_LEN + 1]; /* ALTERNATE-DOMAIN, for TLS and DTLS: whose its certificate is; "": the same name as here */
+};
+
 struct verdict {
     enum verdict_kind kind;
     int code;
@@ -79,7 +87,7 @@ struct verdict {
     uint8_t key_count;
     struct long_term_key keys[VERDICT_KEYS_MAX]; /* tried in order: rotation */
     struct limits limits;
-    struct addr alternate;
+    struct alternate alternate; /* REDIRECT */
     char reason[REASON_MAX];
     char by[REASON_MAX]; /* who decided: "quota.lua:12", or "core" */
     char tenant[NAME_MAX_LEN + 1], user[NAME_MAX_LEN + 1], realm[REALM_MAX_LEN + 1]; /* KEY: user "" is the username as sent */

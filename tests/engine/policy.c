@@ -61,7 +61,7 @@ TEST(route_may_deny_or_redirect_before_any_challenge)
     CHECK(!message_has(&c.reply, SLOT_NONCE) && !c.was_signed);
     CHECK_TEXT(w.told[EVENT_DENIED].reason, "country");
     CHECK_TEXT(w.told[EVENT_DENIED].by, "test.lua:7");
-    w.verdict = (struct verdict){.kind = VERDICT_REDIRECT, .alternate = addr_of("20.0.0.6:3478")};
+    w.verdict = (struct verdict){.kind = VERDICT_REDIRECT, .alternate.servers = {addr_of("20.0.0.6:3478")}};
     CHECK_INT(client_challenge(&c), STUN_TRY_ALTERNATE);
     const struct view where = message_attr(&c.reply, (enum attr_slot)SLOT_ALTERNATE_SERVER);
     CHECK_INT(where.len, 8);
@@ -231,12 +231,15 @@ TEST(authorize_may_redirect_signed)
 {
     struct world w;
     world_start(&w, NULL);
-    w.verdict = (struct verdict){.kind = VERDICT_REDIRECT, .alternate = addr_of("[2a00:7::7]:443")};
+    w.verdict = (struct verdict){.kind = VERDICT_REDIRECT, .alternate.servers = {addr_of("[2a00:7::7]:443"), addr_of("20.0.0.7:443")}};
     world_answer(&w, HOOK_authorize, world_says);
     struct client c = fresh(&w, 0);
     CHECK_INT(client_allocate(&c), STUN_TRY_ALTERNATE);
     CHECK(c.was_signed);
-    CHECK_INT(message_attr(&c.reply, SLOT_ALTERNATE_SERVER).len, 20);
+    size_t cursor = 0;
+    struct view first, second;
+    CHECK(message_next(&c.reply, ATTR_ALTERNATE_SERVER, &cursor, &first) && message_next(&c.reply, ATTR_ALTERNATE_SERVER, &cursor, &second));
+    CHECK(first.len == 8 && second.len == 20); /* the client's family first */
     world_end(&w);
 }
 

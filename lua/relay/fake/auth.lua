@@ -6,7 +6,7 @@ local views = require "relay.fake.views"
 
 local M = {}
 
-local function refusal(d) return {code = d.code, reason = d.reason, by = d.by, server = d.server} end
+local function refusal(d) return {code = d.code, reason = d.reason, by = d.by, servers = d.servers, domain = d.domain} end
 M.refusal = refusal
 
 local function long_term_key(username, realm, password)
@@ -32,10 +32,14 @@ end
 
 -- the key material of a request's username: what the policies say, else the built-in users; or nil and a refusal
 local function find_key(core, client, fields, route)
-  local known = {realm = route.realm, tenant = route.tenant, username = fields.username}
+  local named = not fields.hidden or core.has_user(fields.username)
+  local known = {realm = route.realm, tenant = route.tenant, username = named and fields.username or nil}
   local req, forget = views.request(core, client, fields, known)
   local d = core.chain:first("authenticate", req)
   forget()
+  if not named and not (d and d.kind == "key" and d.user == fields.username) then
+    return nil, {code = d and d.code or 401, reason = d and d.reason or "unknown_user", by = d and d.by or "core", unsigned = true}
+  end
   if d and d.kind == "key" then
     return {user = d.user, tenant = d.tenant or route.tenant, passwords = d.passwords, ha1 = d.ha1, expires = d.expires, reauth = d.reauth}
   end

@@ -23,10 +23,11 @@ local function read_file(path)
   return text
 end
 
+-- two functions: the user of a tenant, and whether any tenant has a user of that name
 local function user_index(users)
-  local index = {}
-  for _, u in ipairs(users) do index[(u.tenant or "") .. "\0" .. u.user] = u end
-  return function(tenant, user) return index[(tenant or "") .. "\0" .. user] end
+  local index, names = {}, {}
+  for _, u in ipairs(users) do index[(u.tenant or "") .. "\0" .. u.user], names[u.user] = u, true end
+  return function(tenant, user) return index[(tenant or "") .. "\0" .. user] end, function(user) return names[user] end
 end
 
 -- Starts a server; raises, with file and line, what would refuse the start.
@@ -36,9 +37,10 @@ function M.open(spec)
     spec = spec, now_ms = 0, decision = 0, serial = 0, clients = {}, allocations = {}, routes = {}, timers = {}, pending = {},
     lists = {audit = {}, errors = {}, events = {}, log = {}, metrics = {}},
     quota = quota.new(), ports = {[4] = ports.new(o.min_port, o.max_port), [6] = ports.new(o.min_port, o.max_port)},
-    params = params.new(spec.set), find_user = user_index(spec.users),
+    params = params.new(spec.set),
     peer_allowed = peers.new(o.allowed_peer_ip, o.denied_peer_ip, o.allow_loopback_peers),
   }, {__index = M})
+  core.find_user, core.has_user = user_index(spec.users)
   function core.unix_ms() return spec.now * 1000 + core.now_ms end
   function core.read(name)
     if spec.files[name] or name:find("/", 1, true) then return spec.files[name] end
@@ -134,13 +136,26 @@ local function tell_refusal(core, client, fields, answer, errors_before)
   end
 end
 
+-- where a client is sent: an address of its own family, or the policy has failed
+local function redirect(client, answer)
+  for _, server in ipairs(answer.servers) do
+    if server.family == client.flow.src.family then
+      answer.server = tostring(server)
+      answer.domain = client.flow.transport:find("tls", 1, true) and answer.domain or nil
+      return answer
+    end
+  end
+  return {code = 500, reason = "verdict makes no sense", by = answer.by, unsigned = answer.unsigned}
+end
+
 local function answer_to(core, client, fields)
   core.decision = core.decision + 1
   local errors_before = #core.lists.errors
   local answer = requests[fields.kind](core, client, fields)
+  if answer.servers then answer = redirect(client, answer) end
   answer.ok, answer.code = answer.ok or false, answer.code or 0
   tell_refusal(core, client, fields, answer, errors_before)
-  answer.quiet, answer.unsigned = nil, nil
+  answer.quiet, answer.unsigned, answer.servers = nil, nil, nil
   flush_events(core)
   return answer
 end

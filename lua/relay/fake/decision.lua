@@ -132,11 +132,26 @@ function build.tenant(id, options)
   return {tenant = text("relay.tenant", id, NAME_MAX), realm = text("relay.tenant: realm", (options or {}).realm, REALM_MAX, true)}
 end
 
+local function domain_name(name)
+  if text("relay.redirect: domain", name, 255, true) == nil then return nil end
+  for label in (name .. "."):gmatch("(.-)%.") do
+    if #label > 63 or not label:find("^%w[%w-]*$") or label:find("-$") then error("relay.redirect: domain: a domain name expected", 4) end
+  end
+  return name
+end
+
 function build.redirect(given)
-  strict.only("relay.redirect", given, {"server"})
-  local server = address.parse(text("relay.redirect: server", given.server, 64))
-  if not server or server.port == 0 then error("relay.redirect: server: an address with a port expected", 3) end
-  return {code = 300, server = tostring(server)}
+  strict.only("relay.redirect", given, {"server", "domain"})
+  local servers = {}
+  for i, name in ipairs(type(given.server) == "table" and given.server or {given.server}) do
+    servers[i] = address.parse(text("relay.redirect: server", name, 64))
+    if not servers[i] or servers[i].port == 0 then error("relay.redirect: server: an address with a port expected", 3) end
+  end
+  if type(given.server) == "table" and (#servers ~= 2 or servers[1].family == servers[2].family) then
+    error("relay.redirect: server: an IPv4 and an IPv6 address expected", 3)
+  end
+  if not servers[1] then text("relay.redirect: server", given.server, 64) end
+  return {code = 300, servers = servers, domain = domain_name(given.domain)}
 end
 
 function build.reauth() return {code = 438} end

@@ -1,6 +1,7 @@
 -- relay.fake.views: what a hook is shown of a request, an allocation, its usage, an event. Read-only, dead when the hook returns.
 
 local address = require "relay.address"
+local hash = require "relay.hash"
 local strict = require "relay.fake.strict"
 
 local M = {}
@@ -16,6 +17,7 @@ function M.request(core, client, fields, known)
   local shown = {
     id = core.decision, method = fields.kind, now = core.unix_ms() // 1000, transport = flow.transport, src = flow.src, dst = flow.dst,
     listener = flow.listener, sni = flow.sni, alpn = flow.alpn, origin = fields.origin, username = known.username, realm = known.realm,
+    userhash = fields.hidden and hash.hex(hash.sha256(fields.username .. ":" .. known.realm)) or nil,
     tenant = known.tenant, user = known.user, software = fields.software, lifetime = fields.lifetime,
     requested_transport = fields.requested_transport or "udp", requested_family = fields.family,
     even_port = fields.even_port, reservation = fields.reservation,

@@ -19,9 +19,10 @@ class NoAnswer(AssertionError):
 
 
 class Client:
-    def __init__(self, server, transport="udp", username="ann", password="secret", port=None, local=None, sni="localhost", origin=None, mark=0):
-        self.transport, self.username, self.password = transport, username, password
-        self.hints = [(stun.ORIGIN, origin.encode())] if origin else []
+    def __init__(self, server, transport="udp", username="ann", password="secret", port=None, local=None, sni="localhost", alpn=(),
+                 origin=None, software=None, mark=0):
+        self.transport, self.username, self.password, self.alpn = transport, username, password, list(alpn)
+        self.hints = [(kind, text.encode()) for kind, text in ((stun.ORIGIN, origin), (stun.SOFTWARE, software)) if text]
         self.server = (server.host, port or (server.tls_port if transport == "tls" else server.port))
         self.realm = self.nonce = self.key = None
         self.inbox, self.errors, self.answers, self.stream = [], [], [], b""
@@ -40,6 +41,8 @@ class Client:
             return plain
         context = ssl.create_default_context(cafile=server.certificate)
         context.check_hostname = False
+        if self.alpn:
+            context.set_alpn_protocols(self.alpn)
         return context.wrap_socket(plain, server_hostname=sni)
 
     def __enter__(self):

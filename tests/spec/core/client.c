@@ -224,7 +224,12 @@ static void put_more(lua_State *L, struct build *build, int at)
 static void put_credentials(struct world *w, struct client *c, struct build *build, int at)
 {
     const char *username = text_of(w->lua, at, "username"), *password = text_of(w->lua, at, "password");
-    build_attr_text(build, ATTR_USERNAME, username);
+    uint8_t hash[INTEGRITY_USERHASH_LEN];
+    integrity_userhash(w->crypto, view_text(username), view_text(c->realm), hash);
+    if (has_field(w->lua, at, "hidden"))
+        build_attr(build, ATTR_USERHASH, view_of(hash, sizeof hash));
+    else
+        build_attr_text(build, ATTR_USERNAME, username);
     build_attr_text(build, ATTR_REALM, c->realm);
     build_attr_text(build, ATTR_NONCE, c->nonce);
     integrity_key(w->crypto, view_text(username), view_text(c->realm), view_text(password ? password : ""), c->key);
@@ -375,6 +380,11 @@ static void put_alternate(lua_State *L, const struct message *message)
         return;
     const struct addr addr = value.len == 8 ? addr_v4(value.at + 4, get_u16(value.at + 2)) : addr_v6(value.at + 4, get_u16(value.at + 2));
     push_address(L, "server", &addr);
+    const struct view domain = message_attr(message, SLOT_ALTERNATE_DOMAIN);
+    if (domain.len) {
+        lua_pushlstring(L, (const char *)domain.at, domain.len);
+        lua_setfield(L, -2, "domain");
+    }
 }
 
 static void push_refused(struct world *w, const struct client *c, int code)

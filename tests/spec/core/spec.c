@@ -246,6 +246,7 @@ static void configure(struct world *w, int at)
     read_relay(&w->relays[0], RELAY_V4);
     read_relay(&w->relays[1], RELAY_V6);
     w->config = (struct engine_config){
+        .offer_userhash = true, /* a test says by `hidden` whether it is used */
         .realm = text_field(w, at, "realm"),
         .software = "",
         .relaying = true,

@@ -70,6 +70,17 @@ static void decide_key(const struct world *w, const struct request *request, str
 
 /* ---- the host ---- */
 
+static int world_unhash(void *ctx, const char *realm, struct view hash, char name[UNHASHED_MAX_LEN + 1])
+{
+    const struct world *w = ctx;
+    for (size_t i = 0; i < w->user_count; i++)
+        if (integrity_is_userhash(w->crypto, view_text(w->users[i].name), view_text(realm), hash)) {
+            view_copy(view_text(w->users[i].name), name, UNHASHED_MAX_LEN + 1);
+            return 0;
+        }
+    return ERR_NOT_FOUND;
+}
+
 static int world_relay_open(void *ctx, const struct addr *local, struct handle owner, int *sock)
 {
     struct world *w = ctx;
@@ -222,7 +233,7 @@ static void start_policies(struct world *w)
 void world_start(struct world *w)
 {
     w->crypto = crypto_new();
-    w->host = (struct host){.ctx = w, .relay_open = world_relay_open, .relay_close = world_relay_close, .ask = world_ask, .tell = world_tell};
+    w->host = (struct host){.ctx = w, .relay_open = world_relay_open, .relay_close = world_relay_close, .ask = world_ask, .tell = world_tell, .unhash = world_unhash};
     if (!w->crypto || !w->shared.quota || !w->shared.ports || !w->shared.tickets)
         luaL_error(w->lua, "not enough memory");
     start_policies(w);

@@ -210,6 +210,22 @@ TEST(an_embedded_ipv4_address_is_canonical)
     }
 }
 
-TEST_LIST(RUN(addresses_are_read_and_written_alike) RUN(what_is_no_address_is_refused) RUN(an_address_alone_has_no_port)
-              RUN(text_is_read_within_its_bounds) RUN(sockaddrs_go_both_ways) RUN(equality_is_family_address_and_port)
-                  RUN(any_is_told_from_the_rest) RUN(an_embedded_ipv4_address_is_canonical))
+TEST(a_domain_is_made_of_labels)
+{
+    static const char *const good[] = {"a", "example.org", "turn-2.EXAMPLE.org", "xn--caf-dma.example", "1.2"};
+    static const char *const bad[] = {"", ".", "a.", ".a", "a..b", "-a", "a-", "a-.b", "a.-b", "a b", "caf\u00E9", "a_b", "a/b"};
+    char label[66], name[256];
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        CHECK(addr_is_domain(view_text(good[i])));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        CHECK(!addr_is_domain(view_text(bad[i])));
+    memset(label, 'a', sizeof label);
+    CHECK(addr_is_domain(view_of(label, 63)) && !addr_is_domain(view_of(label, 64)));
+    for (size_t i = 0; i < sizeof name; i++)
+        name[i] = i % 2 ? '.' : 'a';
+    CHECK(addr_is_domain(view_of(name, 253)) && !addr_is_domain(view_of(name, 255)));
+}
+
+TEST_LIST(RUN(a_domain_is_made_of_labels) RUN(addresses_are_read_and_written_alike) RUN(what_is_no_address_is_refused)
+              RUN(an_address_alone_has_no_port) RUN(text_is_read_within_its_bounds) RUN(sockaddrs_go_both_ways)
+                  RUN(equality_is_family_address_and_port) RUN(any_is_told_from_the_rest) RUN(an_embedded_ipv4_address_is_canonical))

@@ -144,8 +144,6 @@ static const struct {
     {"return relay.tenant('t', {real = 'x'})", "relay.tenant: unknown field 'real'; did you mean 'realm'?"},
     {"return relay.tenant(nil)", "relay.tenant: a string expected, got nil"},
     {"return relay.lookup('u', {tenent = 'x'})", "relay.lookup: unknown field 'tenent'; did you mean 'tenant'?"},
-    {"return relay.redirect{server = '192.0.2.1'}", "relay.redirect: server: an address with a port expected"},
-    {"return relay.redirect{server = 'example.org:3478'}", "relay.redirect: server: an address with a port expected"},
     {"local x = relay.deny(403).code", "a decision cannot be read"},
     {"relay.deny(403).code = 1", "decision is read-only"},
     {"req.user = 'root'", "request is read-only"},
@@ -338,17 +336,6 @@ TEST(route_is_asked_once_for_a_listener_sni_alpn_and_origin)
     stage_clear(&stage);
 }
 
-TEST(redirect_names_an_address)
-{
-    struct stage stage;
-    stage_play(&stage, "return {route = function() return relay.redirect{server = '[2001:db8::1]:3479'} end}");
-    CHECK_INT(stage_ask(&stage, HOOK_route), VERDICT_REDIRECT);
-    const struct addr want = stage_addr("[2001:db8::1]:3479");
-    CHECK(addr_equal(&stage.verdict.alternate, &want));
-    CHECK_INT(stage.verdict.code, 300);
-    stage_clear(&stage);
-}
-
 /* play_chain: three policies whose hooks are these expressions, "" for none. */
 static void play_chain(struct stage *stage, const char *hook, const char *const said[3])
 {
@@ -492,7 +479,8 @@ TEST_LIST(RUN(a_policy_without_hooks_has_no_opinion_and_no_hooks) RUN(deny_tells
                       RUN(a_failure_is_one_line_in_the_log) RUN(allow_carries_every_limit)
                           RUN(key_makes_long_term_keys_of_the_username_as_sent_and_the_realm)
                               RUN(key_makes_the_kind_of_key_that_the_client_signs_with)
-                                  RUN(route_is_asked_once_for_a_listener_sni_alpn_and_origin) RUN(redirect_names_an_address)
-                                      RUN(of_several_policies_one_verdict_comes) RUN(limits_of_several_policies_merge_to_the_strictest)
-                                          RUN(every_policy_is_told_events_and_the_end) RUN(init_is_told_the_worker_and_may_refuse_the_start)
-                                              RUN(a_constant_decision_makes_no_garbage))
+                                  RUN(route_is_asked_once_for_a_listener_sni_alpn_and_origin) RUN(of_several_policies_one_verdict_comes)
+                                          RUN(limits_of_several_policies_merge_to_the_strictest)
+                                              RUN(every_policy_is_told_events_and_the_end)
+                                                  RUN(init_is_told_the_worker_and_may_refuse_the_start)
+                                                      RUN(a_constant_decision_makes_no_garbage))

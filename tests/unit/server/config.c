@@ -158,6 +158,8 @@ static const struct {
     {"user=ann", "conf:1: user: needs NAME:PASSWORD or NAME:0xKEY"},
     {"user=:x", "conf:1: user: needs NAME:PASSWORD or NAME:0xKEY"},
     {"user=ann:", "conf:1: user: needs NAME:PASSWORD or NAME:0xKEY"},
+    {"alternate-server=turn2.example.org", "conf:1: alternate-server: \"turn2.example.org\" is not ADDRESS[:PORT][/DOMAIN]; names are not resolved"},
+    {"tls-alternate-server=192.0.2.1/a_b", "conf:1: tls-alternate-server: \"a_b\" is not a domain name"},
     {"user=a\u200Bn:x", "conf:1: user: the name has U+200B, which RFC 8265 does not allow"},
     {"user=\xFF:x", "conf:1: user: the name is not UTF-8"},
     {"user=ann:The\u00ADM", "conf:1: user: the password has U+00AD, which RFC 8265 does not allow"},
@@ -299,6 +301,20 @@ TEST(names_and_the_realm_are_prepared_and_passwords_kept_as_they_are)
     unload(&loaded);
 }
 
+TEST(alternates_have_the_port_of_their_option_unless_it_is_said)
+{
+    struct addr want;
+    struct loaded loaded = LOAD("alternate-server=192.0.2.1\nalternate-server=[2001:db8::1]:5\ntls-alternate-server=192.0.2.2/turn2.example.org\n");
+    CHECK_LOADED(loaded);
+    CHECK_INT(loaded.config.alternates.count, 2);
+    CHECK(addr_parse(view_text("192.0.2.1:3478"), &want) == 0 && addr_equal(&loaded.config.alternates.items[0].servers[0], &want));
+    CHECK(addr_parse(view_text("[2001:db8::1]:5"), &want) == 0 && addr_equal(&loaded.config.alternates.items[1].servers[0], &want));
+    CHECK_INT(loaded.config.tls_alternates.count, 1);
+    CHECK_INT(loaded.config.tls_alternates.items[0].servers[0].port, 5349);
+    CHECK_TEXT(loaded.config.tls_alternates.items[0].domain, "turn2.example.org");
+    unload(&loaded);
+}
+
 TEST(peer_ranges_are_sealed_sets)
 {
     struct addr inside, outside;
@@ -359,5 +375,5 @@ TEST_LIST(RUN(the_guides_example_runs_unchanged) RUN(without_anything_said_the_d
                       RUN(a_bad_line_is_told_with_file_line_option_and_reason) RUN(a_bad_argument_is_told_with_its_place)
                           RUN(all_errors_are_told_not_the_first_alone) RUN(a_zero_byte_in_the_file_is_an_error) RUN(a_long_line_is_read_whole)
                               RUN(a_secret_is_never_in_a_message_or_a_printout) RUN(a_secret_on_the_command_line_earns_a_warning)
-                                  RUN(users_have_a_password_or_a_key) RUN(names_and_the_realm_are_prepared_and_passwords_kept_as_they_are) RUN(peer_ranges_are_sealed_sets)
+                                  RUN(users_have_a_password_or_a_key) RUN(names_and_the_realm_are_prepared_and_passwords_kept_as_they_are) RUN(alternates_have_the_port_of_their_option_unless_it_is_said) RUN(peer_ranges_are_sealed_sets)
                                       RUN(actions_that_only_print_read_and_check_nothing) RUN(out_of_memory_at_any_moment_is_an_error_and_no_crash))
