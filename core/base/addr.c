@@ -43,7 +43,7 @@ int addr_parse_ip(struct view text, struct addr *out)
     return 0;
 }
 
-static int parse_port(struct view text, uint16_t *out)
+int addr_parse_port(struct view text, uint16_t *out)
 {
     uint32_t port = 0;
     if (text.len == 0 || text.len > 5)
@@ -76,7 +76,7 @@ int addr_parse(struct view text, struct addr *out)
         ip = view_of(ip.at + 1, ip.len - 2);
     }
     struct addr addr;
-    if (addr_parse_ip(ip, &addr) || parse_port(port, &addr.port) || bracket != (addr.family == ADDR_IPV6))
+    if (addr_parse_ip(ip, &addr) || addr_parse_port(port, &addr.port) || bracket != (addr.family == ADDR_IPV6))
         return ERR_BAD;
     *out = addr;
     return 0;

@@ -35,6 +35,9 @@ int addr_parse_ip(struct view text, struct addr *out);
 /* addr_is_domain: a DNS name of letters, digits and hyphens (A-labels included), RFC 1123; never resolved. */
 bool addr_is_domain(struct view text);
 
+/* addr_parse_port: decimal, 0 to 65535. 0 or ERR_BAD. */
+int addr_parse_port(struct view text, uint16_t *out);
+
 /* addr_format: "1.2.3.4:5" / "[::1]:5" into `out` of ADDR_TEXT_MAX; addr_format_ip: the address alone. Both return `out`. */
 char *addr_format(const struct addr *addr, char *out);
 char *addr_format_ip(const struct addr *addr, char *out);

@@ -34,16 +34,17 @@ static void refuse(struct streams *s, int fd)
     s->counts.refused++;
 }
 
-/* place: for a connection from `from`; NULL when its source or all together have as many as they may. */
+/* place: for a connection from `from`, NULL while that is not known; NULL when its source or all together have as many as they may. */
 static struct connection *place(struct streams *s, const struct addr *from, uint64_t *link)
 {
     struct handle handle = {0};
-    const uint32_t source = sources_take(&s->sources, from);
-    if (source == SOURCE_NONE)
+    const uint32_t source = from ? sources_take(&s->sources, from) : SOURCE_NONE;
+    if (from && source == SOURCE_NONE)
         return NULL;
     struct connection *c = pool_take(&s->connections, &handle);
     if (!c) {
-        sources_give(&s->sources, source);
+        if (from)
+            sources_give(&s->sources, source);
         return NULL;
     }
     c->source = source;
@@ -64,13 +65,15 @@ static void begin(struct connection *c, struct streams *s)
 void connection_add(const struct listener *listener, int fd, const struct addr *from)
 {
     struct streams *s = listener->streams;
+    const bool is_proxy = listener->door != DOOR_CLIENTS && cidr_has(s->config.proxies, from);
     uint64_t link;
-    struct connection *c = place(s, from, &link);
+    struct connection *c = is_proxy || listener->door != DOOR_PROXIES ? place(s, is_proxy ? NULL : from, &link) : NULL;
     if (!c) {
         refuse(s, fd);
         return;
     }
     c->fd = fd;
+    c->header_due = is_proxy;
     c->flow = (struct flow){.client = *from,
                             .server = socket_local(fd),
                             .transport = TRANSPORT_TCP,
@@ -232,7 +235,8 @@ void connection_free(struct connection *c)
         close(c->fd);
     free(c->part);
     free(c->sni);
-    sources_give(&s->sources, c->source);
+    if (c->source != SOURCE_NONE)
+        sources_give(&s->sources, c->source);
     pool_give(&s->connections, index);
     s->counts.closed++;
     s->counts.open--;

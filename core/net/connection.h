@@ -49,11 +49,12 @@ struct connection {
     bool full;     /* the socket takes no more now; `writable` waits */
     bool ended;    /* end of file was read */
     bool unsettled;
-    uint8_t handed; /* how often it was handed over */
-    unsigned heir;  /* of LEAVING: the worker that it goes to */
-    uint32_t source;
+    bool header_due; /* NEW, from a proxy: its PROXY header comes first */
+    uint8_t handed;  /* how often it was handed over */
+    unsigned heir;   /* of LEAVING: the worker that it goes to */
+    uint32_t source; /* SOURCE_NONE while header_due */
     uint32_t part_len;
-    uint8_t *part; /* the first `part_len` bytes of a frame (while NEW: of a TLS record; when LEAVING: all frames since the one that asked for it) */
+    uint8_t *part; /* the first `part_len` bytes of a frame (while NEW: of a PROXY header or a TLS record; when LEAVING: all frames since the one that asked for it) */
     SSL *ssl;      /* NULL: plain */
     char *sni;
     struct outbox out;
@@ -68,6 +69,7 @@ struct listener {
     struct watch acceptable; /* stopped while accepting pauses */
     int fd;
     uint16_t number;
+    uint8_t door; /* enum stream_door */
 };
 
 struct streams {

@@ -2,6 +2,7 @@
 #include "net/connection.h"
 
 #include "base/err.h"
+#include "wire/proxy.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -13,6 +14,8 @@
 #define TLS_MAJOR 0x03
 #define TLS_HEADER_LEN 5
 #define STUN_FIRST_BYTE_MAX 3 /* RFC 7983 */
+
+_Static_assert(PROXY_HEADER_MAX <= STRANGER_PART_MAX, "a PROXY header may come in parts");
 
 /* give: one frame to the worker, which may write on the bytes behind it: those of the next frame are put back. */
 static void give(struct connection *c, uint8_t *at, size_t len)
@@ -156,6 +159,35 @@ static void tls_begin(struct connection *c, struct view in)
         connection_break(c);
 }
 
+static void turn_away(struct connection *c)
+{
+    c->streams->counts.refused++;
+    connection_break(c);
+}
+
+/* take_header: the PROXY header off the front of `in`; what is left is the client's own. Its addresses are the 5-tuple as the client knows
+ * it: the proxy's own would be the same for clients who reach it on different ports. */
+static struct view take_header(struct connection *c, struct view in)
+{
+    struct proxy_header header;
+    size_t used = in.len;
+    const int err = proxy_open(&header, in, &used);
+    if (err == ERR_PARTIAL) {
+        keep_part(c, in.at, in.len);
+        return view_of(NULL, 0);
+    }
+    keep_part(c, NULL, 0);
+    if (!err && header.source.family) {
+        c->flow.client = header.source;
+        c->flow.server = header.destination;
+    }
+    c->header_due = false;
+    c->source = err ? SOURCE_NONE : sources_take(&c->streams->sources, &c->flow.client);
+    if (c->source == SOURCE_NONE)
+        turn_away(c);
+    return view_from(in, used);
+}
+
 /* recognise: RFC 7983 by the first byte; frame_cut looks at the rest of what is plain, OpenSSL at the rest of what is not. */
 static void recognise(struct connection *c, struct view in)
 {
@@ -166,8 +198,7 @@ static void recognise(struct connection *c, struct view in)
     } else if (config->tls && looks_like_tls(in)) {
         tls_begin(c, in);
     } else {
-        c->streams->counts.refused++;
-        connection_break(c);
+        turn_away(c);
     }
 }
 
@@ -175,6 +206,10 @@ static void recognise(struct connection *c, struct view in)
 static void input(struct connection *c, struct view in)
 {
     uint8_t *frames = c->streams->frames + ENGINE_HEADROOM;
+    if (c->header_due)
+        in = take_header(c, in);
+    if (in.len == 0)
+        return;
     if (c->state == CONNECTION_NEW) {
         recognise(c, in);
         if (c->state == CONNECTION_OPEN)

@@ -98,7 +98,7 @@ static void accept_again(struct listener *listener)
         watch_read(&listener->acceptable, listener->streams->config.loop, listener->fd, on_acceptable, listener);
 }
 
-int streams_listen(struct streams *s, const struct addr *local, uint16_t number)
+int streams_listen(struct streams *s, const struct addr *local, uint16_t number, enum stream_door door)
 {
     if (s->listener_count == STREAM_LISTENERS_MAX) {
         errno = ENOBUFS;
@@ -112,7 +112,7 @@ int streams_listen(struct streams *s, const struct addr *local, uint16_t number)
         return ERR_SYSTEM;
     }
     struct listener *listener = &s->listeners[s->listener_count++];
-    *listener = (struct listener){.streams = s, .fd = fd, .number = number};
+    *listener = (struct listener){.streams = s, .fd = fd, .number = number, .door = door};
     accept_again(listener);
     return 0;
 }

@@ -4,11 +4,13 @@
  * SNI and ALPN. A connection whose bytes are neither is closed. Deadlines are absolute: the handshake and the first authenticated request must be done
  * within `handshake_s` (stream_keep says when a flow has an allocation), not each byte. Connections per source address and in all are capped; on EMFILE accepting pauses without spinning.
  * What a slow reader does not take is buffered up to a limit; then ChannelData and Data indications are dropped, and a connection that falls behind with replies is closed.
+ * Behind a proxy the client is whom the PROXY header (wire/proxy.h) tells of: its 5-tuple is the flow's, and it is counted in place of the proxy.
  * Until stream_keep, a frame that comes in parts may have 8 KiB. Connections end in streams_flush only, so a flow lives as long as the call that got it.
  */
 #ifndef RELAY_NET_STREAM_H
 #define RELAY_NET_STREAM_H
 
+#include "base/cidr.h"
 #include "net/loop.h"
 #include "net/tls.h"
 #include "turn/engine.h"
@@ -23,6 +25,7 @@ struct streams_config {
     bool marks;      /* a connection has the DSCP that its client opened it with, and the flow says so; else none */
     uint32_t max_connections, max_per_source; /* 0: no limit; a source is an IPv4 address or a /56 of IPv6 */
     uint32_t handshake_s; /* 10 */
+    const struct cidr_set *proxies; /* for doors with proxies; lives as long as the streams */
     struct hash_key hash_key;
     void *ctx;
     /* frame: `packet` may be overwritten (headroom and tailroom as in engine.h) and is valid during the call. */
@@ -31,11 +34,18 @@ struct streams_config {
     void (*leaves)(void *ctx, struct connection *, unsigned heir); /* for stream_take_over there, or connection_drop; NULL: none is handed over */
 };
 
+/* enum stream_door: who begins a connection with a PROXY header, which nobody may leave out who has to, and nobody may send who has not to. */
+enum stream_door {
+    DOOR_CLIENTS, /* nobody */
+    DOOR_PROXIES, /* everybody: who is no proxy of ours is refused */
+    DOOR_BOTH,    /* who is a proxy of ours */
+};
+
 struct streams *streams_new(const struct streams_config *);
 void streams_free(struct streams *); /* closes all connections, calls `closed` for each that had a frame */
 
-/* streams_listen: SO_REUSEPORT listener for this worker on `local`; `listener` goes into the flows. 0 or ERR_SYSTEM with errno. stream_is_taken: as udp_is_taken. */
-int streams_listen(struct streams *, const struct addr *local, uint16_t listener);
+/* streams_listen: SO_REUSEPORT listener for this worker on `local`; `number` goes into the flows. 0 or ERR_SYSTEM with errno. stream_is_taken: as udp_is_taken. */
+int streams_listen(struct streams *, const struct addr *local, uint16_t number, enum stream_door);
 bool stream_is_taken(const struct addr *local);
 void streams_stop_listening(struct streams *);
 

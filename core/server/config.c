@@ -149,6 +149,7 @@ int config_load(struct config *config, int argc, char **argv, struct config_repo
     *config = (struct config){0};
     *report = (struct config_report){0};
     struct loader loader = {.config = config, .report = report};
+    cidr_init(&config->proxies);
     cidr_init(&config->allowed_peers);
     cidr_init(&config->denied_peers);
 
@@ -177,6 +178,7 @@ void config_close(struct config *config)
         next = block->next;
         free(block);
     }
+    cidr_close(&config->proxies);
     cidr_close(&config->allowed_peers);
     cidr_close(&config->denied_peers);
     *config = (struct config){0};

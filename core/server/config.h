@@ -48,6 +48,8 @@ struct config {
     struct addr *listeners;    /* what to listen on: each listening address with listening_port and, with TLS or DTLS, tls_listening_port */
     size_t listener_count;     /* every listener speaks every protocol that is on */
     uint16_t listening_port, tls_listening_port;
+    uint16_t tcp_proxy_port;   /* 0: none; among the listeners, for streams alone */
+    struct cidr_set proxies;   /* sealed; who begins with a PROXY header: on tcp_proxy_port, or on every port when there is none */
     bool no_udp, no_tcp;       /* plain STUN and TURN over UDP, over TCP */
     bool no_tls, no_dtls;      /* both true without cert and pkey: tls_new is not needed then */
     struct config_file *certs, *pkeys; /* PEM files, readable when they were checked; the n-th key is of the n-th certificate */

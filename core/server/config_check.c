@@ -42,6 +42,24 @@ static void check_tls(struct loader *loader)
     }
 }
 
+/* A port of its own is open to proxies alone; without a word about them only this machine's are trusted. */
+static void check_proxies(struct loader *loader)
+{
+    struct config *config = loader->config;
+    const char *where = config_where(config, "tcp-proxy-port"), *from = config_where(config, "proxy-protocol-from");
+    struct cidr_range range;
+    if (config->no_tcp && config->no_tls && (where || from))
+        loader_error(loader, where ? where : from, where ? "tcp-proxy-port" : "proxy-protocol-from", "is of no use without TCP and TLS");
+    else if (where && (config->tcp_proxy_port == config->listening_port || config->tcp_proxy_port == config->tls_listening_port))
+        loader_error(loader, where, "tcp-proxy-port", "needs a port of its own: nobody comes to it without a PROXY header");
+    if (!where || from)
+        return;
+    loader_warning(loader, where, "tcp-proxy-port", "only proxies on this machine may connect to it: name others with proxy-protocol-from");
+    for (size_t i = 0; i < 2; i++)
+        if (cidr_parse(view_text(i ? "::1" : "127.0.0.0/8"), &range) != 0 || cidr_add(&config->proxies, &range) != 0)
+            loader->out_of_memory = true;
+}
+
 static void check_transports(struct loader *loader)
 {
     const struct config *config = loader->config;
@@ -157,6 +175,7 @@ void loader_check(struct loader *loader)
 {
     check_ports(loader);
     check_tls(loader);
+    check_proxies(loader);
     check_transports(loader);
     check_relay_ips(loader);
     check_externals(loader);

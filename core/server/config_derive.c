@@ -38,6 +38,8 @@ static void derive_listeners(struct loader *loader)
         add_listener(loader, config->listening_ips[i], config->listening_port);
         if (tls)
             add_listener(loader, config->listening_ips[i], config->tls_listening_port);
+        if (config->tcp_proxy_port)
+            add_listener(loader, config->listening_ips[i], config->tcp_proxy_port);
     }
 }
 
@@ -143,6 +145,7 @@ static void derive_numbers(struct config *config)
     config->nonce_lifetime_s = config->stale_nonce_s ? config->stale_nonce_s : CONFIG_NONCE_FOREVER_S;
     if (!config->software)
         config->software = "";
+    cidr_seal(&config->proxies);
     cidr_seal(&config->allowed_peers);
     cidr_seal(&config->denied_peers);
 }

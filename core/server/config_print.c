@@ -14,9 +14,15 @@ static void print_text(FILE *out, const char *label, const char *text)
 static void print_listeners(const struct config *config, FILE *out)
 {
     char text[ADDR_TEXT_MAX];
-    for (size_t i = 0; i < config->listener_count; i++)
-        fprintf(out, "%-16s%s%s%s%s%s\n", "listen", addr_format(&config->listeners[i], text), config->no_udp ? "" : " udp",
-                config->no_tcp ? "" : " tcp", config->no_tls ? "" : " tls", config->no_dtls ? "" : " dtls");
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct addr *listener = &config->listeners[i];
+        const bool proxied = listener->port == config->tcp_proxy_port;
+        fprintf(out, "%-16s%s%s%s%s%s%s\n", "listen", addr_format(listener, text), config->no_udp || proxied ? "" : " udp",
+                config->no_tcp ? "" : " tcp", config->no_tls ? "" : " tls", config->no_dtls || proxied ? "" : " dtls",
+                proxied ? " behind proxies" : "");
+    }
+    if (config->proxies.count)
+        fprintf(out, "%-16s%zu ranges, with a PROXY header\n", "proxies", config->proxies.count);
 }
 
 static void print_certificates(const struct config *config, FILE *out)

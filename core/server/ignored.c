@@ -23,7 +23,6 @@ const struct ignored ignored[] = {
     {"relay-device", 'i', IGNORED_VALUE, "the relay is bound to addresses, not devices: name the device's with relay-ip"},
     {"alt-listening-port", 0, IGNORED_VALUE, DISCOVERY},
     {"alt-tls-listening-port", 0, IGNORED_VALUE, DISCOVERY},
-    {"tcp-proxy-port", 0, IGNORED_VALUE, "the PROXY protocol is not spoken: clients connect directly"},
     {"aux-server", 0, IGNORED_VALUE, "every listening-ip is served alike: name the address there"},
     {"udp-self-balance", 0, IGNORED_FLAG, "the kernel spreads clients over the workers"},
     {"sock-buf-size", 0, IGNORED_VALUE, "listeners ask for 4 MiB: raise net.core.rmem_max to let them have it"},

@@ -29,7 +29,9 @@ int refuse_at(struct refusal *refusal, const char *where, const char *option, co
 
 int refuse_listener(struct refusal *refusal, const struct config *config, const struct addr *local, const char *kind)
 {
-    const char *port = local->port == config->tls_listening_port ? "tls-listening-port" : "listening-port";
+    const char *port = local->port == config->tcp_proxy_port       ? "tcp-proxy-port"
+                       : local->port == config->tls_listening_port ? "tls-listening-port"
+                                                                   : "listening-port";
     char text[ADDR_TEXT_MAX];
     return refuse(refusal, config, errno == EADDRNOTAVAIL ? "listening-ip" : port, "cannot listen on %s (%s): %s", addr_format(local, text), kind,
                   strerror(errno));

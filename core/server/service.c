@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "net/stream.h"
 #include "net/udp.h"
 #include "server/own.h"
 
@@ -152,12 +151,23 @@ static bool is_check(const struct config *config)
     return config->action == CONFIG_CHECK;
 }
 
+static enum stream_door door_of(const struct config *config, const struct addr *local)
+{
+    if (config->tcp_proxy_port)
+        return local->port == config->tcp_proxy_port ? DOOR_PROXIES : DOOR_CLIENTS;
+    return config->proxies.count ? DOOR_BOTH : DOOR_CLIENTS;
+}
+
 /* A port that another program holds would be shared in silence (SO_REUSEPORT): ask first. */
 static int open_listener(struct service *service, const struct addr *local, struct refusal *refusal)
 {
     const struct config *config = service->config;
     const bool wants_dtls = service->tls && !config->no_dtls, wants_tls = service->tls && !config->no_tls;
-    const struct listener listener = {.local = *local, .udp = !config->no_udp || wants_dtls, .stream = !config->no_tcp || wants_tls};
+    const enum stream_door door = door_of(config, local);
+    const struct listener listener = {.local = *local,
+                                      .udp = door != DOOR_PROXIES && (!config->no_udp || wants_dtls),
+                                      .stream = !config->no_tcp || wants_tls,
+                                      .door = door};
     const bool udp_taken = listener.udp && !is_check(config) && udp_is_taken(local);
     if (udp_taken && errno == EAFNOSUPPORT && config->listens_everywhere)
         return 0;

@@ -5,7 +5,7 @@
 #ifndef RELAY_SERVER_SERVICE_H
 #define RELAY_SERVER_SERVICE_H
 
-#include "net/tls.h"
+#include "net/stream.h"
 #include "policy/policy.h"
 #include "server/refusal.h"
 #include "store/store.h"
@@ -15,6 +15,7 @@
 struct listener {
     struct addr local;
     bool udp, stream;
+    enum stream_door door;
 };
 
 struct worker;

@@ -231,7 +231,7 @@ static int open_listeners(struct worker *worker, struct refusal *refusal)
     for (size_t i = 0; i < service->listener_count; i++) {
         const struct listener *listener = &service->listeners[i];
         const bool udp_failed = listener->udp && open_udp(worker, (uint16_t)i) != 0;
-        if (udp_failed || (listener->stream && streams_listen(worker->streams, &listener->local, (uint16_t)i) != 0))
+        if (udp_failed || (listener->stream && streams_listen(worker->streams, &listener->local, (uint16_t)i, listener->door) != 0))
             return refuse_listener(refusal, service->config, &listener->local, udp_failed ? "udp" : "tcp");
     }
     return 0;
@@ -257,6 +257,7 @@ static struct streams *make_streams(struct worker *worker)
         .max_connections = most_connections(service->config->workers),
         .max_per_source = MAX_PER_SOURCE,
         .handshake_s = HANDSHAKE_S,
+        .proxies = &service->config->proxies,
         .hash_key = service->engine.hash_key,
         .ctx = worker,
         .frame = on_frame,

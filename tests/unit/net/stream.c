@@ -285,12 +285,12 @@ TEST(a_listener_is_noticed_and_stops)
     struct rig *rig = rig_plain();
     const struct addr at = rig->at;
     CHECK(stream_is_taken(&at));
-    CHECK_INT(streams_listen(rig->streams, &at, 6), 0); /* workers share it */
+    CHECK_INT(streams_listen(rig->streams, &at, 6, DOOR_CLIENTS), 0); /* workers share it */
     streams_stop_listening(rig->streams);
     CHECK(!stream_is_taken(&at));
     const int exclusive = socket_bound(SOCK_STREAM, &at, SOCKET_EXCLUSIVE);
     CHECK(exclusive >= 0 && listen(exclusive, 1) == 0);
-    CHECK_INT(streams_listen(rig->streams, &at, 6), ERR_SYSTEM);
+    CHECK_INT(streams_listen(rig->streams, &at, 6, DOOR_CLIENTS), ERR_SYSTEM);
     CHECK_INT(errno, EADDRINUSE);
     close(exclusive);
     rig_free(rig);

@@ -74,8 +74,8 @@ static void rig_leaves(void *ctx, struct connection *parcel, unsigned heir)
     rig->heir = heir;
 }
 
-/* rig_new: `config` says what is not usual; zero is usual. */
-static struct rig *rig_new(struct streams_config config)
+/* rig_at: `config` says what is not usual; zero is usual. */
+static struct rig *rig_at(struct streams_config config, enum stream_door door)
 {
     struct rig *rig = calloc(1, sizeof *rig);
     rig->loop = loop_new();
@@ -90,9 +90,14 @@ static struct rig *rig_new(struct streams_config config)
     config.leaves = rig_leaves;
     rig->streams = streams_new(&config);
     const struct addr any = loopback(1, 0);
-    CHECK(rig->streams && streams_listen(rig->streams, &any, 5) == 0);
+    CHECK(rig->streams && streams_listen(rig->streams, &any, 5, door) == 0);
     rig->at = socket_local(rig->streams->listeners[0].fd);
     return rig;
+}
+
+static inline struct rig *rig_new(struct streams_config config)
+{
+    return rig_at(config, DOOR_CLIENTS);
 }
 
 static inline struct rig *rig_plain(void)

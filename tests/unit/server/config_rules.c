@@ -37,6 +37,14 @@ TEST(combinations_that_cannot_run_are_refused)
         {"cert=/x\npkey=/x\npkey=/y\n", "conf:3: pkey: needs cert, its certificate"},
         {"pkey=/x\n", "conf:1: pkey: needs cert, its certificate"},
         {"no-udp\nno-tcp\n", "conf:1: no-udp: nothing is left to listen for: leave no-udp or no-tcp out, or give cert and pkey"},
+        {"tcp-proxy-port=3478\nproxy-protocol-from=::1\n",
+         "conf:1: tcp-proxy-port: needs a port of its own: nobody comes to it without a PROXY header"},
+        {"tls-listening-port=7000\nproxy-protocol-from=::1\ntcp-proxy-port=7000\n",
+         "conf:3: tcp-proxy-port: needs a port of its own: nobody comes to it without a PROXY header"},
+        {"proxy-protocol-from=::1\nno-tcp\n", "conf:1: proxy-protocol-from: is of no use without TCP and TLS"},
+        {"proxy-protocol-from=::1\nno-tcp\ntcp-proxy-port=7000\n", "conf:3: tcp-proxy-port: is of no use without TCP and TLS"},
+        {"proxy-protocol-from=proxy.example.org\n",
+         "conf:1: proxy-protocol-from: \"proxy.example.org\" is none of ADDRESS, ADDRESS/BITS and FIRST-LAST"},
         {"lt-cred-mech\nuser=ann:x\n", "conf:2: user: needs a realm: add realm=NAME, such as realm=example.org"},
         {"lt-cred-mech\n", "conf:1: lt-cred-mech: needs a realm: add realm=NAME, such as realm=example.org"},
         {"static-auth-secret=x\n", "conf:1: static-auth-secret: needs a realm: add realm=NAME, such as realm=example.org"},
@@ -68,6 +76,28 @@ TEST(combinations_that_cannot_run_are_refused)
         CHECK_REFUSED(loaded, rows[i].error);
         unload(&loaded);
     }
+}
+
+TEST(a_port_for_proxies_is_one_more_listener_and_trusts_this_machine_unless_others_are_named)
+{
+    const struct addr here = addr_v4((const uint8_t[]){127, 0, 0, 1}, 0), there = addr_v4((const uint8_t[]){192, 0, 2, 1}, 0);
+    struct loaded loaded = LOAD("tcp-proxy-port=7000\n", "-L", "127.0.0.1");
+    CHECK_LOADED(loaded);
+    CHECK_INT(loaded.config.listener_count, 2);
+    CHECK_TEXT(listener(&loaded, 1), "127.0.0.1:7000");
+    CHECK_TEXT(WARNING_LINE(loaded, 0),
+               "conf:1: tcp-proxy-port: only proxies on this machine may connect to it: name others with proxy-protocol-from");
+    CHECK(cidr_has(&loaded.config.proxies, &here) && !cidr_has(&loaded.config.proxies, &there));
+    unload(&loaded);
+    loaded = LOAD("proxy-protocol-from=192.0.2.0/24\nproxy-protocol-from=2001:db8::/32\ntcp-proxy-port=7000\n");
+    CHECK_LOADED(loaded);
+    CHECK(!cidr_has(&loaded.config.proxies, &here) && cidr_has(&loaded.config.proxies, &there));
+    unload(&loaded);
+    loaded = LOAD("proxy-protocol-from=192.0.2.0/24\n", "-L", "127.0.0.1");
+    CHECK_LOADED(loaded);
+    CHECK_INT(loaded.config.listener_count, 1);
+    CHECK_INT(loaded.config.tcp_proxy_port, 0);
+    unload(&loaded);
 }
 
 TEST(a_certificate_that_cannot_be_read_is_refused_unless_tls_is_off)
@@ -307,6 +337,7 @@ TEST(the_printout_says_what_would_run)
 }
 
 TEST_LIST(RUN(combinations_that_cannot_run_are_refused) RUN(a_certificate_that_cannot_be_read_is_refused_unless_tls_is_off)
+              RUN(a_port_for_proxies_is_one_more_listener_and_trusts_this_machine_unless_others_are_named)
               RUN(without_a_certificate_tls_and_dtls_are_off_and_one_note_says_so) RUN(with_a_certificate_both_ports_are_listened_on)
                   RUN(relay_addresses_are_the_named_ones_or_the_listening_ones) RUN(relay_addresses_of_interfaces_are_never_any_or_link_local)
                       RUN(an_external_address_maps_onto_relay_addresses_as_in_coturn) RUN(md5_keys_beside_an_offer_of_sha256_earn_a_warning) RUN(an_external_address_that_maps_onto_nothing_earns_a_warning)
