@@ -13,10 +13,15 @@
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                 \
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 
-struct tls {
+/* struct contexts: each has keys for tickets of its own, made when it is made. */
+struct contexts {
     SSL_CTX *stream, *datagram;
+};
+
+struct tls {
     BIO_METHOD *pipe;
-    pthread_rwlock_t lock; /* readers: handshakes, for as long as choosing takes */
+    pthread_rwlock_t lock; /* of what follows; readers: handshakes, for as long as taking or choosing one takes */
+    struct contexts contexts;
     struct certificates *certificates;
 };
 
@@ -70,6 +75,22 @@ static bool prepare(struct tls *tls, SSL_CTX *ctx, int oldest)
     return SSL_CTX_set_min_proto_version(ctx, oldest) && SSL_CTX_set_cipher_list(ctx, SUITES);
 }
 
+static void contexts_close(struct contexts *contexts)
+{
+    SSL_CTX_free(contexts->stream);
+    SSL_CTX_free(contexts->datagram);
+}
+
+static bool contexts_init(struct contexts *contexts, struct tls *tls)
+{
+    *contexts = (struct contexts){SSL_CTX_new(TLS_server_method()), SSL_CTX_new(DTLS_server_method())};
+    if (contexts->stream && contexts->datagram && prepare(tls, contexts->stream, TLS1_2_VERSION) &&
+        prepare(tls, contexts->datagram, DTLS1_2_VERSION))
+        return true;
+    contexts_close(contexts);
+    return false;
+}
+
 struct tls *tls_new(const struct tls_config *config, struct tls_fault *fault)
 {
     struct tls *tls = calloc(1, sizeof *tls);
@@ -78,10 +99,7 @@ struct tls *tls_new(const struct tls_config *config, struct tls_fault *fault)
         return NULL;
     pthread_rwlock_init(&tls->lock, NULL);
     tls->pipe = tls_pipe_method();
-    tls->stream = SSL_CTX_new(TLS_server_method());
-    tls->datagram = SSL_CTX_new(DTLS_server_method());
-    if (tls->pipe && tls->stream && tls->datagram && prepare(tls, tls->stream, TLS1_2_VERSION) &&
-        prepare(tls, tls->datagram, DTLS1_2_VERSION) && tls_load(tls, config, fault) == 0)
+    if (tls->pipe && tls_load(tls, config, fault) == 0)
         return tls;
     tls_free(tls);
     return NULL;
@@ -91,19 +109,33 @@ void tls_free(struct tls *tls)
 {
     if (!tls)
         return;
-    SSL_CTX_free(tls->stream);
-    SSL_CTX_free(tls->datagram);
+    contexts_close(&tls->contexts);
     BIO_meth_free(tls->pipe);
     certificates_free(tls->certificates);
     pthread_rwlock_destroy(&tls->lock);
     free(tls);
 }
 
+int tls_renew(struct tls *tls)
+{
+    struct contexts old, contexts;
+    if (!contexts_init(&contexts, tls))
+        return ERR_MEMORY;
+    pthread_rwlock_wrlock(&tls->lock);
+    old = tls->contexts;
+    tls->contexts = contexts;
+    pthread_rwlock_unlock(&tls->lock);
+    contexts_close(&old); /* sessions hold theirs */
+    return 0;
+}
+
 int tls_load(struct tls *tls, const struct tls_config *config, struct tls_fault *fault)
 {
     struct certificates *old, *set = certificates_new(config, fault);
-    if (!set)
+    if (!set || tls_renew(tls) != 0) {
+        certificates_free(set);
         return ERR_BAD;
+    }
     pthread_rwlock_wrlock(&tls->lock);
     old = tls->certificates;
     tls->certificates = set;
@@ -117,9 +149,11 @@ bool tls_doubt(const struct tls *tls, size_t pair, int64_t unix_s, char out[TLS_
     return certificates_doubt(tls->certificates, pair, unix_s, out);
 }
 
-SSL *tls_open(const struct tls *tls, struct tls_pipe *pipe)
+SSL *tls_open(struct tls *tls, struct tls_pipe *pipe)
 {
-    SSL *ssl = SSL_new(pipe->datagrams ? tls->datagram : tls->stream);
+    pthread_rwlock_rdlock(&tls->lock);
+    SSL *ssl = SSL_new(pipe->datagrams ? tls->contexts.datagram : tls->contexts.stream);
+    pthread_rwlock_unlock(&tls->lock);
     BIO *bio = BIO_new(tls->pipe);
     if (!ssl || !bio) {
         SSL_free(ssl);

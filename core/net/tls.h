@@ -2,8 +2,8 @@
  *
  * TLS 1.2 and 1.3, DTLS 1.2, AEAD suites only, no renegotiation, no compression. ALPN: stun.turn and stun.nat-discovery are answered when offered,
  * anything else is ignored and the handshake goes on (Firefox offers only webrtc). A client is shown a certificate by the name it asks for and by the kind of
- * key it can verify (net/certificate.h). One struct tls is shared by every worker and outlives their connections and sessions; all of it is constant but the
- * certificates, which tls_load replaces while handshakes go on.
+ * key it can verify (net/certificate.h). One struct tls is shared by every worker and outlives their connections and sessions. One thread at a time may
+ * replace certificates and keys while others shake hands: what is under way or established keeps what it has.
  */
 #ifndef RELAY_NET_TLS_H
 #define RELAY_NET_TLS_H
@@ -36,9 +36,12 @@ struct tls_fault {
 struct tls *tls_new(const struct tls_config *, struct tls_fault *); /* NULL with the fault */
 void tls_free(struct tls *);
 
-/* tls_load: reads and checks all files, then has every later handshake use them; those that are under way and what is established keep theirs. 0, or
- * ERR_BAD with the fault: all is as it was. One thread at a time, while others shake hands. */
+/* tls_load: reads and checks all files, then has every later handshake use them, with new keys for tickets. 0, or ERR_BAD with the fault: all is as it was. */
 int tls_load(struct tls *, const struct tls_config *, struct tls_fault *);
+
+/* tls_renew: new keys for session tickets: who comes back with an older ticket shakes hands in full, and who learns a key can open no tickets but those of its
+ * time. 0 or ERR_MEMORY: all is as it was. */
+int tls_renew(struct tls *);
 
 /* tls_doubt: whether something is wrong with a certificate that does not forbid to use it, and what: its time has not come, or is over. Not during tls_load. */
 bool tls_doubt(const struct tls *, size_t pair, int64_t unix_s, char out[TLS_TEXT_MAX]);

@@ -24,7 +24,7 @@ BIO_METHOD *tls_pipe_method(void); /* NULL without memory; BIO_meth_free */
 
 /* tls_open: a server's session over `pipe`, which outlives it and does not move. NULL without memory. SSL_free ends it; SSL_get_app_data is
  * pipe->owner. */
-SSL *tls_open(const struct tls *, struct tls_pipe *pipe);
+SSL *tls_open(struct tls *, struct tls_pipe *pipe);
 
 /* tls_move: the session is over another pipe from now on: that of who took its connection over. */
 void tls_move(SSL *, struct tls_pipe *pipe);

@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define HOUR_S 3600
+
 struct relay {
     struct config config;
     struct service service;
     struct loop *loop;
-    struct watch terminate, interrupt, hangup, renew;
+    struct watch terminate, interrupt, hangup, reload, hour;
 };
 
 static void on_stop(void *owner)
@@ -27,6 +29,12 @@ static void on_reload(void *owner)
 {
     struct relay *relay = owner;
     service_reload(&relay->service);
+}
+
+static void on_hour(void *owner)
+{
+    struct relay *relay = owner;
+    service_renew(&relay->service);
 }
 
 /* What would end the process must not do so while files are half made: signals of ours wait until serve() listens for them. */
@@ -74,7 +82,8 @@ static int serve(struct relay *relay, struct refusal *refusal)
     watch_signal(&relay->terminate, relay->loop, SIGTERM, on_stop, relay);
     watch_signal(&relay->interrupt, relay->loop, SIGINT, on_stop, relay);
     watch_signal(&relay->hangup, relay->loop, SIGHUP, on_reload, relay);
-    watch_signal(&relay->renew, relay->loop, SIGUSR2, on_reload, relay); /* coturn's for certificates */
+    watch_signal(&relay->reload, relay->loop, SIGUSR2, on_reload, relay); /* coturn's for certificates */
+    watch_every(&relay->hour, relay->loop, HOUR_S, on_hour, relay);
     hold_signals(SIG_UNBLOCK);
     for (unsigned i = 0; i < config->workers; i++)
         if (worker_start(relay->service.workers[i]) != 0)
@@ -105,7 +114,8 @@ static void stop(struct relay *relay)
         watch_stop(&relay->terminate);
         watch_stop(&relay->interrupt);
         watch_stop(&relay->hangup);
-        watch_stop(&relay->renew);
+        watch_stop(&relay->reload);
+        watch_stop(&relay->hour);
         loop_free(relay->loop);
     }
 }

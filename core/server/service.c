@@ -139,6 +139,12 @@ static void reload_certificates(struct service *service)
     warn_of_dates(service);
 }
 
+void service_renew(struct service *service)
+{
+    if (service->tls && tls_renew(service->tls) != 0)
+        log_say(service->log, LOG_ERROR, "ticket_keys_kept", "reason=\"out of memory\"");
+}
+
 void service_reload(struct service *service)
 {
     log_reopen(service->log);

@@ -47,6 +47,10 @@ int service_open_store(struct service *, struct refusal *);
 /* service_reload: opens the log anew, after rotation, and reads the certificates anew: what is wrong with one keeps all as they were, and the log says
  * so. Main's. */
 void service_reload(struct service *);
+
+/* service_renew: what gets old by itself: the keys of session tickets. Every hour; main's. */
+void service_renew(struct service *);
+
 void service_close(struct service *);
 
 #endif

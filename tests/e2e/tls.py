@@ -91,6 +91,26 @@ def certificates_are_read_anew_on_sighup_and_sigusr2_and_connections_live_on():
         check(" certificates_loaded count=2" in server.log(), "the log does not say so")
 
 
+@test
+def a_session_is_resumed_and_after_a_reload_it_is_not():
+    """New keys for tickets come with new certificates; every hour they come by themselves."""
+    with Shop() as server:
+        context = ssl.create_default_context(cafile=server.certificate)
+
+        def resumed(session=None):
+            with socket.create_connection((server.host, server.tls_port), 5) as plain, \
+                    context.wrap_socket(plain, server_hostname="localhost", session=session) as secure:
+                secure.sendall(stun.build(stun.BINDING))
+                check(secure.recv(2048), "no answer") # with it comes the ticket of TLS 1.3
+                return secure.session_reused, secure.session
+
+        _, session = resumed()
+        check(resumed(session)[0], "the session was not resumed")
+        server.signal()
+        wait_for(lambda: "certificates_loaded" in server.log(), what="the reload")
+        check(not resumed(session)[0], "a ticket outlived its key")
+
+
 @smoke
 def a_bad_file_keeps_the_old_certificates_and_is_named():
     with Shop(("net-", "DNS:*.example.net", False)) as server:

@@ -54,9 +54,10 @@ struct wish {
     const char *name, *algorithms;
     bool datagrams;
     int version;
+    SSL_SESSION **session; /* to come back with, and the one for the next time */
 };
 
-/* shown: the certificate that a client with this wish is shown, to be freed; NULL: no handshake came to be. */
+/* shown: the certificate that a client with this wish is shown, to be freed; NULL: no handshake came to be, or an old session went on. */
 static X509 *shown(struct tls *tls, const struct wish *wish)
 {
     struct end *server = calloc(1, sizeof *server), *client = calloc(1, sizeof *client);
@@ -77,10 +78,19 @@ static X509 *shown(struct tls *tls, const struct wish *wish)
     SSL_set_connect_state(client->ssl);
     CHECK(!wish->name || SSL_set_tlsext_host_name(client->ssl, wish->name));
     CHECK(!wish->algorithms || SSL_set1_sigalgs_list(client->ssl, wish->algorithms));
+    CHECK(!wish->session || !*wish->session || SSL_set_session(client->ssl, *wish->session));
     CHECK(!wish->version || SSL_set_max_proto_version(client->ssl, wish->version));
     for (int round = 0; round < 6 && !end_run(client); round++)
         end_run(server);
     X509 *peer = SSL_is_init_finished(client->ssl) ? SSL_get1_peer_certificate(client->ssl) : NULL;
+    if (wish->session) {
+        const bool resumed = SSL_session_reused(client->ssl);
+        SSL_SESSION_free(*wish->session);
+        *wish->session = SSL_get1_session(client->ssl);
+        SSL_set_shutdown(client->ssl, SSL_SENT_SHUTDOWN); /* a session that ends without a goodbye is not for coming back */
+        X509_free(resumed ? peer : NULL);
+        peer = resumed ? NULL : peer;
+    }
     SSL_free(client->ssl);
     SSL_free(server->ssl);
     SSL_CTX_free(ctx);
@@ -325,6 +335,28 @@ TEST(handshakes_go_on_while_another_thread_replaces_the_certificates)
     shop_close(&shop);
 }
 
+TEST(a_session_goes_on_with_its_ticket_until_the_keys_are_new)
+{
+    const struct wish ways[] = {{.version = TLS1_2_VERSION}, {.version = DTLS1_2_VERSION, .datagrams = true}};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        for (int load = 0; load < 2; load++) {
+            struct shop shop = {0};
+            struct tls_fault fault;
+            SSL_SESSION *session = NULL;
+            struct wish wish = ways[i];
+            wish.session = &session;
+            shop_add(&shop, EVP_EC_gen("P-256"), "DNS:one.example");
+            shop_open(&shop);
+            CHECK_INT(which(&shop, wish), 0);
+            CHECK_INT(which(&shop, wish), NOBODY); /* shown none: resumed */
+            CHECK_INT(load ? tls_load(shop.tls, &shop.config, &fault) : tls_renew(shop.tls), 0);
+            CHECK_INT(which(&shop, wish), 0);
+            CHECK_INT(which(&shop, wish), NOBODY);
+            SSL_SESSION_free(session);
+            shop_close(&shop);
+        }
+}
+
 static unsigned descriptors(void)
 {
     DIR *dir = opendir("/proc/self/fd");
@@ -380,5 +412,6 @@ TEST_LIST(RUN(the_name_that_a_client_asks_for_chooses_the_certificate) RUN(the_k
               RUN(without_a_subject_alt_name_the_common_name_counts) RUN(a_certificate_that_cannot_be_used_is_blamed_by_name)
                   RUN(a_certificate_out_of_its_time_is_used_and_doubted)
                       RUN(a_file_that_changed_is_shown_after_it_is_loaded_and_a_bad_one_changes_nothing)
-                          RUN(handshakes_go_on_while_another_thread_replaces_the_certificates) RUN(two_hundred_reloads_leave_nothing_behind)
-                              RUN(a_set_without_memory_is_none_and_the_old_one_stays))
+                          RUN(handshakes_go_on_while_another_thread_replaces_the_certificates)
+                              RUN(a_session_goes_on_with_its_ticket_until_the_keys_are_new) RUN(two_hundred_reloads_leave_nothing_behind)
+                                  RUN(a_set_without_memory_is_none_and_the_old_one_stays))
