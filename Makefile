@@ -157,7 +157,7 @@ check unit engine spec e2e sanitizers asan tsan: deps
 fuzz: $(FUZZ)
 	@for f in $(FUZZ); do mkdir -p $$f.corpus; echo "== $$f"; $$f -max_total_time=60 -print_final_stats=0 $$f.corpus || exit 1; done
 
-bench: deps $(B)/relay $(B)/bench/load
+bench: deps all bench-programs
 	@tests/bench/compare $(OLD) $(B)/relay
 
 lint:
@@ -166,6 +166,7 @@ lint:
 unit-programs: $(UNIT)
 engine-programs: $(ENGINE)
 spec-programs: $(B)/spec/lua-core
+bench-programs: $(B)/bench/load
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/relay/lua/relay/fake $(DESTDIR)$(PREFIX)/share/relay/policies

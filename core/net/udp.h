@@ -2,7 +2,8 @@
  *
  * Received datagrams lie in slots with headroom in front and tailroom behind, so that a header can be written around a payload without a copy.
  * The DF bit is not set: a datagram longer than some link of the path is fragmented there rather than lost, which is what RFC 8656 section 14 asks for
- * without DONT-FRAGMENT; udp_keep_whole sets it. The TTL is the system's (64). What a network says about an earlier datagram (ECONNREFUSED, EHOSTUNREACH ...) is counted, never an error
+ * without DONT-FRAGMENT; udp_keep_whole sets it. A program is not told the DF of what it receives, so that counts as 0, and the TTL is the system's (64), not one less
+ * than that received: the alternate behaviours of sections 13 and 14. What a network says about an earlier datagram (ECONNREFUSED, EHOSTUNREACH ...) is counted, never an error
  * of the socket; a relay socket keeps it for udp_error. Nothing here allocates after the two `new`s.
  */
 #ifndef RELAY_NET_UDP_H

@@ -27,7 +27,7 @@ struct kind {
     const char *name;
     bool stream, relays, bound; /* over TCP; needs allocations; with a channel, else the peer has a permission only */
     void (*put)(struct load *, struct turn *);
-    bool (*took)(struct load *, struct turn *, struct view frame); /* a frame of a client's ends a round */
+    void (*took)(struct load *, struct turn *, struct view frame); /* a frame for a client; NULL: the peer is who receives */
 };
 
 struct load {
@@ -95,36 +95,33 @@ static void put_allocate(struct load *load, struct turn *turn)
     turn_put_allocate(turn);
 }
 
-static bool took_data(struct load *load, struct turn *turn, struct view frame)
+static void took_data(struct load *load, struct turn *turn, struct view frame)
 {
     const struct view data = turn_data(frame);
     (void)turn;
-    if (data.len != load->bytes)
-        return false;
-    took(load, get_u64(data.at));
-    return true;
+    if (data.len == load->bytes)
+        took(load, get_u64(data.at));
 }
 
-static bool took_binding(struct load *load, struct turn *turn, struct view frame)
+static void took_binding(struct load *load, struct turn *turn, struct view frame)
 {
     (void)turn;
-    if (!turn_is_granted(frame, METHOD_BINDING))
-        return false;
-    took(load, 0);
-    return true;
+    if (turn_is_granted(frame, METHOD_BINDING))
+        took(load, 0);
 }
 
-/* A round is Allocate and Refresh(0), each waited for. */
-static bool took_release(struct load *load, struct turn *turn, struct view frame)
+/* A round is Allocate and Refresh(0), each waited for; then the same client begins again, as another might be in the middle of its own. */
+static void took_release(struct load *load, struct turn *turn, struct view frame)
 {
-    if (turn_is_granted(frame, METHOD_ALLOCATE)) {
+    if (turn_is_granted(frame, METHOD_ALLOCATE))
         turn_put_release(turn);
-        return false;
-    }
     if (!turn_is_granted(frame, METHOD_REFRESH))
-        return false;
+        return;
     took(load, 0);
-    return true;
+    if (load->sent == load->packets)
+        return;
+    load->sent++;
+    turn_put_allocate(turn);
 }
 
 static const struct kind kinds[] = {
@@ -183,7 +180,6 @@ static bool may_send(const struct load *load, uint64_t now)
     return on_their_way(load) < load->window;
 }
 
-/* The next client's turn comes round, so that a request's client has had its answer as long as the window is no wider than the clients. */
 static void run(struct load *load)
 {
     load->start_ns = load->last_ns = now_ns();
@@ -292,6 +288,13 @@ static bool set(struct load *load, const char *argument)
     return false;
 }
 
+/* fits: whether the numbers go together; a client has one allocation at a time, so who allocates waits. */
+static bool fits(const struct load *load)
+{
+    const bool in_turn = load->kind->put != put_allocate || (!load->rate && load->window <= load->clients);
+    return load->clients && load->clients <= CLIENTS_MAX && load->window && load->bytes >= 8 && load->bytes <= TURN_PAYLOAD_MAX && in_turn;
+}
+
 int main(int argc, char **argv)
 {
     static struct load load = {.clients = 1, .packets = 1000, .bytes = 172, .window = 1};
@@ -300,7 +303,7 @@ int main(int argc, char **argv)
     for (int i = 3; good && i < argc; i++)
         good = set(&load, argv[i]);
     errno = 0;
-    if (!good || !load.clients || load.clients > CLIENTS_MAX || !load.window || load.bytes < 8 || load.bytes > TURN_PAYLOAD_MAX)
+    if (!good || !fits(&load))
         turn_die("usage: load SERVER:PORT LOAD [clients=N] [packets=N] [bytes=N] [window=N] [rate=N]");
     load.login = (struct turn_login){crypto_new(), "ann", "secret"};
     load.turns = calloc(load.clients, sizeof *load.turns);

@@ -144,6 +144,7 @@ bool turn_is_granted(struct view frame, uint16_t method)
     struct message message;
     if (message_open(&message, frame) != 0 || message.method != method)
         return false;
+    errno = 0;
     if (message.class == STUN_ERROR)
         turn_die("a request was refused");
     return message.class == STUN_SUCCESS;
