@@ -1,4 +1,4 @@
-/* crypto.c: MACs, digests, random bytes, base64 and hex over libcrypto.
+/* crypto.c: MACs, digests, AEAD, random bytes, base64 and hex over libcrypto.
  *
  * Fetching an algorithm costs microseconds in OpenSSL 3, so each is fetched once, and HMAC goes through a context that keeps its digest.
  * The last key of each hash stays in its context: the next MAC under the same key saves the key schedule.
@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -38,8 +39,19 @@ struct hash_state {
     size_t key_len; /* 0: none kept */
 };
 
+#define AEADS 2
+
+static const struct {
+    const char *name;
+    size_t key_len;
+} aeads[AEADS] = {
+    [CRYPTO_A128GCM] = {"AES-128-GCM", 16},
+    [CRYPTO_A256GCM] = {"AES-256-GCM", 32},
+};
+
 struct crypto {
     struct hash_state hash[HASHES];
+    EVP_CIPHER_CTX *opening[AEADS]; /* each keeps its cipher */
 };
 
 static bool hash_init(struct hash_state *state, enum crypto_hash hash, EVP_MAC *hmac)
@@ -57,6 +69,15 @@ static bool hash_init(struct hash_state *state, enum crypto_hash hash, EVP_MAC *
     return state->mac && EVP_MAC_CTX_set_params(state->mac, params);
 }
 
+static bool aead_init(EVP_CIPHER_CTX **opening, enum crypto_aead aead)
+{
+    EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, aeads[aead].name, NULL); /* the context keeps it */
+    *opening = EVP_CIPHER_CTX_new();
+    const bool ok = cipher && *opening && EVP_DecryptInit_ex2(*opening, cipher, NULL, NULL, NULL);
+    EVP_CIPHER_free(cipher);
+    return ok;
+}
+
 struct crypto *crypto_new(void)
 {
     struct crypto *crypto = calloc(1, sizeof *crypto);
@@ -64,6 +85,8 @@ struct crypto *crypto_new(void)
     bool ok = crypto && hmac;
     for (int hash = 0; ok && hash < HASHES; hash++)
         ok = hash_init(&crypto->hash[hash], (enum crypto_hash)hash, hmac);
+    for (int aead = 0; ok && aead < AEADS; aead++)
+        ok = aead_init(&crypto->opening[aead], (enum crypto_aead)aead);
     EVP_MAC_free(hmac);
     if (ok)
         return crypto;
@@ -80,6 +103,8 @@ void crypto_free(struct crypto *crypto)
         EVP_MD_CTX_free(crypto->hash[hash].digesting);
         EVP_MD_free(crypto->hash[hash].digest);
     }
+    for (int aead = 0; aead < AEADS; aead++)
+        EVP_CIPHER_CTX_free(crypto->opening[aead]);
     crypto_wipe(crypto, sizeof *crypto);
     free(crypto);
 }
@@ -127,6 +152,44 @@ int crypto_hmac(struct crypto *crypto, enum crypto_hash hash, struct view key, c
             return ERR_SYSTEM;
     size_t len;
     return EVP_MAC_final(state->mac, out, &len, hashes[hash].len) ? 0 : ERR_SYSTEM;
+}
+
+size_t crypto_aead_key_len(enum crypto_aead aead)
+{
+    return aeads[aead].key_len;
+}
+
+/* aead_decrypt: `text` into `out`; the tag decides last, when the text is already there. */
+static bool aead_decrypt(EVP_CIPHER_CTX *opening, struct view bound, struct view text, struct view tag, uint8_t *out)
+{
+    uint8_t copy[CRYPTO_AEAD_TAG_LEN], none[1];
+    int len;
+    memcpy(copy, tag.at, sizeof copy);
+    if (!EVP_CIPHER_CTX_ctrl(opening, EVP_CTRL_AEAD_SET_TAG, sizeof copy, copy))
+        return false;
+    if (bound.len && !EVP_DecryptUpdate(opening, NULL, &len, bound.at, (int)bound.len))
+        return false;
+    if (text.len && !EVP_DecryptUpdate(opening, out, &len, text.at, (int)text.len))
+        return false;
+    return EVP_DecryptFinal_ex(opening, none, &len) > 0;
+}
+
+int crypto_aead_open(struct crypto *crypto, enum crypto_aead aead, const uint8_t *key, const struct crypto_sealed *sealed, struct slab *out)
+{
+    EVP_CIPHER_CTX *opening = crypto->opening[aead];
+    if (sealed->nonce.len != CRYPTO_AEAD_NONCE_LEN || sealed->bytes.len < CRYPTO_AEAD_TAG_LEN || sealed->bound.len > INT_MAX)
+        return ERR_DENIED;
+    const size_t len = sealed->bytes.len - CRYPTO_AEAD_TAG_LEN;
+    if (len > out->cap - out->len || len > INT_MAX)
+        return ERR_DENIED;
+    if (!EVP_DecryptInit_ex2(opening, NULL, key, sealed->nonce.at, NULL))
+        return ERR_SYSTEM;
+    uint8_t *at = slab_room(out, len);
+    if (aead_decrypt(opening, sealed->bound, view_cut(sealed->bytes, len), view_from(sealed->bytes, len), at))
+        return 0;
+    out->len -= len;
+    crypto_wipe(at, len);
+    return ERR_DENIED;
 }
 
 void crypto_random(void *out, size_t len)

@@ -1,4 +1,4 @@
-/* crypto.h: the only door to libcrypto: keyed MACs, digests, random bytes, constant-time compare, base64.
+/* crypto.h: the only door to libcrypto: keyed MACs, digests, AEAD, random bytes, constant-time compare, base64.
  *
  * A `struct crypto` is one thread's: algorithms are fetched once in crypto_new, contexts are reused. All functions that may fail
  * for want of memory or entropy return 0 or ERR_SYSTEM.
@@ -24,6 +24,24 @@ int crypto_digest(struct crypto *, enum crypto_hash, const struct view *parts, s
 
 /* crypto_hmac: HMAC of the concatenation of `parts` (SHA1 or SHA256) under `key`, into `out` of crypto_hash_len bytes. */
 int crypto_hmac(struct crypto *, enum crypto_hash, struct view key, const struct view *parts, size_t count, uint8_t *out);
+
+/* AES-GCM as RFC 5116 section 5 has it: a nonce of 12 bytes; the tag of 16 is the end of the sealed bytes. */
+enum crypto_aead { CRYPTO_A128GCM, CRYPTO_A256GCM };
+
+#define CRYPTO_AEAD_KEY_MAX 32
+#define CRYPTO_AEAD_NONCE_LEN 12
+#define CRYPTO_AEAD_TAG_LEN 16
+
+struct crypto_sealed {
+    struct view nonce, bytes;
+    struct view bound; /* associated data: not in the bytes, yet the tag covers it */
+};
+
+size_t crypto_aead_key_len(enum crypto_aead aead); /* 16, 32 */
+
+/* crypto_aead_open: appends to `out` what was sealed under `key` (crypto_aead_key_len bytes). ERR_DENIED, and nothing in `out`: a nonce of another
+ * length, fewer bytes than a tag, more than there is room for, or a tag that is wrong. */
+int crypto_aead_open(struct crypto *, enum crypto_aead, const uint8_t *key, const struct crypto_sealed *, struct slab *out);
 
 /* crypto_random: unpredictable bytes (getrandom(2)); does not return without them: a failure aborts the process. Any thread. */
 void crypto_random(void *out, size_t len);

@@ -1,4 +1,4 @@
-/* crypto.c: published vectors of the digests and MACs, base64 and hex. */
+/* crypto.c: published vectors of the digests, MACs and AES-GCM, base64 and hex. */
 #include "base/crypto.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -70,6 +70,121 @@ TEST(macs_are_those_of_the_standards_whatever_key_was_before)
         CHECK_INT(crypto_hmac(crypto, cases[n].hash, cases[n].key, parts, 2, out), 0);
         check_hex(out, cases[n].want);
     }
+    crypto_free(crypto);
+}
+
+/* struct seal: test cases of McGrew and Viega's specification of GCM; `bytes` end with the tag. */
+static const struct seal {
+    enum crypto_aead aead;
+    const char *key, *nonce, *bound, *bytes, *text;
+} seals[] = {
+    {CRYPTO_A128GCM, "00000000000000000000000000000000", "000000000000000000000000", "", "58e2fccefa7e3061367f1d57a4e7455a", ""},
+    {CRYPTO_A128GCM, "00000000000000000000000000000000", "000000000000000000000000", "",
+     "0388dace60b6a392f328c2b971b2fe78ab6e47d42cec13bdf53a67b21257bddf", "00000000000000000000000000000000"},
+    {CRYPTO_A128GCM, "feffe9928665731c6d6a8f9467308308", "cafebabefacedbaddecaf888", "feedfacedeadbeeffeedfacedeadbeefabaddad2",
+     "42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e091"
+     "5bc94fbc3221a5db94fae95ae7121a47",
+     "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39"},
+    {CRYPTO_A256GCM, "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308", "cafebabefacedbaddecaf888",
+     "feedfacedeadbeeffeedfacedeadbeefabaddad2",
+     "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662"
+     "76fc6ece0f4e1768cddf8853bb2d551b",
+     "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39"},
+};
+
+/* struct opened_seal: a seal as bytes; `sealed` looks into it. */
+struct opened_seal {
+    uint8_t key[CRYPTO_AEAD_KEY_MAX], nonce[CRYPTO_AEAD_NONCE_LEN], bound[32], bytes[96], text[96];
+    struct crypto_sealed sealed;
+    size_t text_len;
+};
+
+static struct view from_hex(const char *hex, uint8_t *out, size_t cap)
+{
+    CHECK_INT(crypto_hex_decode(view_text(hex), out, cap), 0);
+    return view_of(out, strlen(hex) / 2);
+}
+
+static void seal_bytes(const struct seal *seal, struct opened_seal *out)
+{
+    from_hex(seal->key, out->key, sizeof out->key);
+    CHECK_INT(strlen(seal->key) / 2, crypto_aead_key_len(seal->aead));
+    out->sealed.nonce = from_hex(seal->nonce, out->nonce, sizeof out->nonce);
+    out->sealed.bound = from_hex(seal->bound, out->bound, sizeof out->bound);
+    out->sealed.bytes = from_hex(seal->bytes, out->bytes, sizeof out->bytes);
+    out->text_len = from_hex(seal->text, out->text, sizeof out->text).len;
+}
+
+#define SEALS (sizeof seals / sizeof *seals)
+
+TEST(what_is_sealed_opens_as_the_standard_says_whatever_was_opened_before)
+{
+    struct crypto *crypto = opened();
+    for (size_t i = 0; i < 2 * SEALS; i++) {
+        struct opened_seal seal;
+        seal_bytes(&seals[i % SEALS], &seal);
+        uint8_t *sealed = test_guarded(seal.bytes, seal.sealed.bytes.len);
+        struct crypto_sealed flush = seal.sealed;
+        flush.bytes.at = sealed;
+        uint8_t plain[96];
+        struct slab slab = slab_over(plain, seal.text_len);
+        CHECK_INT(crypto_aead_open(crypto, seals[i % SEALS].aead, seal.key, &flush, &slab), 0);
+        CHECK_INT(slab.len, seal.text_len);
+        CHECK_BYTES(plain, seal.text, seal.text_len);
+        test_unguard(sealed, seal.sealed.bytes.len);
+    }
+    crypto_free(crypto);
+}
+
+TEST(a_seal_that_was_touched_anywhere_does_not_open_and_leaves_nothing)
+{
+    struct crypto *crypto = opened();
+    for (size_t i = 0; i < SEALS; i++) {
+        struct opened_seal seal;
+        uint8_t plain[96], zero[96] = {0};
+        seal_bytes(&seals[i], &seal);
+        struct {
+            uint8_t *at;
+            size_t len;
+        } parts[] = {{seal.key, crypto_aead_key_len(seals[i].aead)},
+                     {seal.nonce, sizeof seal.nonce},
+                     {seal.bound, seal.sealed.bound.len},
+                     {seal.bytes, seal.sealed.bytes.len}};
+        for (size_t part = 0; part < 4; part++)
+            for (size_t bit = 0; bit < 8 * parts[part].len; bit++) {
+                struct slab slab = slab_over(plain, sizeof plain);
+                parts[part].at[bit / 8] ^= (uint8_t)(1 << bit % 8);
+                memset(plain, 0xee, sizeof plain);
+                CHECK_INT(crypto_aead_open(crypto, seals[i].aead, seal.key, &seal.sealed, &slab), ERR_DENIED);
+                CHECK_INT(slab.len, 0);
+                CHECK_BYTES(plain, zero, seal.text_len);
+                parts[part].at[bit / 8] ^= (uint8_t)(1 << bit % 8);
+            }
+    }
+    crypto_free(crypto);
+}
+
+TEST(lengths_that_cannot_be_are_denied_before_anything_is_opened)
+{
+    struct crypto *crypto = opened();
+    struct opened_seal seal;
+    seal_bytes(&seals[2], &seal);
+    uint8_t plain[96];
+    for (size_t len = 0; len < seal.sealed.bytes.len; len++) {
+        struct crypto_sealed cut = seal.sealed;
+        struct slab slab = slab_over(plain, sizeof plain);
+        cut.bytes.len = len;
+        CHECK_INT(crypto_aead_open(crypto, CRYPTO_A128GCM, seal.key, &cut, &slab), ERR_DENIED);
+    }
+    for (size_t len = 0; len < CRYPTO_AEAD_NONCE_LEN; len++) {
+        struct crypto_sealed cut = seal.sealed;
+        struct slab slab = slab_over(plain, sizeof plain);
+        cut.nonce.len = len;
+        CHECK_INT(crypto_aead_open(crypto, CRYPTO_A128GCM, seal.key, &cut, &slab), ERR_DENIED);
+    }
+    struct slab small = slab_over(plain, seal.text_len - 1);
+    CHECK_INT(crypto_aead_open(crypto, CRYPTO_A128GCM, seal.key, &seal.sealed, &small), ERR_DENIED);
+    CHECK(!small.overflow && small.len == 0);
     crypto_free(crypto);
 }
 
@@ -169,6 +284,8 @@ TEST(the_clocks_run)
 }
 
 TEST_LIST(RUN(digests_are_those_of_the_standards) RUN(macs_are_those_of_the_standards_whatever_key_was_before)
-              RUN(random_bytes_differ_and_stay_in_their_bounds) RUN(equality_is_of_length_and_contents) RUN(base64_goes_both_ways)
-                  RUN(what_is_no_base64_is_refused) RUN(hex_goes_both_ways_and_refuses_the_rest) RUN(no_crypto_without_memory)
-                      RUN(the_clocks_run))
+              RUN(what_is_sealed_opens_as_the_standard_says_whatever_was_opened_before)
+                  RUN(a_seal_that_was_touched_anywhere_does_not_open_and_leaves_nothing)
+                      RUN(lengths_that_cannot_be_are_denied_before_anything_is_opened) RUN(random_bytes_differ_and_stay_in_their_bounds)
+                          RUN(equality_is_of_length_and_contents) RUN(base64_goes_both_ways) RUN(what_is_no_base64_is_refused)
+                              RUN(hex_goes_both_ways_and_refuses_the_rest) RUN(no_crypto_without_memory) RUN(the_clocks_run))
