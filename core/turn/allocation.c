@@ -1,4 +1,5 @@
 /* allocation.c: the life of an allocation, from quota to the closed event. */
+#include "base/err.h"
 #include "turn/channel.h"
 #include "turn/event.h"
 #include "turn/permission.h"
@@ -100,6 +101,22 @@ static bool allocation_names(struct allocation *allocation, const struct opening
     allocation->realm = allocation_name(&to, realm);
     allocation->username = allocation_name(&to, opening->username);
     return true;
+}
+
+int allocation_rename(struct allocation *allocation, struct view username)
+{
+    const struct flow flow = allocation->flow;
+    const struct opening same = {
+        .flow = &flow, .tenant = allocation->tenant, .user = allocation->user, .realm = allocation->realm, .username = username};
+    char *before = allocation->names;
+    if (view_equal(view_text(allocation->username), username))
+        return 0;
+    if (!allocation_names(allocation, &same)) {
+        allocation->names = before;
+        return ERR_MEMORY;
+    }
+    free(before);
+    return 0;
 }
 
 static void allocation_fill(struct engine *engine, struct allocation *allocation, const struct opening *opening, msec_t now)

@@ -5,6 +5,7 @@
 #include "turn/question.h"
 #include "turn/redirect.h"
 #include "wire/integrity.h"
+#include "wire/token.h"
 
 #include <string.h>
 
@@ -51,32 +52,40 @@ static int auth_reject(struct transaction *tr, const char *reason)
     return tr->reason[0] ? STUN_UNAUTHENTICATED : transaction_refuse(tr, STUN_UNAUTHENTICATED, reason);
 }
 
-static uint8_t auth_key_len(const struct transaction *tr)
+/* auth_is_strong: a message with both kinds of integrity counts by the stronger one. */
+static bool auth_is_strong(const struct transaction *tr)
 {
-    return tr->identity.wants_sha256 ? INTEGRITY_KEY_SHA256_LEN : INTEGRITY_KEY_LEN;
+    return message_has(&tr->message, SLOT_MESSAGE_INTEGRITY_SHA256);
 }
 
-/* auth_verifies: a message with both kinds of integrity counts by the stronger one. */
-static bool auth_verifies(const struct transaction *tr, const struct long_term_key *key, uint8_t len)
+/* auth_fits: the key is of the kind that the client signs with: a token's goes with one kind of integrity, any other by the algorithm that
+ * was agreed on. */
+static bool auth_fits(const struct transaction *tr, const struct long_term_key *key)
 {
-    const bool strong = message_has(&tr->message, SLOT_MESSAGE_INTEGRITY_SHA256);
-    return (strong ? integrity_check_sha256 : integrity_check)(tr->engine->crypto, &tr->message, view_of(key->bytes, len)) == 0;
+    if (key->of_token)
+        return key->len == (auth_is_strong(tr) ? TOKEN_MAC_KEY_SHA256_LEN : TOKEN_MAC_KEY_LEN);
+    return key->len == (tr->identity.wants_sha256 ? INTEGRITY_KEY_SHA256_LEN : INTEGRITY_KEY_LEN);
+}
+
+static bool auth_verifies(const struct transaction *tr, const struct long_term_key *key)
+{
+    const struct view bytes = view_of(key->bytes, key->len);
+    return (auth_is_strong(tr) ? integrity_check_sha256 : integrity_check)(tr->engine->crypto, &tr->message, bytes) == 0;
 }
 
 /* auth_try: the key under which the message's integrity is right, or NULL. Without any key of the client's kind the work is the same. */
 static const struct long_term_key *auth_try(const struct transaction *tr, const struct long_term_key *keys, size_t count)
 {
-    const uint8_t len = auth_key_len(tr);
     size_t tried = 0;
     for (size_t i = 0; i < count; i++) {
-        if (keys[i].len != len)
+        if (!auth_fits(tr, &keys[i]))
             continue;
         tried++;
-        if (auth_verifies(tr, &keys[i], len))
+        if (auth_verifies(tr, &keys[i]))
             return &keys[i];
     }
     if (!tried)
-        (void)auth_verifies(tr, &tr->engine->no_ones_key, len);
+        (void)auth_verifies(tr, &tr->engine->no_ones_key);
     return NULL;
 }
 
@@ -121,14 +130,16 @@ static int auth_keys(struct transaction *tr, const struct verdict *verdict)
         return auth_reject(tr, "bad_integrity");
     if (auth_is_past(tr, verdict->expires_unix_s))
         return auth_reject(tr, "expired");
-    tr->is_authentic = true;
     who->key = *key;
     who->key_expires_unix_s = verdict->expires_unix_s;
+    if (transaction_key_left_s(tr) == 0)
+        return auth_reject(tr, "expired");
+    tr->is_authentic = true;
     who->reauth_on_expiry = verdict->reauth_on_expiry;
     view_copy(verdict->user[0] ? view_text(verdict->user) : transaction_username(tr), who->user, sizeof who->user);
     if (verdict->tenant[0])
         auth_name(who->tenant, sizeof who->tenant, verdict->tenant);
-    if (transaction_is_owner(tr)) {
+    if (transaction_is_owner(tr) && !key->of_token) { /* a token's counts once its Refresh is granted */
         tr->allocation->key = who->key;
         tr->allocation->key_expires_unix_s = who->key_expires_unix_s;
         tr->allocation->reauth_on_expiry = who->reauth_on_expiry;
@@ -173,10 +184,12 @@ static int auth_remembered(struct transaction *tr)
         allocation->key.len = 0;
         return STUN_STALE_NONCE;
     }
-    tr->is_authentic = true;
     who->key = allocation->key;
     who->key_expires_unix_s = allocation->key_expires_unix_s;
     who->reauth_on_expiry = allocation->reauth_on_expiry;
+    if (transaction_key_left_s(tr) == 0)
+        return auth_reject(tr, "expired");
+    tr->is_authentic = true;
     auth_name(who->user, sizeof who->user, allocation->user);
     return 0;
 }
@@ -242,11 +255,13 @@ int auth_check(struct transaction *tr)
         return STUN_BAD_REQUEST;
     if (!nonce_is_good(engine->crypto, engine->config, tr->flow, tr->now, message_attr(message, SLOT_NONCE)))
         return STUN_STALE_NONCE;
+    if (message_has(message, SLOT_ACCESS_TOKEN) && !engine->config->oauth)
+        return transaction_unknown(tr);
     if (!auth_algorithm(tr))
         return STUN_BAD_REQUEST;
     if (!auth_unhash(tr))
         return auth_unknown(tr);
-    if (transaction_is_owner(tr) && tr->allocation->key.len == auth_key_len(tr))
+    if (transaction_is_owner(tr) && auth_fits(tr, &tr->allocation->key) && !message_has(message, SLOT_ACCESS_TOKEN))
         return auth_remembered(tr);
     struct question question = {.hook = HOOK_authenticate};
     struct verdict verdict;

@@ -52,10 +52,9 @@ static struct allocation *engine_live(struct engine *engine, const struct flow *
 /* What RFC 8489 section 9.2.4 and RFC 8656 section 5 want checked once a request is known to be authentic. */
 static int engine_authentic(struct transaction *tr, const struct method *method)
 {
-    tr->answer.unknown_count = tr->message.unknown_count;
-    memcpy(tr->answer.unknown, tr->message.unknown, sizeof tr->answer.unknown);
-    if (tr->message.unknown_count)
-        return transaction_refuse(tr, STUN_UNKNOWN_ATTRIBUTE, "unknown_attribute");
+    const int unknown = transaction_unknown(tr);
+    if (unknown)
+        return unknown;
     if (method->needs_allocation && !tr->allocation)
         return transaction_refuse(tr, STUN_MISMATCH, "no allocation");
     if (method->needs_allocation && !transaction_is_owner(tr))
@@ -283,6 +282,7 @@ static void engine_init(struct engine *engine)
     wheel_init(&engine->wheel);
     chain_init(&engine->moved);
     chain_init(&engine->parked_order);
+    engine->no_ones_key.len = sizeof engine->no_ones_key.bytes;
     crypto_random(engine->no_ones_key.bytes, sizeof engine->no_ones_key.bytes);
 }
 

@@ -35,6 +35,8 @@ struct engine_config {
     bool fingerprint;     /* FINGERPRINT in every message (else only where the request had one) */
     bool strict_channels; /* 0x4000-0x4FFF only */
     uint8_t default_family; /* of an Allocate that asks for none: enum addr_family, or ADDR_NONE: the listener's */
+    bool oauth;           /* THIRD-PARTY-AUTHORIZATION in challenges, ACCESS-TOKEN in requests; else that is 420 */
+    const char *server_name; /* that the tokens are bound to; "" or NULL: the realm */
     bool offer_sha256;    /* PASSWORD-ALGORITHMS in challenges: SHA-256 and MD5; else every key is MD5 */
     bool offer_userhash;  /* challenges ask for USERHASH in place of USERNAME */
     bool relaying;        /* false: no authentication is configured: Allocate is 403 */

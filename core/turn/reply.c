@@ -45,6 +45,8 @@ static int reply_challenge(struct transaction *tr, struct build *build)
     build_attr_text(build, ATTR_NONCE, nonce);
     if (tr->engine->config->offer_sha256)
         build_attr(build, ATTR_PASSWORD_ALGORITHMS, auth_offer());
+    if (tr->engine->config->oauth)
+        build_attr_text(build, ATTR_THIRD_PARTY_AUTHORIZATION, transaction_server_name(tr));
     return 0;
 }
 

@@ -112,7 +112,7 @@ static int allocate_open(struct transaction *tr, struct opening *opening, const 
     opening->flow = tr->flow;
     opening->tid = tr->message.tid;
     opening->limits = *limits;
-    opening->lifetime_s = allocation_lifetime(tr->engine, limits, opening->lifetime_s);
+    opening->lifetime_s = transaction_lifetime(tr, limits, opening->lifetime_s);
     opening->tenant = who->tenant;
     opening->user = who->user;
     opening->realm = who->realm;

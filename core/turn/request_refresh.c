@@ -34,12 +34,30 @@ static int refresh_release(struct transaction *tr, uint8_t family)
     return 0;
 }
 
+/* refresh_renew: from now on the client signs with the key of its new token, under that key's name. */
+static int refresh_renew(struct transaction *tr)
+{
+    struct allocation *allocation = tr->allocation;
+    const struct identity *who = &tr->identity;
+    if (!who->key.of_token || !message_has(&tr->message, SLOT_ACCESS_TOKEN))
+        return 0;
+    if (allocation_rename(allocation, transaction_username(tr)) != 0)
+        return transaction_refuse(tr, STUN_CAPACITY, "out_of_memory");
+    allocation->key = who->key;
+    allocation->key_expires_unix_s = who->key_expires_unix_s;
+    allocation->reauth_on_expiry = who->reauth_on_expiry;
+    return 0;
+}
+
 static int refresh_grant(struct transaction *tr, const struct limits *limits, uint32_t lifetime_s)
 {
     struct allocation *allocation = tr->allocation;
     struct limits both = allocation->limits;
+    const int code = refresh_renew(tr);
+    if (code)
+        return code;
     both.max_lifetime_s = strictest(both.max_lifetime_s, limits->max_lifetime_s);
-    tr->answer.lifetime_s = allocation_lifetime(tr->engine, &both, lifetime_s);
+    tr->answer.lifetime_s = transaction_lifetime(tr, &both, lifetime_s);
     allocation_extend(tr->engine, allocation, tr->answer.lifetime_s, tr->now);
     transaction_tell(tr, EVENT_REFRESHED, 0, NULL);
     return 0;

@@ -76,6 +76,9 @@ struct opening { /* what an allocation is to be made of */
 /* allocation_open: 0 and *out; or STUN_QUOTA or STUN_CAPACITY with *reason, and everything given back. */
 int allocation_open(struct engine *, const struct opening *, msec_t now, struct allocation **out, const char **reason);
 
+/* allocation_rename: its client has another USERNAME from now on; it still counts for the same user. 0 or ERR_MEMORY. */
+int allocation_rename(struct allocation *, struct view username);
+
 /* allocation_end: tells the closed event and gives everything back.  allocation_discard: the same, silently. */
 void allocation_end(struct engine *, struct allocation *, const char *reason, const char *by, msec_t now);
 void allocation_discard(struct engine *, struct allocation *);

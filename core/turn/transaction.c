@@ -18,9 +18,54 @@ int transaction_refuse(struct transaction *tr, int code, const char *reason)
     return code;
 }
 
+/* Nobody sends a token who was not told of OAuth: RFC 7635 section 7. */
+int transaction_unknown(struct transaction *tr)
+{
+    const struct message *message = &tr->message;
+    tr->answer.unknown_count = message->unknown_count;
+    memcpy(tr->answer.unknown, message->unknown, sizeof tr->answer.unknown);
+    if (message_has(message, SLOT_ACCESS_TOKEN) && !tr->engine->config->oauth && message->unknown_count < MESSAGE_UNKNOWN_MAX)
+        tr->answer.unknown[tr->answer.unknown_count++] = ATTR_ACCESS_TOKEN;
+    return tr->answer.unknown_count ? transaction_refuse(tr, STUN_UNKNOWN_ATTRIBUTE, "unknown_attribute") : 0;
+}
+
+/* is_renewal: once the client is known to be who it says: a token that refreshes what a token made. */
+static bool is_renewal(const struct transaction *tr)
+{
+    return tr->message.method == METHOD_REFRESH && message_has(&tr->message, SLOT_ACCESS_TOKEN) &&
+           strcmp(tr->identity.tenant, tr->allocation->tenant) == 0;
+}
+
 bool transaction_is_owner(const struct transaction *tr)
 {
-    return tr->allocation && view_equal(view_text(tr->allocation->username), transaction_username(tr));
+    if (!tr->allocation)
+        return false;
+    const bool has_name = view_equal(view_text(tr->allocation->username), transaction_username(tr));
+    if (!tr->is_authentic)
+        return has_name;
+    if (tr->identity.key.of_token != tr->allocation->key.of_token) /* a user whose name is a key's, too */
+        return false;
+    return has_name || (tr->identity.key.of_token && is_renewal(tr));
+}
+
+const char *transaction_server_name(const struct transaction *tr)
+{
+    const char *name = tr->engine->config->server_name;
+    return name && *name ? name : tr->identity.realm;
+}
+
+uint32_t transaction_key_left_s(const struct transaction *tr)
+{
+    const struct identity *who = &tr->identity;
+    if (!who->key.of_token || !who->key_expires_unix_s)
+        return UINT32_MAX;
+    const int64_t left_s = who->key_expires_unix_s - (engine_unix_ms(tr->engine, tr->now) + 999) / 1000;
+    return left_s < 0 ? 0 : left_s < UINT32_MAX ? (uint32_t)left_s : UINT32_MAX;
+}
+
+uint32_t transaction_lifetime(const struct transaction *tr, const struct limits *limits, uint32_t lifetime_s)
+{
+    return strictest(allocation_lifetime(tr->engine, limits, lifetime_s), transaction_key_left_s(tr));
 }
 
 void transaction_tell(struct transaction *tr, enum event_type type, int code, const struct addr *peer)

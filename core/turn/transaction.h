@@ -59,8 +59,18 @@ int transaction_refuse(struct transaction *, int code, const char *reason);
 /* transaction_tell: an event about this transaction; `peer` may be NULL. */
 void transaction_tell(struct transaction *, enum event_type, int code, const struct addr *peer);
 
-/* transaction_is_owner: the request came from the user who made the allocation of this 5-tuple. */
+/* transaction_unknown: 420, or 0 if the request has nothing in it that must be understood and is not. */
+int transaction_unknown(struct transaction *);
+
+/* transaction_is_owner: the request came from the user who made the allocation of this 5-tuple, or refreshes with a token of the same
+ * tenant what was made with a token: the name there is a key's, and keys change (RFC 7635 section 9). */
 bool transaction_is_owner(const struct transaction *);
+
+/* transaction_server_name: that tokens must be bound to.  transaction_key_left_s: whole seconds that the key is still good for; UINT32_MAX:
+ * it bounds nothing.  transaction_lifetime: what is granted to a request for `lifetime_s`: no more than the key is good for. */
+const char *transaction_server_name(const struct transaction *);
+uint32_t transaction_key_left_s(const struct transaction *);
+uint32_t transaction_lifetime(const struct transaction *, const struct limits *, uint32_t lifetime_s);
 
 /* method.c: a row for each request that is answered */
 struct method {

@@ -58,7 +58,8 @@ enum verdict_kind {
 
 struct long_term_key {
     uint8_t bytes[32];
-    uint8_t len; /* 16: MD5, 32: SHA-256 */
+    uint8_t len;     /* 16: MD5, 32: SHA-256; of a token 20: for MESSAGE-INTEGRITY, 32: for -SHA256 */
+    bool of_token;   /* the mac_key of an access token (RFC 7635): the allocation ends when the key expires */
 };
 
 /* struct limits: 0 means "not said"; the configuration's value applies, or none. Strictest wins where several policies speak. */
@@ -115,6 +116,8 @@ struct request {
     uint32_t lifetime_s;             /* requested, 0 if absent */
     bool even_port, has_reservation;
     bool wants_sha256; /* the client signs with a SHA-256 key; keys of the other kind are not tried */
+    struct view access_token; /* ACCESS-TOKEN, whose key is wanted then; {NULL, 0}: none */
+    const char *server_name;  /* that tokens are bound to */
 };
 
 struct allocation;

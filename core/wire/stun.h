@@ -42,7 +42,7 @@ enum stun_method {
 #undef X
 };
 
-/* X(name, number, first) : RFC 8489 section 18.3, RFC 8656 section 18.2; ORIGIN: draft-johnston-tram-stun-origin;
+/* X(name, number, first) : RFC 8489 section 18.3, RFC 8656 section 18.2, RFC 7635 section 6; ORIGIN: draft-johnston-tram-stun-origin;
  * DRAFT_ADDITIONAL_FAMILY: the number of ADDITIONAL-ADDRESS-FAMILY in draft-ietf-tram-turnbis, which coturn's clients send */
 #define STUN_ATTRS(X)                                                                                                                      \
     X(MAPPED_ADDRESS, 0x0001)                                                                                                              \
@@ -61,6 +61,7 @@ enum stun_method {
     X(EVEN_PORT, 0x0018)                                                                                                                   \
     X(REQUESTED_TRANSPORT, 0x0019)                                                                                                         \
     X(DONT_FRAGMENT, 0x001A)                                                                                                               \
+    X(ACCESS_TOKEN, 0x001B)                                                                                                                \
     X(MESSAGE_INTEGRITY_SHA256, 0x001C)                                                                                                    \
     X(PASSWORD_ALGORITHM, 0x001D)                                                                                                          \
     X(USERHASH, 0x001E)                                                                                                                    \
@@ -74,6 +75,7 @@ enum stun_method {
     X(SOFTWARE, 0x8022)                                                                                                                    \
     X(ALTERNATE_SERVER, 0x8023)                                                                                                            \
     X(FINGERPRINT, 0x8028)                                                                                                                 \
+    X(THIRD_PARTY_AUTHORIZATION, 0x802E)                                                                                                   \
     X(ORIGIN, 0x802F)                                                                                                                      \
     X(DRAFT_ADDITIONAL_FAMILY, 0x8032)
 
