@@ -39,8 +39,8 @@ struct crypto_sealed {
 
 size_t crypto_aead_key_len(enum crypto_aead aead); /* 16, 32 */
 
-/* crypto_aead_open: appends to `out` what was sealed under `key` (crypto_aead_key_len bytes). ERR_DENIED, and nothing in `out`: a nonce of another
- * length, fewer bytes than a tag, more than there is room for, or a tag that is wrong. */
+/* crypto_aead_open: appends to `out` what was sealed under `key` (crypto_aead_key_len bytes). ERR_DENIED, and nothing in `out`: a nonce of
+ * another length, fewer bytes than a tag, more than there is room for, or a tag that is wrong. */
 int crypto_aead_open(struct crypto *, enum crypto_aead, const uint8_t *key, const struct crypto_sealed *, struct slab *out);
 
 /* crypto_random: unpredictable bytes (getrandom(2)); does not return without them: a failure aborts the process. Any thread. */

@@ -80,6 +80,8 @@ static void fill_keys(struct policy *policy, const struct request *request, cons
 {
     verdict->expires_unix_s = decision->expires_unix_s;
     verdict->reauth_on_expiry = decision->reauth_on_expiry;
+    if (decision->mac_key_len)
+        verdict_take_token(verdict, view_of(decision->mac_key, decision->mac_key_len));
     fill_ha1(request, decision, verdict);
     const struct login login = password_login(request, verdict->user);
     for (uint8_t i = 0; i < decision->password_count; i++) {

@@ -150,7 +150,7 @@ static int request_count(lua_State *L)
     X(requested_family, push_known(L, r->family))                                                                                          \
     X(even_port, lua_pushboolean(L, r->even_port))                                                                                         \
     X(reservation, lua_pushboolean(L, r->has_reservation))                                                                                 \
-    X(access_token, lua_pushnil(L))                                                                                                        \
+    X(access_token, push_view(L, r->access_token))                                                                                         \
     X(attr, lua_pushcfunction(L, request_attr))                                                                                            \
     X(count, lua_pushcfunction(L, request_count))
 

@@ -248,8 +248,8 @@ static void passwords_field(lua_State *L, struct draft *draft)
     lua_pop(L, 1);
 }
 
-/* ha1_field: the key in the field `name` of relay.key, if it is there, into `out` of `size` bytes. */
-static bool ha1_field(lua_State *L, const char *name, uint8_t *out, size_t size)
+/* key_field: the key in the field `name` of relay.key, if it is there, into `out` of `size` bytes. */
+static bool key_field(lua_State *L, const char *name, uint8_t *out, size_t size)
 {
     size_t len;
     char what[32];
@@ -262,6 +262,18 @@ static bool ha1_field(lua_State *L, const char *name, uint8_t *out, size_t size)
     }
     lua_pop(L, 1);
     return is_there;
+}
+
+/* mac_key_field: what the access token says, for either kind of integrity. */
+static bool mac_key_field(lua_State *L, struct decision *decision)
+{
+    const bool is_long = lua_getfield(L, 1, "mac_key") == LUA_TSTRING && lua_rawlen(L, -1) == 2 * TOKEN_MAC_KEY_SHA256_LEN;
+    lua_pop(L, 1);
+    const uint8_t len = is_long ? TOKEN_MAC_KEY_SHA256_LEN : TOKEN_MAC_KEY_LEN;
+    if (!key_field(L, "mac_key", decision->mac_key, len))
+        return false;
+    decision->mac_key_len = len;
+    return true;
 }
 
 static void expiry_fields(lua_State *L, struct decision *decision)
@@ -284,17 +296,18 @@ static void expiry_fields(lua_State *L, struct decision *decision)
 
 static int key(lua_State *L)
 {
-    static const char *const names[] = {"user", "tenant", "password", "passwords", "ha1", "ha1_sha256", "expires", "on_expiry"};
+    static const char *const names[] = {"user", "tenant", "password", "passwords", "ha1", "ha1_sha256", "mac_key", "expires", "on_expiry"};
     struct draft draft;
     strict_only(L, 1, "relay.key", names, sizeof names / sizeof *names);
     draft_init(L, &draft, VERDICT_KEY, 0);
     text_field(L, &draft, 1, "relay.key", "user", NAME_MAX_LEN, true, &draft.decision.user);
     text_field(L, &draft, 1, "relay.key", "tenant", NAME_MAX_LEN, false, &draft.decision.tenant);
     int sources = 0;
-    draft.decision.has_ha1 = ha1_field(L, "ha1", draft.decision.ha1, sizeof draft.decision.ha1);
-    draft.decision.has_ha1_sha256 = ha1_field(L, "ha1_sha256", draft.decision.ha1_sha256, sizeof draft.decision.ha1_sha256);
+    draft.decision.has_ha1 = key_field(L, "ha1", draft.decision.ha1, sizeof draft.decision.ha1);
+    draft.decision.has_ha1_sha256 = key_field(L, "ha1_sha256", draft.decision.ha1_sha256, sizeof draft.decision.ha1_sha256);
     if (draft.decision.has_ha1 || draft.decision.has_ha1_sha256)
         sources = 1;
+    sources += mac_key_field(L, &draft.decision);
     if (lua_getfield(L, 1, "passwords") != LUA_TNIL && ++sources)
         passwords_field(L, &draft);
     if (lua_getfield(L, 1, "password") != LUA_TNIL && ++sources) {
@@ -302,7 +315,7 @@ static int key(lua_State *L)
         draft.decision.password_count = 1;
     }
     if (sources != 1)
-        state_raise(L, "relay.key: one of password, passwords and ha1 expected");
+        state_raise(L, "relay.key: one of password, passwords, ha1 and mac_key expected");
     expiry_fields(L, &draft.decision);
     return finish(L, &draft);
 }

@@ -25,6 +25,7 @@ struct decision {
     uint8_t limits_given; /* of enum limit */
     struct text passwords[VERDICT_KEYS_MAX];
     uint8_t ha1[16], ha1_sha256[32];
+    uint8_t mac_key[32], mac_key_len; /* of an access token; 0: none */
     int64_t expires_unix_s;
     struct addr servers[2];
     uint16_t limits_at; /* offset of the struct limits of relay.allow, or 0 */

@@ -21,12 +21,15 @@ enum command_flag {
     COMMAND_FLAG_PASSWORD_STDIN = 128,
     COMMAND_FLAG_SECRET_STDIN = 256,
     COMMAND_FLAG_JSON = 512,
+    COMMAND_FLAG_KEY_STDIN = 1024,
+    COMMAND_FLAG_ALGORITHM = 2048,
+    COMMAND_FLAG_LIFETIME = 4096,
 };
 
 struct command_line {
     const struct command *command;
     unsigned given; /* enum command_flag */
-    const char *userdb, *realm, *tenant, *from, *to, *key, *password_file;
+    const char *userdb, *realm, *tenant, *from, *to, *key, *password_file, *algorithm, *lifetime;
     char **words; /* what is left: names, field=value */
     size_t word_count;
 };
@@ -84,6 +87,9 @@ int command_user_remove(const struct command_line *);
 int command_tenant_set(const struct command_line *);
 int command_tenant_list(const struct command_line *);
 int command_secret_add(const struct command_line *);
+int command_oauth_add(const struct command_line *);
+int command_oauth_list(const struct command_line *);
+int command_oauth_remove(const struct command_line *);
 int command_usage(const struct command_line *);
 
 #endif

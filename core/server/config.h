@@ -78,6 +78,8 @@ struct config {
     const char **secrets; /* static-auth-secret, in the order given */
     size_t secret_count;
     const char *userdb;   /* SQLite file; NULL: no database */
+    bool oauth;
+    const char *server_name; /* that access tokens are bound to; NULL: the realm */
 
     /* limits */
     uint32_t total_quota, user_quota; /* allocations; 0: no limit */

@@ -128,6 +128,16 @@ static void check_realm(struct loader *loader)
         }
 }
 
+static void check_oauth(struct loader *loader)
+{
+    const struct config *config = loader->config;
+    if (config->oauth && !config->userdb && !config->policy_count)
+        loader_error(loader, config_where(config, "oauth"), "oauth",
+                     "needs the keys of authorization servers: add userdb and run relay oauth add, or a policy");
+    if (!config->oauth && config->server_name)
+        loader_note(loader, config_where(config, "server-name"), "server-name", "is of no use without oauth");
+}
+
 /* Without a password there is only the MD5 key: clients that take SHA-256 when it is offered would be locked out. */
 static void check_sha256(struct loader *loader)
 {
@@ -181,6 +191,7 @@ void loader_check(struct loader *loader)
     check_externals(loader);
     check_secrets(loader);
     check_realm(loader);
+    check_oauth(loader);
     check_sha256(loader);
     check_userhash(loader);
     check_policy(loader);

@@ -66,6 +66,8 @@ static void print_ways_in(const struct config *config, FILE *out)
                 config->userdb ? ", others in the database" : "");
     if (config->userdb)
         print_text(out, "database", config->userdb);
+    if (config->oauth)
+        print_text(out, "tokens for", config->server_name ? config->server_name : config->realm);
     for (size_t i = 0; i < config->policy_count; i++)
         print_text(out, "policy", config->policies[i]);
     for (size_t i = 0; i < config->param_count; i++)

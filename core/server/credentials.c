@@ -1,4 +1,4 @@
-/* credentials.c: users of the configuration, names under a shared secret, users of the database; see credentials.h. */
+/* credentials.c: users of the configuration, names under a shared secret, users of the database, tokens; see credentials.h. */
 #include "server/credentials.h"
 
 #include "base/err.h"
@@ -146,6 +146,52 @@ static bool find_timed(const struct credentials *from, const struct request *req
     return out->kind == VERDICT_FAIL || out->key_count > 0;
 }
 
+/* token_key: the key that the kid names. Of a kid that is unknown or over there is one all the same, so that opening the token takes as long. */
+static int token_key(const struct credentials *from, const struct request *request, int64_t unix_ms, struct store_oauth_key *out)
+{
+    memset(out, 0, sizeof *out);
+    const int err = from->reader ? store_reader_oauth_key(from->reader, request->username, out) : ERR_NOT_FOUND;
+    if (err)
+        return err;
+    return out->expires_s && out->expires_s <= unix_ms / 1000 ? ERR_NOT_FOUND : 0;
+}
+
+static void take_token(const struct token *token, int64_t unix_ms, struct verdict *out)
+{
+    const int64_t left_ms = token_left_ms(token, unix_ms);
+    if (left_ms <= 0) {
+        deny(out, "expired");
+        return;
+    }
+    verdict_take_token(out, view_of(token->mac_key, token->mac_key_len));
+    out->expires_unix_s = (unix_ms + left_ms) / 1000;
+}
+
+/* find_token: false if there is none. */
+static bool find_token(const struct credentials *from, const struct request *request, int64_t unix_ms, struct verdict *out)
+{
+    struct store_oauth_key row;
+    struct token_key key;
+    struct token token;
+    if (!request->access_token.at)
+        return false;
+    const int unknown = token_key(from, request, unix_ms, &row);
+    key.aead = row.aead;
+    memcpy(key.bytes, row.key, sizeof key.bytes);
+    const int forged = token_open(from->crypto, &key, view_text(request->server_name), request->access_token, &token);
+    if (unknown && unknown != ERR_NOT_FOUND)
+        fail(out, "the users database cannot be read");
+    else if (unknown || forged)
+        deny(out, unknown ? "unknown_kid" : "bad_token");
+    else
+        take_token(&token, unix_ms, out);
+    view_copy(view_text(row.realm), out->tenant, sizeof out->tenant);
+    crypto_wipe(&row, sizeof row);
+    crypto_wipe(&key, sizeof key);
+    crypto_wipe(&token, sizeof token);
+    return true;
+}
+
 int credentials_unhash(const struct credentials *from, struct view realm, struct view hash, char name[STORE_NAME_MAX + 1])
 {
     for (size_t i = 0; i < from->config->user_count; i++) {
@@ -162,7 +208,8 @@ void credentials_find(const struct credentials *from, const struct request *requ
 {
     memset(out, 0, sizeof *out);
     snprintf(out->by, sizeof out->by, "core");
-    if (!find_configured(from, request, out) && !find_timed(from, request, unix_ms, out) && !find_stored(from, request, out)) {
+    if (!find_token(from, request, unix_ms, out) && !find_configured(from, request, out) && !find_timed(from, request, unix_ms, out) &&
+        !find_stored(from, request, out)) {
         deny(out, "unknown_user");
         return;
     }
@@ -173,16 +220,16 @@ void credentials_find(const struct credentials *from, const struct request *requ
         view_copy(request->username, out->user, sizeof out->user);
 }
 
-void credentials_lookup(const struct credentials *from, const struct request *request, const char *tenant, const char *user, struct verdict *out)
+void credentials_lookup(const struct credentials *from, const struct request *request, int64_t unix_ms, struct verdict *out)
 {
     char by[sizeof out->by];
-    char tenant_copy[sizeof out->tenant], user_copy[sizeof out->user]; /* they may be fields of *out */
+    char tenant_copy[sizeof out->tenant], user_copy[sizeof out->user];
     snprintf(by, sizeof by, "%s", out->by);
-    snprintf(tenant_copy, sizeof tenant_copy, "%s", tenant);
-    snprintf(user_copy, sizeof user_copy, "%s", user);
+    snprintf(tenant_copy, sizeof tenant_copy, "%s", out->tenant);
+    snprintf(user_copy, sizeof user_copy, "%s", out->user);
     memset(out, 0, sizeof *out);
     snprintf(out->by, sizeof out->by, "%s", by);
-    if (!find_configured(from, request, out) && !find_stored(from, request, out)) {
+    if (!find_token(from, request, unix_ms, out) && !find_configured(from, request, out) && !find_stored(from, request, out)) {
         deny(out, "unknown_user");
         return;
     }

@@ -1,8 +1,12 @@
-/* credentials.h: the built-in way to a long-term key: users of the configuration, time-limited names under a shared secret, users of the database.
+/* credentials.h: the built-in way to a key: users of the configuration, time-limited names under a shared secret, users of the database, access tokens.
  *
  * Asked when no policy has an opinion. The answer is a verdict: KEY with the quota identity, DENY 401 when nobody knows the name or it has expired, FAIL
  * when the database cannot be read (an outage is not a 401). Passwords and secrets make the kind of key that the request wants; 0xKEY is MD5 alone, and so is a
  * user of the database who was added with a key or before there were others. A name under a secret is taken as it was sent: it is what the HMAC is over.
+ *
+ * A request with an access token (RFC 7635) is judged by that alone: USERNAME is the kid, which names a key of the database; the token says with which key
+ * the client signs, and until when. The kid is whom it counts for, and the key's realm the tenant: who the client is, only the authorization server
+ * knows. A kid that nobody knows costs what a forged token costs.
  */
 #ifndef RELAY_SERVER_CREDENTIALS_H
 #define RELAY_SERVER_CREDENTIALS_H
@@ -20,9 +24,9 @@ struct credentials {
 
 void credentials_find(const struct credentials *, const struct request *, int64_t unix_ms, struct verdict *out);
 
-/* credentials_lookup: relay.lookup(user, {tenant}): the key that the client signs with is MD5(username as sent : realm of the challenge : password), so the row of
- * (realm, username) is looked for; it counts as (tenant, user). Static users of the configuration are known too. */
-void credentials_lookup(const struct credentials *, const struct request *, const char *tenant, const char *user, struct verdict *out);
+/* credentials_lookup: relay.lookup(user, {tenant}), which are in *out: the key that the client signs with is MD5(username as sent : realm of the challenge : password), so the row of
+ * (realm, username) is looked for; it counts as (tenant, user). Static users of the configuration are known too, and tokens. */
+void credentials_lookup(const struct credentials *, const struct request *, int64_t unix_ms, struct verdict *out);
 
 /* credentials_unhash: the user of the configuration or the database whose name and `realm` make the USERHASH. 0, ERR_NOT_FOUND, ERR_SYSTEM. */
 int credentials_unhash(const struct credentials *, struct view realm, struct view hash, char name[STORE_NAME_MAX + 1]);

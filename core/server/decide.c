@@ -28,7 +28,7 @@ static void decide_authenticate(struct worker *worker, const struct question *qu
 {
     const struct credentials from = credentials_of(worker);
     if (verdict->kind == VERDICT_LOOKUP)
-        credentials_lookup(&from, question->request, verdict->tenant, verdict->user, verdict);
+        credentials_lookup(&from, question->request, question->unix_ms, verdict);
     else if (verdict->kind == VERDICT_SILENT)
         credentials_find(&from, question->request, question->unix_ms, verdict);
 }

@@ -13,7 +13,6 @@
 #define TLS_FIXED "TLS 1.2 and 1.3 with AEAD suites and OpenSSL's own groups, nothing older"
 #define DISCOVERY "RFC 5780 is not implemented"
 #define OLD_STUN "RFC 3489 requests are never answered, and only XOR-MAPPED-ADDRESS is sent"
-#define OAUTH "OAuth is not implemented: see use-auth-secret"
 #define REST "time-limited names are EXPIRY:NAME, with a colon"
 #define MULTIPLEX "each allocation has a port of its own"
 #define BATCHES "datagrams are always read and written in batches"
@@ -47,8 +46,6 @@ const struct ignored ignored[] = {
     {"secret-key-file", 0, IGNORED_VALUE, DATABASE},
     {"secret-ts-exp-time", 0, IGNORED_FLAG, REST},
     {"rest-api-separator", 'C', IGNORED_VALUE, REST},
-    {"server-name", 0, IGNORED_VALUE, OAUTH},
-    {"oauth", 0, IGNORED_FLAG, OAUTH},
     {"do-not-use-config-file", 'n', IGNORED_FLAG, "no file is read unless -c names it"},
     {"pkey-pwd", 0, IGNORED_VALUE, "encrypted keys are not read: openssl pkey -in KEY -out PLAIN makes one that is"},
     {"cipher-list", 0, IGNORED_VALUE, TLS_FIXED},

@@ -74,6 +74,10 @@ const struct option options[] = {
      .value = "SECRET", .help = "A secret for use-auth-secret, which it implies; several while one replaces another"},
     {.name = "userdb", .also = "db", .letter = 'b', .section = SECTION_AUTH, FILE_NAME(userdb),
      .help = "The SQLite database of users, tenants, secrets and usage; made when absent; without it there is none"},
+    {.name = "oauth", .section = SECTION_AUTH, FLAG(oauth),
+     .help = "Access tokens of authorization servers too (RFC 7635): clients are told so, which makes challenges longer; keys come from userdb, see relay oauth add, or from a policy"},
+    {.name = "server-name", .section = SECTION_AUTH, TEXT(server_name, 255), .value = "NAME",
+     .help = "The name of this server that access tokens are made for; without it the realm"},
 
     {.name = "total-quota", .letter = 'Q', .section = SECTION_LIMITS, NUMBER(total_quota, 0, UINT32_MAX), .value = "NUMBER", .fallback = "0",
      .help = "At most this many allocations at a time; 0: no limit"},

@@ -39,6 +39,8 @@ static void fill_engine(struct service *service)
         .fingerprint = config->fingerprint,
         .strict_channels = config->strict_channels,
         .default_family = default_families[config->default_family],
+        .oauth = config->oauth,
+        .server_name = config->server_name,
         .offer_sha256 = config->offer_sha256,
         .offer_userhash = config->offer_userhash,
         .relaying = config->relaying,

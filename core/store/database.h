@@ -51,6 +51,10 @@ const char *database_text(sqlite3_stmt *statement, int column);
 #define DATABASE_TENANT_COLUMNS "name, realm, status, max_allocations, max_user_allocations, max_bps, max_lifetime_s"
 void database_tenant(sqlite3_stmt *statement, struct store_tenant *out);
 
+/* database_oauth_key: a row of DATABASE_OAUTH_COLUMNS; 0, or what store_oauth_key says. */
+#define DATABASE_OAUTH_COLUMNS "kid, ikm_key, as_rs_alg, timestamp, lifetime, realm"
+int database_oauth_key(sqlite3_stmt *statement, struct store_oauth_key *out);
+
 /* database_run: step a statement that returns no rows, reset it, forget what was bound. 0 or ERR_SYSTEM. */
 int database_run(sqlite3_stmt *statement);
 

@@ -1,4 +1,4 @@
-/* desk.h: what the command line does at the database: users, tenants, secrets, usage.
+/* desk.h: what the command line does at the database: users, tenants, secrets, OAuth keys, usage.
  *
  * Synchronous, in its own process, beside a running server. Opens (and migrates) the file, waits up to 5 s for a busy writer. Every change
  * writes an audit row. Errors are negative enum err with a reason in desk_error.
@@ -36,6 +36,18 @@ int desk_tenants(struct desk *, desk_tenant_fn *each, void *ctx);
 
 /* desk_secret_add: a shared secret (RFC draft-uberti REST credentials) of a realm ("" = all realms). */
 int desk_secret_add(struct desk *, const char *realm, const char *secret, const char *who);
+
+/* struct desk_oauth_key: a key shared with an authorization server; `ikm` is Base64, and "" when it is listed. */
+struct desk_oauth_key {
+    const char *kid, *ikm, *algorithm, *realm;
+    int64_t timestamp_s, lifetime_s; /* Unix; a lifetime of 0 has no end */
+};
+
+/* desk_oauth_put: adds the key or changes it: ERR_RANGE for what makes no key.  desk_oauth_remove: ERR_NOT_FOUND if there is none. */
+int desk_oauth_put(struct desk *, const struct desk_oauth_key *, const char *who);
+int desk_oauth_remove(struct desk *, const char *kid, const char *who);
+typedef void desk_oauth_fn(void *ctx, const struct desk_oauth_key *);
+int desk_oauth_keys(struct desk *, desk_oauth_fn *each, void *ctx);
 
 struct desk_usage_row {
     const char *tenant, *user;

@@ -1,4 +1,4 @@
-/* reader.c: what workers read: keys, tenants, secrets; each query is one prepared statement.
+/* reader.c: what workers read: keys, tenants, secrets, OAuth keys; each query is one prepared statement.
  *
  * A file that coturn's tools also use has its tables turnusers_lt and turn_secret: what is in them counts too, after ours, and is read as
  * it is at the moment.
@@ -12,7 +12,7 @@
 
 struct store_reader {
     sqlite3 *db;
-    sqlite3_stmt *keys, *unhash, *tenant, *secrets;
+    sqlite3_stmt *keys, *unhash, *tenant, *secrets, *oauth_key;
     bool knows_hashes;
 };
 
@@ -32,7 +32,8 @@ static int prepare(struct store_reader *reader)
     if (database_prepare(reader->db, keys, &reader->keys) ||
         database_prepare(reader->db, "SELECT name FROM users WHERE userhash = ?1 AND realm = ?2", &reader->unhash) ||
         database_prepare(reader->db, "SELECT " DATABASE_TENANT_COLUMNS " FROM tenants WHERE name = ?1", &reader->tenant) ||
-        database_prepare(reader->db, secrets, &reader->secrets))
+        database_prepare(reader->db, secrets, &reader->secrets) ||
+        database_prepare(reader->db, "SELECT " DATABASE_OAUTH_COLUMNS " FROM oauth_key WHERE kid = ?1", &reader->oauth_key))
         return ERR_BAD;
     return 0;
 }
@@ -63,6 +64,7 @@ void store_reader_close(struct store_reader *reader)
     sqlite3_finalize(reader->unhash);
     sqlite3_finalize(reader->tenant);
     sqlite3_finalize(reader->secrets);
+    sqlite3_finalize(reader->oauth_key);
     sqlite3_close(reader->db);
     free(reader);
 }
@@ -141,6 +143,17 @@ int store_reader_tenant(struct store_reader *reader, struct view name, struct st
     if (code == SQLITE_ROW)
         database_tenant(statement, out);
     return finish(statement, code, code == SQLITE_ROW ? 0 : ERR_NOT_FOUND);
+}
+
+int store_reader_oauth_key(struct store_reader *reader, struct view kid, struct store_oauth_key *out)
+{
+    sqlite3_stmt *statement = reader->oauth_key;
+    int err = ERR_NOT_FOUND;
+    database_bind(statement, 1, kid);
+    const int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW && database_oauth_key(statement, out) == 0)
+        err = 0;
+    return finish(statement, code, err);
 }
 
 int store_reader_secrets(struct store_reader *reader, struct view realm, store_secret_fn *each, void *ctx)

@@ -1,4 +1,4 @@
-/* store.h: users, tenants, secrets, sessions, usage and audit in SQLite: one writer thread with a bounded queue, a reader per worker.
+/* store.h: users, tenants, secrets, OAuth keys, sessions, usage and audit in SQLite: one writer thread with a bounded queue, a reader per worker.
  *
  * Workers put rows and never wait: rows are merged in memory, and a row is lost (and counted) only when that is full. The thread commits
  * what has gathered in one batch, a tenth of a second after its first row, and at close. While the database is locked, full, read-only or
@@ -8,7 +8,7 @@
 #ifndef RELAY_STORE_STORE_H
 #define RELAY_STORE_STORE_H
 
-#include "base/bytes.h"
+#include "base/crypto.h"
 #include "base/log.h"
 
 #define STORE_KEY_LEN 16
@@ -94,6 +94,21 @@ struct store_tenant {
     int64_t max_allocations, max_user_allocations, max_bps, max_lifetime_s;
 };
 int store_reader_tenant(struct store_reader *, struct view name, struct store_tenant *out);
+
+/* struct store_oauth_key: shared with an authorization server; the kid is its name. */
+struct store_oauth_key {
+    enum crypto_aead aead;
+    uint8_t key[CRYPTO_AEAD_KEY_MAX];
+    int64_t expires_s; /* Unix; 0: never */
+    char realm[129];   /* whose tokens these are; "": any realm's */
+};
+
+/* store_oauth_key: from the columns of a row: `ikm` is Base64, of which the first bytes are the key; `algorithm` A128GCM or A256GCM. 0, ERR_BAD: no Base64
+ * or too short, ERR_NOT_FOUND: another algorithm. */
+int store_oauth_key(struct view ikm, struct view algorithm, struct store_oauth_key *out);
+
+/* store_reader_oauth_key: the key of `kid`; ERR_NOT_FOUND also for a row that makes no key. */
+int store_reader_oauth_key(struct store_reader *, struct view kid, struct store_oauth_key *out);
 
 /* store_reader_secrets: calls `each` for every secret of the realm (and for those of no realm), newest first. */
 typedef void store_secret_fn(void *ctx, struct view secret);

@@ -5,7 +5,6 @@
 #include "turn/question.h"
 #include "turn/redirect.h"
 #include "wire/integrity.h"
-#include "wire/token.h"
 
 #include <string.h>
 
@@ -63,7 +62,7 @@ static bool auth_is_strong(const struct transaction *tr)
 static bool auth_fits(const struct transaction *tr, const struct long_term_key *key)
 {
     if (key->of_token)
-        return key->len == (auth_is_strong(tr) ? TOKEN_MAC_KEY_SHA256_LEN : TOKEN_MAC_KEY_LEN);
+        return (key->len == TOKEN_MAC_KEY_SHA256_LEN) == auth_is_strong(tr) && key->len > 0;
     return key->len == (tr->identity.wants_sha256 ? INTEGRITY_KEY_SHA256_LEN : INTEGRITY_KEY_LEN);
 }
 

@@ -32,7 +32,7 @@ static void forms_of(struct forms *forms, struct view password)
 
 static int key_of(struct crypto *crypto, const struct login *login, struct view form, struct long_term_key *key)
 {
-    key->len = login->sha256 ? INTEGRITY_KEY_SHA256_LEN : INTEGRITY_KEY_LEN;
+    *key = (struct long_term_key){.len = login->sha256 ? INTEGRITY_KEY_SHA256_LEN : INTEGRITY_KEY_LEN};
     return (login->sha256 ? integrity_key_sha256 : integrity_key)(crypto, login->username, login->realm, form, key->bytes);
 }
 

@@ -19,11 +19,13 @@ bool relayed_has_family(const struct engine *engine, uint8_t family)
     return false;
 }
 
-/* tickets are bound to (tenant, user) */
+/* tickets are bound to (tenant, user); who came with an access token, to the tenant: the user is the name of a key, which another token of
+ * the same client need not be under */
 static uint64_t relayed_owner(const struct engine *engine, const struct opening *opening)
 {
     uint8_t key[2 * (NAME_MAX_LEN + 1)] = {0};
-    const struct view tenant = view_cut(view_text(opening->tenant), NAME_MAX_LEN), user = view_cut(view_text(opening->user), NAME_MAX_LEN);
+    const struct view tenant = view_cut(view_text(opening->tenant), NAME_MAX_LEN);
+    const struct view user = view_cut(view_text(opening->key.of_token ? "" : opening->user), NAME_MAX_LEN);
     memcpy(key, tenant.at, tenant.len);
     memcpy(key + NAME_MAX_LEN + 1, user.at, user.len);
     return engine_hash(engine, key, sizeof key);

@@ -11,6 +11,7 @@
 #include "base/pool.h"
 #include "turn/flow.h"
 #include "wire/message.h"
+#include "wire/token.h"
 
 /* X(name) : the hooks that decide something while a request waits, and those that are told */
 #define HOOKS(X)                                                                                                                           \
@@ -58,7 +59,7 @@ enum verdict_kind {
 
 struct long_term_key {
     uint8_t bytes[32];
-    uint8_t len;     /* 16: MD5, 32: SHA-256; of a token 20: for MESSAGE-INTEGRITY, 32: for -SHA256 */
+    uint8_t len;     /* 16: MD5, 32: SHA-256; of a token 20 or 16: for MESSAGE-INTEGRITY, 32: for -SHA256 */
     bool of_token;   /* the mac_key of an access token (RFC 7635): the allocation ends when the key expires */
 };
 
@@ -93,6 +94,10 @@ struct verdict {
     char by[REASON_MAX]; /* who decided: "quota.lua:12", or "core" */
     char tenant[NAME_MAX_LEN + 1], user[NAME_MAX_LEN + 1], realm[REALM_MAX_LEN + 1]; /* KEY: user "" is the username as sent */
 };
+
+/* verdict_take_token: what a client may sign with that shows a token with this mac_key (20 or 32 bytes): the key, as RFC 7635 has it, or of 20
+ * bytes the first 16, as every version of coturn does, its clients too. */
+void verdict_take_token(struct verdict *, struct view mac_key);
 
 /* struct usage: 64-bit, never wraps in practice. "in": received from the client; "out": sent to the client. Payload bytes, without TURN framing. */
 struct usage {

@@ -15,8 +15,9 @@
  *     +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *     |                            tag (128 bits)                    ...
  *
- * The authorization server makes it; the client cannot read it and got mac_key beside it, with which it signs: 20 bytes for MESSAGE-INTEGRITY,
- * 32 for MESSAGE-INTEGRITY-SHA256. All lengths are an attacker's until the tag is right, and are held against the bytes after that too.
+ * The authorization server makes it; the client cannot read it and got mac_key beside it, with which it signs: 20 bytes for
+ * MESSAGE-INTEGRITY, 32 for MESSAGE-INTEGRITY-SHA256. All lengths are an attacker's until the tag is right, and are held against the bytes
+ * after that too.
  */
 #ifndef RELAY_WIRE_TOKEN_H
 #define RELAY_WIRE_TOKEN_H

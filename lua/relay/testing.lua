@@ -31,7 +31,8 @@
 --     kind    "allocate" "refresh" "permission" "channel" "close" (Refresh with lifetime 0) "traffic" (payload, no request)
 --     fields  client (integer: one 5-tuple), transaction (integer; the same one again is a retransmission within 40 s: the same answer,
 --             nothing done twice, if it was signed by somebody who exists), src, dst ("ip:port"), transport ("udp" "tcp" "tls" "dtls"), username?
---             password? (none: not signed) hidden? (USERHASH in place of USERNAME) sni? alpn? origin? listener? software? attributes? ({[number] = bytes}), lifetime? (s),
+--             password? (none: not signed) mac_key? (hex; it signs in place of a password) access_token? hidden? (USERHASH in place of USERNAME)
+--             sni? alpn? origin? listener? software? attributes? ({[number] = bytes}), lifetime? (s),
 --             requested_transport? family? (4, 6) even_port? reserve_next? (EVEN-PORT's R) reservation? (an answer's) · permission, channel: peer
 --             ("ip" or "ip:port"), number
 --             traffic: bytes, peer?, direction? ("in": from the client, the default; "out": to it). Payload bytes; packets of at most 1200
@@ -68,10 +69,10 @@ for name in pairs(options) do new_fields[#new_fields + 1] = name end
 table.sort(new_fields)
 
 local request_fields = {
-  "username", "password", "src", "dst", "transport", "sni", "alpn", "origin", "listener", "software", "attributes", "lifetime",
-  "requested_transport", "family", "even_port", "reserve_next", "reservation", "peer", "number", "bytes", "direction", "client", "hidden",
+  "username", "password", "access_token", "mac_key", "src", "dst", "transport", "sni", "alpn", "origin", "listener", "software", "attributes",
+  "lifetime", "requested_transport", "family", "even_port", "reserve_next", "reservation", "peer", "number", "bytes", "direction", "client", "hidden",
 }
-local kept_fields = {"username", "password", "hidden", "src", "dst", "transport", "sni", "alpn", "origin", "listener", "software"}
+local kept_fields = {"username", "password", "mac_key", "hidden", "src", "dst", "transport", "sni", "alpn", "origin", "listener", "software"}
 
 -- "relay.testing.core" if somebody brought it: a broken one raises rather than being replaced by the fake
 local function backend()

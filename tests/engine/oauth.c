@@ -44,9 +44,8 @@ static void passes(struct world *w, const struct question *question, struct verd
     memcpy(&pass, request->access_token.at, sizeof pass);
     if (!view_equal(request->username, view_text("k1")) && !view_equal(request->username, view_text("k2")))
         return;
-    *verdict = (struct verdict){.kind = VERDICT_KEY, .key_count = 1, .expires_unix_s = pass.expires_unix_s};
-    verdict->keys[0] = (struct long_term_key){.len = pass.key_len, .of_token = true};
-    memcpy(verdict->keys[0].bytes, pass.key, sizeof pass.key);
+    *verdict = (struct verdict){.kind = VERDICT_KEY, .expires_unix_s = pass.expires_unix_s};
+    verdict_take_token(verdict, view_of(pass.key, pass.key_len));
     view_copy(request->username, verdict->user, sizeof verdict->user);
     view_copy(view_text(pass.tenant), verdict->tenant, sizeof verdict->tenant);
 }
@@ -60,6 +59,13 @@ static struct client start(struct world *w)
     return c;
 }
 
+static void put_names(struct client *c)
+{
+    build_attr_text(&c->build, ATTR_USERNAME, c->username);
+    build_attr_text(&c->build, ATTR_REALM, c->realm);
+    build_attr_text(&c->build, ATTR_NONCE, c->nonce);
+}
+
 /* finish: the request that was begun, signed with the key of `pass`; with its token, if it is to be shown. The answer's integrity is of the
  * same kind, where there is any. */
 static int finish(struct client *c, const struct pass *pass, bool shown)
@@ -69,9 +75,7 @@ static int finish(struct client *c, const struct pass *pass, bool shown)
     const bool strong = pass->key_len == TOKEN_MAC_KEY_SHA256_LEN;
     if (shown)
         build_attr(&c->build, ATTR_ACCESS_TOKEN, view_of(pass, sizeof *pass));
-    build_attr_text(&c->build, ATTR_USERNAME, c->username);
-    build_attr_text(&c->build, ATTR_REALM, c->realm);
-    build_attr_text(&c->build, ATTR_NONCE, c->nonce);
+    put_names(c);
     CHECK_INT((strong ? build_integrity_sha256 : build_integrity)(&c->build, crypto, key), 0);
     const struct send send = engine_from_client(c->world->engine, &c->flow, build_end(&c->build), c->world->now);
     CHECK_INT(send.to, SEND_TO_CLIENT);
@@ -214,12 +218,28 @@ TEST(section_6_2_each_length_of_key_goes_with_its_integrity)
     client_begin(&other, METHOD_ALLOCATE); /* 32 bytes under MESSAGE-INTEGRITY */
     client_wish_udp(&other);
     build_attr(&other.build, ATTR_ACCESS_TOKEN, view_of(&pass, sizeof pass));
-    build_attr_text(&other.build, ATTR_USERNAME, other.username);
-    build_attr_text(&other.build, ATTR_REALM, other.realm);
-    build_attr_text(&other.build, ATTR_NONCE, other.nonce);
+    put_names(&other);
     CHECK_INT(build_integrity(&other.build, w.crypto, view_of(pass.key, pass.key_len)), 0);
     const struct view whole = build_end(&other.build);
     CHECK_INT(client_send_bytes(&other, whole.at, whole.len), STUN_UNAUTHENTICATED);
+    world_end(&w);
+}
+
+/* coturn's clients, of every version, sign with the first 16 of 20 bytes */
+TEST(a_key_that_the_client_shortens_to_16_bytes_signs_too)
+{
+    struct world w;
+    struct client c = start(&w);
+    const struct pass whole = pass_for(600, 'a');
+    struct pass shortened = whole;
+    shortened.key_len = 16;
+    client_begin(&c, METHOD_ALLOCATE);
+    client_wish_udp(&c);
+    build_attr(&c.build, ATTR_ACCESS_TOKEN, view_of(&whole, sizeof whole));
+    CHECK_INT(finish(&c, &shortened, false), 0);
+    CHECK_INT(permit(&c, &shortened), 0);
+    CHECK_INT(permit(&c, &whole), STUN_UNAUTHENTICATED); /* one of them, not now this and now that */
+    CHECK_INT(w.asked[HOOK_authenticate], 1);
     world_end(&w);
 }
 
@@ -310,6 +330,28 @@ TEST(section_9_no_memory_for_a_new_name_leaves_the_old_one)
     world_end(&w);
 }
 
+TEST(a_reservation_is_claimed_by_another_token_of_the_same_tenant_alone)
+{
+    struct world w;
+    struct client c = start(&w), other = client_at(&w, "198.18.0.2:5000", "k2");
+    struct pass one = pass_for(600, 'a'), two = pass_for(600, 'b');
+    uint64_t token;
+    client_begin(&c, METHOD_ALLOCATE);
+    client_wish_udp(&c);
+    build_attr(&c.build, ATTR_EVEN_PORT, view_of("\x80", 1));
+    CHECK_INT(finish(&c, &one, true), 0);
+    CHECK_INT(attr_u64(&c.reply, SLOT_RESERVATION_TOKEN, &token), 0);
+    CHECK_INT(client_challenge(&other), STUN_UNAUTHENTICATED);
+    for (int is_same = 0; is_same < 2; is_same++) {
+        snprintf(two.tenant, sizeof two.tenant, "%s", is_same ? "" : "other");
+        client_begin(&other, METHOD_ALLOCATE);
+        client_wish_udp(&other);
+        build_attr_u64(&other.build, ATTR_RESERVATION_TOKEN, token);
+        CHECK_INT(finish(&other, &two, true), is_same ? 0 : STUN_CAPACITY);
+    }
+    world_end(&w);
+}
+
 TEST(a_token_of_another_tenant_refreshes_nothing)
 {
     struct world w;
@@ -365,16 +407,13 @@ TEST(a_token_may_be_judged_later)
     struct world w;
     struct client c = start(&w);
     const struct pass pass = pass_for(300, 'a');
-    struct verdict verdict = {.kind = VERDICT_KEY, .key_count = 1, .expires_unix_s = pass.expires_unix_s, .user = "k1"};
-    verdict.keys[0] = (struct long_term_key){.len = pass.key_len, .of_token = true};
-    memcpy(verdict.keys[0].bytes, pass.key, pass.key_len);
+    struct verdict verdict = {.kind = VERDICT_KEY, .expires_unix_s = pass.expires_unix_s, .user = "k1"};
+    verdict_take_token(&verdict, view_of(pass.key, pass.key_len));
     world_answer(&w, HOOK_authenticate, world_later);
     client_begin(&c, METHOD_ALLOCATE);
     client_wish_udp(&c);
     build_attr(&c.build, ATTR_ACCESS_TOKEN, view_of(&pass, sizeof pass));
-    build_attr_text(&c.build, ATTR_USERNAME, c.username);
-    build_attr_text(&c.build, ATTR_REALM, c.realm);
-    build_attr_text(&c.build, ATTR_NONCE, c.nonce);
+    put_names(&c);
     CHECK_INT(build_integrity(&c.build, w.crypto, view_of(pass.key, pass.key_len)), 0);
     const struct view whole = build_end(&c.build);
     CHECK_INT(client_send_bytes(&c, whole.at, whole.len), NO_ANSWER);
@@ -390,8 +429,9 @@ TEST(a_token_may_be_judged_later)
 TEST_LIST(RUN(section_6_1_a_challenge_names_the_server) RUN(section_6_1_a_server_without_a_name_goes_by_its_realm)
               RUN(section_7_a_token_that_nobody_asked_for_is_420) RUN(section_7_the_key_of_the_token_signs_both_ways)
                   RUN(section_7_whoever_has_no_good_token_is_401) RUN(section_6_2_each_length_of_key_goes_with_its_integrity)
-                      RUN(section_9_no_allocation_outlives_its_token) RUN(section_9_a_new_token_refreshes_what_an_old_one_made)
-                          RUN(section_9_a_shorter_token_shortens_what_is_left) RUN(section_9_the_new_token_may_be_under_a_new_key)
-                              RUN(section_9_no_memory_for_a_new_name_leaves_the_old_one) RUN(a_token_of_another_tenant_refreshes_nothing)
-                                  RUN(tokens_and_passwords_do_not_mix) RUN(a_refused_refresh_leaves_the_old_token_in_force)
-                                      RUN(a_token_may_be_judged_later))
+                      RUN(a_key_that_the_client_shortens_to_16_bytes_signs_too) RUN(section_9_no_allocation_outlives_its_token)
+                          RUN(section_9_a_new_token_refreshes_what_an_old_one_made) RUN(section_9_a_shorter_token_shortens_what_is_left)
+                              RUN(section_9_the_new_token_may_be_under_a_new_key) RUN(section_9_no_memory_for_a_new_name_leaves_the_old_one)
+                                  RUN(a_reservation_is_claimed_by_another_token_of_the_same_tenant_alone)
+                                      RUN(a_token_of_another_tenant_refreshes_nothing) RUN(tokens_and_passwords_do_not_mix)
+                                          RUN(a_refused_refresh_leaves_the_old_token_in_force) RUN(a_token_may_be_judged_later))

@@ -30,6 +30,36 @@ describe("relay.testing: a server", function()
     assert.is_true(s:allocate(ann).ok)
   end)
 
+  it("lets a policy judge access tokens, which no allocation outlives", function()
+    local policy = [[
+      local KEYS = {old = {("0a"):rep(20), 300}, new = {("0B"):rep(20), 900}, past = {("0c"):rep(20), -1}}
+      return {authenticate = function(req)
+        local known = KEYS[req.access_token]
+        if not req.access_token then return nil end
+        if not known or req.username:sub(1, 3) ~= "kid" then return relay.deny(401) end
+        return relay.key{user = req.username, mac_key = known[1], expires = 1800000000 + known[2]}
+      end}]]
+    local s = with(policy, {now = 1800000000})
+    local old = {username = "kid1", access_token = "old", mac_key = ("0a"):rep(20)}
+    local new = {username = "kid2", access_token = "new", mac_key = ("0b"):rep(20)}
+    local a = s:allocate(old)
+    assert.equal(300, a.lifetime)
+    assert.equal("kid1", a.user)
+    assert.is_true(s:permission(a, "20.0.0.9").ok)
+    assert.equal("bad_integrity", s:allocate {username = "kid1", access_token = "new", mac_key = ("0a"):rep(20)}.reason)
+    assert.equal("bad_integrity", s:allocate {username = "kid1", access_token = "old", password = "p"}.reason)
+    assert.equal("expired", s:allocate {username = "kid1", access_token = "past", mac_key = ("0c"):rep(20)}.reason)
+    assert.equal(401, s:allocate {username = "kid1", access_token = "none", mac_key = ("0a"):rep(20)}.code)
+    s:advance(100)
+    assert.equal(200, s:refresh(a).lifetime)
+    assert.equal(441, s:permission(a, "20.0.0.9", new).code) -- only a Refresh renews
+    local b = s:refresh(a, new)
+    assert.equal(600, b.lifetime)
+    assert.equal("kid1", b.user)
+    s:advance(400)
+    assert.equal(1, s:held "total")
+  end)
+
   it("refuses as the RFC says, without asking a policy", function()
     local s = T.new {users = {["/ann"] = "p", ["/bob"] = "q"}}
     local a = s:allocate(ann)
@@ -300,6 +330,9 @@ describe("relay.testing: strictness", function()
     assert.matches("no policy may answer 438", message "return relay.deny(438)")
     assert.matches("an integer from 1", message "return relay.allow{user_quota = 0}")
     assert.matches("one of password", message "return relay.key{user = 'x'}")
+    assert.matches("one of password", message "return relay.key{user = 'x', mac_key = ('0'):rep(40), ha1 = ('0'):rep(32)}")
+    assert.matches("mac_key: 40 hexadecimal", message "return relay.key{user = 'x', mac_key = ('0'):rep(32)}")
+    assert.matches("mac_key: 64 hexadecimal", message "return relay.key{user = 'x', mac_key = ('x'):rep(64)}")
     assert.matches("read%-only", message "req.user = 'root'")
     assert.matches("read%-only", message "relay.deny = nil")
   end)

@@ -41,7 +41,10 @@ local function find_key(core, client, fields, route)
     return nil, {code = d and d.code or 401, reason = d and d.reason or "unknown_user", by = d and d.by or "core", unsigned = true}
   end
   if d and d.kind == "key" then
-    return {user = d.user, tenant = d.tenant or route.tenant, passwords = d.passwords, ha1 = d.ha1, expires = d.expires, reauth = d.reauth}
+    return {
+      user = d.user, tenant = d.tenant or route.tenant, passwords = d.passwords, ha1 = d.ha1, mac_key = d.mac_key, expires = d.expires,
+      reauth = d.reauth,
+    }
   end
   if d and d.kind ~= "lookup" then return nil, refusal(d) end
   local tenant, user = route.tenant, fields.username
@@ -52,6 +55,7 @@ local function find_key(core, client, fields, route)
 end
 
 local function fits(key, fields, realm)
+  if key.mac_key or fields.mac_key then return key.mac_key == (fields.mac_key or ""):lower() end
   local sent = long_term_key(fields.username, realm, fields.password or "")
   if key.ha1 == sent then return true end
   for _, password in ipairs(key.passwords) do
@@ -60,8 +64,8 @@ local function fits(key, fields, realm)
   return false
 end
 
--- Who sent a request: {user, tenant, realm, username}; or nil and a refusal. A key is asked for once per client and username, and again
--- when it has expired, unless it may keep an allocation alive.
+-- Who sent a request: {user, tenant, realm, username, key}; or nil and a refusal. A key is asked for once per client and username, again when it
+-- has expired, unless it may keep an allocation alive, and for every access token; that of a Refresh counts once it is granted.
 function M.identify(core, client, fields)
   client.who = {realm = core.spec.realm}
   local route, refused = M.route(core, client, fields)
@@ -73,15 +77,18 @@ function M.identify(core, client, fields)
   if not fields.username then return nil, {code = 401, reason = "unauthenticated", by = "core", quiet = true} end
   local key = client.key
   local expired = key and key.expires and key.expires <= core.unix_ms() // 1000 and (key.reauth or not client.allocation)
-  if not key or key.username ~= fields.username or expired then
+  if not key or key.username ~= fields.username or expired or fields.access_token then
     key, refused = find_key(core, client, fields, route)
     if not key then return nil, refused end
     key.username = fields.username
   end
   if not fits(key, fields, route.realm) then return nil, {code = 401, reason = "bad_integrity", by = "core"} end
+  if key.mac_key and key.expires and key.expires <= core.unix_ms() // 1000 then
+    return nil, {code = 401, reason = "expired", by = "core"}
+  end
   local a = client.allocation
-  if not a or a.username == fields.username then client.key = key end -- another user's request (441) changes nothing
-  client.who = {user = key.user, tenant = key.tenant, realm = route.realm, username = fields.username}
+  if not a or a.username == fields.username and not key.mac_key then client.key = key end -- another user's request (441) changes nothing
+  client.who = {user = key.user, tenant = key.tenant, realm = route.realm, username = fields.username, key = key}
   return client.who
 end
 

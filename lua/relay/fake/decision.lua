@@ -81,15 +81,17 @@ local function limits_of(given)
   return limits
 end
 
-local key_names = {"user", "tenant", "password", "passwords", "ha1", "ha1_sha256", "expires", "on_expiry"}
+local key_names = {"user", "tenant", "password", "passwords", "ha1", "ha1_sha256", "mac_key", "expires", "on_expiry"}
 
 local function key_of(given)
   local sources = (given.password and 1 or 0) + (given.passwords and 1 or 0) + ((given.ha1 or given.ha1_sha256) and 1 or 0)
-  if sources ~= 1 then error("relay.key: one of password, passwords and ha1 expected", 3) end
+    + (given.mac_key and 1 or 0)
+  if sources ~= 1 then error("relay.key: one of password, passwords, ha1 and mac_key expected", 3) end
   local passwords = given.passwords or given.password and {given.password} or {}
   if #passwords > KEYS_MAX then error(("relay.key: more than %d passwords"):format(KEYS_MAX), 3) end
   for i = 1, #passwords do text("relay.key: password", passwords[i], 763) end
-  for name, digits in pairs {ha1 = 32, ha1_sha256 = 64} do
+  local mac_digits = #tostring(given.mac_key) == 64 and 64 or 40
+  for name, digits in pairs {ha1 = 32, ha1_sha256 = 64, mac_key = mac_digits} do
     if given[name] and not tostring(given[name]):find("^" .. ("%x"):rep(digits) .. "$") then
       error(("relay.key: %s: %d hexadecimal digits expected"):format(name, digits), 3)
     end
@@ -99,7 +101,8 @@ local function key_of(given)
   if on_expiry ~= "keep" and on_expiry ~= "reauth" then error("relay.key: on_expiry: 'keep' or 'reauth' expected", 3) end
   return {
     user = text("relay.key: user", given.user, NAME_MAX), tenant = text("relay.key: tenant", given.tenant, NAME_MAX, true),
-    passwords = passwords, ha1 = given.ha1 and given.ha1:lower(), expires = given.expires, reauth = on_expiry == "reauth",
+    passwords = passwords, ha1 = given.ha1 and given.ha1:lower(), mac_key = given.mac_key and given.mac_key:lower(),
+    expires = given.expires, reauth = on_expiry == "reauth",
   }
 end
 

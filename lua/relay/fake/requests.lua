@@ -10,8 +10,10 @@ local DEFAULT_LIFETIME <const>, SCRIPT_ERROR_LIFETIME <const>, PACKET <const> = 
 
 local function refuse(code, reason) return {code = code, reason = reason, by = "core"} end
 
-local function lifetime_s(core, limits, asked)
-  local longest = math.min(core.spec.options.max_allocate_lifetime, limits.max_lifetime or math.maxinteger)
+-- no allocation outlives the access token that was shown for it, RFC 7635 section 9
+local function lifetime_s(core, limits, asked, key)
+  local left = key.mac_key and key.expires and key.expires - (core.unix_ms() + 999) // 1000
+  local longest = math.min(core.spec.options.max_allocate_lifetime, limits.max_lifetime or math.maxinteger, left or math.maxinteger)
   return math.min(math.max(asked or DEFAULT_LIFETIME, DEFAULT_LIFETIME), longest)
 end
 
@@ -81,11 +83,21 @@ function M.allocate(core, client, fields)
     core.quota:give(who.tenant, who.user)
     return refuse(508, fields.reservation and "reservation_token" or "no_port")
   end
-  local a = core:add_allocation(client, who, limits, lifetime_s(core, limits, fields.lifetime) * 1000)
+  local a = core:add_allocation(client, who, limits, lifetime_s(core, limits, fields.lifetime, who.key) * 1000)
   a.port, a.family, a.reservation = port, family, reservation
   a.relayed = relayed_text(a.family, port)
   core:event("allocated", client, {method = "allocate", allocation = a, by = by})
   return granted(core, a)
+end
+
+-- a Refresh with a token of the same tenant: the name there is a key's, and keys change
+local function is_renewal(fields, who, a)
+  return fields.kind == "refresh" and fields.access_token and who.key.mac_key and who.tenant == a.tenant
+end
+
+local function is_owner(client, fields, who, a)
+  if (who.key.mac_key ~= nil) ~= (client.key.mac_key ~= nil) then return false end
+  return a.username == who.username or is_renewal(fields, who, a)
 end
 
 -- the allocation of an authenticated request, or nil and a refusal
@@ -94,7 +106,7 @@ local function own_allocation(core, client, fields)
   if not who then return nil, refused end
   local a = client.allocation
   if not a then return nil, refuse(437, "no allocation") end
-  if a.username ~= who.username then return nil, refuse(441, "other user's allocation") end
+  if not is_owner(client, fields, who, a) then return nil, refuse(441, "other user's allocation") end
   return a
 end
 
@@ -120,7 +132,9 @@ function M.refresh(core, client, fields)
   end
   local failed = told and told.kind == "fail"
   if failed then limits.max_lifetime = math.min(limits.max_lifetime or SCRIPT_ERROR_LIFETIME, SCRIPT_ERROR_LIFETIME) end
-  a.expires_ms = core.now_ms + lifetime_s(core, limits, fields.lifetime) * 1000
+  local who = client.who
+  if who.key.mac_key and fields.access_token then client.key, a.username = who.key, who.username end
+  a.expires_ms = core.now_ms + lifetime_s(core, limits, fields.lifetime, who.key) * 1000
   core:event("refreshed", client, {method = "refresh", allocation = a, by = told and told.by, reason = failed and told.reason or nil})
   return granted(core, a)
 end

@@ -20,7 +20,7 @@ function M.request(core, client, fields, known)
     userhash = fields.hidden and hash.hex(hash.sha256(fields.username .. ":" .. known.realm)) or nil,
     tenant = known.tenant, user = known.user, software = fields.software, lifetime = fields.lifetime,
     requested_transport = fields.requested_transport or "udp", requested_family = fields.family,
-    even_port = fields.even_port, reservation = fields.reservation,
+    even_port = fields.even_port, reservation = fields.reservation, access_token = fields.access_token,
   }
   function shown.attr(_, number)
     if number == 0x8022 then return fields.software end

@@ -221,19 +221,33 @@ static void put_more(lua_State *L, struct build *build, int at)
         build_attr_text(build, ATTR_ORIGIN, origin);
 }
 
-static void put_credentials(struct world *w, struct client *c, struct build *build, int at)
+/* sign_with: the field mac_key of a token, else the password. */
+static void sign_with(struct world *w, struct client *c, int at)
 {
     const char *username = text_of(w->lua, at, "username"), *password = text_of(w->lua, at, "password");
+    const char *mac_key = text_of(w->lua, at, "mac_key");
+    c->key_len = mac_key ? sizeof c->key : INTEGRITY_KEY_LEN;
+    if (!mac_key)
+        integrity_key(w->crypto, view_text(username), view_text(c->realm), view_text(password ? password : ""), c->key);
+    else if (strlen(mac_key) != 2 * sizeof c->key || crypto_hex_decode(view_text(mac_key), c->key, sizeof c->key) != 0)
+        luaL_error(w->lua, "mac_key: 40 hexadecimal digits expected");
+}
+
+static void put_credentials(struct world *w, struct client *c, struct build *build, int at)
+{
+    const char *username = text_of(w->lua, at, "username"), *token = text_of(w->lua, at, "access_token");
     uint8_t hash[INTEGRITY_USERHASH_LEN];
     integrity_userhash(w->crypto, view_text(username), view_text(c->realm), hash);
+    if (token)
+        build_attr_text(build, ATTR_ACCESS_TOKEN, token);
     if (has_field(w->lua, at, "hidden"))
         build_attr(build, ATTR_USERHASH, view_of(hash, sizeof hash));
     else
         build_attr_text(build, ATTR_USERNAME, username);
     build_attr_text(build, ATTR_REALM, c->realm);
     build_attr_text(build, ATTR_NONCE, c->nonce);
-    integrity_key(w->crypto, view_text(username), view_text(c->realm), view_text(password ? password : ""), c->key);
-    build_integrity(build, w->crypto, view_of(c->key, sizeof c->key));
+    sign_with(w, c, at);
+    build_integrity(build, w->crypto, view_of(c->key, c->key_len));
 }
 
 static void make_request(struct world *w, struct client *c, const struct kind *kind, int at)
@@ -283,7 +297,7 @@ static int send_request(struct world *w, struct client *c)
         luaL_error(w->lua, "the core's answer is malformed, or another request's");
     if (c->message.class != STUN_SUCCESS && attr_error(&c->message, &code, &reason) != 0)
         luaL_error(w->lua, "the core's answer has no code");
-    if (message_has(&c->message, SLOT_MESSAGE_INTEGRITY) ? integrity_check(w->crypto, &c->message, view_of(c->key, sizeof c->key)) != 0 : !code)
+    if (message_has(&c->message, SLOT_MESSAGE_INTEGRITY) ? integrity_check(w->crypto, &c->message, view_of(c->key, c->key_len)) != 0 : !code)
         luaL_error(w->lua, "the core's answer is not signed with the key of the request");
     return code;
 }

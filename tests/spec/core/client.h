@@ -7,7 +7,7 @@
 
 #include "world.h"
 
-#include "wire/message.h"
+#include "wire/integrity.h"
 
 #define MESSAGE_MAX 4096
 #define PEERS_MAX 64
@@ -21,7 +21,8 @@ struct client {
     size_t request_len, reply_len;
     struct message message; /* of `reply` */
     char realm[256], nonce[256];
-    uint8_t key[16];
+    uint8_t key[INTEGRITY_SHA1_LEN]; /* MD5, or what came with a token */
+    uint8_t key_len;
     bool has_key;
     struct addr peers[PEERS_MAX]; /* that it was permitted, the last ones */
     size_t peer_count;

@@ -250,6 +250,7 @@ static void configure(struct world *w, int at)
         .realm = text_field(w, at, "realm"),
         .software = "",
         .relaying = true,
+        .oauth = true, /* whether clients show tokens is theirs */
         .nonce_lifetime_s = 600,
         .max_allocations = NAMES_MAX,
         .max_parked = 16,

@@ -94,6 +94,8 @@ TEST(every_hook_answers_what_it_may_and_fails_closed_for_what_it_may_not)
 }
 
 /* what a hook does, and the reason of its failure */
+#define ONE_KEY "relay.key: one of password, passwords, ha1 and mac_key expected"
+
 static const struct {
     const char *body, *reason;
 } mistakes[] = {
@@ -126,14 +128,14 @@ static const struct {
     {"return relay.allow{tags = {a = ('x'):rep(200)}}", "relay.allow: tags: longer than 127 bytes"},
     {"return relay.allow{1}", "relay.allow: unknown field '1'"},
     {"return relay.allow(1)", "relay.allow: a table expected, got number"},
-    {"return relay.key{user = 'u'}", "relay.key: one of password, passwords and ha1 expected"},
-    {"return relay.key{user = 'u', password = 'p', ha1 = ('0'):rep(32)}", "relay.key: one of password, passwords and ha1 expected"},
+    {"return relay.key{user = 'u'}", ONE_KEY},
+    {"return relay.key{user = 'u', password = 'p', ha1 = ('0'):rep(32)}", ONE_KEY},
     {"return relay.key{password = 'p'}", "relay.key: user: a string expected, got nil"},
     {"return relay.key{user = 'a\\0b', password = 'p'}", "relay.key: user: a zero byte"},
     {"return relay.key{user = ('u'):rep(129), password = 'p'}", "relay.key: user: longer than 128 bytes"},
     {"return relay.key{user = 'u', ha1 = 'xyz'}", "relay.key: ha1: 32 hexadecimal digits expected"},
     {"return relay.key{user = 'u', ha1_sha256 = ('0'):rep(32)}", "relay.key: ha1_sha256: 64 hexadecimal digits expected"},
-    {"return relay.key{user = 'u', password = 'p', ha1_sha256 = ('0'):rep(64)}", "relay.key: one of password, passwords and ha1 expected"},
+    {"return relay.key{user = 'u', password = 'p', ha1_sha256 = ('0'):rep(64)}", ONE_KEY},
     {"return relay.key{user = 'u', passwords = {1, 2, 3, 4, 5, 6, 7, 8, 9}}", "relay.key: more than 8 passwords"},
     {"return relay.key{user = 'u', password = 'a\tb'}", "relay.key: password has U+0009, which RFC 8265 does not allow"},
     {"return relay.key{user = 'u', passwords = {'p', ''}}", "relay.key: passwords is empty"},

@@ -58,6 +58,7 @@ TEST(combinations_that_cannot_run_are_refused)
          "conf:3: offer-sha256: nobody has a SHA-256 key: it takes user=NAME:PASSWORD, static-auth-secret, userdb or a policy"},
         {"realm=r\nstatic-auth-secret=x\noffer-userhash\n",
          "conf:3: offer-userhash: a name under a secret is not known before it is sent, so it cannot be found by its hash: remove one of them"},
+        {"realm=r\nuser=ann:x\noauth\n", "conf:3: oauth: needs the keys of authorization servers: add userdb and run relay oauth add, or a policy"},
         {"set=quota.user=4\n", "conf:1: set: quota.user is of no use without a policy: add policy=FILE"},
         {"secret=rest=/dev/null\n", "conf:1: secret: is of no use without a policy: add policy=FILE"},
         {"policy=/dev/null\nset=quota=4\n", "conf:2: set: \"quota=4\" is not POLICY.NAME=VALUE"},

@@ -59,6 +59,70 @@ TEST(users_of_coturn_are_listed_and_removed_too)
     scratch_remove(&scratch);
 }
 
+static void list_oauth(void *ctx, const struct desk_oauth_key *row)
+{
+    char line[256], *out = ctx;
+    CHECK_TEXT(row->ikm, ""); /* never shown */
+    snprintf(line, sizeof line, "%s/%s/%s/%jd/%jd ", row->kid, row->realm, row->algorithm, (intmax_t)row->timestamp_s,
+             (intmax_t)row->lifetime_s);
+    strcat(out, line);
+}
+
+static void check_oauth(struct desk *desk, const char *want)
+{
+    char found[512] = "";
+    CHECK_INT(desk_oauth_keys(desk, list_oauth, found), 0);
+    CHECK_TEXT(found, want);
+}
+
+#define IKM_16 "MDEyMzQ1Njc4OWFiY2RlZg=="
+#define IKM_32 "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+
+TEST(oauth_keys_are_added_changed_listed_without_the_key_and_removed)
+{
+    struct scratch scratch = scratch_make();
+    struct desk *desk = scratch_desk(&scratch);
+    struct desk_oauth_key one = {.kid = "north", .ikm = IKM_32, .algorithm = "A256GCM", .realm = "a", .timestamp_s = 100};
+    const struct desk_oauth_key two = {
+        .kid = "east", .ikm = IKM_16, .algorithm = "A128GCM", .realm = "", .timestamp_s = 200, .lifetime_s = 50};
+    CHECK_INT(desk_oauth_put(desk, &one, "root"), 0);
+    CHECK_INT(desk_oauth_put(desk, &two, "root"), 0);
+    one.realm = "b";
+    CHECK_INT(desk_oauth_put(desk, &one, "root"), 0);
+    check_oauth(desk, "east//A128GCM/200/50 north/b/A256GCM/100/0 ");
+    CHECK_INT(desk_oauth_remove(desk, "south", "root"), ERR_NOT_FOUND);
+    CHECK(strstr(desk_error(desk), "no such key"));
+    CHECK_INT(desk_oauth_remove(desk, "north", "root"), 0);
+    check_oauth(desk, "east//A128GCM/200/50 ");
+    CHECK_INT(scratch_number(&scratch, "SELECT count(*) FROM audit WHERE who = 'root' AND type = 'oauth_put'"), 3);
+    CHECK_INT(scratch_number(&scratch, "SELECT count(*) FROM audit WHERE instr(detail, 'MDEy') > 0"), 0);
+    char *detail = scratch_text(&scratch, "SELECT detail FROM audit WHERE type = 'oauth_remove'");
+    CHECK_TEXT(detail, "{\"kid\":\"north\",\"change\":\"removed\"}");
+    free(detail);
+    desk_close(desk);
+    scratch_remove(&scratch);
+}
+
+TEST(what_makes_no_oauth_key_is_refused)
+{
+    static const struct {
+        const char *ikm, *algorithm, *says;
+    } rows[] = {
+        {"", "A256GCM", "Base64"},       {IKM_16, "A256GCM", "Base64"},    {"MDEyMzQ1Njc4OWFiY2Rl", "A128GCM", "Base64"},
+        {"no key", "A128GCM", "Base64"}, {IKM_32, "A192GCM", "algorithm"}, {IKM_32, "", "algorithm"},
+    };
+    struct scratch scratch = scratch_make();
+    struct desk *desk = scratch_desk(&scratch);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct desk_oauth_key row = {.kid = "k", .ikm = rows[i].ikm, .algorithm = rows[i].algorithm, .realm = ""};
+        CHECK_INT(desk_oauth_put(desk, &row, "root"), ERR_RANGE);
+        CHECK(strstr(desk_error(desk), rows[i].says));
+    }
+    check_oauth(desk, "");
+    desk_close(desk);
+    scratch_remove(&scratch);
+}
+
 static void list_tenant(void *ctx, const struct store_tenant *tenant)
 {
     char line[512], *out = ctx;
@@ -191,6 +255,7 @@ TEST(a_change_waits_for_a_busy_writer_and_then_says_that_it_is_locked)
 }
 
 TEST_LIST(RUN(users_are_added_changed_listed_and_removed) RUN(users_of_coturn_are_listed_and_removed_too)
-              RUN(a_tenant_is_made_by_its_first_field_and_every_field_is_settable) RUN(a_wrong_field_or_value_changes_nothing)
-                  RUN(a_secret_is_kept_once_and_never_in_the_audit) RUN(usage_is_summed_by_tenant_and_user_in_the_time_asked_for)
-                      RUN(a_change_waits_for_a_busy_writer_and_then_says_that_it_is_locked))
+              RUN(oauth_keys_are_added_changed_listed_without_the_key_and_removed) RUN(what_makes_no_oauth_key_is_refused)
+                  RUN(a_tenant_is_made_by_its_first_field_and_every_field_is_settable) RUN(a_wrong_field_or_value_changes_nothing)
+                      RUN(a_secret_is_kept_once_and_never_in_the_audit) RUN(usage_is_summed_by_tenant_and_user_in_the_time_asked_for)
+                          RUN(a_change_waits_for_a_busy_writer_and_then_says_that_it_is_locked))

@@ -1,7 +1,7 @@
 /* open.c: what a database file may be when it is opened, and what is said when it may not. */
 #include "scratch.h"
 
-#define SCHEMA 2 /* migrations in db/ */
+#define SCHEMA 3 /* migrations in db/ */
 
 #include <pthread.h>
 #include <sys/wait.h>
@@ -26,7 +26,7 @@ static int try_open(struct scratch *scratch, const char *path)
 TEST(an_absent_file_is_made_private_and_migrated)
 {
     struct scratch scratch = scratch_make();
-    static const char *const tables[] = {"starts", "tenants", "users", "secrets", "sessions", "usage", "audit"};
+    static const char *const tables[] = {"starts", "tenants", "users", "secrets", "sessions", "usage", "audit", "oauth_key"};
     static const char *const names[] = {"relay.db", "relay.db-wal", "relay.db-shm"};
     char text[128];
     struct stat file;

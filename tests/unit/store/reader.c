@@ -95,6 +95,77 @@ TEST(a_user_is_found_by_userhash_without_a_scan)
     scratch_remove(&scratch);
 }
 
+static int find_oauth(struct store_reader *reader, const char *kid, struct store_oauth_key *key)
+{
+    return store_reader_oauth_key(reader, view_text(kid), key);
+}
+
+/* the rows of coturn's testsqldbsetup.sql, whose keys are a byte longer than they are used */
+TEST(an_oauth_key_is_found_by_its_kid_in_the_table_that_coturn_has_too)
+{
+    struct scratch scratch = scratch_make();
+    struct store_oauth_key key;
+    scratch_tell(&scratch,
+                 "CREATE TABLE oauth_key (kid varchar(128), ikm_key varchar(256), timestamp bigint default 0, lifetime integer default 0,"
+                 " as_rs_alg varchar(64) default '', realm varchar(127), primary key (kid));"
+                 "INSERT INTO oauth_key VALUES ('north', 'MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEK', 0, 0, 'A256GCM', 'crinna.org'),"
+                 " ('union', 'MTIzNDU2Nzg5MDEyMzQ1Ngo=', 1000, 60, 'a128gcm', NULL)");
+    struct desk *desk = scratch_desk(&scratch);
+    struct store_reader *reader = scratch_reader(&scratch);
+    CHECK_INT(find_oauth(reader, "north", &key), 0);
+    CHECK_INT(key.aead, CRYPTO_A256GCM);
+    CHECK_BYTES(key.key, "01234567890123456789012345678901", 32);
+    CHECK_INT(key.expires_s, 0);
+    CHECK_TEXT(key.realm, "crinna.org");
+    CHECK_INT(find_oauth(reader, "union", &key), 0);
+    CHECK_INT(key.aead, CRYPTO_A128GCM);
+    CHECK_BYTES(key.key, "1234567890123456", 16);
+    CHECK_INT(key.expires_s, 1060);
+    CHECK_TEXT(key.realm, "");
+    CHECK_INT(find_oauth(reader, "North", &key), ERR_NOT_FOUND);
+    CHECK_INT(find_oauth(reader, "", &key), ERR_NOT_FOUND);
+    CHECK_INT(desk_oauth_remove(desk, "north", "test"), 0);
+    CHECK_INT(find_oauth(reader, "north", &key), ERR_NOT_FOUND);
+    store_reader_close(reader);
+    desk_close(desk);
+    scratch_remove(&scratch);
+}
+
+TEST(a_row_that_makes_no_oauth_key_is_none)
+{
+    static const char *const rows[] = {
+        "NULL, 0, 0, 'A256GCM', ''",
+        "'', 0, 0, 'A256GCM', ''",
+        "'MTIzNDU2Nzg5MDEyMzQ1Ngo=', 0, 0, 'A256GCM', ''", /* 17 bytes */
+        "'MTIzNDU2Nzg5MDEyMzQ1Ngo', 0, 0, 'A128GCM', ''",  /* no Base64 */
+        "'MTIzNDU2Nzg5MDEyMzQ1Ngo=', 0, 0, NULL, ''",
+        "'MTIzNDU2Nzg5MDEyMzQ1Ngo=', 0, 0, 'A128GC', ''",
+        "'MTIzNDU2Nzg5MDEyMzQ1Ngo=', 0, 0, 'A128GCM', printf('%.*c', 129, 'r')",
+        "printf('%.*c', 260, 'A'), 0, 0, 'A128GCM', ''", /* more than coturn's column */
+    };
+    struct scratch scratch = scratch_make();
+    struct desk *desk = scratch_desk(&scratch);
+    struct store_reader *reader = scratch_reader(&scratch);
+    struct store_oauth_key key;
+    char sql[256];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(sql, sizeof sql, "INSERT OR REPLACE INTO oauth_key (kid, ikm_key, timestamp, lifetime, as_rs_alg, realm) VALUES ('k', %s)",
+                 rows[i]);
+        scratch_tell(&scratch, sql);
+        CHECK_INT(find_oauth(reader, "k", &key), ERR_NOT_FOUND);
+    }
+    scratch_tell(&scratch,
+                 "UPDATE oauth_key SET ikm_key = 'MTIzNDU2Nzg5MDEyMzQ1Ngo=', realm = '', timestamp = 9223372036854775807, lifetime = 9");
+    CHECK_INT(find_oauth(reader, "k", &key), 0);
+    CHECK(key.expires_s == INT64_MAX);
+    scratch_tell(&scratch, "UPDATE oauth_key SET timestamp = 0, lifetime = -9");
+    CHECK_INT(find_oauth(reader, "k", &key), 0);
+    CHECK_INT(key.expires_s, 1);
+    store_reader_close(reader);
+    desk_close(desk);
+    scratch_remove(&scratch);
+}
+
 TEST(a_tenant_is_read_with_its_limits)
 {
     struct scratch scratch = scratch_make();
@@ -273,7 +344,8 @@ TEST(readers_in_threads_work_beside_a_store_that_writes)
 }
 
 TEST_LIST(RUN(a_key_is_found_by_realm_and_user_and_changes_at_once) RUN(a_user_has_a_key_for_each_kind_of_client)
-              RUN(a_user_is_found_by_userhash_without_a_scan) RUN(a_tenant_is_read_with_its_limits)
+              RUN(a_user_is_found_by_userhash_without_a_scan) RUN(an_oauth_key_is_found_by_its_kid_in_the_table_that_coturn_has_too) RUN(a_row_that_makes_no_oauth_key_is_none)
+              RUN(a_tenant_is_read_with_its_limits)
                   RUN(secrets_of_the_realm_and_of_no_realm_come_newest_first) RUN(users_and_secrets_of_a_coturn_database_count_too)
                       RUN(a_reader_never_waits_for_a_writer) RUN(a_table_that_is_gone_is_an_error_and_not_an_unknown_user)
                           RUN(readers_in_threads_work_beside_a_store_that_writes))

@@ -1,0 +1,23 @@
+/* verdict.c: the keys of an access token. */
+#include "turn/verdict.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define SHORTENED_LEN 16
+
+static void put_key(struct verdict *verdict, struct view bytes)
+{
+    struct long_term_key *key = &verdict->keys[verdict->key_count++];
+    *key = (struct long_term_key){.len = (uint8_t)bytes.len, .of_token = true};
+    memcpy(key->bytes, bytes.at, bytes.len);
+}
+
+void verdict_take_token(struct verdict *verdict, struct view mac_key)
+{
+    assert(mac_key.len <= sizeof verdict->keys[0].bytes);
+    verdict->key_count = 0;
+    put_key(verdict, mac_key);
+    if (mac_key.len == TOKEN_MAC_KEY_LEN)
+        put_key(verdict, view_cut(mac_key, SHORTENED_LEN));
+}
