@@ -72,6 +72,16 @@ def rsa_and_ecdsa_stand_side_by_side():
                 check_equal(got, want, f"the certificate for {algorithms} and {name}, {version or 'DTLS'}")
 
 
+@test
+def the_suites_are_those_of_rfc_8489_but_for_what_bcp_195_advises_against():
+    with Shop(("rsa-", "DNS:rsa.example.net", True)) as server:
+        for suite, served in (("ECDHE-RSA-AES128-GCM-SHA256", True), ("DHE-RSA-AES128-GCM-SHA256", False), ("AES128-GCM-SHA256", False),
+                              ("ECDHE-RSA-AES128-SHA256", False)):
+            for dtls in (False, True):
+                how = ["-cipher", suite, *([] if dtls else ["-tls1_2"])]
+                check_equal(server.sees("rsa.example.net", how, dtls), "rsa-" if served else None, f"the certificate with {suite}")
+
+
 @smoke
 def certificates_are_read_anew_on_sighup_and_sigusr2_and_connections_live_on():
     with Shop(("net-", "DNS:*.example.net", False), threads=2) as server, server.client("tls") as old, DtlsClient(server) as old_dtls:
