@@ -50,7 +50,7 @@ LINK = $(call LIB,$(1)) $(foreach r,$(UNDER_$(1)),$(call LIB,$(r)))
 LINK_LIBS = $(LIBS_$(1)) $(foreach r,$(UNDER_$(1)),$(LIBS_$(r)))
 
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/*.c))
-ENGINE := $(patsubst tests/engine/%.c,$(B)/engine/%,$(filter-out %/world.c %/world_client.c,$(wildcard tests/engine/*.c)))
+ENGINE := $(patsubst tests/engine/%.c,$(B)/engine/%,$(filter-out %/world.c %/world_client.c %/world_tcp.c,$(wildcard tests/engine/*.c)))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
 
 .PHONY: all run test check unit engine spec e2e asan tsan fuzz bench lint install deps clean help
@@ -112,7 +112,7 @@ $(B)/support/test.o: tests/support/test.c $(B)/stamp
 	@mkdir -p $(@D) && echo "  $(notdir $(CC)) $<"
 	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) -Itests/support -c $< -o $@
 
-WORLD := $(B)/engine/world.o $(B)/engine/world_client.o
+WORLD := $(B)/engine/world.o $(B)/engine/world_client.o $(B)/engine/world_tcp.o
 $(WORLD): $(B)/engine/%.o: tests/engine/%.c $(B)/stamp
 	@mkdir -p $(@D) && echo "  $(notdir $(CC)) $<"
 	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) -Itests/support -c $< -o $@

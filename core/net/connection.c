@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "net/control.h"
 #include "net/socket.h"
+#include "net/splice.h"
 #include "wire/stun.h"
 
 #include <netinet/in.h>
@@ -108,7 +109,7 @@ void connection_break(struct connection *c)
 
 static void say_goodbye(struct connection *c)
 {
-    if (!c->ssl || !SSL_is_init_finished(c->ssl))
+    if (!c->ssl || !SSL_is_init_finished(c->ssl) || c->silent)
         return;
     SSL_shutdown(c->ssl);
     ERR_clear_error();
@@ -176,10 +177,10 @@ static void output(struct connection *c)
     }
 }
 
-/* is_media: what may get lost as a datagram may: ChannelData and indications. Replies may not. */
+/* is_media: what may get lost as a datagram may: ChannelData and Data. Replies and ConnectionAttempts may not. */
 static bool is_media(struct view bytes)
 {
-    return frame_kind_of(bytes) == FRAME_CHANNEL || (bytes.len >= 2 && stun_type_class(get_u16(bytes.at)) == STUN_INDICATION);
+    return frame_kind_of(bytes) == FRAME_CHANNEL || (bytes.len >= 2 && get_u16(bytes.at) == stun_type(METHOD_DATA, STUN_INDICATION));
 }
 
 /* makes_room: for one more frame, in a connection that may be slow to read. */
@@ -220,6 +221,52 @@ bool connection_send(struct connection *c, struct view bytes)
     return true;
 }
 
+/* ---- a data connection ---- */
+
+void connection_splice(struct connection *c, struct splice *splice)
+{
+    connection_keep(c, true);
+    c->splice = splice;
+}
+
+void connection_unsplice(struct connection *c)
+{
+    c->splice = NULL;
+    if (c->state == CONNECTION_BROKEN)
+        return;
+    connection_finish(c);
+    connection_resume(c); /* for its end */
+}
+
+bool connection_put(struct connection *c, struct view bytes)
+{
+    connection_unsettled(c);
+    return c->state == CONNECTION_OPEN && put(c, bytes);
+}
+
+size_t connection_waiting(const struct connection *c)
+{
+    return c->out.len;
+}
+
+void connection_end_output(struct connection *c)
+{
+    say_goodbye(c);
+    c->silent = true;
+    connection_unsettled(c);
+}
+
+void connection_pause(struct connection *c)
+{
+    watch_stop(&c->readable);
+}
+
+void connection_resume(struct connection *c)
+{
+    if (!c->readable.loop && !c->ended && c->state != CONNECTION_BROKEN)
+        watch_read(&c->readable, c->streams->config.loop, c->fd, connection_receive, c);
+}
+
 void connection_free(struct connection *c)
 {
     struct streams *s = c->streams;
@@ -227,6 +274,8 @@ void connection_free(struct connection *c)
     watch_stop(&c->readable);
     watch_stop(&c->writable);
     deadline_clear(&c->deadline);
+    if (c->splice)
+        splice_client_gone(c->splice);
     if (c->known && s->config.closed)
         s->config.closed(s->config.ctx, &c->flow);
     SSL_free(c->ssl);
@@ -301,9 +350,19 @@ bool connection_arrive(struct streams *s, const struct connection *parcel)
     return true;
 }
 
+static void settle_splice(struct connection *c)
+{
+    if (c->silent && c->out.len == 0)
+        shutdown(c->fd, SHUT_WR);
+    else
+        splice_client_drained(c->splice);
+}
+
 void connection_settle(struct connection *c)
 {
     output(c);
+    if (c->splice)
+        settle_splice(c);
     if (c->state == CONNECTION_CLOSING && c->out.len == 0) {
         c->state = CONNECTION_LINGERING; /* closing now, with bytes unread, would reset the connection and lose what was sent last */
         shutdown(c->fd, SHUT_WR);

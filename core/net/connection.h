@@ -38,6 +38,8 @@ enum connection_state {
     CONNECTION_BROKEN
 };
 
+struct splice;
+
 struct connection {
     struct streams *streams;
     struct flow flow;
@@ -48,6 +50,7 @@ struct connection {
     bool familiar; /* has or had one */
     bool full;     /* the socket takes no more now; `writable` waits */
     bool ended;    /* end of file was read */
+    bool silent;   /* nothing more is sent: the end of our bytes is told when the rest is written */
     bool unsettled;
     bool header_due; /* NEW, from a proxy: its PROXY header comes first */
     uint8_t handed;  /* how often it was handed over */
@@ -58,6 +61,7 @@ struct connection {
     SSL *ssl;      /* NULL: plain */
     char *sni;
     struct outbox out;
+    struct splice *splice; /* it is a client's data connection: what comes are bytes, not frames; NULL: it is not */
     struct connection *next_unsettled;
     struct deadline deadline;
     struct watch readable, writable;
@@ -97,6 +101,21 @@ void connection_finish(struct connection *);
 
 bool connection_send(struct connection *, struct view bytes);
 void connection_keep(struct connection *, bool keep);
+
+/* connection_splice: from the next byte on it is a data connection; no deadline.  connection_unsplice: it ends when all is sent, and what comes is discarded. */
+void connection_splice(struct connection *, struct splice *);
+void connection_unsplice(struct connection *);
+
+/* Of a data connection: connection_put: bytes to send; false if that is impossible.  connection_waiting: how many wait.  connection_end_output: no more will
+ * follow.  connection_pause, connection_resume: read no more, read again. */
+bool connection_put(struct connection *, struct view bytes);
+size_t connection_waiting(const struct connection *);
+void connection_end_output(struct connection *);
+void connection_pause(struct connection *);
+void connection_resume(struct connection *);
+
+/* streams_find: the connection of a link, NULL if it has ended. */
+struct connection *streams_find(const struct streams *, uint64_t link);
 
 /* connection_settle: write what waits; end it if that is due. */
 void connection_settle(struct connection *);

@@ -1,5 +1,5 @@
 /* connection_input.c: from bytes of a socket to whole frames: plain or TLS by the first byte, TLS taken off, frames cut. */
-#include "net/connection.h"
+#include "net/splice.h"
 
 #include "base/err.h"
 #include "wire/proxy.h"
@@ -28,13 +28,13 @@ static void give(struct connection *c, uint8_t *at, size_t len)
     memcpy(at + len, behind, sizeof behind);
 }
 
-/* deliver: the whole frames at the front of `len` bytes; returns how many bytes they were. */
+/* deliver: the whole frames at the front of `len` bytes, and all that follows the request to be a data connection; returns how many bytes they were. */
 static size_t deliver(struct connection *c, uint8_t *at, size_t len)
 {
     size_t done = 0;
     if (!c->known && len && at[0] > STUN_FIRST_BYTE_MAX) /* text looks like ChannelData, but nobody has a channel before a request */
         connection_break(c);
-    while (c->state == CONNECTION_OPEN) {
+    while (c->state == CONNECTION_OPEN && !c->splice) {
         struct view frame;
         size_t used;
         const int err = frame_cut(view_of(at + done, len - done), &frame, &used);
@@ -49,7 +49,10 @@ static size_t deliver(struct connection *c, uint8_t *at, size_t len)
             break;
         done += used;
     }
-    return done;
+    if (!c->splice)
+        return done;
+    splice_from_client(c->splice, view_of(at + done, len - done));
+    return len;
 }
 
 /* keep_part: what is incomplete, in a buffer of its size: of the first TLS record while NEW, of a frame while OPEN; of one that is LEAVING
@@ -80,6 +83,15 @@ static void plain_input(struct connection *c, uint8_t *frames, size_t len)
     keep_part(c, frames + done, len - done);
 }
 
+/* no_more: its bytes have ended. */
+static void no_more(struct connection *c)
+{
+    if (c->splice)
+        splice_client_ended(c->splice);
+    else
+        connection_finish(c); /* replies to what came before are still sent */
+}
+
 /* tls_ended: whether OpenSSL has no more for now, because the client said goodbye or because it spoke nonsense. */
 static void tls_ended(struct connection *c, int result)
 {
@@ -87,7 +99,7 @@ static void tls_ended(struct connection *c, int result)
         case SSL_ERROR_WANT_READ:
             break;
         case SSL_ERROR_ZERO_RETURN:
-            connection_finish(c);
+            no_more(c);
             break;
         default:
             connection_break(c);
@@ -226,7 +238,7 @@ static void end_of_file(struct connection *c)
     c->ended = true;
     watch_stop(&c->readable);
     if (c->state == CONNECTION_OPEN)
-        connection_finish(c); /* replies to what came before are still sent */
+        no_more(c);
     else if (c->state == CONNECTION_CLOSING)
         connection_unsettled(c);
     else
@@ -243,6 +255,12 @@ void connection_continue(struct connection *c)
     c->streams->busy = false;
 }
 
+static size_t receive_room(struct connection *c, size_t most)
+{
+    const size_t room = c->splice ? splice_client_room(c->splice) : most;
+    return room < most ? room : most;
+}
+
 void connection_receive(void *owner)
 {
     struct connection *c = owner;
@@ -250,9 +268,12 @@ void connection_receive(void *owner)
     const bool plain = c->state == CONNECTION_OPEN && !c->ssl;
     const size_t had = plain || c->state == CONNECTION_NEW ? c->part_len : 0;
     uint8_t *at = plain ? s->frames + ENGINE_HEADROOM : s->wire;
+    const size_t room = receive_room(c, plain ? WIRE_BYTES : WIRE_BYTES - had);
+    if (room == 0)
+        return;
     if (had)
         memcpy(at, c->part, had);
-    const ssize_t got = recv(c->fd, at + had, plain ? WIRE_BYTES : WIRE_BYTES - had, MSG_DONTWAIT);
+    const ssize_t got = recv(c->fd, at + had, room, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     s->busy = true;

@@ -14,6 +14,22 @@ void socket_close(int fd)
     errno = kept;
 }
 
+bool socket_is_exhausted(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+int socket_accept(int listener, struct addr *from)
+{
+    struct sockaddr_storage at;
+    socklen_t len = sizeof at;
+    const int fd = accept4(listener, (struct sockaddr *)&at, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0)
+        return errno == EAGAIN ? ERR_NOT_FOUND : socket_is_exhausted(errno) ? ERR_MEMORY : ERR_SYSTEM;
+    *from = addr_from_sockaddr(&at);
+    return fd;
+}
+
 bool socket_flag(int fd, int level, int option)
 {
     const int on = 1;

@@ -20,6 +20,13 @@ struct addr socket_local(int fd); /* what it is bound to; family ADDR_NONE on fa
 /* socket_close: keeps errno. */
 void socket_close(int fd);
 
+/* socket_is_exhausted: whether this errno says that descriptors or memory of the system are used up: trying again at once would only spin. */
+bool socket_is_exhausted(int error);
+
+/* socket_accept: the next connection to a listener, non-blocking, close-on-exec, and where it is from: the descriptor; ERR_NOT_FOUND: none waits; ERR_MEMORY:
+ * not before descriptors or memory are free again; ERR_SYSTEM: of this one connection, the next may do. */
+int socket_accept(int listener, struct addr *from);
+
 bool socket_flag(int fd, int level, int option);
 
 #endif

@@ -67,28 +67,18 @@ void streams_free(struct streams *s)
     free(s);
 }
 
-/* is_exhausted: descriptors or memory of the system are used up; accepting again at once would only spin. */
-static bool is_exhausted(int error)
-{
-    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
 static void on_acceptable(void *owner)
 {
     struct listener *listener = owner;
     for (int i = 0; i < ACCEPT_MAX; i++) {
-        struct sockaddr_storage at;
-        socklen_t len = sizeof at;
-        const int fd = accept4(listener->fd, (struct sockaddr *)&at, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            const struct addr from = addr_from_sockaddr(&at);
+        struct addr from;
+        const int fd = socket_accept(listener->fd, &from);
+        if (fd >= 0)
             connection_add(listener, fd, &from);
-        } else if (is_exhausted(errno)) {
+        if (fd == ERR_MEMORY)
             watch_stop(&listener->acceptable); /* until the next sweep; clients wait in the backlog */
+        if (fd == ERR_MEMORY || fd == ERR_NOT_FOUND)
             return;
-        } else if (errno == EAGAIN) {
-            return;
-        } /* else: of this one connection, accept(2); the next may do */
     }
 }
 
@@ -153,35 +143,34 @@ void streams_flush(struct streams *s)
     s->busy = false;
 }
 
-/* find: the connection of a link, NULL if it has ended. */
-static struct connection *find(const struct streams *s, uint64_t link)
+struct connection *streams_find(const struct streams *s, uint64_t link)
 {
     return pool_at(&s->connections, (struct handle){(uint32_t)link, (uint32_t)(link >> 32)});
 }
 
 bool stream_send(struct streams *s, uint64_t link, struct view bytes)
 {
-    struct connection *c = find(s, link);
+    struct connection *c = streams_find(s, link);
     return c && connection_send(c, bytes);
 }
 
 void stream_keep(struct streams *s, uint64_t link, bool keep)
 {
-    struct connection *c = find(s, link);
+    struct connection *c = streams_find(s, link);
     if (c)
         connection_keep(c, keep);
 }
 
 void stream_close(struct streams *s, uint64_t link)
 {
-    struct connection *c = find(s, link);
+    struct connection *c = streams_find(s, link);
     if (c)
         connection_finish(c);
 }
 
 void stream_hand_over(struct streams *s, uint64_t link, unsigned heir)
 {
-    struct connection *c = find(s, link);
+    struct connection *c = streams_find(s, link);
     if (c)
         connection_leave(c, heir);
 }

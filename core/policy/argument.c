@@ -58,7 +58,9 @@ static void push_method(lua_State *L, uint16_t method)
     } names[] = {{METHOD_ALLOCATE, "allocate"},
                  {METHOD_REFRESH, "refresh"},
                  {METHOD_CREATE_PERMISSION, "permission"},
-                 {METHOD_CHANNEL_BIND, "channel"}};
+                 {METHOD_CHANNEL_BIND, "channel"},
+                 {METHOD_CONNECT, "connect"},
+                 {METHOD_CONNECTION_BIND, "bind"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (names[i].method == method) {
             lua_pushstring(L, names[i].name);
@@ -69,8 +71,8 @@ static void push_method(lua_State *L, uint16_t method)
 
 static void push_protocol(lua_State *L, uint8_t protocol)
 {
-    if (protocol == 17 || protocol == 6)
-        lua_pushstring(L, protocol == 17 ? "udp" : "tcp");
+    if (protocol == PROTOCOL_UDP || protocol == PROTOCOL_TCP)
+        lua_pushstring(L, protocol == PROTOCOL_UDP ? "udp" : "tcp");
     else
         push_known(L, protocol);
 }
@@ -163,6 +165,7 @@ static int request_count(lua_State *L)
     X(src, address_push(L, ADDRESS_ALLOCATION, &a->flow.client))                                                                           \
     X(relay, address_push(L, ADDRESS_RELAY, &a->relayed_shown))                                                                            \
     X(transport, lua_pushstring(L, transport_name(a->flow.transport)))                                                                     \
+    X(relay_transport, push_protocol(L, a->protocol))                                                                                      \
     X(created, lua_pushinteger(L, a->created_unix_ms / 1000))                                                                              \
     X(expires, lua_pushinteger(L, (q->unix_ms + a->expires - q->now) / 1000))                                                              \
     X(bytes_in, push_count(L, a->usage.bytes_in))                                                                                          \
@@ -171,6 +174,7 @@ static int request_count(lua_State *L)
     X(packets_out, push_count(L, a->usage.packets_out))                                                                                    \
     X(permissions, push_count(L, a->permissions))                                                                                          \
     X(channels, push_count(L, a->channels))                                                                                                \
+    X(connections, push_count(L, a->tcp_peers))                                                                                            \
     X(tags, argument_push(L, OBJECT_TAGS))
 
 /* q: the question */

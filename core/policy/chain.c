@@ -8,7 +8,12 @@
 
 #define WHY_MAX 256
 
-static const char permission_kind = 'p', channel_kind = 'c', context_key = 'x'; /* registry: arguments that are always the same */
+/* registry: arguments that are always the same, under the addresses of these */
+static const char context_key = 'x';
+static const struct kind {
+    uint16_t method;
+    const char *name;
+} kinds[] = {{METHOD_CREATE_PERMISSION, "permission"}, {METHOD_CHANNEL_BIND, "channel"}, {METHOD_CONNECT, "connect"}};
 
 /* what init is shown */
 static void open_context(lua_State *L)
@@ -29,10 +34,18 @@ static void open_context(lua_State *L)
 void chain_open(lua_State *L)
 {
     open_context(L);
-    lua_pushliteral(L, "permission");
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &permission_kind);
-    lua_pushliteral(L, "channel");
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &channel_kind);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        lua_pushstring(L, kinds[i].name);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &kinds[i]);
+    }
+}
+
+static const struct kind *kind_of(uint16_t method)
+{
+    size_t i = sizeof kinds / sizeof *kinds - 1;
+    while (i > 0 && kinds[i].method != method)
+        i--;
+    return &kinds[i];
 }
 
 /* push_arguments: nothing here allocates: it runs outside of protected calls. */
@@ -60,7 +73,7 @@ static int push_arguments(lua_State *L, const char *letters, const struct questi
                 lua_pushinteger(L, question->channel);
                 break;
             case 'k':
-                lua_rawgetp(L, LUA_REGISTRYINDEX, question->method == METHOD_CHANNEL_BIND ? &channel_kind : &permission_kind);
+                lua_rawgetp(L, LUA_REGISTRYINDEX, kind_of(question->method));
                 break;
             default: /* 'c' */
                 lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key);

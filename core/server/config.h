@@ -63,6 +63,7 @@ struct config {
     struct relay_address *relays; /* what to relay from; without relay-ip the listening addresses, or those of the interfaces */
     size_t relay_count;
     uint16_t min_port, max_port;
+    bool no_udp_relay, no_tcp_relay; /* not both, unless stun_only */
 
     /* where clients are sent instead: those of udp_ and tcp_ come before `alternates` for plain UDP and TCP; TLS and DTLS have their own */
     struct alternates alternates, udp_alternates, tcp_alternates, tls_alternates;

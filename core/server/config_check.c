@@ -68,6 +68,13 @@ static void check_transports(struct loader *loader)
                      "nothing is left to listen for: leave no-udp or no-tcp out, or give cert and pkey");
 }
 
+static void check_relays(struct loader *loader)
+{
+    const struct config *config = loader->config;
+    if (config->no_udp_relay && config->no_tcp_relay && !config->stun_only)
+        loader_error(loader, config_where(config, "no-udp-relay"), "no-udp-relay", "nothing is left to relay: leave no-tcp-relay out, or use stun-only");
+}
+
 static void check_relay_ips(struct loader *loader)
 {
     const struct config *config = loader->config;
@@ -187,6 +194,7 @@ void loader_check(struct loader *loader)
     check_tls(loader);
     check_proxies(loader);
     check_transports(loader);
+    check_relays(loader);
     check_relay_ips(loader);
     check_externals(loader);
     check_secrets(loader);

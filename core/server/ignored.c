@@ -64,8 +64,6 @@ const struct ignored ignored[] = {
     {"no-tlsv1_1", 0, IGNORED_FLAG, TLS_FIXED},
     {"no-tlsv1_2", 0, IGNORED_FLAG, "TLS 1.2 and DTLS 1.2 stay ON, with AEAD suites only"},
     {"dtls", 0, IGNORED_FLAG, "DTLS is on when there is a certificate: see no-dtls"},
-    {"no-udp-relay", 0, REFUSED_FLAG, "relaying UDP is all the relay does; use stun-only to relay nothing"},
-    {"no-tcp-relay", 0, IGNORED_FLAG, "nothing is relayed over TCP"},
     {"no-stdout-log", 0, IGNORED_FLAG, ONE_LOG},
     {"simple-log", 0, IGNORED_FLAG, ONE_LOG},
     {"syslog", 0, IGNORED_FLAG, SYSLOG},

@@ -60,6 +60,8 @@ const struct option options[] = {
     {.name = "tcp-alternate-server", .section = SECTION_RELAY, ALTERNATES(tcp_alternates, 3478), .help = "The same for TCP clients, in place of alternate-server"},
     {.name = "tls-alternate-server", .section = SECTION_RELAY, ALTERNATES(tls_alternates, 5349),
      .help = "The same for TLS and DTLS clients; DOMAIN is the name in its certificate, if it is another than here"},
+    {.name = "no-udp-relay", .section = SECTION_RELAY, FLAG(no_udp_relay), .help = "Relay nothing over UDP: TCP allocations (RFC 6062) only"},
+    {.name = "no-tcp-relay", .section = SECTION_RELAY, FLAG(no_tcp_relay), .help = "Relay nothing over TCP: no TCP allocations (RFC 6062)"},
     {.name = "stun-only", .letter = 'S', .section = SECTION_RELAY, FLAG(stun_only), .help = "Answer Binding requests and relay nothing"},
 
     {.name = "realm", .letter = 'r', .section = SECTION_AUTH, TEXT(realm, REALM_MAX_LEN - 1), .traits = OPTION_PREPARED, .value = "REALM",

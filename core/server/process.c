@@ -28,6 +28,14 @@ void process_limits(void)
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
 }
 
+uint32_t process_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > UINT32_MAX)
+        return UINT32_MAX;
+    return (uint32_t)limit.rlim_cur;
+}
+
 /* Written beside its place and moved there: who finds it finds a whole number. */
 int process_pidfile(const struct config *config, struct refusal *refusal)
 {

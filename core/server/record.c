@@ -43,6 +43,14 @@ static void say(struct worker *worker, const struct event *event)
             log_quote(event->username, username, sizeof username), peer);
 }
 
+/* how the client comes, and how its peers do if not by datagrams: "udp", "tls", "tcp/tcp" */
+static const char *transports_of(const struct allocation *allocation)
+{
+    if (allocation->protocol == PROTOCOL_UDP)
+        return transport_name(allocation->flow.transport);
+    return allocation->flow.transport == TRANSPORT_TLS ? "tls/tcp" : "tcp/tcp";
+}
+
 static void put_usage(struct worker *worker, const struct allocation *allocation, const struct usage *delta, int64_t at_ms)
 {
     const struct store_usage row = {
@@ -50,7 +58,7 @@ static void put_usage(struct worker *worker, const struct allocation *allocation
         .at_ms = at_ms,
         .tenant = tenant_or_realm(allocation->tenant, allocation->realm),
         .user = allocation->user,
-        .transport = transport_name(allocation->flow.transport),
+        .transport = transports_of(allocation),
         .bytes_in = delta->bytes_in,
         .bytes_out = delta->bytes_out,
         .packets_in = delta->packets_in,
@@ -70,7 +78,7 @@ static void put_opened(struct worker *worker, const struct allocation *allocatio
         .realm = allocation->realm,
         .user = allocation->user,
         .username = allocation->username,
-        .transport = transport_name(allocation->flow.transport),
+        .transport = transports_of(allocation),
         .client = addr_format(&allocation->flow.client, client),
         .relayed = addr_format(&allocation->relayed_shown, relayed),
         .tags = allocation->limits.tags,

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "net/udp.h"
 #include "server/own.h"
+#include "server/process.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,6 +19,15 @@
 #define MAX_CHANNELS 1000
 #define MAX_PARKED 4096
 #define PARK_DEADLINE_MS 3000
+#define MAX_TCP_PEERS 65536 /* of all workers */
+#define MAX_TCP_PEERS_EACH 100
+
+/* Peers of TCP allocations have a quarter of the descriptors; a quarter is left for relayed addresses. */
+static uint32_t most_tcp_peers(uint32_t workers)
+{
+    const uint32_t share = process_descriptors() / 4, most = share < MAX_TCP_PEERS ? share : MAX_TCP_PEERS;
+    return most > workers ? most / workers : 1; /* 0 would be no limit */
+}
 
 static const uint8_t default_families[] = {ADDR_NONE, ADDR_IPV4, ADDR_IPV6}; /* as the words of the option */
 
@@ -53,7 +63,10 @@ static void fill_engine(struct service *service)
         .user_quota = config->user_quota,
         .max_permissions = MAX_PERMISSIONS,
         .max_channels = MAX_CHANNELS,
+        .max_tcp_peers_each = MAX_TCP_PEERS_EACH,
         .max_parked = MAX_PARKED,
+        .max_tcp_peers = most_tcp_peers(config->workers),
+        .no_udp_relay = config->no_udp_relay,
         .park_deadline_ms = PARK_DEADLINE_MS,
         .relays = config->relays,
         .relay_count = (uint32_t)config->relay_count,
@@ -212,8 +225,10 @@ static int open_ledger(struct service *service)
     struct engine_shared *ledger = &service->ledger;
     ledger->quota = quota_new(QUOTA_NAMES);
     ledger->ports = ports_new((uint32_t)config->relay_count, config->min_port, config->max_port);
+    ledger->tcp_ports = ports_new((uint32_t)config->relay_count, config->min_port, config->max_port);
     ledger->tickets = ledger->ports ? tickets_new(TICKETS, ledger->ports) : NULL;
-    return ledger->quota && ledger->ports && ledger->tickets ? 0 : ERR_MEMORY;
+    ledger->connections = connections_new(MAX_TCP_PEERS);
+    return ledger->quota && ledger->ports && ledger->tcp_ports && ledger->tickets && ledger->connections ? 0 : ERR_MEMORY;
 }
 
 int service_open(struct service *service, const struct config *config, struct refusal *refusal)
@@ -270,7 +285,9 @@ void service_close(struct service *service)
 {
     policy_shared_free(service->policy_shared);
     store_close(service->store);
+    connections_free(service->ledger.connections);
     tickets_free(service->ledger.tickets);
+    ports_free(service->ledger.tcp_ports);
     ports_free(service->ledger.ports);
     quota_free(service->ledger.quota);
     tls_free(service->tls);

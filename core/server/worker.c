@@ -71,6 +71,7 @@ static int make_engine(struct worker *worker)
         .hooks = 0,
         .relay_open = worker_relay_open,
         .relay_close = worker_relay_close,
+        .tcp = worker->service->config->no_tcp_relay ? NULL : &worker_tcp_host,
         .ask = worker_ask,
         .tell = worker_tell,
         .unhash = worker_unhash,
@@ -178,6 +179,7 @@ void worker_free(struct worker *worker)
         return;
     worker_io_close(worker);
     engine_free(worker->engine);
+    peer_streams_free(worker->peers);
     pool_close(&worker->relays);
     udp_out_free(worker->out);
     udp_in_free(worker->in);

@@ -1,4 +1,5 @@
 /* worker_io.c: the sockets of a worker, and the way of a datagram: receive a batch, ask the engine, collect what goes out, flush. */
+#include "server/process.h"
 #include "server/worker_state.h"
 
 #include "base/err.h"
@@ -6,7 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define LISTEN_ROUNDS 4   /* batches taken from one listener before others have their turn */
@@ -240,10 +240,8 @@ static int open_listeners(struct worker *worker, struct refusal *refusal)
 /* Connections have half of the descriptors, shared by the workers: strangers who hold them all leave the other half to relay with. */
 static uint32_t most_connections(uint32_t workers)
 {
-    struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
-    getrlimit(RLIMIT_NOFILE, &limit);
-    const rlim_t share = limit.rlim_cur / 2 / workers;
-    return share > MAX_CONNECTIONS ? MAX_CONNECTIONS : share ? (uint32_t)share : 1; /* 0 would be no limit */
+    const uint32_t share = process_descriptors() / 2 / workers;
+    return share > MAX_CONNECTIONS ? MAX_CONNECTIONS : share ? share : 1; /* 0 would be no limit */
 }
 
 static struct streams *make_streams(struct worker *worker)
@@ -296,8 +294,9 @@ int worker_io_open(struct worker *worker, struct refusal *refusal)
     worker->out = udp_out_new();
     worker->sockets = calloc(service->listener_count + 1, sizeof *worker->sockets);
     worker->streams = make_streams(worker);
+    worker->peers = worker->streams ? worker_peers_new(worker) : NULL;
     worker->dtls = wants_dtls ? make_dtls(worker) : NULL;
-    if (!worker->in || !worker->out || !worker->sockets || !worker->streams || (wants_dtls && !worker->dtls))
+    if (!worker->in || !worker->out || !worker->sockets || !worker->streams || !worker->peers || (wants_dtls && !worker->dtls))
         return ERR_MEMORY;
     return open_listeners(worker, refusal);
 }

@@ -4,6 +4,7 @@
 
 #include "net/dtls.h"
 #include "net/loop.h"
+#include "net/peer_stream.h"
 #include "net/stream.h"
 #include "net/udp.h"
 #include "server/mail.h"
@@ -46,6 +47,7 @@ struct worker {
     struct crypto *crypto;
     struct store_reader *reader; /* NULL: no database */
     struct streams *streams;
+    struct peer_streams *peers;
     struct dtls *dtls;           /* NULL: no DTLS */
     struct udp_in *in;
     struct udp_out *out;
@@ -78,6 +80,10 @@ void worker_mail_close(struct worker *);
 void worker_pass(struct worker *, const struct send *);
 void worker_leaves(void *ctx, struct connection *, unsigned heir);
 void worker_end(struct worker *); /* worker.c: the loop's last turn */
+
+/* worker_tcp.c: the sockets of TCP allocations */
+extern const struct tcp_host worker_tcp_host;
+struct peer_streams *worker_peers_new(struct worker *);
 
 /* decide.c: the chain of policies, then the built-in users and limits */
 void worker_ask(void *ctx, const struct question *, struct verdict *);

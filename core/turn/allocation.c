@@ -123,6 +123,7 @@ static void allocation_fill(struct engine *engine, struct allocation *allocation
 {
     allocation->id = engine_id(engine, now);
     allocation->flow = *opening->flow;
+    allocation->protocol = opening->protocol;
     allocation->sock = allocation->other.sock = -1;
     allocation->created = now;
     allocation->created_unix_ms = engine_unix_ms(engine, now);
@@ -137,6 +138,7 @@ static void allocation_fill(struct engine *engine, struct allocation *allocation
     bucket_fill(&allocation->errors, PEER_ERRORS_BPS, now);
     chain_init(&allocation->permission_list);
     chain_init(&allocation->channel_list);
+    chain_init(&allocation->tcp_peer_list);
 }
 
 static enum quota_refusal allocation_quota(struct engine *engine, const struct opening *opening, struct quota_units *units)
@@ -185,6 +187,7 @@ int allocation_open(struct engine *engine, const struct opening *opening, msec_t
 
 void allocation_discard(struct engine *engine, struct allocation *allocation)
 {
+    tcp_peer_drop_all(engine, allocation, ADDR_NONE);
     relayed_close(engine, allocation);
     permission_reap(engine, allocation, INT64_MAX);
     channel_reap(engine, allocation, INT64_MAX);

@@ -11,6 +11,9 @@
 #include "turn/chain.h"
 #include "turn/verdict.h"
 
+#define PROTOCOL_TCP 6 /* REQUESTED-TRANSPORT: as IP has them */
+#define PROTOCOL_UDP 17
+
 /* struct relayed: a relayed transport address. */
 struct relayed {
     struct addr local; /* as bound */
@@ -23,6 +26,7 @@ struct allocation {
     struct handle self;
     uint64_t id; /* positive as int64, unique over workers and restarts: the key of the sessions table */
     struct flow flow;
+    uint8_t protocol;          /* of the relayed address: PROTOCOL_UDP or PROTOCOL_TCP */
     struct addr relayed;       /* as bound */
     struct addr relayed_shown; /* as told to the client (external-ip) */
     int sock;
@@ -46,6 +50,8 @@ struct allocation {
     struct bucket errors;                       /* of what peers' networks say: PEER_ERRORS_BPS */
     uint32_t permissions, channels;             /* how many; some may just have expired */
     struct chain permission_list, channel_list; /* in the engine's pools, the soonest to expire first */
+    uint32_t tcp_peers;                         /* of a TCP allocation */
+    struct chain tcp_peer_list;
     struct links moved;                         /* among those whose counts moved since the last engine_usage */
     bool has_moved;
     struct links due; /* in the slot of the wheel that is looked at when something of this allocation expires */

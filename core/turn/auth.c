@@ -242,19 +242,29 @@ static bool auth_algorithm(struct transaction *tr)
     return tr->identity.wants_sha256 || get_u16(taken.at) == STUN_MD5;
 }
 
+/* auth_nonce: given to this client, or to the client of the allocation that the request is about: a ConnectionBind comes from another port and
+ * may bring the nonce of the control connection. */
+static bool auth_nonce(const struct transaction *tr)
+{
+    const struct engine *engine = tr->engine;
+    const struct view nonce = message_attr(&tr->message, SLOT_NONCE);
+    return nonce_is_good(engine->crypto, engine->config, tr->flow, tr->now, nonce) ||
+           (tr->message.method == METHOD_CONNECTION_BIND && tr->allocation &&
+            nonce_is_good(engine->crypto, engine->config, &tr->allocation->flow, tr->now, nonce));
+}
+
 /* The nonce comes before the algorithms, although the RFC checks them first: a client that kept both over a change of the configuration
  * learns the new ones. */
 int auth_check(struct transaction *tr)
 {
     const struct message *message = &tr->message;
-    struct engine *engine = tr->engine;
     if (!message_has(message, SLOT_MESSAGE_INTEGRITY) && !message_has(message, SLOT_MESSAGE_INTEGRITY_SHA256))
         return STUN_UNAUTHENTICATED;
     if (!message_has(message, SLOT_REALM) || !message_has(message, SLOT_NONCE) || !auth_has_name(message))
         return STUN_BAD_REQUEST;
-    if (!nonce_is_good(engine->crypto, engine->config, tr->flow, tr->now, message_attr(message, SLOT_NONCE)))
+    if (!auth_nonce(tr))
         return STUN_STALE_NONCE;
-    if (message_has(message, SLOT_ACCESS_TOKEN) && !engine->config->oauth)
+    if (message_has(message, SLOT_ACCESS_TOKEN) && !tr->engine->config->oauth)
         return transaction_unknown(tr);
     if (!auth_algorithm(tr))
         return STUN_BAD_REQUEST;

@@ -49,6 +49,15 @@ static struct allocation *engine_live(struct engine *engine, const struct flow *
     return NULL;
 }
 
+/* engine_subject: the live allocation that a request is about. */
+static struct allocation *engine_subject(struct engine *engine, const struct flow *flow, const struct message *message, msec_t now)
+{
+    if (message->method != METHOD_CONNECTION_BIND)
+        return engine_live(engine, flow, now);
+    const struct allocation *named = connection_bind_allocation(engine, message);
+    return named ? engine_live(engine, &named->flow, now) : NULL;
+}
+
 /* What RFC 8489 section 9.2.4 and RFC 8656 section 5 want checked once a request is known to be authentic. */
 static int engine_authentic(struct transaction *tr, const struct method *method)
 {
@@ -118,6 +127,9 @@ static struct send engine_request(struct engine *engine, const struct flow *flow
         engine->counts.dropped_malformed++;
         return (struct send){0};
     }
+    unsigned worker;
+    if (connection_bind_elsewhere(engine, flow, message, &worker))
+        return (struct send){.to = SEND_TO_WORKER, .bytes = message->bytes, .flow = flow, .worker = worker};
     if (method->needs_auth) {
         const struct view again = retransmit_find(engine->answers, flow, message, now);
         if (again.len)
@@ -126,8 +138,22 @@ static struct send engine_request(struct engine *engine, const struct flow *flow
             return (struct send){0};
     }
     struct transaction tr = {.engine = engine, .flow = flow, .message = *message, .now = now, .decision = engine_id(engine, now)};
-    tr.allocation = method->needs_auth ? engine_live(engine, flow, now) : NULL;
+    tr.allocation = method->needs_auth ? engine_subject(engine, flow, message, now) : NULL;
     return engine_answer(&tr, engine_judge(&tr, method));
+}
+
+/* engine_reopen: the transaction of a request that waited. NULL if it cannot be read, which does not happen. */
+static const struct method *engine_reopen(struct transaction *tr, struct parked_request *copy)
+{
+    tr->flow = &copy->flow;
+    tr->decision = copy->decision;
+    tr->copy = copy;
+    tr->identity = copy->identity;
+    tr->is_authentic = copy->is_authentic;
+    if (message_open(&tr->message, copy->bytes) != 0)
+        return NULL;
+    tr->allocation = engine_subject(tr->engine, tr->flow, &tr->message, tr->now);
+    return method_find(tr->message.method);
 }
 
 struct send engine_resume(struct engine *engine, struct ticket ticket, const struct verdict *given, msec_t now)
@@ -135,14 +161,9 @@ struct send engine_resume(struct engine *engine, struct ticket ticket, const str
     struct parked_request *copy = park_take(engine, ticket);
     if (!copy)
         return (struct send){0};
-    struct transaction tr = {.engine = engine, .flow = &copy->flow, .now = now, .decision = copy->decision};
+    struct transaction tr = {.engine = engine, .now = now};
     struct verdict verdict = *given;
-    const int err = message_open(&tr.message, copy->bytes);
-    const struct method *method = err ? NULL : method_find(tr.message.method);
-    tr.copy = copy;
-    tr.identity = copy->identity;
-    tr.is_authentic = copy->is_authentic;
-    tr.allocation = engine_live(engine, &copy->flow, now);
+    const struct method *method = engine_reopen(&tr, copy);
     if (!method)
         return engine_answer(&tr, TRANSACTION_PARKED);
     int code;
@@ -152,6 +173,15 @@ struct send engine_resume(struct engine *engine, struct ticket ticket, const str
         code = engine_authentic(&tr, method);
     crypto_wipe(verdict.keys, sizeof verdict.keys);
     return engine_answer(&tr, code);
+}
+
+struct send engine_finish(struct engine *engine, struct parked_request *copy, const struct outcome *outcome, msec_t now)
+{
+    struct transaction tr = {.engine = engine, .now = now};
+    engine_reopen(&tr, copy);
+    tr.answer = outcome->answer;
+    tr.peer = outcome->peer;
+    return engine_answer(&tr, outcome->code ? transaction_refuse(&tr, outcome->code, stun_code_reason(outcome->code)) : 0);
 }
 
 static struct send engine_stun(struct engine *engine, const struct flow *flow, struct view in, msec_t now)
@@ -207,7 +237,8 @@ void engine_sweep(struct engine *engine, msec_t now)
 struct send engine_next_overdue(struct engine *engine, msec_t now)
 {
     const struct verdict late = {.kind = VERDICT_FAIL, .reason = "no answer in time", .by = "core"};
-    return engine_resume(engine, park_overdue(engine, now), &late, now);
+    const struct ticket overdue = park_overdue(engine, now);
+    return overdue.parked.generation ? engine_resume(engine, overdue, &late, now) : tcp_relay_overdue(engine, now);
 }
 
 /* ---- what the worker sees and does ---- */
@@ -273,15 +304,18 @@ static void engine_init(struct engine *engine)
     pool_init(&engine->allocations, sizeof(struct allocation), engine->config->max_allocations);
     pool_init(&engine->permissions, sizeof(struct permission), 0);
     pool_init(&engine->channels, sizeof(struct channel), 0);
+    pool_init(&engine->tcp_peers, sizeof(struct tcp_peer), engine->config->max_tcp_peers);
     pool_init(&engine->parked, sizeof(struct parked), engine->config->max_parked ? engine->config->max_parked + 1 : 0);
     table_init(&engine->by_flow);
     table_init(&engine->by_permission);
     table_init(&engine->by_number);
     table_init(&engine->by_peer);
     table_init(&engine->parked_by_flow);
+    table_init(&engine->by_connection);
     wheel_init(&engine->wheel);
     chain_init(&engine->moved);
     chain_init(&engine->parked_order);
+    chain_init(&engine->tcp_waiting);
     engine->no_ones_key.len = sizeof engine->no_ones_key.bytes;
     crypto_random(engine->no_ones_key.bytes, sizeof engine->no_ones_key.bytes);
 }
@@ -301,7 +335,10 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
     engine->answers = retransmit_new(&config->hash_key);
     /* one place to wait stays taken, so that asking never makes and frees the pool's only chunk */
     const bool has_room = pool_take(&engine->parked, NULL) != NULL;
-    if (peer_filter_init(&engine->filter, config, shared->ports) == 0 && has_room && engine->crypto && engine->answers)
+    const bool has_filter = peer_filter_init(&engine->filter, config, shared->ports) == 0;
+    engine->tcp_filter = engine->filter;
+    engine->tcp_filter.ports = shared->tcp_ports;
+    if (has_filter && has_room && engine->crypto && engine->answers)
         return engine;
     engine_free(engine);
     return NULL;
@@ -318,11 +355,13 @@ void engine_free(struct engine *engine)
     pool_close(&engine->permissions);
     pool_close(&engine->channels);
     pool_close(&engine->parked);
+    pool_close(&engine->tcp_peers);
     table_close(&engine->by_flow);
     table_close(&engine->by_permission);
     table_close(&engine->by_number);
     table_close(&engine->by_peer);
     table_close(&engine->parked_by_flow);
+    table_close(&engine->by_connection);
     peer_filter_close(&engine->filter);
     retransmit_free(engine->answers);
     crypto_free(engine->crypto);

@@ -6,6 +6,7 @@
 #ifndef RELAY_TURN_ENGINE_H
 #define RELAY_TURN_ENGINE_H
 
+#include "ledger/connections.h"
 #include "ledger/ports.h"
 #include "ledger/quota.h"
 #include "ledger/tickets.h"
@@ -46,7 +47,9 @@ struct engine_config {
     uint32_t max_lifetime_s, permission_lifetime_s, channel_lifetime_s;
     uint32_t total_quota, user_quota; /* 0: none; a policy may only tighten total_quota */
     uint32_t max_permissions, max_channels; /* per allocation */
-    uint32_t max_allocations, max_parked;   /* per engine */
+    uint32_t max_tcp_peers_each;            /* per TCP allocation */
+    uint32_t max_allocations, max_parked, max_tcp_peers; /* per engine */
+    bool no_udp_relay;
     uint32_t park_deadline_ms;
     uint8_t nonce_key[32]; /* the same for every worker */
     struct hash_key hash_key;
@@ -60,8 +63,10 @@ struct engine_config {
 /* struct engine_shared: the ledger. */
 struct engine_shared {
     struct quota *quota;
-    struct ports *ports;
+    struct ports *ports;     /* of UDP relays */
+    struct ports *tcp_ports; /* of TCP relays */
     struct tickets *tickets;
+    struct connections *connections;
 };
 
 /* SEND_TO_WORKER: the bytes, as they came, are for another worker's engine, and so is the flow from now on if it is a connection. */

@@ -7,6 +7,21 @@
 
 #include "turn/verdict.h"
 
+/* struct tcp_host: the sockets of TCP allocations. What becomes of them comes back by the calls of turn/tcp_relay.h. */
+struct tcp_host {
+    /* listen: on `local`; 0 and *sock, or ERR_BUSY or ERR_SYSTEM as relay_open.  close: connections that came or went there stay. */
+    int (*listen)(void *ctx, const struct addr *local, struct handle allocation, int *sock);
+    void (*close)(void *ctx, int sock);
+
+    /* connect: from the address of `sock`; 0 and *conn: engine_peer_connected or engine_peer_failed follows with `peer`. ERR_MEMORY without a descriptor or
+     * memory, ERR_SYSTEM where the system knows no way to it.  drop: close it with its client's, when what was read is sent; nothing more is told of it. */
+    int (*connect)(void *ctx, int sock, const struct addr *to, struct handle peer, int *conn);
+    void (*drop)(void *ctx, int conn);
+
+    /* splice: the client's connection `link` is its data connection now: from the next byte on it carries what the other does, both ways. False if it is gone. */
+    bool (*splice)(void *ctx, int conn, uint64_t link, struct handle peer);
+};
+
 struct host {
     void *ctx;
     uint32_t hooks; /* HOOK_BIT of each hook that somebody answers; others are not asked. `authenticate` must be there, or nobody gets in */
@@ -15,6 +30,8 @@ struct host {
      * taken by another program; ERR_SYSTEM. */
     int (*relay_open)(void *ctx, const struct addr *local, struct handle owner, int *sock);
     void (*relay_close)(void *ctx, int sock);
+
+    const struct tcp_host *tcp; /* NULL: nothing is relayed over TCP */
 
     /* ask: fills *verdict (zeroed by the engine). VERDICT_LATER keeps question->ticket for engine_resume; only authenticate and authorize may. */
     void (*ask)(void *ctx, const struct question *question, struct verdict *verdict);

@@ -16,7 +16,7 @@ struct send indication_send(struct engine *engine, const struct flow *flow, cons
         return (struct send){0};
     }
     struct allocation *allocation = allocation_find(engine, flow);
-    if (!allocation || allocation->expires <= now) {
+    if (!allocation || allocation->expires <= now || allocation->protocol != PROTOCOL_UDP) {
         engine->counts.dropped_no_permission++;
         return (struct send){0};
     }

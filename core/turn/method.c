@@ -9,6 +9,8 @@ const struct method *method_find(uint16_t method)
         {METHOD_REFRESH, true, true, request_refresh, NULL},
         {METHOD_CREATE_PERMISSION, true, true, request_permission, NULL},
         {METHOD_CHANNEL_BIND, true, true, request_channel, NULL},
+        {METHOD_CONNECT, true, true, request_connect, NULL},
+        {METHOD_CONNECTION_BIND, true, false, request_connection_bind, NULL},
     };
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
         if (methods[i].method == method)

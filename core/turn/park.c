@@ -38,7 +38,7 @@ static const char *park_text(char **to, const char *text)
     return at;
 }
 
-static struct parked_request *park_copy(const struct transaction *tr)
+static struct parked_request *park_new(const struct transaction *tr)
 {
     const size_t len = tr->message.bytes.len;
     struct parked_request *copy = malloc(sizeof *copy + len + strlen(tr->flow->sni) + strlen(tr->flow->alpn) + 2);
@@ -52,6 +52,17 @@ static struct parked_request *park_copy(const struct transaction *tr)
     copy->flow.sni = park_text(&to, tr->flow->sni);
     copy->flow.alpn = park_text(&to, tr->flow->alpn);
     copy->decision = tr->decision;
+    return copy;
+}
+
+struct parked_request *park_copy(struct transaction *tr)
+{
+    struct parked_request *copy = tr->copy ? tr->copy : park_new(tr);
+    tr->copy = NULL;
+    if (!copy)
+        return NULL;
+    copy->identity = tr->identity;
+    copy->is_authentic = tr->is_authentic;
     return copy;
 }
 
@@ -79,16 +90,13 @@ static int park_link(struct engine *engine, struct parked_request *copy, struct 
 
 int park_keep(struct transaction *tr, struct ticket ticket, enum hook hook)
 {
-    struct parked_request *copy = tr->copy ? tr->copy : park_copy(tr);
-    tr->copy = NULL;
+    struct parked_request *copy = park_copy(tr);
     const int err = park_link(tr->engine, copy, ticket, tr->now);
     if (err) {
         tr->copy = copy; /* freed with the transaction */
         park_forget(tr->engine, ticket);
         return err;
     }
-    copy->identity = tr->identity;
-    copy->is_authentic = tr->is_authentic;
     copy->hook = hook;
     return 0;
 }

@@ -33,6 +33,10 @@ struct ticket park_ticket(struct engine *);
 int park_keep(struct transaction *, struct ticket, enum hook hook);
 void park_forget(struct engine *, struct ticket);
 
+/* park_copy: the transaction's request on the heap, with what is known of it, for something else than this list to keep; park_free ends it. NULL without
+ * memory. A request that was parked before is not copied again. */
+struct parked_request *park_copy(struct transaction *);
+
 /* park_has: whether this very transaction waits. */
 bool park_has(const struct engine *, const struct flow *, const struct message *);
 

@@ -50,8 +50,7 @@ struct send relay_channel_data(struct engine *engine, const struct flow *flow, s
     return send;
 }
 
-/* Transaction ids of indications: unpredictable, without a system call for each packet. */
-static void relay_tid(struct engine *engine, uint8_t tid[STUN_TID_LEN])
+void relay_tid(struct engine *engine, uint8_t tid[STUN_TID_LEN])
 {
     const uint64_t count = ++engine->indications, hash = engine_hash(engine, &count, sizeof count);
     put_u64(tid, hash);

@@ -31,13 +31,20 @@ static uint64_t relayed_owner(const struct engine *engine, const struct opening 
     return engine_hash(engine, key, sizeof key);
 }
 
+static struct ports *relayed_ports(const struct engine *engine, uint8_t protocol)
+{
+    return protocol == PROTOCOL_TCP ? engine->shared.tcp_ports : engine->shared.ports;
+}
+
 static int relayed_bind(struct engine *engine, struct allocation *allocation, struct port_pick pick)
 {
+    const struct host *host = engine->host;
     const struct relay_address *relay = &engine->config->relays[pick.address];
     struct addr local = relay->local;
     local.port = pick.port;
+    int (*open)(void *, const struct addr *, struct handle, int *) = allocation->protocol == PROTOCOL_TCP ? host->tcp->listen : host->relay_open;
     int sock;
-    const int err = engine->host->relay_open(engine->host->ctx, &local, allocation->self, &sock);
+    const int err = open(host->ctx, &local, allocation->self, &sock);
     if (err)
         return err;
     allocation->sock = sock;
@@ -57,17 +64,18 @@ static int relayed_pick(const struct engine *engine, const struct opening *openi
     for (uint32_t i = 0; i < count; i++) {
         pick->address = (random[0] % count + i) % count;
         if (engine->config->relays[pick->address].local.family == opening->family &&
-            ports_take(engine->shared.ports, pick->address, opening->want, random[1], &pick->port) == 0)
+            ports_take(relayed_ports(engine, opening->protocol), pick->address, opening->want, random[1], &pick->port) == 0)
             return 0;
     }
     return ERR_BUSY;
 }
 
-static void relayed_give(struct engine *engine, enum ports_want want, struct port_pick pick)
+static void relayed_give(struct engine *engine, const struct opening *opening, struct port_pick pick)
 {
-    ports_give(engine->shared.ports, pick.address, pick.port);
-    if (want == PORTS_PAIR)
-        ports_give(engine->shared.ports, pick.address, (uint16_t)(pick.port + 1));
+    struct ports *ports = relayed_ports(engine, opening->protocol);
+    ports_give(ports, pick.address, pick.port);
+    if (opening->want == PORTS_PAIR)
+        ports_give(ports, pick.address, (uint16_t)(pick.port + 1));
 }
 
 /* A port that another program holds stays taken until one is found, so that it is not tried twice. */
@@ -85,7 +93,7 @@ static int relayed_search(struct engine *engine, struct allocation *allocation, 
             busy[count++] = pick;
     } while (err == ERR_BUSY && count < BUSY_MAX);
     while (count > 0)
-        relayed_give(engine, opening->want, busy[--count]);
+        relayed_give(engine, opening, busy[--count]);
     return err;
 }
 
@@ -157,6 +165,11 @@ int relayed_open(struct engine *engine, struct allocation *allocation, const str
     return 0;
 }
 
+bool relayed_is_own(const struct allocation *allocation, const struct addr *local)
+{
+    return addr_equal(local, &allocation->relayed) || (allocation->other.sock >= 0 && addr_equal(local, &allocation->other.local));
+}
+
 int relayed_sock(const struct allocation *allocation, uint8_t family)
 {
     return family == allocation->relayed.family ? allocation->sock : family == allocation->other.local.family ? allocation->other.sock : -1;
@@ -164,13 +177,14 @@ int relayed_sock(const struct allocation *allocation, uint8_t family)
 
 static void relayed_close_first(struct engine *engine, struct allocation *allocation)
 {
+    const struct host *host = engine->host;
     if (allocation->sock < 0)
         return;
-    engine->host->relay_close(engine->host->ctx, allocation->sock);
+    (allocation->protocol == PROTOCOL_TCP ? host->tcp->close : host->relay_close)(host->ctx, allocation->sock);
     allocation->sock = -1;
     if (allocation->reservation)
         tickets_cancel(engine->shared.tickets, allocation->reservation);
-    ports_give(engine->shared.ports, allocation->address, allocation->relayed.port);
+    ports_give(relayed_ports(engine, allocation->protocol), allocation->address, allocation->relayed.port);
 }
 
 void relayed_close_one(struct engine *engine, struct allocation *allocation, uint8_t family)

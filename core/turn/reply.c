@@ -30,6 +30,9 @@ static void reply_success(struct transaction *tr, struct build *build)
         case METHOD_REFRESH:
             build_attr_u32(build, ATTR_LIFETIME, tr->answer.lifetime_s);
             break;
+        case METHOD_CONNECT:
+            build_attr_u32(build, ATTR_CONNECTION_ID, tr->answer.connection_id);
+            break;
         default:
             break;
     }

@@ -7,17 +7,33 @@
 
 #include <string.h>
 
-#define PROTOCOL_UDP 17
 #define FAMILY_IPV4 1
 #define FAMILY_IPV6 2
 #define EVEN_PORT_RESERVE 0x80 /* the R bit */
 
-static int allocate_transport(struct transaction *tr)
+/* allocate_tcp: RFC 6062 section 5.1: over connections only, and with nothing that is for datagrams. */
+static int allocate_tcp(struct transaction *tr)
 {
-    uint8_t protocol;
-    if (attr_first_byte(&tr->message, SLOT_REQUESTED_TRANSPORT, &protocol) != 0)
+    static const enum attr_slot datagrams_only[] = {SLOT_DONT_FRAGMENT, SLOT_EVEN_PORT, SLOT_RESERVATION_TOKEN};
+    if (!tr->engine->host->tcp)
+        return transaction_refuse(tr, STUN_TRANSPORT_UNSUPPORTED, "requested_transport");
+    if (!flow_is_stream(tr->flow))
         return transaction_refuse(tr, STUN_BAD_REQUEST, "requested_transport");
-    return protocol == PROTOCOL_UDP ? 0 : transaction_refuse(tr, STUN_TRANSPORT_UNSUPPORTED, "requested_transport");
+    for (size_t i = 0; i < sizeof datagrams_only / sizeof *datagrams_only; i++)
+        if (message_has(&tr->message, datagrams_only[i]))
+            return transaction_refuse(tr, STUN_BAD_REQUEST, "not for tcp");
+    return 0;
+}
+
+static int allocate_transport(struct transaction *tr, struct opening *opening)
+{
+    if (attr_first_byte(&tr->message, SLOT_REQUESTED_TRANSPORT, &opening->protocol) != 0)
+        return transaction_refuse(tr, STUN_BAD_REQUEST, "requested_transport");
+    if (opening->protocol == PROTOCOL_TCP)
+        return allocate_tcp(tr);
+    if (opening->protocol != PROTOCOL_UDP)
+        return transaction_refuse(tr, STUN_TRANSPORT_UNSUPPORTED, "requested_transport");
+    return tr->engine->config->no_udp_relay ? transaction_refuse(tr, STUN_FORBIDDEN, "no-udp-relay") : 0;
 }
 
 static int allocate_token(struct transaction *tr, struct opening *opening)
@@ -87,7 +103,7 @@ static int allocate_even_port(struct transaction *tr, struct opening *opening)
 static int allocate_read(struct transaction *tr, struct opening *opening)
 {
     int code;
-    if ((code = allocate_transport(tr)) || (code = allocate_token(tr, opening)) || (code = allocate_family(tr, opening)) ||
+    if ((code = allocate_transport(tr, opening)) || (code = allocate_token(tr, opening)) || (code = allocate_family(tr, opening)) ||
         (code = allocate_even_port(tr, opening)))
         return code;
     if (attr_u32(&tr->message, SLOT_LIFETIME, &opening->lifetime_s) == ERR_BAD)

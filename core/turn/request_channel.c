@@ -46,6 +46,8 @@ int request_channel(struct transaction *tr)
     struct engine *engine = tr->engine;
     struct wish wish;
     bool added;
+    if (tr->allocation->protocol != PROTOCOL_UDP)
+        return transaction_refuse(tr, STUN_FORBIDDEN, "tcp allocation");
     permission_reap(engine, tr->allocation, tr->now);
     channel_reap(engine, tr->allocation, tr->now);
     int code = channel_read(tr, &wish);

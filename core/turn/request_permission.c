@@ -20,7 +20,7 @@ static int permission_asked(struct transaction *tr, const struct addr *peer)
     return verdict.kind == VERDICT_FAIL ? STUN_FORBIDDEN : 0;
 }
 
-static int permission_judge(struct transaction *tr, const struct addr *peer)
+int permission_judge(struct transaction *tr, const struct addr *peer)
 {
     if (relayed_sock(tr->allocation, peer->family) < 0)
         return transaction_refuse(tr, STUN_PEER_FAMILY_MISMATCH, "peer_family");

@@ -26,6 +26,7 @@ static int refresh_family(struct transaction *tr, uint8_t *family)
 static int refresh_release(struct transaction *tr, uint8_t family)
 {
     if (family != ADDR_NONE && tr->allocation->other.sock >= 0) {
+        tcp_peer_drop_all(tr->engine, tr->allocation, family);
         relayed_close_one(tr->engine, tr->allocation, family);
         return 0;
     }

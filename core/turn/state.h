@@ -10,6 +10,7 @@
 #include "turn/engine.h"
 #include "turn/peer.h"
 #include "turn/retransmit.h"
+#include "turn/tcp_peer.h"
 #include "turn/wheel.h"
 
 #define PEER_ERRORS_BPS 80    /* ICMP toward a client, an error counted as a byte: 10 at once and 10 a second */
@@ -29,12 +30,14 @@ struct engine {
     struct crypto *crypto;
     struct long_term_key no_ones_key; /* an unknown user's request is checked against it, to cost what a known one's does */
     struct peer_filter filter;
+    struct peer_filter tcp_filter; /* the same, with the ports of TCP relays */
 
-    struct pool allocations, permissions, channels, parked;
-    struct table by_flow, by_permission, by_number, by_peer, parked_by_flow;
+    struct pool allocations, permissions, channels, parked, tcp_peers;
+    struct table by_flow, by_permission, by_number, by_peer, parked_by_flow, by_connection;
     struct wheel wheel;
     struct chain moved;        /* allocations whose counts moved */
     struct chain parked_order; /* the first has the earliest deadline */
+    struct chain tcp_waiting;  /* likewise */
     struct retransmit *answers;
 
     struct engine_counts counts;
@@ -59,6 +62,7 @@ struct allocation *allocation_find(const struct engine *, const struct flow *); 
 struct opening { /* what an allocation is to be made of */
     const struct flow *flow;
     const uint8_t *tid;
+    uint8_t protocol; /* PROTOCOL_UDP or PROTOCOL_TCP */
     uint8_t family;
     bool has_additional; /* a second relayed address, of the other family than `family` */
     enum ports_want want;
@@ -105,10 +109,17 @@ void relayed_close(struct engine *, struct allocation *);
 int relayed_sock(const struct allocation *, uint8_t family);
 void relayed_close_one(struct engine *, struct allocation *, uint8_t family);
 bool relayed_has_family(const struct engine *, uint8_t family);
+bool relayed_is_own(const struct allocation *, const struct addr *local); /* an address of the allocation, as bound */
 
 /* relay.c: the data path. No malloc, lock, log, policy or copy. */
 struct send relay_to_peer(struct engine *, struct allocation *, const struct addr *peer, struct view data, msec_t now);
 struct send relay_channel_data(struct engine *, const struct flow *, struct view in, msec_t now);
+
+/* relay_tid: the transaction id of an indication: unpredictable, without a system call for each. */
+void relay_tid(struct engine *, uint8_t tid[STUN_TID_LEN]);
+
+/* tcp_relay.c: ends what waited too long; the answer to a Connect request among them, or SEND_NOTHING. */
+struct send tcp_relay_overdue(struct engine *, msec_t now);
 
 /* indication_send.c: a Send indication. */
 struct send indication_send(struct engine *, const struct flow *, const struct message *, msec_t now);

@@ -23,6 +23,7 @@ struct identity {
 struct answer { /* what a reply says beside its code */
     uint32_t lifetime_s;
     uint64_t reservation;
+    uint32_t connection_id;
     struct addr relayed, other; /* other: family ADDR_NONE: none */
     uint8_t refused_family;     /* ADDRESS-ERROR-CODE, with refused_code */
     int refused_code;
@@ -88,9 +89,26 @@ int request_allocate_resume(struct transaction *, struct verdict *);
 int request_refresh(struct transaction *);
 int request_permission(struct transaction *);
 int request_channel(struct transaction *);
+int request_connect(struct transaction *);
+int request_connection_bind(struct transaction *);
 
-/* request_permission.c, for ChannelBind too.  permission_grant: 0 if the peer has a permission now, *added if it is new; else the refusal.
+/* request_connection_bind.c: the allocation whose pending connection a ConnectionBind names, if the name in it is its user's; else NULL.
+ * connection_bind_elsewhere: whether the connection waits on another worker, and on which. */
+struct allocation *connection_bind_allocation(const struct engine *, const struct message *);
+bool connection_bind_elsewhere(const struct engine *, const struct flow *, const struct message *, unsigned *worker);
+
+/* engine_finish (engine.c): answers a request that waited for something else than the policy; frees it. */
+struct outcome {
+    int code;
+    struct answer answer;
+    struct addr peer;
+};
+struct send engine_finish(struct engine *, struct parked_request *, const struct outcome *, msec_t now);
+
+/* request_permission.c, for ChannelBind and Connect too.  permission_judge: 0 if the peer may be permitted: its family, the filter, the policy; else the
+ * refusal.  permission_grant: 0 if the peer has a permission now, *added if it is new; else the refusal.
  * permission_confirm: the request it was for is granted: it lives anew from now on. */
+int permission_judge(struct transaction *, const struct addr *peer);
 int permission_grant(struct transaction *, const struct addr *peer, bool *added);
 void permission_confirm(struct transaction *, const struct addr *peer);
 

@@ -137,7 +137,7 @@ struct question {
     const struct allocation *allocation; /* permission, channel, refresh, usage */
     const struct addr *peer;             /* permission, channel */
     uint16_t channel;
-    uint16_t method;            /* permission: CREATE_PERMISSION or CHANNEL_BIND */
+    uint16_t method;            /* permission: CREATE_PERMISSION, CHANNEL_BIND or CONNECT */
     const struct usage *delta;  /* usage */
     bool closing;               /* usage: the last one */
 };

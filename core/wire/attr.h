@@ -12,7 +12,7 @@
 #include "base/addr.h"
 #include "wire/message.h"
 
-int attr_u32(const struct message *, enum attr_slot slot, uint32_t *out); /* LIFETIME: exactly 4 bytes */
+int attr_u32(const struct message *, enum attr_slot slot, uint32_t *out); /* LIFETIME, CONNECTION-ID: exactly 4 bytes */
 int attr_u64(const struct message *, enum attr_slot slot, uint64_t *out); /* RESERVATION-TOKEN: exactly 8 bytes */
 
 /* attr_first_byte: REQUESTED-TRANSPORT, REQUESTED-ADDRESS-FAMILY (4 bytes), EVEN-PORT (1 byte; 4 are accepted): the first byte. */

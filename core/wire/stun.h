@@ -26,7 +26,7 @@
 
 enum stun_class { STUN_REQUEST = 0, STUN_INDICATION = 1, STUN_SUCCESS = 2, STUN_ERROR = 3 };
 
-/* X(name, number) : RFC 8489 section 18.2, RFC 8656 section 18.1 */
+/* X(name, number) : RFC 8489 section 18.2, RFC 8656 section 18.1, RFC 6062 section 6.1 */
 #define STUN_METHODS(X)                                                                                                                    \
     X(BINDING, 0x001)                                                                                                                      \
     X(ALLOCATE, 0x003)                                                                                                                     \
@@ -34,7 +34,10 @@ enum stun_class { STUN_REQUEST = 0, STUN_INDICATION = 1, STUN_SUCCESS = 2, STUN_
     X(SEND, 0x006)                                                                                                                         \
     X(DATA, 0x007)                                                                                                                         \
     X(CREATE_PERMISSION, 0x008)                                                                                                            \
-    X(CHANNEL_BIND, 0x009)
+    X(CHANNEL_BIND, 0x009)                                                                                                                 \
+    X(CONNECT, 0x00A)                                                                                                                      \
+    X(CONNECTION_BIND, 0x00B)                                                                                                              \
+    X(CONNECTION_ATTEMPT, 0x00C)
 
 enum stun_method {
 #define X(name, number) METHOD_##name = number,
@@ -42,7 +45,8 @@ enum stun_method {
 #undef X
 };
 
-/* X(name, number, first) : RFC 8489 section 18.3, RFC 8656 section 18.2, RFC 7635 section 6; ORIGIN: draft-johnston-tram-stun-origin;
+/* X(name, number, first) : RFC 8489 section 18.3, RFC 8656 section 18.2, RFC 6062 section 6.2,
+ * RFC 7635 section 6; ORIGIN: draft-johnston-tram-stun-origin;
  * DRAFT_ADDITIONAL_FAMILY: the number of ADDITIONAL-ADDRESS-FAMILY in draft-ietf-tram-turnbis, which coturn's clients send */
 #define STUN_ATTRS(X)                                                                                                                      \
     X(MAPPED_ADDRESS, 0x0001)                                                                                                              \
@@ -67,6 +71,7 @@ enum stun_method {
     X(USERHASH, 0x001E)                                                                                                                    \
     X(XOR_MAPPED_ADDRESS, 0x0020)                                                                                                          \
     X(RESERVATION_TOKEN, 0x0022)                                                                                                           \
+    X(CONNECTION_ID, 0x002A)                                                                                                               \
     X(ADDITIONAL_ADDRESS_FAMILY, 0x8000)                                                                                                   \
     X(ADDRESS_ERROR_CODE, 0x8001)                                                                                                          \
     X(PASSWORD_ALGORITHMS, 0x8002)                                                                                                         \
@@ -96,7 +101,7 @@ enum attr_slot {
         SLOT_COUNT
 };
 
-/* X(name, code, reason phrase) : RFC 8489 section 14.8, RFC 8656 section 19 */
+/* X(name, code, reason phrase) : RFC 8489 section 14.8, RFC 8656 section 19, RFC 6062 section 6.3 */
 #define STUN_CODES(X)                                                                                                                      \
     X(TRY_ALTERNATE, 300, "Try Alternate")                                                                                                 \
     X(BAD_REQUEST, 400, "Bad Request")                                                                                                     \
@@ -109,6 +114,8 @@ enum attr_slot {
     X(WRONG_CREDENTIALS, 441, "Wrong Credentials")                                                                                         \
     X(TRANSPORT_UNSUPPORTED, 442, "Unsupported Transport Protocol")                                                                        \
     X(PEER_FAMILY_MISMATCH, 443, "Peer Address Family Mismatch")                                                                           \
+    X(CONNECTION_EXISTS, 446, "Connection Already Exists")                                                                                 \
+    X(CONNECTION_FAILED, 447, "Connection Timeout or Failure")                                                                             \
     X(QUOTA, 486, "Allocation Quota Reached")                                                                                              \
     X(SERVER_ERROR, 500, "Server Error")                                                                                                   \
     X(CAPACITY, 508, "Insufficient Capacity")

@@ -28,12 +28,12 @@
 --             options = {the options above}: numbers, lists of text (…_peer_ip), boolean
 --   open      starts a core on a virtual clock at `now`; runs `init`; raises "file:line: why" where a server would refuse to start
 --   core:request(kind, fields) -> answer       one whole exchange of a client, challenge included
---     kind    "allocate" "refresh" "permission" "channel" "close" (Refresh with lifetime 0) "traffic" (payload, no request)
+--     kind    "allocate" "refresh" "permission" "channel" "connect" "close" (Refresh with lifetime 0) "traffic" (payload, no request)
 --     fields  client (integer: one 5-tuple), transaction (integer; the same one again is a retransmission within 40 s: the same answer,
 --             nothing done twice, if it was signed by somebody who exists), src, dst ("ip:port"), transport ("udp" "tcp" "tls" "dtls"), username?
 --             password? (none: not signed) mac_key? (hex; it signs in place of a password) access_token? hidden? (USERHASH in place of USERNAME)
 --             sni? alpn? origin? listener? software? attributes? ({[number] = bytes}), lifetime? (s),
---             requested_transport? family? (4, 6) even_port? reserve_next? (EVEN-PORT's R) reservation? (an answer's) · permission, channel: peer
+--             requested_transport? family? (4, 6) even_port? reserve_next? (EVEN-PORT's R) reservation? (an answer's) · permission, channel, connect: peer
 --             ("ip" or "ip:port"), number
 --             traffic: bytes, peer?, direction? ("in": from the client, the default; "out": to it). Payload bytes; packets of at most 1200
 --     answer  ok; code (0 if ok; 0 and reason "no_permission": traffic not relayed); reason and by (as in the log event) if refused;
@@ -46,9 +46,9 @@
 --     rows as given to relay.audit, addresses as text; {policy = file, hook, kind = "error" | "type" | "fail" | "budget" | "memory", by, message};
 --     {type, code, reason?, by, decision_id, policy_rev, method, user? tenant? realm? username? src, transport, peer? allocation? and for an
 --     allocation bytes, bytes_in, bytes_out, packets_in, packets_out, seconds, tags?}; {level, message, fields}; {['name{a="b"}'] = number}
--- Reasons of the core itself (by = "core"): 400 reservation_token, channel_number, "bound otherwise", xor_peer_address; 401 unauthenticated,
--- unknown_user, bad_integrity; 403 peer_not_allowed, permission_acl; 437 "no allocation", "5-tuple in use"; 440 requested_address_family;
--- 441 "other user's allocation"; 442 requested_transport; 443 peer_family; 486 total_quota, realm_quota, user_quota; 508 no_port, reservation_token,
+-- Reasons of the core itself (by = "core"): 400 requested_transport, "not for tcp", reservation_token, channel_number, "bound otherwise", xor_peer_address; 401 unauthenticated,
+-- unknown_user, bad_integrity; 403 peer_not_allowed, permission_acl, "tcp allocation", "udp allocation"; 437 "no allocation", "5-tuple in use"; 440 requested_address_family;
+-- 441 "other user's allocation"; 442 requested_transport; 443 peer_family; 446 "connected already"; 486 total_quota, realm_quota, user_quota; 508 no_port, reservation_token,
 -- max_permissions, max_channels; 500 what the error of the policy said (by: its file:line). A refusal by a policy without a reason: "policy".
 -- Ends of an allocation: released, expired, shutdown, or what relay.close said.
 
@@ -207,6 +207,8 @@ local function with_peer(self, a, peer, given)
 end
 
 function Session:permission(a, peer, fields) return request(self, "permission", with_peer(self, a, peer, fields)) end
+
+function Session:connect(a, peer, fields) return request(self, "connect", with_peer(self, a, peer, fields)) end
 
 function Session:channel(a, peer, number, fields)
   fields = with_peer(self, a, peer, fields)

@@ -82,6 +82,17 @@ def client_to_client_over_tcp_with_send():
 
 
 @test
+def tcp_allocations():
+    """-T: clients connect to each other's relayed addresses; -P: peers of uclient's own connect to them, which it does not count (RFC 6062)."""
+    ways = (("-T",), ("-T", "-S"), ("-P",))
+    with Server(tls=True, threads=2) as server, concurrent.futures.ThreadPoolExecutor() as pool:
+        connect, connect_tls, passive = pool.map(lambda way: uclient(server, "-m", "2", *way, "-E", server.certificate, *LOAD), ways)
+        connect.expect_all(2 * MESSAGES, LENGTH)
+        connect_tls.expect_all(2 * MESSAGES, LENGTH)
+        check_equal((passive.sent, passive.received), (2 * MESSAGES, MESSAGES), "sent and received messages")
+
+
+@test
 def ten_clients_on_two_workers():
     with Server(threads=2) as server, echo_peer() as peer:
         uclient(server, "-c", "-m", "10", "-e", "127.0.0.1", "-r", str(peer), *LOAD).expect_all(10 * MESSAGES, LENGTH)

@@ -76,13 +76,13 @@ TEST(without_requested_transport_it_is_400)
     world_end(&w);
 }
 
-TEST(another_transport_than_udp_is_442)
+TEST(another_transport_than_udp_and_tcp_is_442)
 {
     struct world w;
     world_start(&w, NULL);
     struct client c = client_at(&w, "198.18.0.1:5000", "ann");
     client_begin(&c, METHOD_ALLOCATE);
-    client_byte(&c, ATTR_REQUESTED_TRANSPORT, 6);
+    client_byte(&c, ATTR_REQUESTED_TRANSPORT, 33);
     CHECK_INT(client_call(&c), STUN_TRANSPORT_UNSUPPORTED);
     world_end(&w);
 }
@@ -373,7 +373,7 @@ TEST(an_idle_allocation_with_a_permission_and_a_channel_fits_in_a_kilobyte)
 }
 
 TEST_LIST(RUN(allocate_gives_a_relayed_address_a_lifetime_and_the_mapped_address) RUN(a_second_allocate_on_the_5_tuple_is_437)
-              RUN(without_requested_transport_it_is_400) RUN(another_transport_than_udp_is_442) RUN(dont_fragment_is_understood)
+              RUN(without_requested_transport_it_is_400) RUN(another_transport_than_udp_and_tcp_is_442) RUN(dont_fragment_is_understood)
                   RUN(the_family_that_is_asked_for_is_given) RUN(the_family_that_is_not_said_is_the_listeners)
                       RUN(the_family_that_is_not_said_is_ipv4_if_the_listeners_is_not_to_be_had)
                           RUN(the_family_that_is_not_said_is_ipv4_if_the_configuration_says_so) RUN(a_family_that_there_is_not_is_440)

@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 
-#define FIRST_WORKER 3
 
 struct addr addr_of(const char *text)
 {
@@ -17,7 +16,7 @@ struct addr addr_of(const char *text)
 
 /* ---- the host ---- */
 
-static int world_open(void *ctx, const struct addr *local, struct handle owner, int *sock)
+int world_open(void *ctx, const struct addr *local, struct handle owner, int *sock)
 {
     struct world *w = ctx;
     if (w->no_descriptors)
@@ -28,7 +27,7 @@ static int world_open(void *ctx, const struct addr *local, struct handle owner, 
         CHECK(!w->sockets[i].is_open || !addr_equal(&w->sockets[i].local, local));
         if (w->sockets[i].is_open)
             continue;
-        w->sockets[i] = (struct world_socket){true, *local, owner};
+        w->sockets[i] = (struct world_socket){.is_open = true, .local = *local, .owner = owner};
         *sock = i;
         if (++w->open_sockets > w->most_sockets)
             w->most_sockets = w->open_sockets;
@@ -37,7 +36,7 @@ static int world_open(void *ctx, const struct addr *local, struct handle owner, 
     return ERR_SYSTEM;
 }
 
-static void world_close(void *ctx, int sock)
+void world_close(void *ctx, int sock)
 {
     struct world *w = ctx;
     CHECK(sock >= 0 && sock < SOCKETS_MAX && w->sockets[sock].is_open);
@@ -141,6 +140,8 @@ static void world_configure(struct world *w)
         .channel_lifetime_s = 600,
         .max_permissions = 100,
         .max_channels = 100,
+        .max_tcp_peers_each = 10,
+        .max_tcp_peers = 100,
         .max_allocations = 4000,
         .max_parked = 16,
         .park_deadline_ms = 3000,
@@ -163,7 +164,7 @@ void world_start(struct world *w, void (*change)(struct engine_config *, struct 
     cidr_init(&w->denied);
     world_configure(w);
     w->crypto = crypto_new();
-    w->host = (struct host){.ctx = w, .relay_open = world_open, .relay_close = world_close, .ask = world_ask, .tell = world_tell};
+    w->host = (struct host){.ctx = w, .relay_open = world_open, .relay_close = world_close, .tcp = &world_tcp, .ask = world_ask, .tell = world_tell};
     world_answer(w, HOOK_authenticate, world_key);
     if (change)
         change(&w->config, w);
@@ -171,9 +172,11 @@ void world_start(struct world *w, void (*change)(struct engine_config *, struct 
     cidr_seal(&w->denied);
     w->shared.quota = quota_new(1024);
     w->shared.ports = ports_new(w->config.relay_count, FIRST_PORT, LAST_PORT);
+    w->shared.tcp_ports = ports_new(w->config.relay_count, FIRST_PORT, LAST_PORT);
     w->shared.tickets = tickets_new(64, w->shared.ports);
+    w->shared.connections = connections_new(64);
     w->engine = engine_new(&w->config, &w->shared, &w->host, FIRST_WORKER);
-    CHECK(w->crypto && w->shared.quota && w->shared.ports && w->shared.tickets && w->engine);
+    CHECK(w->crypto && w->shared.quota && w->shared.ports && w->shared.tcp_ports && w->shared.tickets && w->shared.connections && w->engine);
     engine_clock(w->engine, w->now, START_UNIX_MS);
 }
 
@@ -214,8 +217,14 @@ void world_end(struct world *w)
     engine_free(w->second);
     CHECK_INT(quota_total(w->shared.quota), 0);
     CHECK_INT(w->open_sockets, 0);
+    CHECK_INT(w->open_conns, 0);
+    CHECK_INT(connections_count(w->shared.connections), 0);
     tickets_sweep(w->shared.tickets, w->now + TICKET_LIFETIME_MS + 1);
     CHECK_INT(world_free_ports(w), w->config.relay_count * (LAST_PORT - FIRST_PORT + 1));
+    for (uint32_t i = 0; i < w->config.relay_count; i++)
+        CHECK_INT(ports_free_count(w->shared.tcp_ports, i), LAST_PORT - FIRST_PORT + 1);
+    connections_free(w->shared.connections);
+    ports_free(w->shared.tcp_ports);
     tickets_free(w->shared.tickets);
     ports_free(w->shared.ports);
     quota_free(w->shared.quota);

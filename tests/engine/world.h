@@ -14,6 +14,7 @@
 
 #include "test.h"
 #include "turn/engine.h"
+#include "turn/tcp_relay.h"
 #include "wire/attr.h"
 #include "wire/build.h"
 #include "wire/channel.h"
@@ -34,6 +35,8 @@
 #define FIRST_PORT 50000
 #define LAST_PORT 50999
 #define SOCKETS_MAX 4096
+#define FIRST_WORKER 3 /* world_second is the next */
+#define CONNS_MAX 512
 
 struct world;
 typedef void world_hook_fn(struct world *, const struct question *, struct verdict *);
@@ -60,11 +63,23 @@ struct world {
     msec_t now;
 
     struct world_socket {
-        bool is_open;
+        bool is_open, is_listener;
         struct addr local;
         struct handle owner;
     } sockets[SOCKETS_MAX];
     int open_sockets, most_sockets;
+
+    struct world_conn { /* a connection with a peer of a TCP allocation */
+        bool is_open;
+        int sock; /* the listener that it goes out from; -1: it came in */
+        struct addr to;
+        struct handle peer;
+        uint64_t link; /* of the client's data connection, 0: none */
+    } conns[CONNS_MAX];
+    int open_conns, last_conn;
+    int connect_error;  /* what connecting answers at once, 0: nothing */
+    bool no_data_connection;
+
     uint16_t foreign_first, foreign_last; /* ports that another program holds */
     bool no_descriptors;
 
@@ -93,6 +108,11 @@ void world_later(struct world *, const struct question *, struct verdict *);
 struct verdict verdict_key(struct world *, const char *user, const char *password);
 struct verdict verdict_deny(int code, const char *reason);
 
+/* the host's: a socket of a relayed address; world_tcp.c has those of TCP allocations */
+int world_open(void *ctx, const struct addr *local, struct handle owner, int *sock);
+void world_close(void *ctx, int sock);
+extern const struct tcp_host world_tcp;
+
 /* the invariant: units taken = live allocations; and every one has its socket */
 void world_check_books(struct world *);
 struct addr addr_of(const char *text);
@@ -115,8 +135,14 @@ struct client {
     struct addr relayed; /* of the last Allocate that succeeded */
     uint32_t lifetime_s;
     uint64_t token;
+    uint32_t connection_id;
     struct addr mapped;
 };
+
+/* world_connected: what becomes of the last connection that was wanted; the answer to Connect. world_accept: a peer connects to the client's relayed
+ * address: what the engine wants sent, and the connection's number or -1 if it was refused. */
+struct send world_connected(struct world *, bool is_there);
+struct send world_accept(struct world *, const struct flow *, const char *from, int *conn);
 
 /* client_at: nobody's challenge is known yet; the password is right: "secret of " and the name. */
 struct client client_at(struct world *, const char *address, const char *user);
@@ -142,6 +168,14 @@ int client_allocate_token(struct client *, uint64_t token);
 int client_refresh(struct client *, uint32_t lifetime_s);
 int client_permit(struct client *, const char *peer);
 int client_bind(struct client *, uint16_t number, const char *peer);
+
+/* TCP allocations. client_data: another connection of the same client, from another port, that knows the same nonce. */
+struct client client_over_tcp(struct world *); /* ann */
+struct client world_with_tcp(struct world *);  /* a new world in which ann has a TCP allocation */
+int client_allocate_tcp(struct client *);
+int client_connect(struct client *, const char *peer); /* NO_ANSWER while it is being connected */
+int client_bind_connection(struct client *, uint32_t id);
+struct client client_data(const struct client *, uint16_t port);
 
 /* data: what the engine wants sent; `len` bytes of a payload of `len` times 'x' */
 struct send client_says_to(struct client *, const char *peer, size_t len);

@@ -62,6 +62,7 @@ static void client_learn(struct client *c, int code)
     attr_xor_addr(&c->reply, SLOT_XOR_RELAYED_ADDRESS, &c->relayed);
     c->token = 0;
     attr_u64(&c->reply, SLOT_RESERVATION_TOKEN, &c->token);
+    attr_u32(&c->reply, SLOT_CONNECTION_ID, &c->connection_id);
 }
 
 int client_take(struct client *c, struct send send)

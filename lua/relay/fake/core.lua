@@ -37,6 +37,7 @@ function M.open(spec)
     spec = spec, now_ms = 0, decision = 0, serial = 0, clients = {}, allocations = {}, routes = {}, timers = {}, pending = {},
     lists = {audit = {}, errors = {}, events = {}, log = {}, metrics = {}},
     quota = quota.new(), ports = {[4] = ports.new(o.min_port, o.max_port), [6] = ports.new(o.min_port, o.max_port)},
+    tcp_ports = {[4] = ports.new(o.min_port, o.max_port), [6] = ports.new(o.min_port, o.max_port)},
     params = params.new(spec.set),
     peer_allowed = peers.new(o.allowed_peer_ip, o.denied_peer_ip, o.allow_loopback_peers),
   }, {__index = M})
@@ -87,7 +88,8 @@ function M:end_allocation(a, reason, by)
   report_usage(self, a, true)
   self.allocations[a.id], a.client.allocation = nil, nil
   self.quota:give(a.tenant, a.user)
-  self.ports[a.family]:give(a.port)
+  local of = a.protocol == "tcp" and self.tcp_ports or self.ports
+  of[a.family]:give(a.port)
   self:event("closed", a.client, {allocation = a, reason = reason, by = by})
 end
 

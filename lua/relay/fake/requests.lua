@@ -52,8 +52,19 @@ local function granted(core, a)
   }
 end
 
-local function impossible(fields)
-  if (fields.requested_transport or "udp") ~= "udp" then return refuse(442, "requested_transport") end
+local streams <const> = {tcp = true, tls = true}
+
+-- RFC 6062 section 5.1
+local function impossible_tcp(client, fields)
+  if not streams[client.flow.transport] then return refuse(400, "requested_transport") end
+  if fields.even_port or fields.reserve_next or fields.reservation then return refuse(400, "not for tcp") end
+end
+
+local function impossible(client, fields)
+  local wanted = fields.requested_transport or "udp"
+  if wanted ~= "udp" and wanted ~= "tcp" then return refuse(442, "requested_transport") end
+  local refused = wanted == "tcp" and impossible_tcp(client, fields)
+  if refused then return refused end
   if fields.family and fields.family ~= 4 and fields.family ~= 6 then return refuse(440, "requested_address_family") end
   if fields.reservation and (fields.even_port or fields.family) then return refuse(400, "reservation_token") end
 end
@@ -71,20 +82,22 @@ function M.allocate(core, client, fields)
   local who, refused = identify(core, client, fields)
   if not who then return refused end
   if client.allocation then return refuse(437, "5-tuple in use") end
-  refused = impossible(fields)
+  refused = impossible(client, fields)
   if refused then return refused end
   local limits, no, by = authorize(core, client, fields, who)
   if not limits then return no end
   local full = core.quota:take(who.tenant, who.user, limits)
   if full then return refuse(486, full) end
   local family = fields.family or client.flow.dst.family
-  local port, reservation = core.ports[family]:take(fields, core.now_ms)
+  local tcp = fields.requested_transport == "tcp"
+  local ports = tcp and core.tcp_ports or core.ports
+  local port, reservation = ports[family]:take(fields, core.now_ms)
   if not port then
     core.quota:give(who.tenant, who.user)
     return refuse(508, fields.reservation and "reservation_token" or "no_port")
   end
   local a = core:add_allocation(client, who, limits, lifetime_s(core, limits, fields.lifetime, who.key) * 1000)
-  a.port, a.family, a.reservation = port, family, reservation
+  a.port, a.family, a.reservation, a.protocol, a.connected = port, family, reservation, tcp and "tcp" or "udp", {}
   a.relayed = relayed_text(a.family, port)
   core:event("allocated", client, {method = "allocate", allocation = a, by = by})
   return granted(core, a)
@@ -164,10 +177,14 @@ local function ask_permission(core, a, peer, kind)
   return d and auth.refusal(d)
 end
 
-local function judge_new_peer(core, a, peer, kind)
+local function judge_stranger(core, a, peer, kind)
   if peer.family ~= a.family then return refuse(443, "peer_family") end
   if not core.peer_allowed(peer) then return refuse(403, "peer_not_allowed") end
-  local refused = ask_permission(core, a, peer, kind)
+  return ask_permission(core, a, peer, kind)
+end
+
+local function judge_new_peer(core, a, peer, kind)
+  local refused = judge_stranger(core, a, peer, kind)
   if refused then return refused end
   if views.size(a.permissions) >= (a.limits.max_permissions or math.huge) then return refuse(508, "max_permissions") end
 end
@@ -223,6 +240,7 @@ end
 function M.channel(core, client, fields)
   local a, refused = own_allocation(core, client, fields)
   if not a then return refused end
+  if a.protocol ~= "udp" then return refuse(403, "tcp allocation") end
   local peer, number = peer_of(fields), fields.number
   refused = channel_conflict(a, number, peer) or judge_peer(core, a, peer, "channel")
   if refused then return refused end
@@ -233,11 +251,30 @@ function M.channel(core, client, fields)
   return granted(core, a)
 end
 
+local DEFAULT_PORT <const> = 9 -- of a peer that is named without one
+
+-- Connect, RFC 6062 section 5.2: the connection is there at once. It needs no permission and gives none.
+function M.connect(core, client, fields)
+  local a, refused = own_allocation(core, client, fields)
+  if not a then return refused end
+  if a.protocol ~= "tcp" then return refuse(403, "udp allocation") end
+  local peer = peer_of(fields)
+  if not peer then return refuse(400, "xor_peer_address") end
+  local name = ("%s:%d"):format(peer.ip, peer.port and peer.port > 0 and peer.port or DEFAULT_PORT)
+  if a.connected[name] then return refuse(446, "connected already") end
+  refused = not a.permissions[peer.ip] and judge_stranger(core, a, peer, "connect")
+  if refused then return refused end
+  a.connected[name] = true
+  tell_permission(core, a, peer, "connect")
+  return granted(core, a)
+end
+
 -- Payload between the client and a permitted peer (any, if none is named). Not a request of TURN: no answer on the wire, no event.
 function M.traffic(_, client, fields)
   local a = client.allocation
   if not a then return {code = 0, reason = "no allocation", by = "core", quiet = true} end
   local peer = fields.peer and peer_of(fields)
+  if a.protocol ~= "udp" then return {code = 0, reason = "no_permission", by = "core", quiet = true} end
   local permitted = peer and a.permissions[peer.ip] or not fields.peer and next(a.permissions)
   if not permitted then return {code = 0, reason = "no_permission", by = "core", quiet = true} end
   local way = fields.direction or "in"

@@ -31,8 +31,8 @@ function M.request(core, client, fields, known)
 end
 
 local allocation_names = {
-  "id", "user", "tenant", "realm", "src", "relay", "transport", "created", "expires", "bytes_in", "bytes_out", "packets_in",
-  "packets_out", "permissions", "channels", "tags",
+  "id", "user", "tenant", "realm", "src", "relay", "transport", "relay_transport", "created", "expires", "bytes_in", "bytes_out", "packets_in",
+  "packets_out", "permissions", "channels", "connections", "tags",
 }
 
 function M.size(t)
@@ -44,8 +44,8 @@ end
 function M.allocation(core, a)
   local shown = {
     id = a.id, user = a.user, tenant = a.tenant, realm = a.realm, src = a.client.flow.src, relay = address.parse(a.relayed),
-    transport = a.client.flow.transport, created = a.created_ms // 1000 + core.spec.now, expires = a.expires_ms // 1000 + core.spec.now,
-    permissions = M.size(a.permissions), channels = M.size(a.channels), tags = strict.tree(a.limits.tags or {}, "tags"),
+    transport = a.client.flow.transport, relay_transport = a.protocol, created = a.created_ms // 1000 + core.spec.now, expires = a.expires_ms // 1000 + core.spec.now,
+    permissions = M.size(a.permissions), channels = M.size(a.channels), connections = M.size(a.connected), tags = strict.tree(a.limits.tags or {}, "tags"),
   }
   for name, value in pairs(a.usage) do shown[name] = value end
   return strict.view("allocation", allocation_names, shown)

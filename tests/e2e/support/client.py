@@ -1,7 +1,8 @@
 """client: a TURN client of our own over UDP, TCP or TLS, to ask the server what a well-behaved client never would.
 
 A Client is one 5-tuple. Responses are matched by transaction id; what peers sent is kept in `inbox` as (peer, data), where the peer is an
-address or a channel number; what their networks said in `errors` as (peer, ICMP's type, code, data).
+address or a channel number; what their networks said in `errors` as (peer, ICMP's type, code, data); who wants to connect in `attempts` as
+(peer, connection id).
 """
 import socket
 import ssl
@@ -25,7 +26,7 @@ class Client:
         self.hints = [(kind, text.encode()) for kind, text in ((stun.ORIGIN, origin), (stun.SOFTWARE, software)) if text]
         self.server = (server.host, port or (server.tls_port if transport == "tls" else server.port))
         self.realm = self.nonce = self.key = None
-        self.inbox, self.errors, self.answers, self.stream = [], [], [], b""
+        self.inbox, self.errors, self.attempts, self.answers, self.stream = [], [], [], [], b""
         self.mark = mark
         self.socket = self.connect(server, local, sni)
         self.local = self.socket.getsockname()[:2]
@@ -118,6 +119,8 @@ class Client:
         message = stun.Message(frame)
         if message.kind == stun.INDICATION and message.icmp:
             self.errors.append((message.address(stun.XOR_PEER_ADDRESS), *message.icmp))
+        elif message.method == stun.CONNECTION_ATTEMPT:
+            self.attempts.append((message.address(stun.XOR_PEER_ADDRESS), message.get(stun.CONNECTION_ID)))
         elif message.kind == stun.INDICATION:
             self.inbox.append((message.address(stun.XOR_PEER_ADDRESS), message.get(stun.DATA_ATTR)))
         else:
@@ -208,6 +211,25 @@ class Client:
 
     def bind(self, channel, peer, **how):
         return self.request(stun.CHANNEL_BIND, [(stun.CHANNEL_NUMBER, struct.pack("!HH", channel, 0)), stun.peer(*peer)], **how)
+
+    def connect_peer(self, peer, **how):
+        return self.request(stun.CONNECT, [stun.peer(*peer)], **how)
+
+    def attempt(self, limit_s=ANSWER_S):
+        """The next (peer, connection id) of a ConnectionAttempt, or None."""
+        deadline = time.monotonic() + limit_s
+        while not self.attempts and time.monotonic() < deadline:
+            self.poll(deadline - time.monotonic())
+        return self.attempts.pop(0) if self.attempts else None
+
+    def data_connection(self, server, connection_id, **how):
+        """A second connection of this client, bound; what follows on it are `exchange`d bytes. Shows the nonce of this one."""
+        data = Client(server, self.transport, self.username, self.password, **how)
+        data.realm, data.nonce = self.realm, self.nonce
+        message = data.transact(data.signed(stun.CONNECTION_BIND, [(stun.CONNECTION_ID, connection_id)]))
+        if message.kind != stun.SUCCESS:
+            raise AssertionError(f"ConnectionBind was answered {message.code}")
+        return data
 
     def send_to(self, peer, data, *more):
         """A Send indication."""

@@ -12,14 +12,12 @@
 
 #define FAMILY_UNKNOWN 0x7f
 #define PEER_PORT 9 /* of a peer that is named without one */
-#define PROTOCOL_UDP 17
-#define PROTOCOL_TCP 6
 
 static const struct kind {
     const char *name;
     uint16_t method;
 } kinds[] = {
-    {"allocate", METHOD_ALLOCATE}, {"refresh", METHOD_REFRESH}, {"close", METHOD_REFRESH}, {"permission", METHOD_CREATE_PERMISSION}, {"channel", METHOD_CHANNEL_BIND},
+    {"allocate", METHOD_ALLOCATE}, {"refresh", METHOD_REFRESH}, {"close", METHOD_REFRESH}, {"permission", METHOD_CREATE_PERMISSION}, {"channel", METHOD_CHANNEL_BIND}, {"connect", METHOD_CONNECT},
 };
 
 /* ---- fields ---- */
@@ -270,6 +268,9 @@ static void make_request(struct world *w, struct client *c, const struct kind *k
         case METHOD_CREATE_PERMISSION:
             put_peer(L, &build, at, 0);
             break;
+        case METHOD_CONNECT:
+            put_peer(L, &build, at, PEER_PORT);
+            break;
         default:
             put_channel(L, &build, at);
     }
@@ -288,7 +289,9 @@ static int send_request(struct world *w, struct client *c)
 {
     struct view reason;
     int code = 0;
-    const struct send send = engine_from_client(w->engine, &c->flow, view_of(c->request, c->request_len), w->now);
+    struct send send = engine_from_client(w->engine, &c->flow, view_of(c->request, c->request_len), w->now);
+    if (send.to == SEND_NOTHING) /* a Connect is answered when the connection is there */
+        send = engine_peer_connected(w->engine, w->connecting, w->now);
     if (send.to != SEND_TO_CLIENT || send.bytes.len > sizeof c->reply)
         luaL_error(w->lua, "the core does not answer");
     memcpy(c->reply, send.bytes.at, send.bytes.len);

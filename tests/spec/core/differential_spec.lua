@@ -93,7 +93,7 @@ local function new_client(options)
   return {
     username = who[1], password = who[2], sni = now_and_then(4, "acme"), transport = pick {"udp", "tcp", "tls", "dtls"},
     origin = now_and_then(6, pick(origins)), lifetime = pick {0, 100, 700, 1000, 5000, nil}, family = now_and_then(3, pick {4, 6, 5}),
-    requested_transport = now_and_then(12, "tcp"), even_port = options.max_port == 65535 and now_and_then(5, true) or nil,
+    requested_transport = now_and_then(4, "tcp"), even_port = options.max_port == 65535 and now_and_then(5, true) or nil,
     software = now_and_then(6, pick {"boom", "odd", "x"}),
     attributes = now_and_then(15, {[0x7abc] = "unknown"}),
   }
@@ -109,7 +109,7 @@ end
 
 -- what one step does to a session, as a function of the session and its earlier answers; the choices are made before
 local function step_of(options, known, fresh)
-  local which, kind = known > 0 and math.random(known), math.random(20)
+  local which, kind = known > 0 and math.random(known), math.random(22)
   if not which or kind <= 5 then
     local fields = new_client(options)
     return "allocate", function(s) return s:allocate(fields) end
@@ -132,6 +132,10 @@ local function step_of(options, known, fresh)
   if kind <= 17 then
     local peer, number, fields = pick(peers), pick {0x4000, 0x4001, 0x4003, 0x4004, 0x7fff, 0x3fff}, as_somebody {}
     return ("channel %s %x"):format(peer, number), function(s, a) return s:channel(a[which], peer, number, fields) end
+  end
+  if kind <= 19 then
+    local peer, fields = pick(peers), as_somebody {}
+    return "connect " .. peer, function(s, a) return s:connect(a[which], peer, fields) end
   end
   local bytes, way = pick {1, 100, 1200, 1201, 3000}, pick {"in", "out"}
   return "traffic " .. way, function(s, a) return s:traffic(a[which], bytes, {direction = way}) end

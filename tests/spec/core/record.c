@@ -90,6 +90,8 @@ static const char *method_name(uint16_t method)
             return "permission";
         case METHOD_CHANNEL_BIND:
             return "channel";
+        case METHOD_CONNECT:
+            return "connect";
         default:
             return NULL;
     }

@@ -232,6 +232,8 @@ static void read_options(struct world *w, int options)
     w->usage_interval_ms = (msec_t)number_field(w, options, "usage_interval") * 1000;
     w->shared.quota = quota_new(NAMES_MAX);
     w->shared.ports = ports_new(2, (uint16_t)number_field(w, options, "min_port"), (uint16_t)number_field(w, options, "max_port"));
+    w->shared.tcp_ports = ports_new(2, (uint16_t)number_field(w, options, "min_port"), (uint16_t)number_field(w, options, "max_port"));
+    w->shared.connections = connections_new(NAMES_MAX);
     w->shared.tickets = w->shared.ports ? tickets_new(TICKETS_MAX, w->shared.ports) : NULL;
 }
 

@@ -96,6 +96,35 @@ static void world_relay_close(void *ctx, int sock)
     (void)sock;
 }
 
+/* ---- TCP: connections are there at once ---- */
+
+static int world_listen(void *ctx, const struct addr *local, struct handle owner, int *sock)
+{
+    return world_relay_open(ctx, local, owner, sock);
+}
+
+static int world_connect(void *ctx, int sock, const struct addr *to, struct handle peer, int *conn)
+{
+    struct world *w = ctx;
+    (void)sock;
+    (void)to;
+    w->connecting = peer;
+    *conn = w->sockets++;
+    return 0;
+}
+
+static bool world_splice(void *ctx, int conn, uint64_t link, struct handle peer)
+{
+    (void)ctx;
+    (void)conn;
+    (void)link;
+    (void)peer;
+    return true;
+}
+
+static const struct tcp_host world_tcp = {
+    .listen = world_listen, .close = world_relay_close, .connect = world_connect, .drop = world_relay_close, .splice = world_splice};
+
 static void world_ask(void *ctx, const struct question *question, struct verdict *verdict)
 {
     struct world *w = ctx;
@@ -233,8 +262,8 @@ static void start_policies(struct world *w)
 void world_start(struct world *w)
 {
     w->crypto = crypto_new();
-    w->host = (struct host){.ctx = w, .relay_open = world_relay_open, .relay_close = world_relay_close, .ask = world_ask, .tell = world_tell, .unhash = world_unhash};
-    if (!w->crypto || !w->shared.quota || !w->shared.ports || !w->shared.tickets)
+    w->host = (struct host){.ctx = w, .relay_open = world_relay_open, .relay_close = world_relay_close, .tcp = &world_tcp, .ask = world_ask, .tell = world_tell, .unhash = world_unhash};
+    if (!w->crypto || !w->shared.quota || !w->shared.ports || !w->shared.tickets || !w->shared.tcp_ports || !w->shared.connections)
         luaL_error(w->lua, "not enough memory");
     start_policies(w);
     w->host.hooks = policy_hooks(w->policy) | HOOK_BIT(HOOK_authenticate);
@@ -250,6 +279,8 @@ void world_close(struct world *w)
     engine_free(w->engine);
     policy_free(w->policy);
     policy_shared_free(w->policy_shared);
+    connections_free(w->shared.connections);
+    ports_free(w->shared.tcp_ports);
     tickets_free(w->shared.tickets);
     ports_free(w->shared.ports);
     quota_free(w->shared.quota);

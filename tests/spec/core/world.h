@@ -7,7 +7,7 @@
 #define RELAY_TESTS_SPEC_WORLD_H
 
 #include "policy/policy.h"
-#include "turn/engine.h"
+#include "turn/tcp_relay.h"
 
 #include <lua.h>
 
@@ -39,6 +39,7 @@ struct world {
     struct engine *engine;
     struct crypto *crypto;
     int sockets; /* opened so far */
+    struct handle connecting; /* the peer of the last Connect */
 
     struct policy_config policies;
     struct policy_shared *policy_shared;

@@ -318,7 +318,7 @@ TEST(the_log_goes_where_coturn_would_send_it_or_a_warning_says_otherwise)
 TEST(the_printout_says_what_would_run)
 {
     static const char *const lines[] = {
-        "listen          127.0.0.1:3478 udp tcp\n", "relay           127.0.0.1 ports 50000-50009 shown as 192.0.2.1\n", "realm           example.org\n",
+        "listen          127.0.0.1:3478 udp tcp\n", "relay           127.0.0.1 ports 50000-50009 udp tcp shown as 192.0.2.1\n", "realm           example.org\n",
         "users           1 in the configuration\n",  "secrets         1 in the configuration, others in the database\n",    "database        /x\n",
         "policy          /dev/null\n",               "set             quota.user=4 (command line)\n",                       "total quota     100 allocations\n",
         "user quota      none\n",                    "rate            80 bit/s for an allocation, each direction\n",        "workers         2\n",

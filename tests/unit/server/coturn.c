@@ -169,12 +169,6 @@ TEST(an_option_that_would_leave_the_server_more_open_is_refused)
     struct loaded loaded = LOAD("CA-file=/etc/ca.pem\n");
     CHECK_REFUSED(loaded, "conf:1: CA-file: is refused: clients' certificates are NOT verified here; remove it if credentials alone may decide");
     unload(&loaded);
-    loaded = LOAD("no-udp-relay\n");
-    CHECK_REFUSED(loaded, "conf:1: no-udp-relay: is refused: relaying UDP is all the relay does; use stun-only to relay nothing");
-    unload(&loaded);
-    loaded = LOAD("no-udp-relay=0\n");
-    CHECK_LOADED(loaded);
-    unload(&loaded);
 }
 
 TEST_LIST(RUN(every_option_of_coturns_is_known_and_takes_a_value_where_coturns_does) RUN(every_letter_of_coturns_means_the_same)
