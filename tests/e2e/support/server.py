@@ -18,6 +18,8 @@ POLICIES = os.path.join(ROOT, "policies")
 BINARY = os.path.join(ROOT, os.environ.get("B", "build"), "relay")
 SANITIZED = "RELAY_SANITIZER" in os.environ
 REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: ")
+NAME = "relay.test"
+AUTHORITY = "authority-cert.pem"
 START_S = 20.0 if SANITIZED else 5.0
 STOP_S = 20.0 if SANITIZED else 5.0
 
@@ -45,12 +47,21 @@ def free_range(count, host="127.0.0.1"):
                 return first
 
 
-def make_certificate(directory, prefix="", names="DNS:localhost,IP:127.0.0.1", rsa=False):
-    """A self-signed certificate, for localhost if nothing else is said: (certificate, key)."""
-    certificate, key = os.path.join(directory, f"{prefix}cert.pem"), os.path.join(directory, f"{prefix}key.pem")
-    kind = ["rsa:2048"] if rsa else ["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-    subprocess.run(["openssl", "req", "-x509", "-newkey", *kind, "-nodes", "-days", "2", "-subj", "/CN=localhost",
-                    "-addext", f"subjectAltName={names}", "-keyout", key, "-out", certificate], check=True, capture_output=True)
+def make_certificate(directory, prefix="", names=f"DNS:localhost,DNS:{NAME},IP:127.0.0.1", rsa=False):
+    """A certificate by the directory's own authority, for localhost if nothing else is said: (certificate and authority, key)."""
+    def new(kind, name, subject, *how):
+        key, certificate = os.path.join(directory, f"{name}key.pem"), os.path.join(directory, f"{name}cert.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", *kind, "-nodes", "-days", "2", "-subj", subject, *how, "-keyout", key, "-out", certificate],
+                       check=True, capture_output=True)
+        return certificate, key
+
+    ec, authority = ["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"], os.path.join(directory, AUTHORITY)
+    if not os.path.exists(authority):
+        new(ec, "authority-", "/CN=the authority of a test")
+    certificate, key = new(["rsa:2048"] if rsa else ec, prefix, "/CN=localhost", "-CA", authority, "-CAkey", os.path.join(directory, "authority-key.pem"),
+                           "-addext", "basicConstraints=critical,CA:FALSE", "-addext", f"subjectAltName={names}")
+    with open(certificate, "a", encoding="ascii") as chain, open(authority, encoding="ascii") as root:
+        chain.write(root.read())
     return certificate, key
 
 
@@ -72,11 +83,12 @@ class Server:
         self.temporary = tempfile.TemporaryDirectory(prefix="relay-e2e-")
         self.directory = self.temporary.name
         self.log_path = os.path.join(self.directory, "log")
-        self.certificate = self.process = self.start_s = None
+        self.authority = self.certificate = self.process = self.start_s = None
         self.arguments = list(arguments)
         base = [f"listening-ip={host}", f"relay-ip={host}", f"listening-port={self.port}", f"tls-listening-port={self.tls_port}",
                 f"realm={realm}", f"relay-threads={threads}", "log-file=stderr", *auth, *peers]
         if tls:
+            self.authority = self.path(AUTHORITY)
             self.certificate, key = make_certificate(self.directory)
             base += [f"cert={self.certificate}", f"pkey={key}"]
         else:
@@ -164,6 +176,9 @@ class Server:
 
     def client(self, transport="udp", **how):
         return Client(self, transport, **how)
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def resident_kb(self):
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
