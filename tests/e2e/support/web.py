@@ -1,22 +1,18 @@
-"""web: Chromium through chromedriver, spoken to with WebDriver's JSON over urllib; and a network of two namespaces for it to live in.
+"""web: what a browser is to a test, whichever it is; and a network of two namespaces for it to live in.
 
 Chromium gathers no candidate from a machine that has nothing but loopback. As root the tests make a network of their own: the browser's namespace
 behind an address translation, the relay's namespace outside; whoever enters one makes sockets and processes in it.
 """
 import base64
 import contextlib
-import hashlib
-import json
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
-import urllib.error
-import urllib.request
 
 from support.namespaces import LIBC, Namespaces, ip
-from support.server import free_port, need
+from support.server import need
 from support.tap import wait_for
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -52,74 +48,57 @@ def bury(strangers):
 
 
 class Browser:
-    """A headless Chromium with a fake camera. `pins` are the hashes of certificates that it is to trust; `more` are switches."""
+    """A headless browser with a fake camera, in a directory of its own. The kinds, in chromium.py and firefox.py, say how it is launched and how a
+    command of WebDriver reaches it: start(), quit(), call(command, parameters)."""
 
-    def __init__(self, pins=(), more=()):
-        need("chromium")
-        need("chromedriver")
+    PROGRAMS = ()
+    TLS_HOST = None  # the name that the server has in a turns: URL; else its address
+
+    def __init__(self, trust=None, loopback=False):
+        """Trusts the servers of a test that are certified as `trust` (a Server) says; without a network of its own it is to use `loopback`."""
+        for program in self.PROGRAMS:
+            need(program)
+        self.trust, self.loopback, self.process = trust, loopback, None
         self.directory = tempfile.mkdtemp(prefix="relay-browser-")
-        self.port = free_port()
-        self.log_path = os.path.join(self.directory, "log")
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.pins, self.more, self.process = list(pins), list(more), None
-        # what Chromium leaves behind when it ends becomes ours, and can be waited for
+        # what a browser leaves behind when it ends becomes ours, and can be waited for
         LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self.others = children()
-        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def __enter__(self):
         try:
-            return self.start()
+            self.start()
+            return self
         except BaseException:
             self.__exit__()
             raise
 
-    def start(self):
+    def launch(self, *argv):
         env = {**os.environ, "HOME": self.directory, "LANG": "C.UTF-8"}
-        with open(self.log_path, "w", encoding="utf-8") as log:
-            self.process = subprocess.Popen(["chromedriver", f"--port={self.port}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
-
-        def is_ready():
-            with contextlib.suppress(OSError):
-                return self.call("GET", "/status")["ready"]
-
-        wait_for(is_ready, 20, "chromedriver")
-        arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
-                     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
-                     "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
-                     "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding", "--disable-background-timer-throttling",
-                     "--window-size=1000,900", f"--user-data-dir={self.directory}/profile"]
-        arguments += self.more
-        if self.pins:
-            arguments.append(f"--ignore-certificate-errors-spki-list={','.join(self.pins)}")
-        capabilities = {"browserName": "chrome", "goog:chromeOptions": {"binary": shutil.which("chromium"), "args": arguments},
-                        "timeouts": {"script": 60000, "pageLoad": 20000}}
-        session = self.call("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
-        self.url += f"/session/{session['sessionId']}"
-        return self
+        with open(os.path.join(self.directory, "log"), "w", encoding="utf-8") as log:
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
 
     def __exit__(self, *_):
         with contextlib.suppress(Exception):
-            self.call("DELETE", "")
+            self.quit()
         if self.process:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(10)
         bury(lambda: children() - self.others)
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def call(self, method, path, body=None):
-        data = None if method != "POST" else json.dumps(body or {}).encode()
-        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"}, method=method)
-        try:
-            with self.opener.open(request, timeout=90) as answer:
-                return json.load(answer)["value"]
-        except urllib.error.HTTPError as error:
-            raise WebDriverError(json.load(error)["value"]["message"].splitlines()[0]) from None
+    def start(self):
+        raise NotImplementedError
+
+    def quit(self):
+        raise NotImplementedError
+
+    def call(self, command, parameters=None):
+        raise NotImplementedError
 
     def open(self, url):
         """A new window that shows `url`."""
-        window = Window(self, self.call("POST", "/window/new", {"type": "window"})["handle"])
-        window.call("POST", "/url", {"url": url})
+        window = Window(self, self.call("NewWindow", {"type": "window"})["handle"])
+        window.call("Navigate", {"url": url})
         return window
 
 
@@ -127,29 +106,22 @@ class Window:
     def __init__(self, browser, handle):
         self.browser, self.handle = browser, handle
 
-    def call(self, method, path, body=None):
-        self.browser.call("POST", "/window", {"handle": self.handle})
-        return self.browser.call(method, path, body)
+    def call(self, command, parameters=None):
+        self.browser.call("SwitchToWindow", {"handle": self.handle})
+        return self.browser.call(command, parameters)
 
     def run(self, script, *arguments):
         """Runs the body of an asynchronous function and returns what it returns."""
         body = ("const give = arguments[arguments.length - 1], given = [...arguments].slice(0, -1);"
                 f"(async (...given) => {{ {script} }})(...given).then(value => give({{value}}), error => give({{error: String(error)}}));")
-        done = self.call("POST", "/execute/async", {"script": body, "args": list(arguments)})
+        done = self.call("ExecuteAsyncScript", {"script": body, "args": list(arguments)})
         if "error" in done:
             raise WebDriverError(done["error"])
         return done.get("value")
 
     def screenshot(self, path):
         with open(path, "wb") as file:
-            file.write(base64.b64decode(self.call("GET", "/screenshot")))
-
-
-def pin_of(certificate):
-    """The hash of the certificate's public key, by which Chromium can be told to trust it for every purpose, TURN over TLS included."""
-    public = subprocess.run(["openssl", "x509", "-in", certificate, "-pubkey", "-noout"], check=True, capture_output=True).stdout
-    der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "der"], input=public, check=True, capture_output=True).stdout
-    return base64.b64encode(hashlib.sha256(der).digest()).decode()
+            file.write(base64.b64decode(self.call("TakeScreenshot")))
 
 
 class Network(Namespaces):
