@@ -1,84 +1,74 @@
-"""Coturn's own client against the relay: every transport, channels and Send, every kind of credential, and what must be refused.
+"""Coturn's own client against the relay: over every transport and family, each way it knows to relay; and its STUN client."""
+import functools
 
-`-n` is messages, `-l` bytes each, `-c` leaves the second (RTCP) session out, `-s` uses Send instead of channels, `-y` goes client to client.
-"""
-import concurrent.futures
-import time
-
-from support import stun
 from support.server import Server
 from support.tap import check, check_equal, main, smoke, test
-from support.uclient import echo_peer, stunclient, uclient
+from support.uclient import LENGTH, LOAD, MESSAGES, echo_peer, over, relays, side_by_side, stunclient, uclient
 
-MESSAGES, LENGTH = 20, 170
-LOAD = ("-n", str(MESSAGES), "-l", str(LENGTH), "-z", "5")
-
-
-def relays(server, *how, **credential):
-    """Messages to an echoing peer and back."""
-    with echo_peer(server.host) as peer:
-        result = uclient(server, "-c", "-e", server.host, "-r", str(peer), *LOAD, *how, **credential)
-    result.expect_all(MESSAGES, LENGTH)
+V4, V6 = "127.0.0.1", "::1"
 
 
-def relays_each(server, *ways):
-    """Several clients at once: most of a run of uclient is waiting."""
-    with concurrent.futures.ThreadPoolExecutor(len(ways)) as pool:
-        for run in [pool.submit(relays, server, *way) for way in ways]:
-            run.result()
+def between_clients(server, *how, clients=2, **more):
+    """Messages from client to client, each on a relay address of its own."""
+    uclient(server, "-y", *LOAD, *how, **more).expect_all(clients * MESSAGES, LENGTH)
 
 
-def channel_and_send(server, *how):
-    relays_each(server, how, ("-s", *how))
+# way: what is done, uclient's switches, where the client finds the server, and more
+WAYS = {
+    "channels": (relays, ["-c"], V4, {"peer": V4}),
+    "Send": (relays, ["-c", "-s"], V4, {"peer": V4}),
+    "a second session for RTCP on a reserved port": (relays, [], V4, {"peer": V4, "messages": 2 * MESSAGES}),
+    "padded channels": (relays, ["-c", "-D"], V4, {"peer": V4}),
+    "extra requests": (relays, ["-c", "-G"], V4, {"peer": V4}),
+    "DONT-FRAGMENT": (relays, ["-c", "-g"], V4, {"peer": V4}),
+    "DONT-FRAGMENT in Send": (relays, ["-c", "-g", "-s"], V4, {"peer": V4}),
+    "ORIGIN": (relays, ["-c", "-o", "https://example.org"], V4, {"peer": V4}),
+    "client to client": (between_clients, ["-c"], V4, {}),
+    "client to client with Send": (between_clients, ["-c", "-s"], V4, {}),
+    "client to client with RTCP": (between_clients, [], V4, {"clients": 4}),
+    "two addresses, to IPv4": (relays, ["-Z"], V4, {"peer": V4}),
+    "two addresses, to IPv6": (relays, ["-Z"], V4, {"peer": V6}),
+    "IPv6 from IPv4": (relays, ["-c", "-x"], V4, {"peer": V6}),
+    "IPv6 from IPv4 with Send": (relays, ["-c", "-x", "-s"], V4, {"peer": V6}),
+    "IPv6": (relays, ["-c", "-x"], V6, {"peer": V6}),
+    "IPv6 with Send": (relays, ["-c", "-x", "-s"], V6, {"peer": V6}),
+    "IPv6 with RTCP": (relays, ["-x"], V6, {"peer": V6, "messages": 2 * MESSAGES}),
+    "IPv4 from IPv6": (relays, ["-c", "-X"], V6, {"peer": V4}),
+    "IPv4 from IPv6 with Send": (relays, ["-c", "-X", "-s"], V6, {"peer": V4}),
+    "client to client over IPv6": (between_clients, ["-c", "-x"], V6, {}),
+}
+
+
+def every_way(transport):
+    with Server("listening-ip=::1", "relay-ip=::1", tls=True, threads=2) as server:
+        side_by_side({f"{way} over {transport}": functools.partial(does, server, *how, *over(server, transport), host=host, **more)
+                      for way, (does, how, host, more) in WAYS.items()})
 
 
 @smoke
-def channels_and_send_over_udp():
-    with Server() as server:
-        channel_and_send(server)
+def every_way_over_udp():
+    every_way("udp")
 
 
 @smoke
-def channels_and_send_over_tcp():
-    with Server() as server:
-        channel_and_send(server, "-t")
+def every_way_over_tcp():
+    every_way("tcp")
 
 
 @smoke
-def channels_and_send_over_tls():
-    with Server(tls=True) as server:
-        channel_and_send(server, "-t", "-S", "-E", server.certificate, "-p", str(server.tls_port))
+def every_way_over_tls():
+    every_way("tls")
 
 
 @smoke
-def channels_and_send_over_dtls():
-    with Server(tls=True) as server:
-        channel_and_send(server, "-S", "-E", server.certificate, "-p", str(server.tls_port))
+def every_way_over_dtls():
+    every_way("dtls")
 
 
 @test
 def tls_and_dtls_on_the_plain_port():
     with Server(tls=True) as server:
-        relays_each(server, ["-t", "-S"], ["-S"])
-
-
-@test
-def a_second_session_for_rtcp_on_a_reserved_port():
-    with Server() as server, echo_peer() as peer:
-        result = uclient(server, "-e", "127.0.0.1", "-r", str(peer), *LOAD)
-        result.expect_all(2 * MESSAGES, LENGTH)
-
-
-@smoke
-def client_to_client():
-    with Server(threads=2) as server:
-        uclient(server, "-y", "-c", "-m", "2", *LOAD).expect_all(2 * MESSAGES, LENGTH)
-
-
-@test
-def client_to_client_over_tcp_with_send():
-    with Server(threads=2) as server:
-        uclient(server, "-y", "-c", "-s", "-t", "-m", "2", *LOAD).expect_all(2 * MESSAGES, LENGTH)
+        side_by_side({way: functools.partial(relays, server, "-c", *how) for way, how in (("TLS", ["-t", "-S"]), ("DTLS", ["-S"]))})
 
 
 @test
@@ -94,116 +84,17 @@ def tcp_allocations():
 
 @test
 def ten_clients_on_two_workers():
-    with Server(threads=2) as server, echo_peer() as peer:
-        uclient(server, "-c", "-m", "10", "-e", "127.0.0.1", "-r", str(peer), *LOAD).expect_all(10 * MESSAGES, LENGTH)
-
-
-@test
-def padded_channel_data_and_extra_requests():
-    with Server() as server:
-        relays_each(server, ["-D"], ["-G"])
-
-
-@test
-def dual_allocation():
-    with Server("relay-ip=::1") as server:
-        for host in ("127.0.0.1", "::1"):
-            with echo_peer(host) as peer:
-                uclient(server, "-Z", "-e", host, "-r", str(peer), *LOAD).expect_all(MESSAGES, LENGTH)
-
-
-@test
-def dont_fragment_in_requests_and_indications():
-    with Server() as server:
-        channel_and_send(server, "-g")
-
-
-@test
-def ipv6_over_udp_and_tcp():
-    with Server(host="::1") as server:
-        relays_each(server, ["-x"], ["-x", "-s"], ["-x", "-t"], ["-x", "-s", "-t"])
-
-
-@test
-def a_key_in_hexadecimal_instead_of_a_password():
-    key = stun.key_of("ann", "example.org", "secret").hex()
-    with Server(auth=["lt-cred-mech", f"user=ann:0x{key}"]) as server:
-        relays(server)
-
-
-@test
-def a_user_of_the_database():
-    server = Server("userdb=relay.db", auth=["lt-cred-mech"])
-    server.relay("user", "add", "--userdb", "relay.db", "--realm", server.realm, "bob", "--password-stdin", stdin="hunter2\n")
-    with server:
-        relays(server, user="bob", password="hunter2")
-        uclient(server, "-y", "-c", *LOAD, user="bob", password="wrong").expect_refused()
-
-
-@test
-def a_credential_made_from_the_secret():
-    with Server(auth=["use-auth-secret", "static-auth-secret=first", "static-auth-secret=second"]) as server:
-        relays(server, "-W", "first", user="carol", password=None)
-        relays(server, "-W", "second", user="carol", password=None)
-        uclient(server, "-y", "-c", *LOAD, "-W", "third", user="carol", password=None).expect_refused()
-
-
-@test
-def an_expired_credential_is_refused():
-    with Server(auth=["use-auth-secret", "static-auth-secret=first"]) as server:
-        for expires, code in ((int(time.time()) + 60, 0), (int(time.time()) - 60, 401)):
-            username, password = stun.rest_credential("first", expires, "carol")
-            with server.client(username=username, password=password) as client:
-                check_equal(client.allocate().code, code, f"the answer to a credential that expires at {expires}")
-        username, password = stun.rest_credential("first", int(time.time()) - 60, "carol")
-        uclient(server, "-y", "-c", *LOAD, user=username, password=password).expect_refused()
-
-
-@smoke
-def a_wrong_password_is_401():
-    with Server() as server:
-        uclient(server, "-y", "-c", *LOAD, password="wrong").expect_refused()
-        with server.client(password="wrong") as client:
-            message = client.allocate()
-            check_equal(message.code, 401, "the answer to a wrong password")
-            check(message.text(stun.REALM) == "example.org" and message.text(stun.NONCE), "the 401 names no realm or nonce")
-
-
-@test
-def an_unknown_user_looks_like_a_wrong_password():
-    with Server() as server, server.client(password="wrong") as known, server.client(username="nobody") as unknown:
-        answers = [known.allocate(), unknown.allocate()]
-        shapes = [[(kind, len(value)) for kind, value in answer.attributes] for answer in answers]
-        check_equal([answer.code for answer in answers], [401, 401], "the codes")
-        check_equal(shapes[0], shapes[1], "the shape of the answer")
-
-
-@test
-def a_quota_exceeded_is_486():
-    with Server("user-quota=4") as server:
-        uclient(server, "-y", "-c", "-m", "10", *LOAD).expect_none(486)
-
-
-@test
-def a_denied_peer_is_403():
-    with Server(peers=[]) as server, echo_peer() as peer:
-        uclient(server, "-c", "-e", "127.0.0.1", "-r", str(peer), *LOAD).expect_none(403)
-    with Server("denied-peer-ip=127.0.0.1") as server, echo_peer() as peer:
-        uclient(server, "-c", "-e", "127.0.0.1", "-r", str(peer), *LOAD).expect_none(403)
+    with Server(threads=2) as server:
+        relays(server, "-c", "-m", "10", messages=10 * MESSAGES)
 
 
 @test
 def a_stun_client_reads_its_own_address():
-    with Server(threads=2) as server:
-        address = stunclient(server)
-        check(address and address[0] == "127.0.0.1", f"the reflexive address is {address}")
-
-
-@test
-def a_client_that_speaks_nonsense_does_not_disturb_another():
-    with Server() as server:
-        uclient(server, "-y", "-c", "-R", "-N", *LOAD, limit_s=8)
-        relays(server)
+    for host in (V4, V6):
+        with Server(threads=2, host=host) as server:
+            address = stunclient(server)
+            check(address, f"no reflexive address from {host}")
+            check_equal(address[0], host, "the reflexive address")
 
 
 if __name__ == "__main__":

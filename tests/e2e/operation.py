@@ -176,9 +176,9 @@ def allocations_come_and_go_without_a_leak():
 
     with Server("total-quota=1") as server:
         round_of(server, 300)
-        before, files = server.resident_kb(), len(os.listdir(f"/proc/{server.process.pid}/fd"))
+        before, files = server.resident_kb(), server.descriptors()
         round_of(server, 1500)
-        wait_for(lambda: len(os.listdir(f"/proc/{server.process.pid}/fd")) <= files + 2, 3, "as many open files as before")
+        wait_for(lambda: server.descriptors() <= files + 2, 3, "as many open files as before")
         grown = server.resident_kb() - before
         check(grown < 2048 or SANITIZED, f"1500 allocations left {grown} kB")
 
