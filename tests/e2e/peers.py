@@ -52,6 +52,15 @@ def what_is_not_the_open_internet_is_403_over_ipv6_in_every_spelling():
 
 
 @test
+def no_connection_goes_to_what_is_not_the_open_internet():
+    for host, closed in (("127.0.0.1", CLOSED_IPV4), ("::1", CLOSED_IPV6)):
+        with Server(peers=[], host=host) as server, server.client("tcp") as client:
+            client.relayed(protocol=stun.TCP)
+            wrong = {peer: code for peer in closed if (code := client.connect_peer((peer, 9)).code) != 403}
+            check(not wrong, f"Connect was answered {wrong}")
+
+
+@test
 def one_closed_address_among_several_refuses_them_all():
     with Server(peers=[]) as server, server.client() as client:
         client.relayed()
