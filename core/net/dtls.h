@@ -23,7 +23,7 @@ struct dtls_config {
     uint32_t max_sessions, max_half_open, max_per_source; /* 0: no limit; a source is an IPv4 address or a /56 of IPv6 */
     uint32_t handshake_s, idle_s;
     void *ctx;
-    /* transmit: send these bytes to the client of `flow` over UDP; copied by the callee if it keeps them. `flow->transport` is DTLS, `flow->link` the listener's. */
+    /* transmit: send these bytes to the client of `flow` over UDP; copied by the callee if it keeps them. `flow->transport` is DTLS, `flow->listener` names the socket. */
     void (*transmit)(void *ctx, const struct flow *, struct view bytes);
     void (*datagram)(void *ctx, const struct flow *, struct packet packet);
     void (*closed)(void *ctx, const struct flow *); /* once for each session that had a datagram */

@@ -30,6 +30,7 @@ struct config_user {
 struct config_external {
     struct addr shown, local; /* local: family ADDR_NONE when it was not said */
     const char *where;
+    bool is_used; /* some address is shown as it */
 };
 
 /* struct config_file: a file, and where it was named. */
@@ -45,9 +46,10 @@ struct config {
     struct addr *listening_ips; /* as said; 0.0.0.0 and :: when nothing was */
     size_t listening_ip_count;
     bool listens_everywhere;   /* listening-ip was not said: a family that the system lacks may be left out */
-    struct addr *listeners;    /* what to listen on: each listening address with listening_port and, with TLS or DTLS, tls_listening_port */
+    struct addr *listeners;    /* what to listen on: each listening address with listening_port and, with TLS or DTLS, tls_listening_port; with rfc5780 also with their alternates */
     size_t listener_count;     /* every listener speaks every protocol that is on */
     uint16_t listening_port, tls_listening_port;
+    uint16_t alt_listening_port, alt_tls_listening_port;
     uint16_t tcp_proxy_port;   /* 0: none; among the listeners, for streams alone */
     struct cidr_set proxies;   /* sealed; who begins with a PROXY header: on tcp_proxy_port, or on every port when there is none */
     bool no_udp, no_tcp;       /* plain STUN and TURN over UDP, over TCP */
@@ -96,6 +98,9 @@ struct config {
     uint8_t default_family; /* 0: the listener's; 1: IPv4; 2: IPv6 */
     bool offer_sha256, offer_userhash;
     bool no_dscp; /* what is relayed loses the DSCP and the ECN that it came with */
+    bool rfc5780;                  /* not when no-rfc5780 was said */
+    const struct origins *rfc5780_origins; /* of each listener, with rfc5780; else NULL */
+    bool mapped_address, rfc3489;  /* stun-backward-compatibility, rfc3489-compatibility; not when no-stun-backward-compatibility was said */
     const char *software; /* "" for none */
 
     /* policies */
@@ -115,6 +120,7 @@ struct config {
     const char *file;                             /* -c; NULL: none */
 
     /* private */
+    bool no_rfc5780, no_stun_compatibility, origin_only_with_rfc5780;
     uint32_t max_bytes_per_second, stale_nonce_s, relay_threads;
     const char *origins[CONFIG_OPTIONS_MAX]; /* by row of the option: where the value in force was said, NULL: default */
     void *memory;                            /* what config_close gives back */

@@ -202,5 +202,6 @@ void loader_check(struct loader *loader)
     check_oauth(loader);
     check_sha256(loader);
     check_userhash(loader);
+    loader_check_discovery(loader);
     check_policy(loader);
 }

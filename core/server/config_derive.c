@@ -36,8 +36,12 @@ static void derive_listeners(struct loader *loader)
     }
     for (size_t i = 0; i < config->listening_ip_count; i++) {
         add_listener(loader, config->listening_ips[i], config->listening_port);
+        if (config->rfc5780)
+            add_listener(loader, config->listening_ips[i], config->alt_listening_port);
         if (tls)
             add_listener(loader, config->listening_ips[i], config->tls_listening_port);
+        if (tls && config->rfc5780)
+            add_listener(loader, config->listening_ips[i], config->alt_tls_listening_port);
         if (config->tcp_proxy_port)
             add_listener(loader, config->listening_ips[i], config->tcp_proxy_port);
     }
@@ -80,33 +84,46 @@ static void derive_relays(struct loader *loader)
         loader_error(loader, NULL, "relay-ip", "no address to relay from was found: name one");
 }
 
-/* A pair shows its private address only; a lone public address shows every relay address of its family that no pair shows. */
-static bool shows(const struct config *config, const struct config_external *external, const struct addr *local)
+/* A pair shows its private address only; a lone public address shows every address of its family that no pair shows. */
+static struct config_external *external_of(const struct config *config, const struct addr *local)
 {
-    if (external->local.family)
-        return addr_equal_ip(&external->local, local);
-    for (size_t i = 0; i < config->external_count; i++)
-        if (config->externals[i].local.family && addr_equal_ip(&config->externals[i].local, local))
-            return false;
-    return external->shown.family == local->family;
+    struct config_external *lone = NULL;
+    for (size_t i = 0; i < config->external_count; i++) {
+        struct config_external *external = &config->externals[i];
+        if (external->local.family && addr_equal_ip(&external->local, local))
+            return external;
+        if (!external->local.family && external->shown.family == local->family)
+            lone = external;
+    }
+    return lone;
+}
+
+struct addr loader_shown(struct loader *loader, const struct addr *local)
+{
+    struct config_external *external = external_of(loader->config, local);
+    if (!external)
+        return *local;
+    struct addr shown = external->shown;
+    shown.port = local->port;
+    external->is_used = true;
+    return shown;
 }
 
 static void derive_shown(struct loader *loader)
 {
     const struct config *config = loader->config;
-    for (size_t i = 0; i < config->external_count; i++) {
-        const struct config_external *external = &config->externals[i];
-        char text[ADDR_TEXT_MAX];
-        bool used = false;
-        for (size_t j = 0; j < config->relay_count; j++)
-            if (shows(config, external, &config->relays[j].local)) {
-                config->relays[j].shown = external->shown;
-                used = true;
-            }
-        if (!used)
-            loader_warning(loader, external->where, "external-ip", "no relay address is behind %s, so it has no effect: see relay-ip",
-                           addr_format_ip(&external->shown, text));
-    }
+    for (size_t i = 0; i < config->relay_count; i++)
+        config->relays[i].shown = loader_shown(loader, &config->relays[i].local);
+}
+
+static void warn_unused(struct loader *loader)
+{
+    const struct config *config = loader->config;
+    char text[ADDR_TEXT_MAX];
+    for (size_t i = 0; i < config->external_count; i++)
+        if (!config->externals[i].is_used)
+            loader_warning(loader, config->externals[i].where, "external-ip", "no relay address is behind %s, so it has no effect: see relay-ip",
+                           addr_format_ip(&config->externals[i].shown, text));
 }
 
 static void derive_relaying(struct loader *loader)
@@ -184,6 +201,8 @@ void loader_derive(struct loader *loader)
     derive_listeners(loader);
     derive_relays(loader);
     derive_shown(loader);
+    loader_derive_discovery(loader);
+    warn_unused(loader);
     derive_log(loader);
     derive_numbers(loader->config);
     derive_lua_dir(loader);

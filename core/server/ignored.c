@@ -11,8 +11,6 @@
 #define ONE_LOG "the log goes to one place: see log-file"
 #define SYSLOG "the log goes to log-file or stdout: let systemd or logger pass it on"
 #define TLS_FIXED "TLS 1.2 and 1.3 with AEAD suites and OpenSSL's own groups, nothing older"
-#define DISCOVERY "RFC 5780 is not implemented"
-#define OLD_STUN "RFC 3489 requests are never answered, and only XOR-MAPPED-ADDRESS is sent"
 #define REST "time-limited names are EXPIRY:NAME, with a colon"
 #define MULTIPLEX "each allocation has a port of its own"
 #define BATCHES "datagrams are always read and written in batches"
@@ -20,8 +18,6 @@
 const struct ignored ignored[] = {
     {"listening-device", 'd', IGNORED_VALUE, "the relay is bound to addresses, not devices, and listens on all of them unless you name the device's with listening-ip"},
     {"relay-device", 'i', IGNORED_VALUE, "the relay is bound to addresses, not devices: name the device's with relay-ip"},
-    {"alt-listening-port", 0, IGNORED_VALUE, DISCOVERY},
-    {"alt-tls-listening-port", 0, IGNORED_VALUE, DISCOVERY},
     {"aux-server", 0, IGNORED_VALUE, "every listening-ip is served alike: name the address there"},
     {"udp-self-balance", 0, IGNORED_FLAG, "the kernel spreads clients over the workers"},
     {"sock-buf-size", 0, IGNORED_VALUE, "listeners ask for 4 MiB: raise net.core.rmem_max to let them have it"},
@@ -101,12 +97,6 @@ const struct ignored ignored[] = {
     {"server-relay", 0, IGNORED_FLAG, "peers always need a permission"},
     {"ne", 0, IGNORED_VALUE, "there is one network engine"},
     {"cpus", 0, IGNORED_VALUE, "see relay-threads"},
-    {"no-rfc5780", 0, IGNORED_FLAG, DISCOVERY},
-    {"rfc5780", 0, IGNORED_FLAG, DISCOVERY},
-    {"response-origin-only-with-rfc5780", 0, IGNORED_FLAG, DISCOVERY},
-    {"no-stun-backward-compatibility", 0, IGNORED_FLAG, OLD_STUN},
-    {"stun-backward-compatibility", 0, IGNORED_FLAG, OLD_STUN},
-    {"rfc3489-compatibility", 0, IGNORED_FLAG, OLD_STUN},
     {"rfc5766-channel-numbers", 0, IGNORED_FLAG, "channels 0x4000 to 0x7FFF are taken unless strict-channel-numbers narrows them"},
     {"include-reason-string", 0, IGNORED_FLAG, "reason phrases stay empty: answers to strangers are kept small"},
     {"drop-invalid-packets", 0, IGNORED_FLAG, "what is not STUN or ChannelData is always dropped"},

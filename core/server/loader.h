@@ -48,6 +48,13 @@ void loader_arguments(struct loader *, int argc, char **argv, bool early);
 void loader_check(struct loader *);
 void loader_derive(struct loader *);
 
+/* loader_shown: `local` as its clients see it: the external-ip before it, or itself. */
+struct addr loader_shown(struct loader *, const struct addr *local);
+
+/* config_discovery.c: the same two steps for RFC 5780 */
+void loader_check_discovery(struct loader *);
+void loader_derive_discovery(struct loader *);
+
 /* setting.c */
 void setting_apply(const struct setting *);
 void setting_error(const struct setting *, const char *format, ...) __attribute__((format(printf, 2, 3)));

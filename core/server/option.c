@@ -11,6 +11,7 @@
 #define SECONDS(field, least) NUMBER(field, least, CONFIG_NONCE_FOREVER_S), .value = "SECONDS"
 #define PORT(field) .kind = OPTION_PORT, .at = AT(field), .min = 1, .max = 65535, .value = "PORT"
 #define CHOICE(field, words) .kind = OPTION_CHOICE, .at = AT(field), .value = (words)
+#define ALTERNATE(field) .kind = OPTION_PORT, .at = AT(field), .max = 65535, .value = "PORT", .fallback = "0"
 #define LIST(what, field, count) .kind = (what), .at = AT(field), .count_at = AT(count)
 #define ALTERNATES(field, port) LIST(OPTION_ALTERNATES, field.items, field.count), .min = (port), .value = "ADDRESS[:PORT][/DOMAIN]"
 #define ACTION(what) .kind = OPTION_ACTION, .traits = OPTION_COMMAND_LINE, .min = (what)
@@ -30,6 +31,10 @@ const struct option options[] = {
      .help = "Listen on this port; UDP, TCP, TLS and DTLS are told apart by their first bytes"},
     {.name = "tls-listening-port", .section = SECTION_LISTEN, PORT(tls_listening_port), .fallback = "5349",
      .help = "Listen on this port too, when there is a certificate"},
+    {.name = "alt-listening-port", .section = SECTION_LISTEN, ALTERNATE(alt_listening_port),
+     .help = "With rfc5780, the other of two ports; 0: the one after listening-port"},
+    {.name = "alt-tls-listening-port", .section = SECTION_LISTEN, ALTERNATE(alt_tls_listening_port),
+     .help = "With rfc5780, the other of two ports for TLS and DTLS; 0: the one after tls-listening-port"},
     {.name = "tcp-proxy-port", .section = SECTION_LISTEN, PORT(tcp_proxy_port),
      .help = "Listen on this port too, for the TCP and TLS connections of proxies, which begin with a PROXY header (version 1 or 2)"},
     {.name = "proxy-protocol-from", .section = SECTION_LISTEN, .kind = OPTION_RANGES, .at = AT(proxies), .value = "RANGE",
@@ -107,6 +112,18 @@ const struct option options[] = {
     {.name = "no-dscp", .section = SECTION_PROTOCOL, FLAG(no_dscp),
      .help = "Relay as best effort; otherwise what is relayed keeps the DSCP (below 48) and the ECN that it came with"},
     {.name = "software", .section = SECTION_PROTOCOL, TEXT(software, 127), .value = "TEXT", .help = "SOFTWARE in answers; without it none, as it makes them longer"},
+    {.name = "rfc5780", .section = SECTION_PROTOCOL, FLAG(rfc5780),
+     .help = "Let clients find out how their NAT behaves (RFC 5780): answers from another address or port, to another port, and padded. Needs two listening-ip of a family; "
+             "Binding answers grow from 32 to 68 bytes"},
+    {.name = "no-rfc5780", .section = SECTION_PROTOCOL, FLAG(no_rfc5780), .help = "No RFC 5780, which is the default; wins over rfc5780"},
+    {.name = "response-origin-only-with-rfc5780", .section = SECTION_PROTOCOL, FLAG(origin_only_with_rfc5780),
+     .help = "RESPONSE-ORIGIN in answers with rfc5780 only; always so here"},
+    {.name = "stun-backward-compatibility", .section = SECTION_PROTOCOL, FLAG(mapped_address),
+     .help = "MAPPED-ADDRESS beside XOR-MAPPED-ADDRESS in Binding answers; for clients that read no other"},
+    {.name = "rfc3489-compatibility", .section = SECTION_PROTOCOL, FLAG(rfc3489),
+     .help = "Answer the Binding requests of RFC 3489, which have no magic cookie, over UDP; with rfc5780 from another address or port, too"},
+    {.name = "no-stun-backward-compatibility", .section = SECTION_PROTOCOL, FLAG(no_stun_compatibility),
+     .help = "Neither, which is the default; wins over stun-backward-compatibility and rfc3489-compatibility"},
 
     {.name = "policy", .section = SECTION_POLICY, LIST(OPTION_TEXTS, policies, policy_count), .traits = OPTION_READABLE, .min = 1, .max = 4095, .value = "FILE",
      .help = "A policy in Lua; several are asked in this order"},

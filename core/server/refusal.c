@@ -27,12 +27,20 @@ int refuse_at(struct refusal *refusal, const char *where, const char *option, co
     return ERR_SYSTEM;
 }
 
+static const char *port_option(const struct config *config, uint16_t port)
+{
+    if (port == config->tcp_proxy_port)
+        return "tcp-proxy-port";
+    if (port == config->tls_listening_port)
+        return "tls-listening-port";
+    if (config->rfc5780 && port == config->alt_listening_port)
+        return "alt-listening-port";
+    return config->rfc5780 && port == config->alt_tls_listening_port ? "alt-tls-listening-port" : "listening-port";
+}
+
 int refuse_listener(struct refusal *refusal, const struct config *config, const struct addr *local, const char *kind)
 {
-    const char *port = local->port == config->tcp_proxy_port       ? "tcp-proxy-port"
-                       : local->port == config->tls_listening_port ? "tls-listening-port"
-                                                                   : "listening-port";
     char text[ADDR_TEXT_MAX];
-    return refuse(refusal, config, errno == EADDRNOTAVAIL ? "listening-ip" : port, "cannot listen on %s (%s): %s", addr_format(local, text), kind,
+    return refuse(refusal, config, errno == EADDRNOTAVAIL ? "listening-ip" : port_option(config, local->port), "cannot listen on %s (%s): %s", addr_format(local, text), kind,
                   strerror(errno));
 }

@@ -53,6 +53,9 @@ static void fill_engine(struct service *service)
         .server_name = config->server_name,
         .offer_sha256 = config->offer_sha256,
         .offer_userhash = config->offer_userhash,
+        .classic = config->rfc3489,
+        .mapped_address = config->mapped_address || config->rfc5780, /* RFC 5780 section 6.1 */
+        .origins = config->rfc5780_origins,
         .relaying = config->relaying,
         .allow_loopback_peers = config->allow_loopback_peers,
         .nonce_lifetime_s = config->nonce_lifetime_s,

@@ -25,7 +25,7 @@ static bool send_to_client(struct worker *worker, const struct flow *flow, struc
     }
     if (flow->transport == TRANSPORT_DTLS)
         return dtls_send(worker->dtls, flow, bytes);
-    const struct listener_socket *socket = &worker->sockets[flow->link];
+    const struct listener_socket *socket = &worker->sockets[flow->listener];
     const struct addr *source = socket->any ? &flow->server : NULL;
     if (lasting)
         udp_put(worker->out, socket->fd, &flow->client, source, bytes);
@@ -94,8 +94,7 @@ static void client_datagram(struct worker *worker, const struct listener_socket 
         .server = socket->any ? udp_local(worker->in, index, &socket->local) : socket->local,
         .transport = TRANSPORT_UDP,
         .mark = packet.mark,
-        .listener = socket->listener,
-        .link = (uint64_t)(socket - worker->sockets),
+        .listener = (uint16_t)(socket - worker->sockets),
         .sni = "",
         .alpn = "",
     };
@@ -170,7 +169,7 @@ static void on_closed(void *ctx, const struct flow *flow)
 static void on_transmit(void *ctx, const struct flow *flow, struct view bytes)
 {
     struct worker *worker = ctx;
-    const struct listener_socket *socket = &worker->sockets[flow->link];
+    const struct listener_socket *socket = &worker->sockets[flow->listener];
     udp_put_copy(worker->out, socket->fd, &flow->client, socket->any ? &flow->server : NULL, bytes);
 }
 
@@ -207,21 +206,17 @@ void worker_relay_close(void *ctx, int sock)
     pool_give(&worker->relays, (uint32_t)sock);
 }
 
-static int open_udp(struct worker *worker, uint16_t number)
+static int open_udp(struct worker *worker, const struct listener *listener)
 {
-    const struct addr *local = &worker->service->listeners[number].local;
-    const int fd = udp_listen(local);
-    if (fd < 0)
-        return fd;
+    struct listener_socket *socket = &worker->sockets[worker->socket_count++];
+    *socket = (struct listener_socket){.worker = worker, .local = listener->local, .fd = -1, .any = addr_is_any(&listener->local)};
+    if (!listener->udp)
+        return 0;
+    socket->fd = udp_listen(&listener->local);
+    if (socket->fd < 0)
+        return socket->fd;
     if (!worker->service->config->no_dscp)
-        udp_ask_mark(fd, local);
-    worker->sockets[worker->socket_count++] = (struct listener_socket){
-        .worker = worker,
-        .local = *local,
-        .fd = fd,
-        .listener = number,
-        .any = addr_is_any(local),
-    };
+        udp_ask_mark(socket->fd, &listener->local);
     return 0;
 }
 
@@ -230,7 +225,7 @@ static int open_listeners(struct worker *worker, struct refusal *refusal)
     const struct service *service = worker->service;
     for (size_t i = 0; i < service->listener_count; i++) {
         const struct listener *listener = &service->listeners[i];
-        const bool udp_failed = listener->udp && open_udp(worker, (uint16_t)i) != 0;
+        const bool udp_failed = open_udp(worker, listener) != 0;
         if (udp_failed || (listener->stream && streams_listen(worker->streams, &listener->local, (uint16_t)i, listener->door) != 0))
             return refuse_listener(refusal, service->config, &listener->local, udp_failed ? "udp" : "tcp");
     }
@@ -304,7 +299,8 @@ int worker_io_open(struct worker *worker, struct refusal *refusal)
 void worker_io_start(struct worker *worker)
 {
     for (size_t i = 0; i < worker->socket_count; i++)
-        watch_read(&worker->sockets[i].watch, worker->loop, worker->sockets[i].fd, on_client, &worker->sockets[i]);
+        if (worker->sockets[i].fd >= 0)
+            watch_read(&worker->sockets[i].watch, worker->loop, worker->sockets[i].fd, on_client, &worker->sockets[i]);
 }
 
 /* Closing connections ends their allocations, so the engine is still there; relay sockets go with the engine. */
@@ -316,7 +312,8 @@ void worker_io_close(struct worker *worker)
         udp_flush(worker->out); /* the goodbyes of DTLS */
     for (size_t i = 0; i < worker->socket_count; i++) {
         watch_stop(&worker->sockets[i].watch);
-        close(worker->sockets[i].fd);
+        if (worker->sockets[i].fd >= 0)
+            close(worker->sockets[i].fd);
     }
     free(worker->sockets);
     worker->sockets = NULL;

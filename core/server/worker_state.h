@@ -12,12 +12,11 @@
 
 #include <pthread.h>
 
-/* struct listener_socket: this worker's UDP socket of a listener; flow.link is its index, the same in every worker. */
+/* struct listener_socket: this worker's UDP socket of the listener with the same index; flow.listener is that index, the same in every worker. */
 struct listener_socket {
     struct worker *worker;
     struct addr local;
-    int fd;
-    uint16_t listener;
+    int fd; /* -1: none */
     bool any; /* bound to 0.0.0.0 or ::, so answers must name their source */
     struct watch watch;
 };

@@ -3,6 +3,7 @@
 
 #include "turn/auth.h"
 #include "turn/channel.h"
+#include "turn/discovery.h"
 #include "turn/event.h"
 #include "turn/park.h"
 #include "turn/permission.h"
@@ -97,10 +98,24 @@ static void engine_tell_refusal(struct transaction *tr, int code)
     }
 }
 
+/* engine_way_back: the flow of the answer: the request's, but for a copy that goes now and for what RFC 5780 moves. */
+static const struct flow *engine_way_back(struct transaction *tr, int code)
+{
+    struct flow *flow = &tr->engine->reply_flow;
+    const bool moves = code == 0 && discovery_moves(tr);
+    if (!tr->copy && !moves)
+        return tr->flow;
+    *flow = *tr->flow;
+    flow->sni = flow->alpn = "";
+    if (moves)
+        discovery_route(tr, flow);
+    return flow;
+}
+
 static struct send engine_answer(struct transaction *tr, int code)
 {
     struct engine *engine = tr->engine;
-    struct send send = {.flow = tr->flow};
+    struct send send = {.flow = engine_way_back(tr, code)};
     if (code != TRANSACTION_PARKED) {
         send.bytes = reply_make(tr, code);
         engine_tell_refusal(tr, code);
@@ -110,12 +125,8 @@ static struct send engine_answer(struct transaction *tr, int code)
         if (tr->is_authentic)
             retransmit_keep(engine->answers, tr->flow, &tr->message, send.bytes, tr->now);
     }
-    if (tr->copy) {
-        engine->reply_flow = *tr->flow;
-        engine->reply_flow.sni = engine->reply_flow.alpn = "";
-        send.flow = &engine->reply_flow;
+    if (tr->copy)
         park_free(tr->copy);
-    }
     crypto_wipe(&tr->identity.key, sizeof tr->identity.key);
     return send;
 }
@@ -198,6 +209,17 @@ static struct send engine_stun(struct engine *engine, const struct flow *flow, s
     return (struct send){0};
 }
 
+/* RFC 3489: Binding over UDP and nothing else. */
+static struct send engine_classic(struct engine *engine, const struct flow *flow, struct view in, msec_t now)
+{
+    struct message message;
+    if (!engine->config->classic || flow->transport != TRANSPORT_UDP || message_open_classic(&message, in) != 0) {
+        engine->counts.dropped_malformed++;
+        return (struct send){0};
+    }
+    return engine_request(engine, flow, &message, now);
+}
+
 struct send engine_from_client(struct engine *engine, const struct flow *flow, struct view in, msec_t now)
 {
     switch (frame_kind_of(in)) {
@@ -205,6 +227,8 @@ struct send engine_from_client(struct engine *engine, const struct flow *flow, s
             return relay_channel_data(engine, flow, in, now);
         case FRAME_STUN:
             return engine_stun(engine, flow, in, now);
+        case FRAME_CLASSIC:
+            return engine_classic(engine, flow, in, now);
         default:
             engine->counts.dropped_malformed++;
             return (struct send){0};

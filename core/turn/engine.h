@@ -29,6 +29,18 @@ struct alternates {
     size_t count;
 };
 
+/* enum origin_change: how the place that a Binding answer leaves from differs from where its request came to. */
+enum origin_change { ORIGIN_SAME, ORIGIN_PORT, ORIGIN_IP, ORIGIN_BOTH, ORIGINS };
+
+/* struct origins: of one listener: the listeners that may answer in its place, by enum origin_change; RFC 5780 section 6.1. */
+struct origins {
+    struct origin {
+        struct addr local; /* family ADDR_NONE: there is none */
+        struct addr shown; /* what clients are told: behind external-ip, or the same */
+        uint16_t listener;
+    } at[ORIGINS];
+};
+
 /* struct engine_config: constant, shared by all engines, outlives them. */
 struct engine_config {
     const char *realm;    /* default realm */
@@ -40,6 +52,9 @@ struct engine_config {
     const char *server_name; /* that the tokens are bound to; "" or NULL: the realm */
     bool offer_sha256;    /* PASSWORD-ALGORITHMS in challenges: SHA-256 and MD5; else every key is MD5 */
     bool offer_userhash;  /* challenges ask for USERHASH in place of USERNAME */
+    bool classic;         /* RFC 3489 requests, without the cookie, are answered */
+    bool mapped_address;  /* MAPPED-ADDRESS beside XOR-MAPPED-ADDRESS in Binding answers */
+    const struct origins *origins; /* of each listener: RFC 5780 is on; NULL: off */
     bool relaying;        /* false: no authentication is configured: Allocate is 403 */
     bool allow_loopback_peers;
     struct alternates alternates[TRANSPORT_COUNT]; /* where clients are sent instead; count 0: they stay */

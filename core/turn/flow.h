@@ -1,8 +1,8 @@
 /* flow.h: where a client's bytes come from and how to answer: the 5-tuple, and what its handshake told.
  *
- * The first three fields are the 5-tuple and the identity of an allocation. `link` is the way back: a name that the worker gave (a
- * listening socket, a connection), opaque here. The strings borrow from the connection, are "" when there is none, and live as long as it
- * does.
+ * The first three fields are the 5-tuple and the identity of an allocation. The way back is `listener` for datagrams, and for streams `link`,
+ * a name that the worker gave the connection, opaque here. The strings borrow from the connection, are "" when there is none, and live as
+ * long as it does.
  */
 #ifndef RELAY_TURN_FLOW_H
 #define RELAY_TURN_FLOW_H

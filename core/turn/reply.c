@@ -2,6 +2,7 @@
 #include "turn/reply.h"
 
 #include "turn/auth.h"
+#include "turn/discovery.h"
 #include "turn/nonce.h"
 #include "wire/build.h"
 
@@ -18,11 +19,34 @@ static void reply_allocated(struct transaction *tr, struct build *build)
     build_xor_addr(build, ATTR_XOR_MAPPED_ADDRESS, &tr->flow->client);
 }
 
+/* reply_origin: the sender, and the other address that it has; named anew by RFC 5780 section 7. */
+static void reply_origin(const struct transaction *tr, struct build *build)
+{
+    const struct addr from = discovery_origin(tr), *other = discovery_other(tr);
+    build_addr(build, tr->message.is_classic ? CLASSIC_SOURCE_ADDRESS : ATTR_RESPONSE_ORIGIN, &from);
+    if (other)
+        build_addr(build, tr->message.is_classic ? CLASSIC_CHANGED_ADDRESS : ATTR_OTHER_ADDRESS, other);
+}
+
+static void reply_binding(struct transaction *tr, struct build *build)
+{
+    const struct engine_config *config = tr->engine->config;
+    const bool is_classic = tr->message.is_classic;
+    if (!is_classic)
+        build_xor_addr(build, ATTR_XOR_MAPPED_ADDRESS, &tr->flow->client);
+    if (is_classic || config->mapped_address)
+        build_addr(build, ATTR_MAPPED_ADDRESS, &tr->flow->client);
+    if (is_classic || config->origins)
+        reply_origin(tr, build);
+    if (tr->answer.has_padding)
+        build_padding(build, tr->answer.padding);
+}
+
 static void reply_success(struct transaction *tr, struct build *build)
 {
     switch (tr->message.method) {
         case METHOD_BINDING:
-            build_xor_addr(build, ATTR_XOR_MAPPED_ADDRESS, &tr->flow->client);
+            reply_binding(tr, build);
             break;
         case METHOD_ALLOCATE:
             reply_allocated(tr, build);
@@ -64,6 +88,17 @@ static void reply_alternate(const struct transaction *tr, struct build *build)
         build_attr_text(build, ATTR_ALTERNATE_DOMAIN, alternate->domain);
 }
 
+/* reply_unknown: RFC 3489 section 11.2.10 wants an even number of types, and one said twice to make it so. */
+static void reply_unknown(struct transaction *tr, struct build *build)
+{
+    struct answer *answer = &tr->answer;
+    if (tr->message.is_classic && answer->unknown_count % 2) {
+        answer->unknown[answer->unknown_count] = answer->unknown[answer->unknown_count - 1];
+        answer->unknown_count++;
+    }
+    build_unknown(build, answer->unknown, answer->unknown_count);
+}
+
 static int reply_error(struct transaction *tr, struct build *build, int code)
 {
     build_error(build, code, tr->is_authentic ? stun_code_reason(code) : "");
@@ -75,7 +110,7 @@ static int reply_error(struct transaction *tr, struct build *build, int code)
             reply_alternate(tr, build);
             return 0;
         case STUN_UNKNOWN_ATTRIBUTE:
-            build_unknown(build, tr->answer.unknown, tr->answer.unknown_count);
+            reply_unknown(tr, build);
             return 0;
         default:
             return 0;
@@ -91,22 +126,44 @@ static int reply_sign(const struct transaction *tr, struct build *build)
     return build_integrity(build, tr->engine->crypto, key);
 }
 
-struct view reply_make(struct transaction *tr, int code)
+static void reply_begin(const struct transaction *tr, struct build *build, int code)
 {
     struct engine *engine = tr->engine;
+    const struct message *message = &tr->message;
+    const struct slab out = slab_over(engine->reply, sizeof engine->reply);
+    const enum stun_class class = code ? STUN_ERROR : STUN_SUCCESS;
+    if (message->is_classic)
+        build_begin_classic(build, out, message->method, class, message->tid - 4);
+    else
+        build_begin(build, out, message->method, class, message->tid);
+}
+
+/* reply_end: SOFTWARE, the signature and FINGERPRINT, of which RFC 3489 knows none. */
+static int reply_end(const struct transaction *tr, struct build *build)
+{
+    const struct engine_config *config = tr->engine->config;
+    int err = 0;
+    if (tr->message.is_classic)
+        return 0;
+    if (config->software[0])
+        build_attr_text(build, ATTR_SOFTWARE, config->software);
+    if (tr->is_authentic)
+        err = reply_sign(tr, build);
+    if (config->fingerprint || message_has(&tr->message, SLOT_FINGERPRINT))
+        build_fingerprint(build);
+    return err;
+}
+
+struct view reply_make(struct transaction *tr, int code)
+{
     struct build build;
     int err = 0;
-    build_begin(&build, slab_over(engine->reply, sizeof engine->reply), tr->message.method, code ? STUN_ERROR : STUN_SUCCESS,
-                tr->message.tid);
+    reply_begin(tr, &build, code);
     if (code)
         err = reply_error(tr, &build, code);
     else
         reply_success(tr, &build);
-    if (engine->config->software[0])
-        build_attr_text(&build, ATTR_SOFTWARE, engine->config->software);
-    if (!err && tr->is_authentic)
-        err = reply_sign(tr, &build);
-    if (engine->config->fingerprint || message_has(&tr->message, SLOT_FINGERPRINT))
-        build_fingerprint(&build);
+    if (!err)
+        err = reply_end(tr, &build);
     return err ? (struct view){0} : build_end(&build);
 }

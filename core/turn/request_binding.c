@@ -1,8 +1,8 @@
 /* request_binding.c: Binding, RFC 8489 section 2: the answer is where the request came from; no authentication, no state. */
-#include "turn/transaction.h"
+#include "turn/discovery.h"
 
 int request_binding(struct transaction *tr)
 {
     tr->engine->counts.bindings++;
-    return 0;
+    return discovery_read(tr);
 }

@@ -1,6 +1,8 @@
 /* transaction.c: what the steps of a request share. */
 #include "turn/transaction.h"
 
+#include "turn/discovery.h"
+
 #include <string.h>
 
 struct view transaction_username(const struct transaction *tr)
@@ -18,14 +20,32 @@ int transaction_refuse(struct transaction *tr, int code, const char *reason)
     return code;
 }
 
+static void note_unknown(struct answer *answer, uint16_t type)
+{
+    if (answer->unknown_count < MESSAGE_UNKNOWN_MAX)
+        answer->unknown[answer->unknown_count++] = type;
+}
+
 /* Nobody sends a token who was not told of OAuth: RFC 7635 section 7. */
+static bool understands(const struct transaction *tr, enum attr_slot slot)
+{
+    return slot == SLOT_ACCESS_TOKEN ? tr->engine->config->oauth : discovery_understands(tr, slot);
+}
+
 int transaction_unknown(struct transaction *tr)
 {
-    const struct message *message = &tr->message;
-    tr->answer.unknown_count = message->unknown_count;
-    memcpy(tr->answer.unknown, message->unknown, sizeof tr->answer.unknown);
-    if (message_has(message, SLOT_ACCESS_TOKEN) && !tr->engine->config->oauth && message->unknown_count < MESSAGE_UNKNOWN_MAX)
-        tr->answer.unknown[tr->answer.unknown_count++] = ATTR_ACCESS_TOKEN;
+    static const struct {
+        enum attr_slot slot;
+        uint16_t type;
+    } of_usages[] = {{SLOT_CHANGE_REQUEST, ATTR_CHANGE_REQUEST},
+                     {SLOT_PADDING, ATTR_PADDING},
+                     {SLOT_RESPONSE_PORT, ATTR_RESPONSE_PORT},
+                     {SLOT_ACCESS_TOKEN, ATTR_ACCESS_TOKEN}};
+    for (size_t i = 0; i < sizeof of_usages / sizeof *of_usages; i++)
+        if (message_has(&tr->message, of_usages[i].slot) && !understands(tr, of_usages[i].slot))
+            note_unknown(&tr->answer, of_usages[i].type);
+    for (uint8_t i = 0; i < tr->message.unknown_count; i++)
+        note_unknown(&tr->answer, tr->message.unknown[i]);
     return tr->answer.unknown_count ? transaction_refuse(tr, STUN_UNKNOWN_ATTRIBUTE, "unknown_attribute") : 0;
 }
 

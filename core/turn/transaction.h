@@ -28,6 +28,10 @@ struct answer { /* what a reply says beside its code */
     uint8_t refused_family;     /* ADDRESS-ERROR-CODE, with refused_code */
     int refused_code;
     struct alternate alternate; /* the client's family first */
+    uint8_t origin;   /* enum origin_change: where a Binding answer leaves from */
+    uint16_t port;    /* RESPONSE-PORT: to which port; 0: to the one that asked */
+    bool has_padding; /* PADDING, with `padding` */
+    uint16_t padding;
     uint16_t unknown[MESSAGE_UNKNOWN_MAX];
     uint8_t unknown_count;
 };
@@ -60,7 +64,8 @@ int transaction_refuse(struct transaction *, int code, const char *reason);
 /* transaction_tell: an event about this transaction; `peer` may be NULL. */
 void transaction_tell(struct transaction *, enum event_type, int code, const struct addr *peer);
 
-/* transaction_unknown: 420, or 0 if the request has nothing in it that must be understood and is not. */
+/* transaction_unknown: 420, or 0 if the request has nothing in it that must be understood and is not: a type without a row, or of a usage
+ * that is off here or not for this method. */
 int transaction_unknown(struct transaction *);
 
 /* transaction_is_owner: the request came from the user who made the allocation of this 5-tuple, or refreshes with a token of the same

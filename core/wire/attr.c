@@ -24,6 +24,16 @@ int attr_u32(const struct message *message, enum attr_slot slot, uint32_t *out)
     return err;
 }
 
+int attr_port(const struct message *message, enum attr_slot slot, uint16_t *out)
+{
+    const uint8_t *at;
+    const bool short_form = message_attr(message, slot).len == 2; /* whoever reads the padding as that of the attribute */
+    const int err = fixed(message, slot, short_form ? 2 : 4, &at);
+    if (!err)
+        *out = get_u16(at);
+    return err;
+}
+
 int attr_u64(const struct message *message, enum attr_slot slot, uint64_t *out)
 {
     const uint8_t *at;

@@ -15,6 +15,8 @@
 int attr_u32(const struct message *, enum attr_slot slot, uint32_t *out); /* LIFETIME, CONNECTION-ID: exactly 4 bytes */
 int attr_u64(const struct message *, enum attr_slot slot, uint64_t *out); /* RESERVATION-TOKEN: exactly 8 bytes */
 
+int attr_port(const struct message *, enum attr_slot slot, uint16_t *out); /* RESPONSE-PORT, RFC 5780 section 7.5: 16 bits, and as many of padding */
+
 /* attr_first_byte: REQUESTED-TRANSPORT, REQUESTED-ADDRESS-FAMILY (4 bytes), EVEN-PORT (1 byte; 4 are accepted): the first byte. */
 int attr_first_byte(const struct message *, enum attr_slot slot, uint8_t *out);
 

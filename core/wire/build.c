@@ -17,6 +17,13 @@ void build_begin(struct build *build, struct slab out, uint16_t method, enum stu
     slab_put(&build->out, view_of(tid, STUN_TID_LEN));
 }
 
+void build_begin_classic(struct build *build, struct slab out, uint16_t method, enum stun_class class, const uint8_t id[4 + STUN_TID_LEN])
+{
+    build_begin(build, out, method, class, id + 4);
+    if (!build->out.overflow)
+        memcpy(build->out.at + 4, id, 4);
+}
+
 /* attr_room: an attribute's header, and room for `len` bytes of value with its padding, all zero; NULL once it does not fit. */
 static uint8_t *attr_room(struct build *build, uint16_t type, size_t len)
 {
@@ -130,6 +137,11 @@ void build_unknown(struct build *build, const uint16_t *types, size_t count)
     uint8_t *at = attr_room(build, ATTR_UNKNOWN_ATTRIBUTES, 2 * count);
     for (size_t i = 0; at && i < count; i++)
         put_u16(at + 2 * i, types[i]);
+}
+
+void build_padding(struct build *build, size_t len)
+{
+    attr_room(build, ATTR_PADDING, len);
 }
 
 /* 16 bits of zero, 7 of type, 9 of code, 32 of data: so the figure of RFC 8656 section 18.13, and its text names no widths; who reads 8 and 8

@@ -17,6 +17,9 @@ struct build {
 /* build_begin: a header at the start of `out` (out.len is 0). */
 void build_begin(struct build *, struct slab out, uint16_t method, enum stun_class class, const uint8_t tid[STUN_TID_LEN]);
 
+/* build_begin_classic: an answer to an RFC 3489 request: `id` is its whole transaction id of 16 bytes, where others have a cookie. */
+void build_begin_classic(struct build *, struct slab out, uint16_t method, enum stun_class class, const uint8_t id[4 + STUN_TID_LEN]);
+
 void build_attr(struct build *, uint16_t type, struct view value);
 void build_attr_text(struct build *, uint16_t type, const char *text);
 void build_attr_u32(struct build *, uint16_t type, uint32_t value);
@@ -26,6 +29,7 @@ void build_addr(struct build *, uint16_t type, const struct addr *addr); /* not 
 void build_error(struct build *, int code, const char *reason);          /* ERROR-CODE; `reason` may be "" */
 void build_address_error(struct build *, uint8_t family, int code);     /* ADDRESS-ERROR-CODE of an enum addr_family, with the code's own phrase */
 void build_unknown(struct build *, const uint16_t *types, size_t count); /* UNKNOWN-ATTRIBUTES */
+void build_padding(struct build *, size_t len); /* PADDING, RFC 5780 section 7.6: zeroes */
 void build_icmp(struct build *, uint8_t type, uint8_t code, uint32_t data); /* ICMP, RFC 8656 section 18.13 */
 
 /* build_integrity: MESSAGE-INTEGRITY (HMAC-SHA1) under `key`, RFC 8489 section 14.5: 0, or ERR_SYSTEM, and then build_end is empty. build_fingerprint: must be last, section 14.7. */

@@ -5,12 +5,21 @@
 #include "wire/channel.h"
 #include "wire/stun.h"
 
+/* kind_of_stun: what begins like STUN. */
+static enum frame_kind kind_of_stun(struct view in)
+{
+    if (in.len < 8 || get_u32(in.at + 4) == STUN_MAGIC)
+        return FRAME_STUN;
+    const bool is_binding = in.len >= STUN_HEADER_LEN && get_u16(in.at) == stun_type(METHOD_BINDING, STUN_REQUEST);
+    return is_binding && get_u16(in.at + 2) == in.len - STUN_HEADER_LEN ? FRAME_CLASSIC : FRAME_NONE;
+}
+
 enum frame_kind frame_kind_of(struct view in)
 {
     if (in.len == 0)
         return FRAME_NONE;
     if (in.at[0] <= 3)
-        return in.len < 8 || get_u32(in.at + 4) == STUN_MAGIC ? FRAME_STUN : FRAME_NONE;
+        return kind_of_stun(in);
     if (in.at[0] >= 20 && in.at[0] <= 63)
         return FRAME_DTLS;
     return in.at[0] >= 64 && in.at[0] <= 127 ? FRAME_CHANNEL : FRAME_NONE;

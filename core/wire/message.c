@@ -6,19 +6,20 @@
 
 #include <string.h>
 
-static int open_header(struct message *message, struct view in)
+static int open_header(struct message *message, struct view in, bool is_classic)
 {
     if (in.len && in.at[0] > 3) /* RFC 7983: the methods there are leave the first byte at 0..3 */
         return ERR_BAD;
     if (in.len < STUN_HEADER_LEN)
         return ERR_PARTIAL;
     const size_t length = get_u16(in.at + 2);
-    if (get_u32(in.at + 4) != STUN_MAGIC || length % 4)
+    if ((get_u32(in.at + 4) != STUN_MAGIC) != is_classic || length % 4)
         return ERR_BAD;
     if (length != in.len - STUN_HEADER_LEN)
         return length > in.len - STUN_HEADER_LEN ? ERR_PARTIAL : ERR_BAD;
     const uint16_t type = get_u16(in.at);
-    *message = (struct message){.bytes = in, .method = stun_type_method(type), .class = stun_type_class(type), .tid = in.at + 8};
+    *message = (struct message){
+        .bytes = in, .method = stun_type_method(type), .class = stun_type_class(type), .tid = in.at + 8, .is_classic = is_classic};
     return 0;
 }
 
@@ -76,9 +77,9 @@ static int note(struct message *message, size_t at)
     return 0;
 }
 
-int message_open(struct message *message, struct view in)
+static int open_whole(struct message *message, struct view in, bool is_classic)
 {
-    const int err = open_header(message, in);
+    const int err = open_header(message, in, is_classic);
     if (err)
         return err;
     for (size_t at = STUN_HEADER_LEN; at < in.len;) {
@@ -89,6 +90,16 @@ int message_open(struct message *message, struct view in)
         at += STUN_ATTR_HEADER_LEN + padded(len);
     }
     return 0;
+}
+
+int message_open(struct message *message, struct view in)
+{
+    return open_whole(message, in, false);
+}
+
+int message_open_classic(struct message *message, struct view in)
+{
+    return open_whole(message, in, true);
 }
 
 bool message_has(const struct message *message, enum attr_slot slot)

@@ -19,6 +19,7 @@ struct message {
     uint16_t method;
     enum stun_class class;
     const uint8_t *tid;              /* STUN_TID_LEN bytes */
+    bool is_classic;                 /* of RFC 3489: the four bytes before tid are no cookie but part of the transaction id */
     const uint8_t *attrs[SLOT_COUNT]; /* attribute header of the first of each kind, NULL if absent */
     uint16_t unknown[MESSAGE_UNKNOWN_MAX]; /* comprehension-required types without a row, for 420; each once */
     uint8_t unknown_count;
@@ -28,6 +29,9 @@ struct message {
 /* message_open: 0; ERR_PARTIAL if `in` is shorter than its header says; ERR_BAD if it is no STUN message (first bits, cookie, length not a
  * multiple of 4), if an attribute leaves its bounds, if bytes follow the message, or if FINGERPRINT is not last or is wrong. */
 int message_open(struct message *message, struct view in);
+
+/* message_open_classic: the same for a message of RFC 3489, which has no cookie: ERR_BAD if there is one. */
+int message_open_classic(struct message *message, struct view in);
 
 bool message_has(const struct message *, enum attr_slot slot);
 

@@ -46,10 +46,11 @@ enum stun_method {
 };
 
 /* X(name, number, first) : RFC 8489 section 18.3, RFC 8656 section 18.2, RFC 6062 section 6.2,
- * RFC 7635 section 6; ORIGIN: draft-johnston-tram-stun-origin;
+ * RFC 7635 section 6, RFC 5780 section 7; ORIGIN: draft-johnston-tram-stun-origin;
  * DRAFT_ADDITIONAL_FAMILY: the number of ADDITIONAL-ADDRESS-FAMILY in draft-ietf-tram-turnbis, which coturn's clients send */
 #define STUN_ATTRS(X)                                                                                                                      \
     X(MAPPED_ADDRESS, 0x0001)                                                                                                              \
+    X(CHANGE_REQUEST, 0x0003)                                                                                                              \
     X(USERNAME, 0x0006)                                                                                                                    \
     X(MESSAGE_INTEGRITY, 0x0008)                                                                                                           \
     X(ERROR_CODE, 0x0009)                                                                                                                  \
@@ -71,6 +72,8 @@ enum stun_method {
     X(USERHASH, 0x001E)                                                                                                                    \
     X(XOR_MAPPED_ADDRESS, 0x0020)                                                                                                          \
     X(RESERVATION_TOKEN, 0x0022)                                                                                                           \
+    X(PADDING, 0x0026)                                                                                                                     \
+    X(RESPONSE_PORT, 0x0027)                                                                                                               \
     X(CONNECTION_ID, 0x002A)                                                                                                               \
     X(ADDITIONAL_ADDRESS_FAMILY, 0x8000)                                                                                                   \
     X(ADDRESS_ERROR_CODE, 0x8001)                                                                                                          \
@@ -80,6 +83,8 @@ enum stun_method {
     X(SOFTWARE, 0x8022)                                                                                                                    \
     X(ALTERNATE_SERVER, 0x8023)                                                                                                            \
     X(FINGERPRINT, 0x8028)                                                                                                                 \
+    X(RESPONSE_ORIGIN, 0x802B)                                                                                                             \
+    X(OTHER_ADDRESS, 0x802C)                                                                                                               \
     X(THIRD_PARTY_AUTHORIZATION, 0x802E)                                                                                                   \
     X(ORIGIN, 0x802F)                                                                                                                      \
     X(DRAFT_ADDITIONAL_FAMILY, 0x8032)
@@ -89,6 +94,12 @@ enum stun_attr {
     STUN_ATTRS(X)
 #undef X
 };
+
+/* enum stun_classic_attr: of RFC 3489 section 11.2, in answers to its clients alone. They have no row: in a request they are unknown. */
+enum stun_classic_attr { CLASSIC_SOURCE_ADDRESS = 0x0004, CLASSIC_CHANGED_ADDRESS = 0x0005 };
+
+/* enum stun_change: the flags of CHANGE-REQUEST, RFC 5780 section 7.2 */
+enum stun_change { STUN_CHANGE_PORT = 2, STUN_CHANGE_IP = 4 };
 
 /* enum stun_algorithm: of PASSWORD-ALGORITHM, RFC 8489 section 18.5 */
 enum stun_algorithm { STUN_MD5 = 1, STUN_SHA256 = 2 };

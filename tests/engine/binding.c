@@ -75,6 +75,25 @@ TEST(fingerprint_in_a_request_is_answered_with_one)
     world_end(&w);
 }
 
+static void with_mapped_address(struct engine_config *config, struct world *w)
+{
+    (void)w;
+    config->mapped_address = true;
+}
+
+TEST(mapped_address_stands_beside_the_other_when_configured)
+{
+    struct world w;
+    world_start(&w, with_mapped_address);
+    struct client c = client_at(&w, "198.18.0.1:5000", "");
+    client_begin(&c, METHOD_BINDING);
+    CHECK_INT(client_send(&c), 0);
+    CHECK(addr_equal(&c.mapped, &c.flow.client));
+    CHECK_BYTES(message_attr(&c.reply, SLOT_MAPPED_ADDRESS).at, "\0\1\x13\x88\xc6\x12\0\1", 8);
+    CHECK_INT(c.answer_len, 44);
+    world_end(&w);
+}
+
 TEST(an_unknown_attribute_that_must_be_understood_is_420)
 {
     struct world w;
@@ -169,7 +188,7 @@ TEST(a_request_with_a_wrong_fingerprint_is_not_answered)
     world_end(&w);
 }
 
-TEST_LIST(RUN(binding_tells_where_the_request_came_from_in_32_bytes) RUN(binding_answers_byte_for_byte)
+TEST_LIST(RUN(mapped_address_stands_beside_the_other_when_configured) RUN(binding_tells_where_the_request_came_from_in_32_bytes) RUN(binding_answers_byte_for_byte)
           RUN(binding_over_ipv6_and_every_transport) RUN(software_and_fingerprint_are_sent_when_configured)
           RUN(fingerprint_in_a_request_is_answered_with_one) RUN(an_unknown_attribute_that_must_be_understood_is_420)
           RUN(an_unknown_optional_attribute_is_ignored) RUN(indications_and_responses_are_never_answered)

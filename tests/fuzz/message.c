@@ -90,6 +90,8 @@ static void rebuild(struct crypto *crypto, const struct message *m)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct message m;
+    if (message_open_classic(&m, view_of(data, size)) == 0)
+        read_rest(&m);
     if (message_open(&m, view_of(data, size)))
         return 0;
     struct crypto *crypto = crypto_new();

@@ -25,6 +25,9 @@ static const char *certificate(char out[256], char path[64])
     return out;
 }
 
+#define PAIR "listening-ip=10.0.0.1\nlistening-ip=10.0.0.2\n"
+#define NO_PAIR "conf:1: rfc5780: needs two addresses of a family to answer from: name them with listening-ip, each by itself"
+
 TEST(combinations_that_cannot_run_are_refused)
 {
     static const struct {
@@ -71,6 +74,15 @@ TEST(combinations_that_cannot_run_are_refused)
          "conf:2: external-ip: was said before: several take the form PUBLIC/PRIVATE, one for each private address"},
         {"external-ip=192.0.2.1/10.0.0.1\nexternal-ip=192.0.2.2/10.0.0.1\n",
          "conf:2: external-ip: was said before: several take the form PUBLIC/PRIVATE, one for each private address"},
+        {"rfc5780\n", NO_PAIR},
+        {"rfc5780\nlistening-ip=127.0.0.1\nlistening-ip=::1\n", NO_PAIR},
+        {"rfc5780\nlistening-ip=127.0.0.1\nlistening-ip=127.0.0.1\n", NO_PAIR},
+        {"rfc5780\nlistening-ip=0.0.0.0\n" PAIR, NO_PAIR},
+        {"rfc5780\nalt-listening-port=3478\n" PAIR, "conf:1: rfc5780: listening-port and alt-listening-port are both 3478"},
+        {"rfc5780\nlistening-port=65535\n" PAIR, "conf:1: alt-listening-port: there is no port after 65535: name another"},
+        {"alt-listening-port=65536\n", "conf:1: alt-listening-port: \"65536\" is not within 0 to 65535"},
+        {"rfc5780\nexternal-ip=192.0.2.1\n" PAIR,
+         "conf:2: external-ip: rfc5780 needs two addresses, but two listening-ip are shown as 192.0.2.1: write PUBLIC/PRIVATE for each"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct loaded loaded = LOAD(rows[i].text);
@@ -337,7 +349,95 @@ TEST(the_printout_says_what_would_run)
     unload(&loaded);
 }
 
-TEST_LIST(RUN(combinations_that_cannot_run_are_refused) RUN(a_certificate_that_cannot_be_read_is_refused_unless_tls_is_off)
+/* origins: what the listener with this number answers with: four times local, as shown, listener. */
+static const char *origins(const struct loaded *loaded, size_t listener)
+{
+    static char text[512];
+    char local[ADDR_TEXT_MAX], other[ADDR_TEXT_MAX];
+    size_t len = 0;
+    for (size_t i = 0; i < ORIGINS; i++) {
+        const struct origin *origin = &loaded->config.rfc5780_origins[listener].at[i];
+        if (!origin->local.family)
+            len += (size_t)snprintf(text + len, sizeof text - len, "; none");
+        else
+            len += (size_t)snprintf(text + len, sizeof text - len, "; %u %s %s", origin->listener, addr_format(&origin->local, local),
+                                    addr_format(&origin->shown, other));
+    }
+    return text + 2;
+}
+
+TEST(listeners_answer_for_each_other_by_rfc5780)
+{
+    char lines[256], path[64];
+    struct loaded loaded = LOAD("rfc5780\nstun-only\nlistening-ip=::1\n" PAIR "external-ip=192.0.2.2/10.0.0.2\n");
+    CHECK_LOADED(loaded);
+    CHECK_INT(loaded.config.listener_count, 6);
+    CHECK_TEXT(origins(&loaded, 0), "0 [::1]:3478 [::1]:3478; 1 [::1]:3479 [::1]:3479; none; none");
+    CHECK_TEXT(origins(&loaded, 2), "2 10.0.0.1:3478 10.0.0.1:3478; 3 10.0.0.1:3479 10.0.0.1:3479; "
+                                    "4 10.0.0.2:3478 192.0.2.2:3478; 5 10.0.0.2:3479 192.0.2.2:3479");
+    CHECK_TEXT(origins(&loaded, 5), "5 10.0.0.2:3479 192.0.2.2:3479; 4 10.0.0.2:3478 192.0.2.2:3478; "
+                                    "3 10.0.0.1:3479 10.0.0.1:3479; 2 10.0.0.1:3478 10.0.0.1:3478");
+    CHECK_INT(loaded.report.warning_count, 0);
+    unload(&loaded);
+    char text[512];
+    snprintf(text, sizeof text, "rfc5780\nstun-only\nalt-listening-port=80\nalt-tls-listening-port=443\n" PAIR "%s", certificate(lines, path));
+    loaded = LOAD(text);
+    CHECK_LOADED(loaded);
+    CHECK_INT(loaded.config.listener_count, 8);
+    CHECK_TEXT(listener(&loaded, 7), "10.0.0.2:443");
+    CHECK_TEXT(origins(&loaded, 2), "2 10.0.0.1:5349 10.0.0.1:5349; 3 10.0.0.1:443 10.0.0.1:443; "
+                                    "6 10.0.0.2:5349 10.0.0.2:5349; 7 10.0.0.2:443 10.0.0.2:443");
+    unload(&loaded);
+    unlink(path);
+}
+
+TEST(a_port_for_proxies_answers_for_itself_alone)
+{
+    struct loaded loaded = LOAD("rfc5780\nstun-only\ntcp-proxy-port=81\nproxy-protocol-from=10.0.0.0/8\n" PAIR);
+    CHECK_LOADED(loaded);
+    CHECK_TEXT(listener(&loaded, 2), "10.0.0.1:81");
+    CHECK_TEXT(origins(&loaded, 2), "2 10.0.0.1:81 10.0.0.1:81; none; none; none");
+    CHECK_INT(loaded.config.rfc5780_origins[0].at[ORIGIN_IP].listener, 3);
+    unload(&loaded);
+    loaded = LOAD("rfc5780\nstun-only\ntcp-proxy-port=3479\nproxy-protocol-from=10.0.0.0/8\n" PAIR);
+    CHECK_REFUSED(loaded, "conf:1: rfc5780: alt-listening-port and tcp-proxy-port are both 3479");
+    unload(&loaded);
+}
+
+TEST(three_addresses_answer_in_a_circle)
+{
+    struct loaded loaded = LOAD("rfc5780\nstun-only\n" PAIR "listening-ip=10.0.0.3\n");
+    CHECK_LOADED(loaded);
+    CHECK_INT(loaded.config.rfc5780_origins[0].at[ORIGIN_IP].listener, 2);
+    CHECK_INT(loaded.config.rfc5780_origins[2].at[ORIGIN_IP].listener, 4);
+    CHECK_INT(loaded.config.rfc5780_origins[4].at[ORIGIN_IP].listener, 0);
+    unload(&loaded);
+}
+
+TEST(discovery_and_old_clients_are_off_unless_switched_on_and_no_wins)
+{
+    struct loaded loaded = LOAD("no-rfc5780\nno-stun-backward-compatibility\nresponse-origin-only-with-rfc5780\nstun-only\n");
+    CHECK_LOADED(loaded);
+    CHECK_INT(loaded.report.warning_count, 0);
+    CHECK(!loaded.config.rfc5780 && !loaded.config.rfc5780_origins && !loaded.config.mapped_address && !loaded.config.rfc3489);
+    CHECK_INT(loaded.config.listener_count, 2);
+    unload(&loaded);
+    loaded = LOAD("rfc5780\nstun-backward-compatibility\nrfc3489-compatibility\nstun-only\n" PAIR);
+    CHECK_LOADED(loaded);
+    CHECK(loaded.config.rfc5780 && loaded.config.rfc5780_origins && loaded.config.mapped_address && loaded.config.rfc3489);
+    unload(&loaded);
+    loaded = LOAD("rfc5780\nstun-backward-compatibility\nrfc3489-compatibility\nstun-only\n", "--no-rfc5780", "--no-stun-backward-compatibility");
+    CHECK_LOADED(loaded);
+    CHECK(!loaded.config.rfc5780 && !loaded.config.rfc5780_origins && !loaded.config.mapped_address && !loaded.config.rfc3489);
+    unload(&loaded);
+    loaded = LOAD("alt-listening-port=80\nstun-only\n");
+    CHECK_LOADED(loaded);
+    CHECK_TEXT(WARNING_LINE(loaded, 0), "conf:1: alt-listening-port: is listened on with rfc5780 only");
+    unload(&loaded);
+}
+
+TEST_LIST(RUN(listeners_answer_for_each_other_by_rfc5780) RUN(three_addresses_answer_in_a_circle) RUN(a_port_for_proxies_answers_for_itself_alone)
+              RUN(discovery_and_old_clients_are_off_unless_switched_on_and_no_wins) RUN(combinations_that_cannot_run_are_refused) RUN(a_certificate_that_cannot_be_read_is_refused_unless_tls_is_off)
               RUN(a_port_for_proxies_is_one_more_listener_and_trusts_this_machine_unless_others_are_named)
               RUN(without_a_certificate_tls_and_dtls_are_off_and_one_note_says_so) RUN(with_a_certificate_both_ports_are_listened_on)
                   RUN(relay_addresses_are_the_named_ones_or_the_listening_ones) RUN(relay_addresses_of_interfaces_are_never_any_or_link_local)

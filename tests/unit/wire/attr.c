@@ -31,6 +31,18 @@ static void done(struct sample *sample)
     test_unguard(sample->bytes, sample->len);
 }
 
+TEST(a_response_port_is_two_bytes_with_or_without_two_of_padding)
+{
+    for (size_t len = 0; len <= 8; len++) {
+        struct sample port = with(ATTR_RESPONSE_PORT, "\xd0\x09zzzzzz", len);
+        uint16_t out = 0;
+        CHECK_INT(attr_port(&port.m, SLOT_RESPONSE_PORT, &out), len == 2 || len == 4 ? 0 : ERR_BAD);
+        CHECK_INT(out, len == 2 || len == 4 ? 0xd009 : 0);
+        CHECK_INT(attr_port(&port.m, SLOT_LIFETIME, &out), ERR_NOT_FOUND);
+        done(&port);
+    }
+}
+
 TEST(a_number_has_exactly_its_size)
 {
     for (size_t len = 0; len <= 12; len++) {
@@ -147,6 +159,6 @@ TEST(an_error_code_is_between_300_and_699)
     }
 }
 
-TEST_LIST(RUN(a_number_has_exactly_its_size) RUN(what_is_absent_is_not_found) RUN(reserved_bits_are_ignored)
+TEST_LIST(RUN(a_response_port_is_two_bytes_with_or_without_two_of_padding) RUN(a_number_has_exactly_its_size) RUN(what_is_absent_is_not_found) RUN(reserved_bits_are_ignored)
               RUN(an_address_has_the_size_of_its_family) RUN(the_first_byte_of_an_address_is_ignored)
                   RUN(an_error_code_is_between_300_and_699))

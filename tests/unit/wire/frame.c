@@ -31,6 +31,26 @@ TEST(stun_needs_its_cookie_as_soon_as_it_is_there)
     CHECK_INT(frame_kind_of(view_of(bad, 7)), FRAME_STUN);
 }
 
+TEST(without_the_cookie_only_a_whole_binding_request_is_classic)
+{
+    static const uint8_t good[28] = {0, 1, 0, 8, 1, 2, 3, 4, [20] = 0, 3, 0, 4};
+    uint8_t bytes[28];
+    struct view frame;
+    size_t used;
+    CHECK_INT(frame_kind_of(view_of(good, 28)), FRAME_CLASSIC);
+    CHECK_INT(frame_cut(view_of(good, 28), &frame, &used), ERR_BAD); /* RFC 3489 section 8.1: Binding is over UDP */
+    for (size_t len = 0; len < 28; len++) {
+        uint8_t *at = test_guarded(good, len);
+        CHECK_INT(frame_kind_of(view_of(at, len)), len && len < 8 ? FRAME_STUN : FRAME_NONE);
+        test_unguard(at, len);
+    }
+    for (unsigned type = 0; type < 0x400; type++) {
+        memcpy(bytes, good, sizeof bytes);
+        put_u16(bytes, (uint16_t)type);
+        CHECK_INT(frame_kind_of(view_of(bytes, 28)), type == 1 ? FRAME_CLASSIC : FRAME_NONE);
+    }
+}
+
 /* A stream of four frames; lengths of the frames and of what each takes of the stream. */
 static const char stream_hex[] = "00 01 00 00 21 12 a4 42 01 02 03 04 05 06 07 08 09 0a 0b 0c "
                                  "40 01 00 05 68 65 6c 6c 6f 00 00 00 "
@@ -170,6 +190,7 @@ TEST(channel_numbers_have_a_strict_and_a_lenient_range)
 }
 
 TEST_LIST(RUN(a_datagram_is_known_by_its_first_byte) RUN(stun_needs_its_cookie_as_soon_as_it_is_there)
+              RUN(without_the_cookie_only_a_whole_binding_request_is_classic)
               RUN(a_stream_split_at_every_byte_gives_the_same_frames) RUN(what_is_no_such_stream_is_bad_at_once)
                   RUN(the_longest_frames_fit_the_limit_and_no_length_wraps) RUN(channel_data_opens_with_and_without_padding)
                       RUN(channel_data_that_says_more_than_there_is_is_bad) RUN(channel_data_is_written_around_its_payload)

@@ -351,7 +351,28 @@ TEST(a_fingerprint_is_seen_behind_the_integrity)
     CHECK_INT(message_attr(&m, SLOT_DATA).len, 0);
 }
 
-TEST_LIST(RUN(the_vectors_open_and_verify) RUN(the_vectors_say_what_the_rfc_says) RUN(every_prefix_of_every_vector_is_partial)
+/* What stun-client 0.97 sends: CHANGE-REQUEST, and a transaction id of 16 bytes. */
+TEST(a_message_of_rfc_3489_opens_as_such_and_as_no_other)
+{
+    static const uint8_t whole[28] = {0, 1, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0, 3, 0, 4, 0, 0, 0, 6};
+    struct message m;
+    for (size_t len = 0; len <= sizeof whole; len++) {
+        uint8_t *at = test_guarded(whole, len);
+        CHECK_INT(message_open_classic(&m, view_of(at, len)), len < sizeof whole ? ERR_PARTIAL : 0);
+        test_unguard(at, len);
+    }
+    CHECK_INT(message_open_classic(&m, view_of(whole, sizeof whole)), 0);
+    CHECK(m.is_classic && m.tid == whole + 8 && message_has(&m, SLOT_CHANGE_REQUEST));
+    CHECK_INT(message_open(&m, view_of(whole, sizeof whole)), ERR_BAD);
+    uint8_t modern[28];
+    memcpy(modern, whole, sizeof modern);
+    put_u32(modern + 4, STUN_MAGIC);
+    CHECK_INT(message_open_classic(&m, view_of(modern, sizeof modern)), ERR_BAD);
+    CHECK_INT(message_open(&m, view_of(modern, sizeof modern)), 0);
+    CHECK(!m.is_classic);
+}
+
+TEST_LIST(RUN(a_message_of_rfc_3489_opens_as_such_and_as_no_other) RUN(the_vectors_open_and_verify) RUN(the_vectors_say_what_the_rfc_says) RUN(every_prefix_of_every_vector_is_partial)
               RUN(every_prefix_that_claims_to_be_whole_is_read_within_its_bounds)
                   RUN(every_single_byte_mutation_is_survived_and_none_of_what_is_signed_verifies) RUN(malformed_forms_are_bad)
                       RUN(every_attribute_length_is_bounded) RUN(the_largest_message_opens) RUN(of_repeated_attributes_the_first_counts)
