@@ -1,4 +1,4 @@
-"""stun: STUN and TURN messages as bytes, written from the RFCs (8489, 8656) and independent of the server's own code."""
+"""stun: STUN and TURN messages as bytes, written from the RFCs (8489, 8656, 5780) and independent of the server's own code."""
 import base64
 import hashlib
 import hmac
@@ -21,6 +21,8 @@ ALTERNATE_DOMAIN, ALTERNATE_SERVER = 0x8003, 0x8023
 ICMP, SOFTWARE, FINGERPRINT, ORIGIN = 0x8004, 0x8022, 0x8028, 0x802F
 ACCESS_TOKEN, THIRD_PARTY_AUTHORIZATION = 0x001B, 0x802E
 MESSAGE_INTEGRITY_SHA256, PASSWORD_ALGORITHM, USERHASH, PASSWORD_ALGORITHMS = 0x001C, 0x001D, 0x001E, 0x8002
+MAPPED_ADDRESS, CHANGE_REQUEST, PADDING, RESPONSE_PORT = 0x0001, 0x0003, 0x0026, 0x0027
+RESPONSE_ORIGIN, OTHER_ADDRESS = 0x802B, 0x802C
 
 UDP, TCP = 17, 6
 IPV4, IPV6 = 1, 2
@@ -76,6 +78,11 @@ def read_address(value, tid):
     mask = struct.pack("!I", MAGIC) + tid
     packed = bytes(a ^ b for a, b in zip(value[4:], mask))
     return str(ipaddress.ip_address(packed[:4] if family == IPV4 else packed[:16])), port ^ MAGIC >> 16
+
+
+def read_plain_address(value):
+    _, family, port = struct.unpack("!BBH", value[:4])
+    return str(ipaddress.ip_address(value[4:8] if family == IPV4 else value[4:20])), port
 
 
 def with_length(message, more=0):
@@ -149,6 +156,11 @@ class Message:
     def address(self, kind):
         value = self.get(kind)
         return None if value is None else read_address(value, self.tid)
+
+    def plain(self, kind):
+        """An address that is not XORed: MAPPED-ADDRESS and those of RFC 5780."""
+        value = self.get(kind)
+        return None if value is None else read_plain_address(value)
 
     @property
     def code(self):
