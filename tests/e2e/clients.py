@@ -74,12 +74,16 @@ def tls_and_dtls_on_the_plain_port():
 @test
 def tcp_allocations():
     """-T: clients connect to each other's relayed addresses; -P: peers of uclient's own connect to them, which it does not count (RFC 6062)."""
-    ways = (("-T",), ("-T", "-S"), ("-P",))
-    with Server(tls=True, threads=2) as server, concurrent.futures.ThreadPoolExecutor() as pool:
-        connect, connect_tls, passive = pool.map(lambda way: uclient(server, "-m", "2", *way, "-E", server.certificate, *LOAD), ways)
-        connect.expect_all(2 * MESSAGES, LENGTH)
-        connect_tls.expect_all(2 * MESSAGES, LENGTH)
-        check_equal((passive.sent, passive.received), (2 * MESSAGES, MESSAGES), "sent and received messages")
+    with Server(tls=True, threads=2) as server:
+        def connected(*how):
+            return uclient(server, "-m", "2", *LOAD, *how)
+
+        def passive():
+            result = connected("-P")
+            check_equal((result.sent, result.received), (2 * MESSAGES, MESSAGES), "sent and received messages")
+
+        side_by_side({"-T": lambda: connected("-T").expect_all(2 * MESSAGES, LENGTH),
+                      "-T over TLS": lambda: connected("-T", *over(server, "tls")).expect_all(2 * MESSAGES, LENGTH), "-P": passive})
 
 
 @test
