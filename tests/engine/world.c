@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 
-
 struct addr addr_of(const char *text)
 {
     struct addr addr;
@@ -16,24 +15,30 @@ struct addr addr_of(const char *text)
 
 /* ---- the host ---- */
 
-int world_open(void *ctx, const struct addr *local, struct handle owner, int *sock)
+int world_socket(struct world *w, const struct world_socket *wanted, int *sock)
 {
-    struct world *w = ctx;
+    const struct addr *local = &wanted->local;
     if (w->no_descriptors)
         return ERR_SYSTEM;
     if (local->port >= w->foreign_first && local->port <= w->foreign_last)
         return ERR_BUSY;
     for (int i = 0; i < SOCKETS_MAX; i++) {
-        CHECK(!w->sockets[i].is_open || !addr_equal(&w->sockets[i].local, local));
+        CHECK(!w->sockets[i].is_open || w->sockets[i].is_listener != wanted->is_listener || !addr_equal(&w->sockets[i].local, local));
         if (w->sockets[i].is_open)
             continue;
-        w->sockets[i] = (struct world_socket){.is_open = true, .local = *local, .owner = owner};
+        w->sockets[i] = *wanted;
+        w->sockets[i].is_open = true;
         *sock = i;
         if (++w->open_sockets > w->most_sockets)
             w->most_sockets = w->open_sockets;
         return 0;
     }
     return ERR_SYSTEM;
+}
+
+static int world_open(void *ctx, const struct addr *local, struct handle owner, int *sock)
+{
+    return world_socket(ctx, &(struct world_socket){.local = *local, .owner = owner}, sock);
 }
 
 void world_close(void *ctx, int sock)
@@ -164,7 +169,8 @@ void world_start(struct world *w, void (*change)(struct engine_config *, struct 
     cidr_init(&w->denied);
     world_configure(w);
     w->crypto = crypto_new();
-    w->host = (struct host){.ctx = w, .relay_open = world_open, .relay_close = world_close, .tcp = &world_tcp, .ask = world_ask, .tell = world_tell};
+    w->host = (struct host){
+        .ctx = w, .relay_open = world_open, .relay_close = world_close, .tcp = &world_tcp, .ask = world_ask, .tell = world_tell};
     world_answer(w, HOOK_authenticate, world_key);
     if (change)
         change(&w->config, w);
@@ -176,7 +182,8 @@ void world_start(struct world *w, void (*change)(struct engine_config *, struct 
     w->shared.tickets = tickets_new(64, w->shared.ports);
     w->shared.connections = connections_new(64);
     w->engine = engine_new(&w->config, &w->shared, &w->host, FIRST_WORKER);
-    CHECK(w->crypto && w->shared.quota && w->shared.ports && w->shared.tcp_ports && w->shared.tickets && w->shared.connections && w->engine);
+    CHECK(w->crypto && w->shared.quota && w->shared.ports && w->shared.tcp_ports && w->shared.tickets && w->shared.connections &&
+          w->engine);
     engine_clock(w->engine, w->now, START_UNIX_MS);
 }
 

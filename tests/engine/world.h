@@ -109,7 +109,7 @@ struct verdict verdict_key(struct world *, const char *user, const char *passwor
 struct verdict verdict_deny(int code, const char *reason);
 
 /* the host's: a socket of a relayed address; world_tcp.c has those of TCP allocations */
-int world_open(void *ctx, const struct addr *local, struct handle owner, int *sock);
+int world_socket(struct world *, const struct world_socket *wanted, int *sock);
 void world_close(void *ctx, int sock);
 extern const struct tcp_host world_tcp;
 

@@ -6,10 +6,7 @@
 
 static int world_listen(void *ctx, const struct addr *local, struct handle owner, int *sock)
 {
-    const int err = world_open(ctx, local, owner, sock);
-    if (!err)
-        ((struct world *)ctx)->sockets[*sock].is_listener = true;
-    return err;
+    return world_socket(ctx, &(struct world_socket){.is_listener = true, .local = *local, .owner = owner}, sock);
 }
 
 static void world_unlisten(void *ctx, int sock)
