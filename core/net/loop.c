@@ -160,6 +160,7 @@ void watch_wake(struct watch *watch, struct loop *loop, void (*call)(void *owner
     ev_async *async = &watch_init(watch, loop, call, owner)->async;
     watch->kind = WATCH_WAKE;
     ev_async_init(async, on_async);
+    ev_set_priority(async, EV_MAXPRI - 1); /* what another thread asked for comes before what a socket brought later */
     async->data = watch;
     ev_async_start(loop->ev, async);
 }

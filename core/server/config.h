@@ -94,6 +94,7 @@ struct config {
 
     /* protocol */
     bool fingerprint;
+    bool mobility;
     bool strict_channels;
     uint8_t default_family; /* 0: the listener's; 1: IPv4; 2: IPv6 */
     bool offer_sha256, offer_userhash;

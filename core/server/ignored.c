@@ -74,7 +74,6 @@ const struct ignored ignored[] = {
     {"drain-min-allocations", 0, IGNORED_VALUE, "SIGTERM ends every allocation"},
     {"acme-redirect", 0, IGNORED_VALUE, "HTTP is not answered: let another program answer ACME challenges"},
     {"respond-http-unsupported", 0, IGNORED_FLAG, "HTTP is not answered"},
-    {"mobility", 0, IGNORED_FLAG, "RFC 8016 is not implemented: an allocation ends with its client's address"},
     {"keep-address-family", 'K', IGNORED_FLAG, "the default; allocation-default-address-family=ipv4 changes it"},
     {"cli", 0, IGNORED_FLAG, CONSOLE},
     {"no-cli", 0, IGNORED_FLAG, CONSOLE},

@@ -102,6 +102,8 @@ const struct option options[] = {
 
     {.name = "fingerprint", .letter = 'f', .section = SECTION_PROTOCOL, FLAG(fingerprint),
      .help = "FINGERPRINT in every message; otherwise only in answers to requests that carry it"},
+    {.name = "mobility", .section = SECTION_PROTOCOL, FLAG(mobility),
+     .help = "Clients that ask for it may move their allocation to another address, over UDP, TCP and TLS (RFC 8016)"},
     {.name = "offer-sha256", .section = SECTION_PROTOCOL, FLAG(offer_sha256),
      .help = "Let clients sign with SHA-256 keys (RFC 8489) as well as MD5; challenges get longer; NAME:0xKEY, and users of userdb from a key or an older relay, serve no client that takes SHA-256"},
     {.name = "offer-userhash", .section = SECTION_PROTOCOL, FLAG(offer_userhash),

@@ -99,14 +99,6 @@ static void put_closed(struct worker *worker, const struct event *event)
 }
 
 /* A connection with an allocation has no deadline and is not idle. */
-static void keep_flow(struct worker *worker, const struct flow *flow, bool keep)
-{
-    if (flow_is_stream(flow))
-        stream_keep(worker->streams, flow->link, keep);
-    else if (flow->transport == TRANSPORT_DTLS)
-        dtls_keep(worker->dtls, flow, keep);
-}
-
 /* What the usage hook was told of this allocation; NULL without memory. */
 static struct usage_mark *mark_of(struct worker *worker, const struct allocation *allocation)
 {
@@ -167,13 +159,8 @@ void worker_tell(void *ctx, const struct event *event)
 {
     struct worker *worker = ctx;
     say(worker, event);
-    if (event->type == EVENT_ALLOCATED)
-        keep_flow(worker, event->flow, true);
-    if (event->type == EVENT_CLOSED) {
-        keep_flow(worker, event->flow, false);
-        if (wants(worker, HOOK_usage))
-            ask_usage(worker, event->allocation, event->now, true);
-    }
+    if (event->type == EVENT_CLOSED && wants(worker, HOOK_usage))
+        ask_usage(worker, event->allocation, event->now, true);
     if (worker->service->store && event->type == EVENT_ALLOCATED)
         put_opened(worker, event->allocation);
     if (worker->service->store && event->type == EVENT_CLOSED)

@@ -47,6 +47,7 @@ static void fill_engine(struct service *service)
         .realm = config->realm,
         .software = config->software,
         .fingerprint = config->fingerprint,
+        .mobility = config->mobility,
         .strict_channels = config->strict_channels,
         .default_family = default_families[config->default_family],
         .oauth = config->oauth,
@@ -78,6 +79,7 @@ static void fill_engine(struct service *service)
     };
     fill_alternates(config, engine->alternates);
     crypto_random(engine->nonce_key, sizeof engine->nonce_key);
+    crypto_random(engine->mobility_key, sizeof engine->mobility_key);
     crypto_random(&engine->hash_key, sizeof engine->hash_key);
     crypto_random(service->cookie_key, sizeof service->cookie_key);
 }
@@ -298,5 +300,6 @@ void service_close(struct service *service)
     free(service->listeners);
     free(service->own);
     crypto_wipe(service->engine.nonce_key, sizeof service->engine.nonce_key);
+    crypto_wipe(service->engine.mobility_key, sizeof service->engine.mobility_key);
     log_free(service->log);
 }

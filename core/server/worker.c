@@ -51,6 +51,7 @@ static void on_tenth(void *owner)
 static void on_flush(void *owner)
 {
     worker_flush(owner);
+    worker_rouse(owner);
 }
 
 void worker_end(struct worker *worker)
@@ -74,6 +75,7 @@ static int make_engine(struct worker *worker)
         .tcp = worker->service->config->no_tcp_relay ? NULL : &worker_tcp_host,
         .ask = worker_ask,
         .tell = worker_tell,
+        .hold = worker_hold,
         .unhash = worker_unhash,
     };
     worker->engine = engine_new(&worker->service->engine, &worker->service->ledger, &worker->host, worker->index);
@@ -96,10 +98,8 @@ struct worker *worker_new(const struct service *service, unsigned index, struct 
     pool_init(&worker->relays, sizeof(struct relay_socket), 0);
     worker->loop = loop_new();
     worker->crypto = crypto_new();
-    if (worker->loop)
-        worker_mail_open(worker);
     snprintf(refusal->text, sizeof refusal->text, "relay: out of memory");
-    if (!worker->loop || !worker->crypto || make_engine(worker) != 0 || worker_io_open(worker, refusal) != 0) {
+    if (!worker->loop || worker_mail_open(worker) != 0 || !worker->crypto || make_engine(worker) != 0 || worker_io_open(worker, refusal) != 0) {
         worker_free(worker);
         return NULL;
     }

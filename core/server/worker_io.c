@@ -95,9 +95,12 @@ static void client_datagram(struct worker *worker, const struct listener_socket 
         .transport = TRANSPORT_UDP,
         .mark = packet.mark,
         .listener = (uint16_t)(socket - worker->sockets),
+        .link = worker->index,
         .sni = "",
         .alpn = "",
     };
+    if (!foreign_is_empty(&worker->foreign) && worker_pass_on(worker, &flow, in))
+        return;
     if (worker->dtls && frame_kind_of(in) == FRAME_DTLS) {
         dtls_receive(worker->dtls, &flow, in, now);
         return;

@@ -7,12 +7,15 @@
 #include "net/peer_stream.h"
 #include "net/stream.h"
 #include "net/udp.h"
+#include "server/foreign.h"
 #include "server/mail.h"
+#include "server/ring.h"
 #include "server/worker.h"
 
 #include <pthread.h>
 
-/* struct listener_socket: this worker's UDP socket of the listener with the same index; flow.listener is that index, the same in every worker. */
+/* struct listener_socket: this worker's UDP socket of the listener with the same index; flow.listener is that index, the same in every worker. Of datagrams
+ * flow.link is the number of the worker that gets them: whoever has the allocation of a client who moved answers by a socket of its own. */
 struct listener_socket {
     struct worker *worker;
     struct addr local;
@@ -60,6 +63,10 @@ struct worker {
     struct watch half, tenth, flush;
     struct mail mail;
     struct letter stop; /* posted once */
+    struct foreign foreign;
+    _Atomic(struct ring *) *inward; /* by the worker that puts; made on first use, by that one */
+    bool has_passed;                /* datagrams into rings, since the last flush */
+    uint64_t lost;                  /* datagrams for which a ring had no room */
     pthread_t thread;
     bool started, stopped;
 };
@@ -73,9 +80,13 @@ void worker_flush(struct worker *); /* send what was collected */
 int worker_relay_open(void *ctx, const struct addr *local, struct handle owner, int *sock);
 void worker_relay_close(void *ctx, int sock);
 
-/* worker_mail.c: what crosses from one worker to another.  worker_pass: carries out SEND_TO_WORKER.  worker_leaves: for the streams. */
-void worker_mail_open(struct worker *);
+/* worker_mail.c: what crosses from one worker to another.  worker_pass: carries out SEND_TO_WORKER.  worker_leaves: for the streams.  worker_hold: for the
+ * engine.  worker_pass_on: a datagram of a 5-tuple that another worker wants: true if it was one.  worker_rouse: those for whom there is something. */
+int worker_mail_open(struct worker *);
 void worker_mail_close(struct worker *);
+void worker_hold(void *ctx, const struct flow *, bool holds);
+bool worker_pass_on(struct worker *, const struct flow *, struct view bytes);
+void worker_rouse(struct worker *);
 void worker_pass(struct worker *, const struct send *);
 void worker_leaves(void *ctx, struct connection *, unsigned heir);
 void worker_end(struct worker *); /* worker.c: the loop's last turn */

@@ -23,7 +23,7 @@ struct allocation *allocation_find(const struct engine *engine, const struct flo
     uint32_t at = table_first(&engine->by_flow, allocation_hash(engine, flow), &cursor);
     for (; at != TABLE_NONE; at = table_next(&engine->by_flow, &cursor)) {
         struct allocation *allocation = pool_index(&engine->allocations, at);
-        if (memcmp(&allocation->flow, flow, FLOW_KEY_LEN) == 0)
+        if (flow_equal(&allocation->flow, flow) || (allocation->next && flow_equal(allocation->next, flow)))
             return allocation;
     }
     return NULL;
@@ -132,6 +132,7 @@ static void allocation_fill(struct engine *engine, struct allocation *allocation
     allocation->key_expires_unix_s = opening->key_expires_unix_s;
     allocation->reauth_on_expiry = opening->reauth_on_expiry;
     allocation->limits = opening->limits;
+    allocation->is_mobile = opening->is_mobile;
     memcpy(allocation->tid, opening->tid, STUN_TID_LEN);
     bucket_fill(&allocation->from_client, opening->limits.max_bps, now);
     bucket_fill(&allocation->to_client, opening->limits.max_bps, now);
@@ -178,11 +179,13 @@ int allocation_open(struct engine *engine, const struct opening *opening, msec_t
         code = STUN_CAPACITY;
     else
         code = relayed_open(engine, allocation, opening, now, reason);
-    if (code)
+    if (code) {
         allocation_discard(engine, allocation);
-    else
-        *out = allocation;
-    return code;
+        return code;
+    }
+    engine->host->hold(engine->host->ctx, &allocation->flow, true);
+    *out = allocation;
+    return 0;
 }
 
 void allocation_discard(struct engine *engine, struct allocation *allocation)
@@ -195,8 +198,11 @@ void allocation_discard(struct engine *engine, struct allocation *allocation)
     if (allocation->has_moved)
         chain_remove(allocation_moved_chain(engine), &engine->moved, allocation->self.index);
     table_drop(&engine->by_flow, allocation_hash(engine, &allocation->flow), allocation->self.index);
+    if (allocation->next)
+        table_drop(&engine->by_flow, allocation_hash(engine, allocation->next), allocation->self.index);
     quota_give(engine->shared.quota, &allocation->units);
     crypto_wipe(&allocation->key, sizeof allocation->key);
+    free(allocation->next);
     free(allocation->names);
     pool_give(&engine->allocations, allocation->self.index);
 }
@@ -205,5 +211,9 @@ void allocation_end(struct engine *engine, struct allocation *allocation, const 
 {
     engine->counts.closed++;
     event_closed(engine, allocation, reason, by, now);
+    if (!allocation->is_adrift)
+        engine->host->hold(engine->host->ctx, &allocation->flow, false);
+    if (allocation->next)
+        engine->host->hold(engine->host->ctx, allocation->next, false);
     allocation_discard(engine, allocation);
 }

@@ -25,7 +25,9 @@ struct relayed {
 struct allocation {
     struct handle self;
     uint64_t id; /* positive as int64, unique over workers and restarts: the key of the sessions table */
-    struct flow flow;
+    struct flow flow, *next;   /* next: where the client wants to be, on the heap, NULL: nowhere else; see mobility.h */
+    bool is_mobile, is_adrift;
+    uint32_t serial;           /* how often it moved: of the last ticket */
     uint8_t protocol;          /* of the relayed address: PROTOCOL_UDP or PROTOCOL_TCP */
     struct addr relayed;       /* as bound */
     struct addr relayed_shown; /* as told to the client (external-ip) */

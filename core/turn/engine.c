@@ -5,6 +5,7 @@
 #include "turn/channel.h"
 #include "turn/discovery.h"
 #include "turn/event.h"
+#include "turn/mobility.h"
 #include "turn/park.h"
 #include "turn/permission.h"
 #include "turn/question.h"
@@ -62,13 +63,15 @@ static struct allocation *engine_subject(struct engine *engine, const struct flo
 /* What RFC 8489 section 9.2.4 and RFC 8656 section 5 want checked once a request is known to be authentic. */
 static int engine_authentic(struct transaction *tr, const struct method *method)
 {
-    const int unknown = transaction_unknown(tr);
-    if (unknown)
-        return unknown;
+    int code = transaction_unknown(tr);
+    if (code || (code = mobility_refusal(tr)))
+        return code;
     if (method->needs_allocation && !tr->allocation)
         return transaction_refuse(tr, STUN_MISMATCH, "no allocation");
     if (method->needs_allocation && !transaction_is_owner(tr))
         return transaction_refuse(tr, STUN_WRONG_CREDENTIALS, "other user's allocation");
+    if (method->needs_allocation && !message_has(&tr->message, SLOT_MOBILITY_TICKET)) /* which is repeated until it is answered */
+        mobility_seen(tr->engine, tr->allocation, tr->flow);
     return method->handle(tr);
 }
 
@@ -150,6 +153,8 @@ static struct send engine_request(struct engine *engine, const struct flow *flow
     }
     struct transaction tr = {.engine = engine, .flow = flow, .message = *message, .now = now, .decision = engine_id(engine, now)};
     tr.allocation = method->needs_auth ? engine_subject(engine, flow, message, now) : NULL;
+    if (!mobility_find(&tr, &worker))
+        return (struct send){.to = SEND_TO_WORKER, .bytes = message->bytes, .flow = flow, .worker = worker};
     return engine_answer(&tr, engine_judge(&tr, method));
 }
 
@@ -164,6 +169,8 @@ static const struct method *engine_reopen(struct transaction *tr, struct parked_
     if (message_open(&tr->message, copy->bytes) != 0)
         return NULL;
     tr->allocation = engine_subject(tr->engine, tr->flow, &tr->message, tr->now);
+    unsigned worker; /* this one: it did not send the request on */
+    mobility_find(tr, &worker);
     return method_find(tr->message.method);
 }
 
@@ -239,7 +246,7 @@ void engine_flow_closed(struct engine *engine, const struct flow *flow, msec_t n
 {
     park_drop_flow(engine, flow);
     struct allocation *allocation = engine_live(engine, flow, now);
-    if (allocation)
+    if (allocation && !mobility_leave(engine, allocation, flow))
         allocation_end(engine, allocation, "client_closed", "core", now);
 }
 

@@ -55,6 +55,7 @@ struct engine_config {
     bool classic;         /* RFC 3489 requests, without the cookie, are answered */
     bool mapped_address;  /* MAPPED-ADDRESS beside XOR-MAPPED-ADDRESS in Binding answers */
     const struct origins *origins; /* of each listener: RFC 5780 is on; NULL: off */
+    bool mobility;        /* tickets are given to those who ask, RFC 8016 */
     bool relaying;        /* false: no authentication is configured: Allocate is 403 */
     bool allow_loopback_peers;
     struct alternates alternates[TRANSPORT_COUNT]; /* where clients are sent instead; count 0: they stay */
@@ -66,7 +67,7 @@ struct engine_config {
     uint32_t max_allocations, max_parked, max_tcp_peers; /* per engine */
     bool no_udp_relay;
     uint32_t park_deadline_ms;
-    uint8_t nonce_key[32]; /* the same for every worker */
+    uint8_t nonce_key[32], mobility_key[32]; /* the same for every worker */
     struct hash_key hash_key;
     const struct relay_address *relays;
     uint32_t relay_count;
@@ -133,7 +134,7 @@ struct send engine_peer_error(struct engine *, struct handle owner, const struct
 /* engine_resume: the verdict for a parked request; nothing happens for a stale ticket. */
 struct send engine_resume(struct engine *, struct ticket, const struct verdict *, msec_t now);
 
-/* engine_flow_closed: a client's connection is gone: its allocation ends and its parked requests are dropped. */
+/* engine_flow_closed: a client's connection is gone: its allocation ends, or waits for its client if it is mobile, and its parked requests are dropped. */
 void engine_flow_closed(struct engine *, const struct flow *, msec_t now);
 
 /* engine_sweep: once a second or oftener: ends what has expired. Parked requests past their deadline are answered one by one by

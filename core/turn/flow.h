@@ -23,6 +23,9 @@ struct flow {
 /* FLOW_KEY_LEN: the 5-tuple is the first bytes of a flow, without padding: what flows are hashed and compared by. */
 #define FLOW_KEY_LEN (2 * ADDR_KEY_LEN + 1)
 
+/* flow_equal: the same 5-tuple. */
+bool flow_equal(const struct flow *a, const struct flow *b);
+
 /* flow_is_stream: TCP and TLS: frames follow each other, ChannelData is padded. */
 bool flow_is_stream(const struct flow *flow);
 

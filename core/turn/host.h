@@ -33,6 +33,9 @@ struct host {
 
     const struct tcp_host *tcp; /* NULL: nothing is relayed over TCP */
 
+    /* hold: whether the 5-tuple has an allocation from now on. */
+    void (*hold)(void *ctx, const struct flow *flow, bool holds);
+
     /* ask: fills *verdict (zeroed by the engine). VERDICT_LATER keeps question->ticket for engine_resume; only authenticate and authorize may. */
     void (*ask)(void *ctx, const struct question *question, struct verdict *verdict);
     void (*tell)(void *ctx, const struct event *event);

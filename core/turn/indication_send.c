@@ -1,5 +1,5 @@
 /* indication_send.c: a Send indication, RFC 8656 section 11.2: never answered, dropped unless everything is in order. */
-#include "turn/state.h"
+#include "turn/mobility.h"
 #include "wire/attr.h"
 
 /* keeps_whole: RFC 8656 section 13: DONT-FRAGMENT is for IPv4 on both sides, as section 14 has it, and for what came over TCP, by section 15. */
@@ -20,6 +20,7 @@ struct send indication_send(struct engine *engine, const struct flow *flow, cons
         engine->counts.dropped_no_permission++;
         return (struct send){0};
     }
+    mobility_seen(engine, allocation, flow);
     const struct addr name = peer_name(&engine->filter, &peer);
     struct send send = relay_to_peer(engine, allocation, &name, message_attr(message, SLOT_DATA), now);
     send.dont_fragment = message_has(message, SLOT_DONT_FRAGMENT) && keeps_whole(flow, &send);

@@ -1,6 +1,7 @@
 /* relay.c: the data path: ChannelData and Send to a peer, a peer's packets and its network's errors to the client. No malloc, lock, log,
  * policy or copy. */
 #include "turn/channel.h"
+#include "turn/mobility.h"
 #include "turn/permission.h"
 #include "turn/state.h"
 #include "wire/build.h"
@@ -42,6 +43,7 @@ struct send relay_channel_data(struct engine *engine, const struct flow *flow, s
     struct allocation *allocation = allocation_find(engine, flow);
     if (!allocation || allocation->expires <= now)
         return relay_drop(&engine->counts.dropped_no_permission);
+    mobility_seen(engine, allocation, flow);
     const struct channel *channel = channel_numbered(engine, allocation, number, now);
     if (!channel)
         return relay_drop(&engine->counts.dropped_no_permission);
@@ -71,7 +73,7 @@ static struct view relay_frame(struct engine *engine, const struct allocation *a
 struct send engine_from_peer(struct engine *engine, struct handle owner, const struct addr *from, struct packet in, msec_t now)
 {
     struct allocation *allocation = pool_at(&engine->allocations, owner);
-    if (!allocation || allocation->expires <= now)
+    if (!allocation || allocation->expires <= now || allocation->is_adrift)
         return (struct send){0};
     const struct addr peer = peer_source(&engine->filter, from);
     if (peer.family == ADDR_NONE || !permission_find(engine, allocation, &peer, now))
@@ -101,7 +103,7 @@ static bool relay_is_too_big(const struct peer_error *error)
 struct send engine_peer_error(struct engine *engine, struct handle owner, const struct peer_error *error, msec_t now)
 {
     struct allocation *allocation = pool_at(&engine->allocations, owner);
-    if (!allocation || allocation->expires <= now || !relay_tells(error))
+    if (!allocation || allocation->expires <= now || allocation->is_adrift || !relay_tells(error))
         return (struct send){0};
     const struct addr peer = peer_source(&engine->filter, &error->peer);
     if (peer.family == ADDR_NONE || !permission_find(engine, allocation, &peer, now))

@@ -60,6 +60,8 @@ static void reply_success(struct transaction *tr, struct build *build)
         default:
             break;
     }
+    if (tr->answer.ticket[0])
+        build_attr_text(build, ATTR_MOBILITY_TICKET, tr->answer.ticket);
 }
 
 static int reply_challenge(struct transaction *tr, struct build *build)

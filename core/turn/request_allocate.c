@@ -1,4 +1,5 @@
 /* request_allocate.c: Allocate, RFC 8656 section 7.2: its checks in the order of the section, then the policy, then the allocation. */
+#include "turn/mobility.h"
 #include "turn/question.h"
 #include "turn/redirect.h"
 #include "wire/attr.h"
@@ -113,6 +114,8 @@ static int allocate_read(struct transaction *tr, struct opening *opening)
 
 static void allocate_answer(struct transaction *tr, msec_t lifetime_ms)
 {
+    if (tr->allocation->is_mobile)
+        mobility_give(tr);
     tr->answer.relayed = tr->allocation->relayed_shown;
     tr->answer.other = tr->allocation->other.sock < 0 ? (struct addr){0} : tr->allocation->other.shown;
     tr->answer.refused_family = tr->allocation->refused_family;
@@ -127,6 +130,7 @@ static int allocate_open(struct transaction *tr, struct opening *opening, const 
     const char *reason;
     opening->flow = tr->flow;
     opening->tid = tr->message.tid;
+    opening->is_mobile = message_has(&tr->message, SLOT_MOBILITY_TICKET);
     opening->limits = *limits;
     opening->lifetime_s = transaction_lifetime(tr, limits, opening->lifetime_s);
     opening->tenant = who->tenant;

@@ -1,5 +1,6 @@
 /* request_refresh.c: Refresh, RFC 8656 section 8.2. */
 #include "base/err.h"
+#include "turn/mobility.h"
 #include "turn/question.h"
 #include "wire/attr.h"
 
@@ -52,6 +53,9 @@ static int refresh_renew(struct transaction *tr)
 
 static int refresh_grant(struct transaction *tr, const struct limits *limits, uint32_t lifetime_s)
 {
+    const int code = mobility_grant(tr);
+    if (code)
+        return code;
     struct allocation *allocation = tr->allocation;
     struct limits both = allocation->limits;
     const int code = refresh_renew(tr);

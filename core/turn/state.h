@@ -66,7 +66,7 @@ struct opening { /* what an allocation is to be made of */
     uint8_t family;
     bool has_additional; /* a second relayed address, of the other family than `family` */
     enum ports_want want;
-    bool has_token;
+    bool has_token, is_mobile;
     uint64_t token;
     uint32_t lifetime_s;
     struct limits limits;

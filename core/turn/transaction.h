@@ -20,6 +20,8 @@ struct identity {
     char tenant[NAME_MAX_LEN + 1], user[NAME_MAX_LEN + 1], realm[REALM_MAX_LEN + 1];
 };
 
+#define TICKET_TEXT_LEN 32 /* of MOBILITY-TICKET */
+
 struct answer { /* what a reply says beside its code */
     uint32_t lifetime_s;
     uint64_t reservation;
@@ -34,6 +36,7 @@ struct answer { /* what a reply says beside its code */
     uint16_t padding;
     uint16_t unknown[MESSAGE_UNKNOWN_MAX];
     uint8_t unknown_count;
+    char ticket[TICKET_TEXT_LEN + 1]; /* "": none */
 };
 
 struct parked_request;
@@ -47,6 +50,7 @@ struct transaction {
     struct allocation *allocation; /* of the 5-tuple, live, or NULL */
     struct identity identity;
     bool is_authentic;           /* MESSAGE-INTEGRITY was right: the answer is signed with identity.key */
+    bool is_moving;              /* `allocation` is not of the 5-tuple but of the ticket, see mobility.h */
     bool is_denied;              /* told as an event although not authentic */
     bool is_bad_login;           /* told as auth_failed */
     struct parked_request *copy; /* of a resumed transaction: used again if it parks again */

@@ -46,7 +46,7 @@ enum stun_method {
 };
 
 /* X(name, number, first) : RFC 8489 section 18.3, RFC 8656 section 18.2, RFC 6062 section 6.2,
- * RFC 7635 section 6, RFC 5780 section 7; ORIGIN: draft-johnston-tram-stun-origin;
+ * RFC 7635 section 6, RFC 5780 section 7, RFC 8016 section 3.5; ORIGIN: draft-johnston-tram-stun-origin;
  * DRAFT_ADDITIONAL_FAMILY: the number of ADDITIONAL-ADDRESS-FAMILY in draft-ietf-tram-turnbis, which coturn's clients send */
 #define STUN_ATTRS(X)                                                                                                                      \
     X(MAPPED_ADDRESS, 0x0001)                                                                                                              \
@@ -87,6 +87,7 @@ enum stun_method {
     X(OTHER_ADDRESS, 0x802C)                                                                                                               \
     X(THIRD_PARTY_AUTHORIZATION, 0x802E)                                                                                                   \
     X(ORIGIN, 0x802F)                                                                                                                      \
+    X(MOBILITY_TICKET, 0x8030)                                                                                                             \
     X(DRAFT_ADDITIONAL_FAMILY, 0x8032)
 
 enum stun_attr {
@@ -112,12 +113,13 @@ enum attr_slot {
         SLOT_COUNT
 };
 
-/* X(name, code, reason phrase) : RFC 8489 section 14.8, RFC 8656 section 19, RFC 6062 section 6.3 */
+/* X(name, code, reason phrase) : RFC 8489 section 14.8, RFC 8656 section 19, RFC 6062 section 6.3, RFC 8016 section 3.4 */
 #define STUN_CODES(X)                                                                                                                      \
     X(TRY_ALTERNATE, 300, "Try Alternate")                                                                                                 \
     X(BAD_REQUEST, 400, "Bad Request")                                                                                                     \
     X(UNAUTHENTICATED, 401, "Unauthenticated")                                                                                             \
     X(FORBIDDEN, 403, "Forbidden")                                                                                                         \
+    X(MOBILITY_FORBIDDEN, 405, "Mobility Forbidden")                                                                                       \
     X(UNKNOWN_ATTRIBUTE, 420, "Unknown Attribute")                                                                                         \
     X(MISMATCH, 437, "Allocation Mismatch")                                                                                                \
     X(STALE_NONCE, 438, "Stale Nonce")                                                                                                     \

@@ -92,6 +92,13 @@ def ten_clients_on_two_workers():
         relays(server, "-c", "-m", "10", messages=10 * MESSAGES)
 
 
+@smoke
+def mobility_over_udp_and_tcp():
+    """The client moves at once, with the same Refresh sent twice; over TLS it fails by itself, as its new session is never begun."""
+    with Server("mobility", threads=4) as server:
+        relays_each(server, ["-M"], ["-M", "-s"], ["-M", "-t"], ["-M", "-s", "-t"])
+
+
 @test
 def a_stun_client_reads_its_own_address():
     for host in (V4, V6):

@@ -59,6 +59,13 @@ static void world_ask(void *ctx, const struct question *question, struct verdict
     w->on[question->hook](w, question, verdict);
 }
 
+static void world_hold(void *ctx, const struct flow *flow, bool holds)
+{
+    struct world *w = ctx;
+    CHECK(flow->client.family != ADDR_NONE);
+    w->held += holds ? 1 : -1;
+}
+
 static void world_tell(void *ctx, const struct event *event)
 {
     struct world *w = ctx;
@@ -151,6 +158,7 @@ static void world_configure(struct world *w)
         .max_parked = 16,
         .park_deadline_ms = 3000,
         .nonce_key = "the key of all nonces, 32 bytes",
+        .mobility_key = "the key of all tickets, 32 byte",
         .hash_key = {0x1234567890abcdef, 0xfedcba0987654321},
         .relays = w->relays,
         .relay_count = 2,
@@ -169,8 +177,13 @@ void world_start(struct world *w, void (*change)(struct engine_config *, struct 
     cidr_init(&w->denied);
     world_configure(w);
     w->crypto = crypto_new();
-    w->host = (struct host){
-        .ctx = w, .relay_open = world_open, .relay_close = world_close, .tcp = &world_tcp, .ask = world_ask, .tell = world_tell};
+    w->host = (struct host){.ctx = w,
+                            .relay_open = world_open,
+                            .relay_close = world_close,
+                            .tcp = &world_tcp,
+                            .hold = world_hold,
+                            .ask = world_ask,
+                            .tell = world_tell};
     world_answer(w, HOOK_authenticate, world_key);
     if (change)
         change(&w->config, w);
@@ -211,10 +224,23 @@ static int world_sockets(const struct engine *engine)
     return sockets;
 }
 
+/* world_flows: how many 5-tuples lead to an allocation. */
+static int world_flows(const struct engine *engine)
+{
+    int flows = 0;
+    const struct allocation *a;
+    for (uint32_t at = 0; engine && (a = engine_allocation_at(engine, at)); at = a->self.index + 1)
+        flows += !a->is_adrift + (a->next != NULL);
+    if (engine)
+        CHECK_INT(engine->by_flow.count, flows);
+    return flows;
+}
+
 void world_check_books(struct world *w)
 {
     CHECK_INT(quota_total(w->shared.quota), engine_allocations(w->engine) + (w->second ? engine_allocations(w->second) : 0));
     CHECK_INT(w->open_sockets, world_sockets(w->engine) + world_sockets(w->second));
+    CHECK_INT(w->held, world_flows(w->engine) + world_flows(w->second));
 }
 
 void world_end(struct world *w)

@@ -68,6 +68,7 @@ struct world {
         struct handle owner;
     } sockets[SOCKETS_MAX];
     int open_sockets, most_sockets;
+    int held; /* 5-tuples that have an allocation, as the host was told */
 
     struct world_conn { /* a connection with a peer of a TCP allocation */
         bool is_open;
@@ -135,6 +136,7 @@ struct client {
     struct addr relayed; /* of the last Allocate that succeeded */
     uint32_t lifetime_s;
     uint64_t token;
+    char ticket[64]; /* MOBILITY-TICKET of the last answer that had one */
     uint32_t connection_id;
     struct addr mapped;
 };

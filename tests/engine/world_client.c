@@ -60,6 +60,8 @@ static void client_learn(struct client *c, int code)
     attr_u32(&c->reply, SLOT_LIFETIME, &c->lifetime_s);
     attr_xor_addr(&c->reply, SLOT_XOR_MAPPED_ADDRESS, &c->mapped);
     attr_xor_addr(&c->reply, SLOT_XOR_RELAYED_ADDRESS, &c->relayed);
+    if (message_has(&c->reply, SLOT_MOBILITY_TICKET))
+        view_copy(message_attr(&c->reply, SLOT_MOBILITY_TICKET), c->ticket, sizeof c->ticket);
     c->token = 0;
     attr_u64(&c->reply, SLOT_RESERVATION_TOKEN, &c->token);
     attr_u32(&c->reply, SLOT_CONNECTION_ID, &c->connection_id);

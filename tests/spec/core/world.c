@@ -175,6 +175,11 @@ static void ask_usage(struct world *w, const struct allocation *a, bool closing)
         engine_limit(w->engine, a->self, verdict.limits.max_bps);
 }
 
+static void world_hold(void *ctx, const struct flow *flow, bool holds)
+{
+    (void)ctx, (void)flow, (void)holds;
+}
+
 static void world_tell(void *ctx, const struct event *event)
 {
     struct world *w = ctx;
@@ -262,7 +267,8 @@ static void start_policies(struct world *w)
 void world_start(struct world *w)
 {
     w->crypto = crypto_new();
-    w->host = (struct host){.ctx = w, .relay_open = world_relay_open, .relay_close = world_relay_close, .tcp = &world_tcp, .ask = world_ask, .tell = world_tell, .unhash = world_unhash};
+    w->host = (struct host){.ctx = w, .relay_open = world_relay_open, .relay_close = world_relay_close, .tcp = &world_tcp, .ask = world_ask, .tell = world_tell, .unhash = world_unhash,
+                            .hold = world_hold};
     if (!w->crypto || !w->shared.quota || !w->shared.ports || !w->shared.tickets || !w->shared.tcp_ports || !w->shared.connections)
         luaL_error(w->lua, "not enough memory");
     start_policies(w);

@@ -155,7 +155,7 @@ TEST(every_option_in_the_file_of_the_installed_coturn_is_known)
 
 TEST(an_option_without_meaning_earns_one_warning_and_all_else_runs)
 {
-    struct loaded loaded = LOAD("no-cli\ncli-password=x\ncli-password=y\nstun-only\n", "-o", "--mobility", "--no-cli", "--redis-statsdb", "ip=127.0.0.1", "-m", "2");
+    struct loaded loaded = LOAD("no-cli\ncli-password=x\ncli-password=y\nstun-only\n", "-o", "--web-admin", "--no-cli", "--redis-statsdb", "ip=127.0.0.1", "-m", "2");
     CHECK_LOADED(loaded);
     CHECK_INT(loaded.report.warning_count, 5);
     CHECK_TEXT(WARNING_LINE(loaded, 0), "conf:1: no-cli: has no meaning here: there is no console: relay usage and relay user work on the database");
