@@ -308,6 +308,8 @@ static void depart(struct connection *c)
                                       .ssl = c->ssl,
                                       .sni = c->sni,
                                       .out = c->out};
+        watch_stop(&c->writable);
+        loop_forget(s->config.loop, c->fd);
         c->fd = -1;
         c->part = NULL;
         c->ssl = NULL;

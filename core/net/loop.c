@@ -4,10 +4,12 @@
 #include <assert.h>
 #include <ev.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 
 struct loop {
     struct ev_loop *ev;
     ev_check woke;
+    int epoll; /* -1: libev does without */
     msec_t now;
 };
 
@@ -37,6 +39,26 @@ static void on_woke(struct ev_loop *ev, ev_check *woke, int events)
     loop->now = clock_monotonic_ms();
 }
 
+static void on_embedded(struct ev_loop *ev, ev_embed *embed, int events)
+{
+    (void)ev, (void)embed, (void)events;
+}
+
+/* epoll_of: libev tells it only to a loop within which another one runs. */
+static int epoll_of(struct ev_loop *ev)
+{
+    ev_embed embed;
+    struct ev_loop *around = ev_backend(ev) == EVBACKEND_EPOLL ? ev_loop_new(EVFLAG_NOENV | EVBACKEND_SELECT) : NULL;
+    if (!around)
+        return -1;
+    ev_embed_init(&embed, on_embedded, ev);
+    ev_embed_start(around, &embed);
+    const int epoll = embed.io.fd;
+    ev_embed_stop(around, &embed);
+    ev_loop_destroy(around);
+    return epoll;
+}
+
 struct loop *loop_new(void)
 {
     struct loop *loop = calloc(1, sizeof *loop);
@@ -47,6 +69,7 @@ struct loop *loop_new(void)
         free(loop);
         return NULL;
     }
+    loop->epoll = epoll_of(loop->ev);
     loop->now = clock_monotonic_ms();
     loop->woke.data = loop;
     ev_check_init(&loop->woke, on_woke);
@@ -185,6 +208,14 @@ void watch_before_sleep(struct watch *watch, struct loop *loop, void (*call)(voi
     ev_prepare_init(prepare, on_prepare);
     prepare->data = watch;
     ev_prepare_start(loop->ev, prepare);
+}
+
+/* libev leaves a descriptor in the set until it is closed; but here it stays open, and is closed by another thread. */
+void loop_forget(struct loop *loop, int fd)
+{
+    struct epoll_event none = {0};
+    if (loop->epoll >= 0)
+        epoll_ctl(loop->epoll, EPOLL_CTL_DEL, fd, &none);
 }
 
 void watch_stop(struct watch *watch)

@@ -39,6 +39,7 @@ void watch_signal(struct watch *, struct loop *, int signal, void (*call)(void *
 void watch_wake(struct watch *, struct loop *, void (*call)(void *owner), void *owner);   /* runs after loop_wake */
 void watch_before_sleep(struct watch *, struct loop *, void (*call)(void *owner), void *owner); /* each turn, before the loop waits: flush batches here */
 void watch_stop(struct watch *);
+void loop_forget(struct loop *, int fd); /* an open descriptor without a watch that another thread's loop is to have from now on */
 void loop_wake(struct watch *wake); /* any thread, from watch_wake to watch_stop */
 
 #endif

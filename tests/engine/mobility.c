@@ -321,7 +321,7 @@ TEST(an_allocation_without_a_ticket_ends_with_its_connection_and_one_with_a_tick
     world_check_books(&w);
     uint8_t buffer[ENGINE_HEADROOM + 8] = {0};
     const struct addr peer = addr_of(PEER);
-    CHECK_INT(engine_from_peer(w.engine, self, &peer, (struct packet){buffer + ENGINE_HEADROOM, 1}, w.now).to, SEND_NOTHING);
+    CHECK_INT(engine_from_peer(w.engine, self, &peer, (struct packet){buffer + ENGINE_HEADROOM, 1, 0}, w.now).to, SEND_NOTHING);
     CHECK_INT(client_says_to(&c, PEER, 1).to, SEND_NOTHING); /* a new connection from the same port is nobody's */
 
     struct client away = moved(&c, FURTHER);

@@ -152,7 +152,52 @@ TEST(a_loop_without_memory_is_none)
     CHECK(loop == NULL);
 }
 
+/* sets_with: how many of the process's epoll sets a descriptor is in. */
+static int sets_with(int fd)
+{
+    char path[64], line[128];
+    int count = 0, number;
+    for (int set = 0; set < 256; set++) {
+        snprintf(path, sizeof path, "/proc/self/fdinfo/%d", set);
+        FILE *file = fopen(path, "r");
+        while (file && fgets(line, sizeof line, file))
+            count += sscanf(line, "tfd: %d", &number) == 1 && number == fd;
+        if (file)
+            fclose(file);
+    }
+    return count;
+}
+
+TEST(a_descriptor_that_is_forgotten_is_free_for_another_loop)
+{
+    int pipes[2];
+    struct seen *seen = seen_new(), *other = seen_new();
+    CHECK(pipe(pipes) == 0);
+    watch_read(&seen->watch, seen->loop, pipes[0], count_and_stop, seen);
+    CHECK(write(pipes[1], "x", 1) == 1);
+    loop_run(seen->loop);
+    CHECK_INT(seen->calls, 1);
+    watch_stop(&seen->watch);
+    CHECK_INT(sets_with(pipes[0]), 1);
+    loop_forget(seen->loop, pipes[0]);
+    CHECK_INT(sets_with(pipes[0]), 0);
+    watch_read(&other->watch, other->loop, pipes[0], count_and_stop, other);
+    loop_run(other->loop);
+    CHECK_INT(other->calls, 1);
+    watch_stop(&other->watch);
+    loop_forget(other->loop, pipes[0]);
+    watch_read(&seen->watch, seen->loop, pipes[0], count_and_stop, seen); /* and back */
+    loop_run(seen->loop);
+    CHECK_INT(seen->calls, 2);
+    watch_stop(&seen->watch);
+    close(pipes[0]);
+    close(pipes[1]);
+    seen_free(seen);
+    seen_free(other);
+}
+
 TEST_LIST(
+    RUN(a_descriptor_that_is_forgotten_is_free_for_another_loop)
     RUN(a_readable_descriptor_wakes_the_loop)
     RUN(a_writable_descriptor_wakes_the_loop)
     RUN(the_time_of_a_wake_up_is_monotonic_milliseconds)
