@@ -53,13 +53,10 @@ static int refresh_renew(struct transaction *tr)
 
 static int refresh_grant(struct transaction *tr, const struct limits *limits, uint32_t lifetime_s)
 {
-    const int code = mobility_grant(tr);
-    if (code)
-        return code;
     struct allocation *allocation = tr->allocation;
     struct limits both = allocation->limits;
-    const int code = refresh_renew(tr);
-    if (code)
+    int code = mobility_grant(tr);
+    if (code || (code = refresh_renew(tr)))
         return code;
     both.max_lifetime_s = strictest(both.max_lifetime_s, limits->max_lifetime_s);
     tr->answer.lifetime_s = transaction_lifetime(tr, &both, lifetime_s);

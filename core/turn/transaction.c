@@ -65,6 +65,8 @@ bool transaction_is_owner(const struct transaction *tr)
         return has_name;
     if (tr->identity.key.of_token != tr->allocation->key.of_token) /* a user whose name is a key's, too */
         return false;
+    if (tr->is_moving && tr->identity.key.of_token) /* a token's name is its key's: many have it, and the 5-tuple does not tell them apart here */
+        return crypto_equal(view_of(tr->identity.key.bytes, tr->identity.key.len), view_of(tr->allocation->key.bytes, tr->allocation->key.len));
     return has_name || (tr->identity.key.of_token && is_renewal(tr));
 }
 

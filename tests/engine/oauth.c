@@ -426,7 +426,35 @@ TEST(a_token_may_be_judged_later)
     world_end(&w);
 }
 
-TEST_LIST(RUN(section_6_1_a_challenge_names_the_server) RUN(section_6_1_a_server_without_a_name_goes_by_its_realm)
+/* Many have tokens under one key's name: beside the mobility ticket the key of the token that made the allocation has to be there. */
+TEST(a_mobility_ticket_moves_the_allocation_of_its_token_alone)
+{
+    struct world w;
+    struct client c = start(&w);
+    const struct pass mine = pass_for(300, 'a'), others = pass_for(900, 'b');
+    char ticket[64];
+    w.config.mobility = true; /* the engine reads it here */
+    client_begin(&c, METHOD_ALLOCATE);
+    client_wish_udp(&c);
+    build_attr_text(&c.build, ATTR_MOBILITY_TICKET, "");
+    CHECK_INT(finish(&c, &mine, true), 0);
+    view_copy(message_attr(&c.reply, SLOT_MOBILITY_TICKET), ticket, sizeof ticket);
+    static const struct {
+        bool is_mine, shown;
+        int code;
+    } moves[] = {{false, true, STUN_WRONG_CREDENTIALS}, {false, false, STUN_UNAUTHENTICATED}, {true, false, 0}};
+    for (size_t i = 0; i < 3; i++) {
+        struct client away = client_at(&w, "198.18.7.7:6000", "k1");
+        CHECK_INT(client_challenge(&away), STUN_UNAUTHENTICATED);
+        client_begin(&away, METHOD_REFRESH);
+        build_attr_text(&away.build, ATTR_MOBILITY_TICKET, ticket);
+        CHECK_INT(finish(&away, moves[i].is_mine ? &mine : &others, moves[i].shown), moves[i].code);
+        CHECK_INT(w.held, moves[i].code ? 1 : 2);
+    }
+    world_end(&w);
+}
+
+TEST_LIST(RUN(a_mobility_ticket_moves_the_allocation_of_its_token_alone) RUN(section_6_1_a_challenge_names_the_server) RUN(section_6_1_a_server_without_a_name_goes_by_its_realm)
               RUN(section_7_a_token_that_nobody_asked_for_is_420) RUN(section_7_the_key_of_the_token_signs_both_ways)
                   RUN(section_7_whoever_has_no_good_token_is_401) RUN(section_6_2_each_length_of_key_goes_with_its_integrity)
                       RUN(a_key_that_the_client_shortens_to_16_bytes_signs_too) RUN(section_9_no_allocation_outlives_its_token)
