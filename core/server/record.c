@@ -98,7 +98,6 @@ static void put_closed(struct worker *worker, const struct event *event)
     store_session_closed(worker->service->store, &row);
 }
 
-/* A connection with an allocation has no deadline and is not idle. */
 /* What the usage hook was told of this allocation; NULL without memory. */
 static struct usage_mark *mark_of(struct worker *worker, const struct allocation *allocation)
 {

@@ -185,6 +185,8 @@ int mobility_grant(struct transaction *tr)
         return 0;
     if (!tr->is_moving && !is_repeated(tr))
         return transaction_refuse(tr, STUN_MISMATCH, "5-tuple in use");
+    if (tr->allocation->protocol == PROTOCOL_TCP && !flow_is_stream(tr->flow)) /* RFC 6062 section 4.1 */
+        return transaction_refuse(tr, STUN_MOBILITY_FORBIDDEN, "mobility");
     const int code = tr->is_moving ? move(tr->engine, tr->allocation, tr->flow) : 0;
     if (code)
         return transaction_refuse(tr, code, "out_of_memory");

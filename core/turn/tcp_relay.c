@@ -66,7 +66,7 @@ struct send engine_peer_accepted(struct engine *engine, struct handle owner, con
                                  msec_t now)
 {
     struct allocation *allocation = pool_at(&engine->allocations, owner);
-    if (!allocation || allocation->expires <= now)
+    if (!allocation || allocation->expires <= now || allocation->is_adrift)
         return (struct send){0};
     const struct addr name = peer_source(&engine->tcp_filter, from);
     if (name.family == ADDR_NONE || !permission_find(engine, allocation, &name, now)) {

@@ -180,7 +180,7 @@ def the_start_takes_less_than_a_second_with_every_relay_port():
 
 @test
 def options_of_coturn_without_meaning_are_one_warning_each():
-    lines = ["no-cli", "cli-password=qwerty", "no-multicast-peers", "mobility", "simple-log", "cipher-list=DEFAULT", "ne=3"]
+    lines = ["no-cli", "cli-password=qwerty", "no-multicast-peers", "respond-http-unsupported", "simple-log", "cipher-list=DEFAULT", "ne=3"]
     with Server(*lines, "no-cli") as server:
         log = server.log()
         for option in (line.split("=")[0] for line in lines):

@@ -436,7 +436,29 @@ TEST(storm_quota_sockets_and_books_stay_as_they_are_whatever_moves)
     world_end(&w);
 }
 
-TEST_LIST(
+TEST(an_allocation_for_tcp_moves_to_connections_only)
+{
+    struct world w;
+    world_start(&w, mobile);
+    struct client c = client_over(&w, TRANSPORT_TCP, HOME, SERVER_V4, "ann");
+    client_begin(&c, METHOD_ALLOCATE);
+    client_byte(&c, ATTR_REQUESTED_TRANSPORT, PROTOCOL_TCP);
+    build_attr_text(&c.build, ATTR_MOBILITY_TICKET, "");
+    CHECK_INT(client_call(&c), 0);
+    struct client away = moved(&c, AWAY);
+    away.flow.transport = TRANSPORT_UDP;
+    CHECK_INT(refresh(&away, c.ticket, 600), STUN_MOBILITY_FORBIDDEN);
+    away.flow.transport = TRANSPORT_TLS;
+    CHECK_INT(refresh(&away, c.ticket, 600), 0);
+    CHECK_INT(client_permit(&away, PEER), 0);
+    int conn = -1;
+    CHECK_INT(world_accept(&w, &away.flow, PEER, &conn).to, SEND_TO_CLIENT);
+    engine_flow_closed(w.engine, &away.flow, w.now);
+    CHECK_INT(engine_allocations(w.engine), 1);
+    world_end(&w);
+}
+
+TEST_LIST(RUN(an_allocation_for_tcp_moves_to_connections_only) 
     RUN(section_3_1_2_an_empty_ticket_in_allocate_is_answered_with_a_ticket) RUN(section_3_1_2_a_ticket_with_something_in_it_is_no_wish_400)
         RUN(section_3_1_2_where_it_is_off_tickets_are_405) RUN(over_dtls_tickets_are_405)
             RUN(section_3_2_2_the_allocation_moves_and_keeps_all_that_it_has)
