@@ -26,21 +26,20 @@ struct allocation {
     struct handle self;
     uint64_t id; /* positive as int64, unique over workers and restarts: the key of the sessions table */
     struct flow flow, *next;   /* next: where the client wants to be, on the heap, NULL: nowhere else; see mobility.h */
-    bool is_mobile, is_adrift;
-    uint32_t serial;           /* how often it moved: of the last ticket */
-    uint8_t protocol;          /* of the relayed address: PROTOCOL_UDP or PROTOCOL_TCP */
     struct addr relayed;       /* as bound */
     struct addr relayed_shown; /* as told to the client (external-ip) */
     int sock;
     uint32_t address;       /* index of the relay address */
     struct relayed other;   /* of the other family, with ADDITIONAL-ADDRESS-FAMILY */
     uint8_t refused_family; /* the family that was asked for and not given, and why: ADDRESS-ERROR-CODE */
+    uint8_t protocol;       /* of the relayed address: PROTOCOL_UDP or PROTOCOL_TCP */
+    bool is_mobile, is_adrift;
     int refused_code;
 
     msec_t created, expires;
     int64_t created_unix_ms;
     int64_t key_expires_unix_s;
-    bool reauth_on_expiry;
+    bool reauth_on_expiry, has_moved;
     struct long_term_key key; /* len 0: forgotten, the next request is authenticated anew */
     struct limits limits;
     struct quota_units units;
@@ -52,10 +51,10 @@ struct allocation {
     struct bucket errors;                       /* of what peers' networks say: PEER_ERRORS_BPS */
     uint32_t permissions, channels;             /* how many; some may just have expired */
     struct chain permission_list, channel_list; /* in the engine's pools, the soonest to expire first */
+    uint32_t serial;                            /* how often its client moved: of the last ticket */
     uint32_t tcp_peers;                         /* of a TCP allocation */
     struct chain tcp_peer_list;
     struct links moved;                         /* among those whose counts moved since the last engine_usage */
-    bool has_moved;
     struct links due; /* in the slot of the wheel that is looked at when something of this allocation expires */
     int64_t due_s;
     char *names; /* one heap block: the flow's strings, tenant, user, realm, username, each NUL-terminated */

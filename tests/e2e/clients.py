@@ -1,4 +1,5 @@
 """Coturn's own client against the relay: over every transport and family, each way it knows to relay; and its STUN client."""
+import concurrent.futures
 import functools
 
 from support.server import Server
@@ -96,7 +97,7 @@ def ten_clients_on_two_workers():
 def mobility_over_udp_and_tcp():
     """The client moves at once, with the same Refresh sent twice; over TLS it fails by itself, as its new session is never begun."""
     with Server("mobility", threads=4) as server:
-        relays_each(server, ["-M"], ["-M", "-s"], ["-M", "-t"], ["-M", "-s", "-t"])
+        side_by_side({" ".join(how): functools.partial(relays, server, "-c", "-M", *how) for how in ([], ["-s"], ["-t"], ["-s", "-t"])})
 
 
 @test
