@@ -148,11 +148,6 @@ static bool merge_tags(char into[TAGS_MAX], const char *more)
     return !out.overflow;
 }
 
-static uint64_t strictest(uint64_t a, uint64_t b)
-{
-    return !a || (b && b < a) ? b : a;
-}
-
 bool answer_merge(struct policy *policy, struct limits *into, const struct limits *more)
 {
     const struct {
@@ -163,8 +158,8 @@ bool answer_merge(struct policy *policy, struct limits *into, const struct limit
         {&into->max_permissions, more->max_permissions}, {&into->max_channels, more->max_channels},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        *numbers[i].into = (uint32_t)strictest(*numbers[i].into, numbers[i].more);
-    into->max_bps = strictest(into->max_bps, more->max_bps);
+        *numbers[i].into = limit_strictest_count(*numbers[i].into, numbers[i].more);
+    into->max_bps = limit_strictest(into->max_bps, more->max_bps);
     if (into->acl && more->acl && into->acl != more->acl) {
         into->acl = shared_acl_both(policy->shared, into->acl, more->acl);
         if (!into->acl)

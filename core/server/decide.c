@@ -33,21 +33,15 @@ static void decide_authenticate(struct worker *worker, const struct question *qu
         credentials_find(&from, question->request, question->unix_ms, verdict);
 }
 
-static uint64_t stricter(uint64_t a, uint64_t b)
-{
-    if (a == 0 || b == 0)
-        return a + b;
-    return a < b ? a : b;
-}
-
 static uint64_t positive(int64_t value)
 {
     return value > 0 ? (uint64_t)value : 0;
 }
 
+/* stricter_count: of what a policy allows and the operator set, who may set more than there can be. */
 static uint32_t stricter_count(uint32_t a, int64_t b)
 {
-    const uint64_t least = stricter(a, positive(b));
+    const uint64_t least = limit_strictest(a, positive(b));
     return least > UINT32_MAX ? UINT32_MAX : (uint32_t)least;
 }
 
@@ -70,7 +64,7 @@ static void apply_tenant(const struct store_tenant *tenant, struct verdict *verd
     limits->realm_quota = stricter_count(limits->realm_quota, tenant->max_allocations);
     limits->user_quota = stricter_count(limits->user_quota, tenant->max_user_allocations);
     limits->max_lifetime_s = stricter_count(limits->max_lifetime_s, tenant->max_lifetime_s);
-    limits->max_bps = stricter(limits->max_bps, positive(tenant->max_bps));
+    limits->max_bps = limit_strictest(limits->max_bps, positive(tenant->max_bps));
 }
 
 static void decide_authorize(struct worker *worker, const struct request *request, struct verdict *verdict)
@@ -80,7 +74,7 @@ static void decide_authorize(struct worker *worker, const struct request *reques
     if (verdict->kind != VERDICT_SILENT && verdict->kind != VERDICT_ALLOW)
         return;
     verdict->kind = VERDICT_ALLOW;
-    verdict->limits.max_bps = stricter(verdict->limits.max_bps, worker->service->config->max_bps);
+    verdict->limits.max_bps = limit_strictest(verdict->limits.max_bps, worker->service->config->max_bps);
     if (!worker->reader)
         return;
     const char *name = request->tenant[0] ? request->tenant : request->realm;
@@ -91,14 +85,27 @@ static void decide_authorize(struct worker *worker, const struct request *reques
         log_say(worker->service->log, LOG_ERROR, "tenants_unreadable", "tenant=%s limits=configured", log_quote(view_text(name), quoted, sizeof quoted));
 }
 
-/* A tenant routed without a realm has the realm that the operator gave it, if any. */
-static void decide_route(struct worker *worker, struct verdict *verdict)
+/* realm_of: the place for what was read of a tenant. */
+static struct tenant_realm *realm_of(struct worker *worker, const char *tenant)
 {
-    struct store_tenant tenant;
+    return &worker->realms[table_hash(&worker->service->engine.hash_key, view_text(tenant)) & (TENANT_REALMS - 1)];
+}
+
+/* A tenant routed without a realm has the realm that the operator gave it, if any. This is asked for every request of a stranger: what the database said
+ * counts for a second. An outage of the database is not remembered. */
+static void decide_route(struct worker *worker, msec_t now, struct verdict *verdict)
+{
+    struct store_tenant read;
     if (verdict->kind != VERDICT_TENANT || verdict->realm[0] || !worker->reader)
         return;
-    if (store_reader_tenant(worker->reader, view_text(verdict->tenant), &tenant) == 0)
-        snprintf(verdict->realm, sizeof verdict->realm, "%s", tenant.realm);
+    struct tenant_realm *kept = realm_of(worker, verdict->tenant);
+    if (kept->until <= now || strcmp(kept->tenant, verdict->tenant) != 0) {
+        const int err = store_reader_tenant(worker->reader, view_text(verdict->tenant), &read);
+        snprintf(kept->tenant, sizeof kept->tenant, "%s", verdict->tenant);
+        snprintf(kept->realm, sizeof kept->realm, "%s", err ? "" : read.realm);
+        kept->until = err == 0 || err == ERR_NOT_FOUND ? now + TENANT_REALM_MS : 0;
+    }
+    snprintf(verdict->realm, sizeof verdict->realm, "%s", kept->realm);
 }
 
 void worker_ask(void *ctx, const struct question *question, struct verdict *verdict)
@@ -107,7 +114,7 @@ void worker_ask(void *ctx, const struct question *question, struct verdict *verd
     if (worker->policy && policy_hooks(worker->policy) & HOOK_BIT(question->hook))
         policy_ask(worker->policy, question, verdict);
     if (question->hook == HOOK_route)
-        decide_route(worker, verdict);
+        decide_route(worker, question->now, verdict);
     else if (question->hook == HOOK_authenticate)
         decide_authenticate(worker, question, verdict);
     else if (question->hook == HOOK_authorize)

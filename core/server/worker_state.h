@@ -39,6 +39,15 @@ struct usage_mark {
     struct usage told;
 };
 
+#define TENANT_REALMS 64 /* a power of two */
+#define TENANT_REALM_MS 1000
+
+/* struct tenant_realm: the realm that the database has of a tenant; "": none. */
+struct tenant_realm {
+    char tenant[NAME_MAX_LEN + 1], realm[REALM_MAX_LEN + 1];
+    msec_t until;
+};
+
 struct worker {
     const struct service *service;
     unsigned index;
@@ -48,6 +57,7 @@ struct worker {
     struct policy *policy;       /* NULL: none */
     struct crypto *crypto;
     struct store_reader *reader; /* NULL: no database */
+    struct tenant_realm realms[TENANT_REALMS];
     struct streams *streams;
     struct peer_streams *peers;
     struct dtls *dtls;           /* NULL: no DTLS */

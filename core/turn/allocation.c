@@ -31,9 +31,9 @@ struct allocation *allocation_find(const struct engine *engine, const struct flo
 
 uint32_t allocation_lifetime(const struct engine *engine, const struct limits *limits, uint32_t lifetime_s)
 {
-    const uint32_t max = strictest(engine->config->max_lifetime_s, limits->max_lifetime_s);
+    const uint32_t max = limit_strictest_count(engine->config->max_lifetime_s, limits->max_lifetime_s);
     const uint32_t wanted = lifetime_s > LIFETIME_DEFAULT_S ? lifetime_s : LIFETIME_DEFAULT_S;
-    return strictest(wanted, max);
+    return limit_strictest_count(wanted, max);
 }
 
 static msec_t allocation_due(const struct engine *engine, const struct allocation *allocation)
@@ -147,9 +147,9 @@ static enum quota_refusal allocation_quota(struct engine *engine, const struct o
     const struct quota_request request = {
         .tenant = view_text(opening->tenant),
         .user = view_text(opening->user),
-        .total_max = strictest(engine->config->total_quota, opening->limits.total_quota),
+        .total_max = limit_strictest_count(engine->config->total_quota, opening->limits.total_quota),
         .realm_max = opening->limits.realm_quota,
-        .user_max = strictest(engine->config->user_quota, opening->limits.user_quota),
+        .user_max = limit_strictest_count(engine->config->user_quota, opening->limits.user_quota),
     };
     return quota_take(engine->shared.quota, &request, units);
 }

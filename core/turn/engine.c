@@ -33,13 +33,6 @@ uint64_t engine_hash(const struct engine *engine, const void *key, size_t len)
     return table_hash(&engine->config->hash_key, view_of(key, len));
 }
 
-uint32_t strictest(uint32_t a, uint32_t b)
-{
-    if (a == 0 || b == 0)
-        return a | b;
-    return a < b ? a : b;
-}
-
 /* ---- a request ---- */
 
 static struct allocation *engine_live(struct engine *engine, const struct flow *flow, msec_t now)

@@ -58,7 +58,7 @@ static int refresh_grant(struct transaction *tr, const struct limits *limits, ui
     int code = mobility_grant(tr);
     if (code || (code = refresh_renew(tr)))
         return code;
-    both.max_lifetime_s = strictest(both.max_lifetime_s, limits->max_lifetime_s);
+    both.max_lifetime_s = limit_strictest_count(both.max_lifetime_s, limits->max_lifetime_s);
     tr->answer.lifetime_s = transaction_lifetime(tr, &both, lifetime_s);
     allocation_extend(tr->engine, allocation, tr->answer.lifetime_s, tr->now);
     transaction_tell(tr, EVENT_REFRESHED, 0, NULL);

@@ -53,9 +53,6 @@ uint64_t engine_id(struct engine *, msec_t now);
 
 uint64_t engine_hash(const struct engine *, const void *key, size_t len);
 
-/* strictest: the smaller of two limits of which 0 means none. */
-uint32_t strictest(uint32_t a, uint32_t b);
-
 /* allocation.c */
 struct allocation *allocation_find(const struct engine *, const struct flow *); /* expired or not */
 

@@ -87,7 +87,7 @@ uint32_t transaction_key_left_s(const struct transaction *tr)
 
 uint32_t transaction_lifetime(const struct transaction *tr, const struct limits *limits, uint32_t lifetime_s)
 {
-    return strictest(allocation_lifetime(tr->engine, limits, lifetime_s), transaction_key_left_s(tr));
+    return limit_strictest_count(allocation_lifetime(tr->engine, limits, lifetime_s), transaction_key_left_s(tr));
 }
 
 void transaction_tell(struct transaction *tr, enum event_type type, int code, const struct addr *peer)

@@ -1,4 +1,4 @@
-/* verdict.c: the keys of an access token. */
+/* verdict.c: the keys of an access token; what two limits come to. */
 #include "turn/verdict.h"
 
 #include <assert.h>
@@ -20,4 +20,16 @@ void verdict_take_token(struct verdict *verdict, struct view mac_key)
     put_key(verdict, mac_key);
     if (mac_key.len == TOKEN_MAC_KEY_LEN)
         put_key(verdict, view_cut(mac_key, SHORTENED_LEN));
+}
+
+uint64_t limit_strictest(uint64_t a, uint64_t b)
+{
+    if (a == 0 || b == 0)
+        return a | b;
+    return a < b ? a : b;
+}
+
+uint32_t limit_strictest_count(uint32_t a, uint32_t b)
+{
+    return (uint32_t)limit_strictest(a, b);
 }

@@ -63,6 +63,10 @@ struct long_term_key {
     bool of_token;   /* the mac_key of an access token (RFC 7635): the allocation ends when the key expires */
 };
 
+/* limit_strictest: the smaller of two limits of which 0 means none; limit_strictest_count: of allocations, seconds and the like. */
+uint64_t limit_strictest(uint64_t a, uint64_t b);
+uint32_t limit_strictest_count(uint32_t a, uint32_t b);
+
 /* struct limits: 0 means "not said"; the configuration's value applies, or none. Strictest wins where several policies speak. */
 struct limits {
     uint32_t total_quota, realm_quota, user_quota; /* allocations */

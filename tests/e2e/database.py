@@ -269,6 +269,9 @@ def a_tenant_routed_without_a_realm_has_the_one_of_the_table():
     with server, server.client(username="bob", password="hunter2") as client, server.client(username="bob", password="hunter2") as other:
         check_equal([client.allocate().code, client.realm], [0, "acme.example"], "the code and the realm")
         check_equal(other.allocate().code, 486, "the second code")
+        server.relay("tenant", "set", "--userdb", "relay.db", "acme", "realm=new.example")
+        with server.client() as stranger:
+            wait_for(lambda: stranger.challenge().text(stun.REALM) == "new.example", 3, "the new realm")
 
 
 @test
