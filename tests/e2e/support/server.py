@@ -1,6 +1,7 @@
 """server: starts the relay with a configuration of its own in a temporary directory, waits until it serves, and stops it by its pid."""
 import contextlib
 import os
+import random
 import re
 import shutil
 import signal
@@ -25,15 +26,16 @@ STOP_S = 20.0 if SANITIZED else 5.0
 
 
 def free_port(host="127.0.0.1"):
-    """A port that is free for UDP and TCP; the kernel chooses it."""
+    """A port that is free for UDP and TCP, below those that the kernel gives to clients: none of them takes it before the server does, or finds itself there."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        ports = range(10000, max(int(file.read().split()[0]), 20000))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     while True:
-        with socket.socket(family, socket.SOCK_STREAM) as tcp, socket.socket(family, socket.SOCK_DGRAM) as udp:
-            tcp.bind((host, 0))
-            port = tcp.getsockname()[1]
-            with contextlib.suppress(OSError):
-                udp.bind((host, port))
-                return port
+        with socket.socket(family, socket.SOCK_STREAM) as tcp, socket.socket(family, socket.SOCK_DGRAM) as udp, contextlib.suppress(OSError):
+            port = random.choice(ports)
+            tcp.bind((host, port))
+            udp.bind((host, port))
+            return port
 
 
 def free_range(count, host="127.0.0.1"):
