@@ -1,13 +1,6 @@
 /* flow.c: names and kinds of transports. */
 #include "turn/flow.h"
 
-#include <string.h>
-
-bool flow_equal(const struct flow *a, const struct flow *b)
-{
-    return memcmp(a, b, FLOW_KEY_LEN) == 0;
-}
-
 bool flow_is_stream(const struct flow *flow)
 {
     return flow->transport == TRANSPORT_TCP || flow->transport == TRANSPORT_TLS;

@@ -9,6 +9,8 @@
 
 #include "base/addr.h"
 
+#include <string.h>
+
 enum transport { TRANSPORT_UDP, TRANSPORT_TCP, TRANSPORT_TLS, TRANSPORT_DTLS, TRANSPORT_COUNT };
 
 struct flow {
@@ -24,7 +26,10 @@ struct flow {
 #define FLOW_KEY_LEN (2 * ADDR_KEY_LEN + 1)
 
 /* flow_equal: the same 5-tuple. */
-bool flow_equal(const struct flow *a, const struct flow *b);
+static inline bool flow_equal(const struct flow *a, const struct flow *b)
+{
+    return memcmp(a, b, FLOW_KEY_LEN) == 0;
+}
 
 /* flow_is_stream: TCP and TLS: frames follow each other, ChannelData is padded. */
 bool flow_is_stream(const struct flow *flow);
