@@ -1,4 +1,4 @@
-/* crypto.c: MACs, digests, AEAD, random bytes, base64 and hex over libcrypto.
+/* crypto.c: MACs, digests, AEAD and random bytes over libcrypto; base64 and hex.
  *
  * Fetching an algorithm costs microseconds in OpenSSL 3, so each is fetched once, and HMAC goes through a context that keeps its digest.
  * The last key of each hash stays in its context: the next MAC under the same key saves the key schedule.
@@ -213,9 +213,13 @@ void crypto_wipe(void *at, size_t len)
     OPENSSL_cleanse(at, len);
 }
 
-size_t crypto_base64(struct view in, char *out)
+#define ALPHANUMERIC "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+/* RFC 4648 sections 4 and 5 */
+static const char base64_standard[] = ALPHANUMERIC "+/", base64_url[] = ALPHANUMERIC "-_";
+
+static size_t base64_put(struct view in, const char *digits, char *out)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     char *to = out;
     for (size_t at = 0; at < in.len; at += 3) {
         const size_t left = in.len - at;
@@ -229,7 +233,20 @@ size_t crypto_base64(struct view in, char *out)
     return (size_t)(to - out);
 }
 
-static int base64_digit(uint8_t c)
+size_t crypto_base64(struct view in, char *out)
+{
+    return base64_put(in, base64_standard, out);
+}
+
+size_t crypto_base64url(struct view in, char *out)
+{
+    size_t len = base64_put(in, base64_url, out);
+    while (len && out[len - 1] == '=')
+        out[--len] = 0;
+    return len;
+}
+
+static int base64_digit(uint8_t c, const char *digits)
 {
     if (c >= 'A' && c <= 'Z')
         return c - 'A';
@@ -237,20 +254,37 @@ static int base64_digit(uint8_t c)
         return c - 'a' + 26;
     if (c >= '0' && c <= '9')
         return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
+    return c == (uint8_t)digits[62] ? 62 : c == (uint8_t)digits[63] ? 63 : -1;
 }
 
-/* base64_group: four characters, of which the last `pad` are '='; the bits behind the last byte must be zero (RFC 4648 section 3.5). */
-static bool base64_group(const uint8_t *at, size_t pad, uint32_t *bits)
+/* base64_group: `count` characters, 2 to 4; the bits behind the last byte must be zero (RFC 4648 section 3.5). */
+static bool base64_group(const uint8_t *at, size_t count, const char *digits, uint32_t *bits)
 {
     *bits = 0;
     for (size_t i = 0; i < 4; i++) {
-        const int digit = i < 4 - pad ? base64_digit(at[i]) : 0;
+        const int digit = i < count ? base64_digit(at[i], digits) : 0;
         if (digit < 0)
             return false;
         *bits = *bits << 6 | (uint32_t)digit;
     }
-    return (*bits & ((UINT32_C(1) << (8 * pad)) - 1)) == 0;
+    return count > 1 && (*bits & ((UINT32_C(1) << (8 * (4 - count))) - 1)) == 0;
+}
+
+/* base64_get: what stands before the padding. */
+static int base64_get(struct view text, const char *digits, uint8_t *out, size_t cap, size_t *len)
+{
+    *len = 0;
+    for (size_t at = 0; at < text.len; at += 4) {
+        const size_t left = text.len - at, count = left < 4 ? left : 4;
+        uint32_t bits;
+        if (!base64_group(text.at + at, count, digits, &bits))
+            return ERR_BAD;
+        if (count - 1 > cap - *len)
+            return ERR_RANGE;
+        for (size_t i = 0; i < count - 1; i++)
+            out[(*len)++] = (uint8_t)(bits >> (16 - 8 * i));
+    }
+    return 0;
 }
 
 int crypto_base64_decode(struct view text, uint8_t *out, size_t cap, size_t *len)
@@ -258,19 +292,14 @@ int crypto_base64_decode(struct view text, uint8_t *out, size_t cap, size_t *len
     *len = 0;
     if (text.len % 4)
         return ERR_BAD;
-    for (size_t at = 0; at < text.len; at += 4) {
-        size_t pad = 0;
-        if (at + 4 == text.len)
-            pad = text.at[at + 3] != '=' ? 0 : text.at[at + 2] != '=' ? 1 : 2;
-        uint32_t bits;
-        if (!base64_group(text.at + at, pad, &bits))
-            return ERR_BAD;
-        if (3 - pad > cap - *len)
-            return ERR_RANGE;
-        for (size_t i = 0; i < 3 - pad; i++)
-            out[(*len)++] = (uint8_t)(bits >> (16 - 8 * i));
-    }
-    return 0;
+    for (int pad = 0; pad < 2 && text.len && text.at[text.len - 1] == '='; pad++)
+        text.len--;
+    return base64_get(text, base64_standard, out, cap, len);
+}
+
+int crypto_base64url_decode(struct view text, uint8_t *out, size_t cap, size_t *len)
+{
+    return base64_get(text, base64_url, out, cap, len);
 }
 
 static int hex_digit(uint8_t c)

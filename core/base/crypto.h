@@ -1,4 +1,4 @@
-/* crypto.h: the only door to libcrypto: keyed MACs, digests, AEAD, random bytes, constant-time compare, base64.
+/* crypto.h: the only door to libcrypto: keyed MACs, digests, AEAD, random bytes, constant-time compare, base64, hex.
  *
  * A `struct crypto` is one thread's: algorithms are fetched once in crypto_new, contexts are reused. All functions that may fail
  * for want of memory or entropy return 0 or ERR_SYSTEM.
@@ -49,10 +49,13 @@ void crypto_random(void *out, size_t len);
 bool crypto_equal(struct view a, struct view b); /* constant time in the contents */
 void crypto_wipe(void *at, size_t len);          /* not optimised away */
 
-/* crypto_base64: standard alphabet with padding; `out` needs 4 * ((len + 2) / 3) + 1 bytes; returns the length without NUL.
+/* crypto_base64: standard alphabet with padding, RFC 4648 section 4.  crypto_base64url: that of section 5, without: as tokens have it. `out` needs
+ * 4 * ((len + 2) / 3) + 1 bytes; returns the length without NUL. Decoding: ERR_BAD for what encoding does not write, ERR_RANGE: more than `cap`.
  * crypto_hex_decode: `out` gets text.len / 2 bytes; ERR_BAD for odd length or a non-hex digit. */
 size_t crypto_base64(struct view in, char *out);
+size_t crypto_base64url(struct view in, char *out);
 int crypto_base64_decode(struct view text, uint8_t *out, size_t cap, size_t *len);
+int crypto_base64url_decode(struct view text, uint8_t *out, size_t cap, size_t *len);
 int crypto_hex_decode(struct view text, uint8_t *out, size_t cap);
 void crypto_hex(struct view in, char *out); /* lower case, NUL-terminated: 2 * len + 1 bytes */
 

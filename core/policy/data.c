@@ -1,42 +1,25 @@
-/* data.c: relay.data: a JSON file as a read-only tree, one copy for all workers; and JSON as text for relay.audit. */
+/* data.c: relay.data: a JSON file as a read-only tree, one copy for all workers.
+ *
+ * What a script holds of the tree is a place: the file, and the way there from the place that it was reached from. When the file's content is
+ * another than at the last use, the way is gone again: a part that a script keeps follows its file.
+ */
 #include "policy/library.h"
 #include "policy/sandbox.h"
 #include "policy/shared.h"
 
+#include <jansson.h>
 #include <string.h>
 
-#define PATH_CAP 1024
+/* struct node: a place. User values: the place above it (nil: this is the root) and the key there. */
+struct node {
+    const struct source *source;
+    uint64_t serial; /* of the content that `at` is of */
+    json_t *at;      /* NULL: nothing is there now */
+};
 
-static json_t *node_self(lua_State *L)
-{
-    return *(json_t **)object_check(L, 1, OBJECT_DATA, "a relay.data");
-}
-
-static int push_node(lua_State *L, json_t *node)
-{
-    switch (node ? json_typeof(node) : JSON_NULL) {
-        case JSON_OBJECT:
-        case JSON_ARRAY:
-            *(json_t **)object_new(L, OBJECT_DATA, sizeof node) = node;
-            break;
-        case JSON_STRING:
-            lua_pushlstring(L, json_string_value(node), json_string_length(node));
-            break;
-        case JSON_INTEGER:
-            lua_pushinteger(L, json_integer_value(node));
-            break;
-        case JSON_REAL:
-            lua_pushnumber(L, json_real_value(node));
-            break;
-        case JSON_TRUE:
-        case JSON_FALSE:
-            lua_pushboolean(L, json_is_true(node));
-            break;
-        default:
-            lua_pushnil(L);
-    }
-    return 1;
-}
+#define NODE_ABOVE 1
+#define NODE_KEY 2
+#define SERIAL_NONE UINT64_MAX
 
 static json_t *child(lua_State *L, const json_t *node, int at)
 {
@@ -47,9 +30,74 @@ static json_t *child(lua_State *L, const json_t *node, int at)
     return name && json_is_object(node) ? json_object_getn(node, name, len) : NULL;
 }
 
+/* resolve: what stands now at the place that is at `at` of the stack. */
+static json_t *resolve(lua_State *L, int at)
+{
+    uint64_t serial;
+    struct node *node = object_check(L, at, OBJECT_DATA, "a relay.data");
+    const void *root = source_content(node->source, &policy_of(L)->reader, &serial);
+    if (node->serial == serial)
+        return node->at;
+    luaL_checkstack(L, 2, "relay.data");
+    if (lua_getiuservalue(L, at, NODE_ABOVE) == LUA_TNIL) {
+        node->at = (json_t *)(uintptr_t)root;
+        lua_pop(L, 1);
+    } else {
+        const json_t *above = resolve(L, lua_gettop(L));
+        lua_getiuservalue(L, at, NODE_KEY);
+        node->at = child(L, above, -1);
+        lua_pop(L, 2);
+    }
+    node->serial = serial;
+    return node->at;
+}
+
+static json_t *node_self(lua_State *L)
+{
+    return resolve(L, 1);
+}
+
+/* push_place: `json`, which is in the place at 1 under the key at `key`. */
+static void push_place(lua_State *L, json_t *json, int key)
+{
+    const struct node *above = lua_touserdata(L, 1);
+    struct node *node = object_new_holding(L, OBJECT_DATA, sizeof *node, 2);
+    *node = (struct node){.source = above->source, .serial = above->serial, .at = json};
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, NODE_ABOVE);
+    lua_pushvalue(L, key);
+    lua_setiuservalue(L, -2, NODE_KEY);
+}
+
+static int push_child(lua_State *L, json_t *json, int key)
+{
+    switch (json ? json_typeof(json) : JSON_NULL) {
+        case JSON_OBJECT:
+        case JSON_ARRAY:
+            push_place(L, json, key);
+            break;
+        case JSON_STRING:
+            lua_pushlstring(L, json_string_value(json), json_string_length(json));
+            break;
+        case JSON_INTEGER:
+            lua_pushinteger(L, json_integer_value(json));
+            break;
+        case JSON_REAL:
+            lua_pushnumber(L, json_real_value(json));
+            break;
+        case JSON_TRUE:
+        case JSON_FALSE:
+            lua_pushboolean(L, json_is_true(json));
+            break;
+        default:
+            lua_pushnil(L);
+    }
+    return 1;
+}
+
 static int node_index(lua_State *L)
 {
-    return push_node(L, child(L, node_self(L), 2));
+    return push_child(L, child(L, node_self(L), 2), 2);
 }
 
 static int node_length(lua_State *L)
@@ -62,17 +110,17 @@ static int node_length(lua_State *L)
 static int node_next(lua_State *L)
 {
     json_t *node = node_self(L);
+    lua_settop(L, 2);
     if (json_is_array(node)) {
         const lua_Integer at = luaL_optinteger(L, 2, 0) + 1;
         lua_pushinteger(L, at);
-        return at >= 1 && (lua_Unsigned)at <= json_array_size(node) ? 1 + push_node(L, json_array_get(node, (size_t)at - 1)) : 0;
+        return at >= 1 && (lua_Unsigned)at <= json_array_size(node) ? 1 + push_child(L, json_array_get(node, (size_t)at - 1), 3) : 0;
     }
-    void *at =
-        lua_isnoneornil(L, 2) ? json_object_iter(node) : json_object_iter_next(node, json_object_iter_at(node, luaL_checkstring(L, 2)));
+    void *at = lua_isnil(L, 2) ? json_object_iter(node) : json_object_iter_next(node, json_object_iter_at(node, luaL_checkstring(L, 2)));
     if (!at)
         return 0;
     lua_pushlstring(L, json_object_iter_key(at), json_object_iter_key_len(at));
-    return 1 + push_node(L, json_object_iter_value(at));
+    return 1 + push_child(L, json_object_iter_value(at), 3);
 }
 
 static int node_pairs(lua_State *L)
@@ -84,33 +132,29 @@ static int node_pairs(lua_State *L)
     return 3;
 }
 
-static int make_data(struct policy_shared *shared, struct shared_object *object, void *ctx, char *error, size_t error_cap)
+static void *read_tree(const char *path, char *error, size_t error_cap)
 {
-    const char *path = ctx;
     json_error_t why;
-    (void)shared;
-    object->as.data = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
-    if (object->as.data)
-        return 0;
+    json_t *tree = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
     const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-    snprintf(error, error_cap, "%s:%d: %s", name, why.line > 0 ? why.line : 1, why.text);
-    return -1;
+    if (!tree)
+        snprintf(error, error_cap, "%s:%d: %s", name, why.line > 0 ? why.line : 1, why.text);
+    return tree;
 }
+
+static void free_tree(void *content)
+{
+    json_decref(content);
+}
+
+static const struct source_kind tree_kind = {read_tree, free_tree};
 
 int relay_data(lua_State *L)
 {
-    char path[PATH_CAP], error[256];
-    state_loading(L, "relay.data");
-    const struct policy *policy = policy_of(L);
-    const char *file = argument_text(L, 1, "relay.data", NAME_MAX_LEN, NULL);
-    if (*file == '/' || strstr(file, ".."))
-        state_raise(L, "relay.data: the name of a file of the policy directory expected");
-    snprintf(path, sizeof path, "%s%s", policy->script->directory, file);
-    struct shared_object *object =
-        shared_object(policy->shared, SHARED_DATA, path, &(struct shared_options){0}, make_data, path, error, sizeof error);
-    if (!object)
-        state_raise(L, "relay.data: %s", error);
-    return push_node(L, object->as.data);
+    struct source *source = library_file(L, "relay.data", &tree_kind);
+    struct node *node = object_new_holding(L, OBJECT_DATA, sizeof *node, 2);
+    *node = (struct node){.source = source, .serial = SERIAL_NONE};
+    return 1;
 }
 
 void data_open(lua_State *L)

@@ -4,6 +4,7 @@
 #include "policy/address.h"
 #include "policy/decision.h"
 #include "policy/sandbox.h"
+#include "policy/shared.h"
 
 #include "base/err.h"
 #include "base/opaque.h"
@@ -12,6 +13,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define PATH_CAP 1024
 
 /* relay.split(text, separator): what is before the first separator and what is behind it; the text and nil without one. */
 static int split(lua_State *L)
@@ -130,6 +133,21 @@ static int users_get(lua_State *L)
     return 1;
 }
 
+struct source *library_file(lua_State *L, const char *label, const struct source_kind *kind)
+{
+    char path[PATH_CAP], error[256];
+    state_loading(L, label);
+    const struct policy *policy = policy_of(L);
+    const char *file = argument_text(L, 1, label, NAME_MAX_LEN, NULL);
+    if (*file == '/' || strstr(file, ".."))
+        state_raise(L, "%s: the name of a file of the policy directory expected", label);
+    snprintf(path, sizeof path, "%s%s", policy->script->directory, file);
+    struct source *source = source_open(shared_sources(policy->shared), kind, path, error, sizeof error);
+    if (!source)
+        state_raise(L, "%s: %s", label, error);
+    return source;
+}
+
 static void push_library(lua_State *L, const char *label, const luaL_Reg *functions)
 {
     char missing[64];
@@ -145,9 +163,13 @@ void library_open(lua_State *L)
     static const luaL_Reg functions[] = {{"audit", relay_audit},
                                          {"cidr", relay_cidr},
                                          {"data", relay_data},
+                                         {"hash", relay_hash},
+                                         {"hex", relay_hex},
+                                         {"hmac", relay_hmac},
                                          {"meter", relay_meter},
                                          {"params", relay_params},
                                          {"prefix", prefix},
+                                         {"random", relay_random},
                                          {"ratelimit", relay_ratelimit},
                                          {"secret", relay_secret},
                                          {"set", set},
@@ -158,12 +180,13 @@ void library_open(lua_State *L)
     static const luaL_Reg logs[] = {
         {"debug", relay_log_debug}, {"info", relay_log_info}, {"warn", relay_log_warn}, {"error", relay_log_error}, {NULL, NULL}};
     static const luaL_Reg metric[] = {{"counter", relay_counter}, {NULL, NULL}}, timer[] = {{"every", every}, {NULL, NULL}};
+    static const luaL_Reg base64[] = {{"encode", relay_base64_encode}, {"decode", relay_base64_decode}, {NULL, NULL}};
     static const luaL_Reg users[] = {{"get", users_get}, {NULL, NULL}};
     static const struct {
         const char *name, *label;
         const luaL_Reg *functions;
     } parts[] = {
-        {"log", "relay.log", logs}, {"metric", "relay.metric", metric}, {"timer", "relay.timer", timer}, {"users", "relay.users", users}};
+        {"base64", "relay.base64", base64}, {"log", "relay.log", logs}, {"metric", "relay.metric", metric}, {"timer", "relay.timer", timer}, {"users", "relay.users", users}};
     share_open(L);
     data_open(L);
     secret_open(L);

@@ -6,6 +6,8 @@
 #ifndef RELAY_POLICY_LIBRARY_H
 #define RELAY_POLICY_LIBRARY_H
 
+#include "policy/source.h"
+
 #include <lua.h>
 
 int relay_shared(lua_State *L); /* share.c */
@@ -14,12 +16,21 @@ int relay_meter(lua_State *L);
 int relay_counter(lua_State *L);
 int relay_data(lua_State *L);   /* data.c */
 int relay_secret(lua_State *L); /* secret.c */
+int relay_hash(lua_State *L); /* digest.c */
+int relay_hmac(lua_State *L);
+int relay_hex(lua_State *L);
+int relay_random(lua_State *L);
+int relay_base64_encode(lua_State *L);
+int relay_base64_decode(lua_State *L);
 int relay_params(lua_State *L); /* params.c */
 int relay_audit(lua_State *L);  /* record.c */
 int relay_log_debug(lua_State *L);
 int relay_log_info(lua_State *L);
 int relay_log_warn(lua_State *L);
 int relay_log_error(lua_State *L);
+
+/* library_file: the file of the policy directory that the string at 1 names, as that kind; raises, naming `label`. Only while the policy loads. */
+struct source *library_file(lua_State *L, const char *label, const struct source_kind *kind);
 
 /* each defines the metatables of its objects */
 void share_open(lua_State *L);

@@ -5,6 +5,7 @@
 #include "policy/chain.h"
 #include "policy/params.h"
 #include "policy/sandbox.h"
+#include "policy/shared.h"
 
 #include "base/err.h"
 #include "base/nearest.h"
@@ -208,6 +209,7 @@ struct policy *policy_new(const struct policy_config *config, struct policy_shar
     policy->now = policy->idle_at = now;
     policy->unix_ms = unix_ms;
     policy->loading = true;
+    source_join(shared_sources(shared), &policy->reader);
     const int status = load(policy, error, error_cap);
     forget_texts(policy);
     if (status) {
@@ -228,6 +230,7 @@ void policy_free(struct policy *policy)
         return;
     if (policy->lua)
         lua_close(policy->lua);
+    source_leave(shared_sources(policy->shared), &policy->reader);
     for (struct timer *timer = policy->timers, *next; timer; timer = next) {
         next = timer->next;
         free(timer);
@@ -279,6 +282,7 @@ void policy_idle(struct policy *policy, msec_t now, int64_t unix_ms)
 {
     policy->now = now;
     policy->unix_ms = unix_ms;
+    source_turn(shared_sources(policy->shared), &policy->reader);
     run_timers(policy);
     if (policy->counts.calls - policy->calls_at_idle >= GC_CALLS || now - policy->idle_at >= GC_PAUSE_MS)
         collect(policy);

@@ -59,6 +59,9 @@ struct policy_world {
 struct policy_shared *policy_shared_new(const struct policy_config *);
 void policy_shared_free(struct policy_shared *);
 
+/* policy_shared_look: read again the files that have changed (source.h). Once a second, in a thread that may wait for the disk. */
+void policy_shared_look(struct policy_shared *, struct log *);
+
 /* policy_metrics: every counter that scripts made with relay.metric.counter, as `name{label="value"}`. Any thread. */
 typedef void policy_metric_fn(void *ctx, const char *name, uint64_t value);
 void policy_metrics(struct policy_shared *, policy_metric_fn *each, void *ctx);

@@ -9,6 +9,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SECRET_LINES_MAX VERDICT_KEYS_MAX
+
+struct secret {
+    size_t count;
+    char *lines[SECRET_LINES_MAX]; /* newest first */
+    size_t lens[SECRET_LINES_MAX];
+};
+
+static void free_secret(void *content)
+{
+    struct secret *secret = content;
+    for (size_t i = 0; secret && i < secret->count; i++) {
+        crypto_wipe(secret->lines[i], secret->lens[i]);
+        free(secret->lines[i]);
+    }
+    free(secret);
+}
+
 static int add_line(struct secret *secret, const char *line, size_t len)
 {
     if (secret->count == SECRET_LINES_MAX)
@@ -32,26 +50,26 @@ static int read_lines(struct secret *secret, const char *text)
     return secret->count ? 0 : -1;
 }
 
-static int make_secret(struct policy_shared *shared, struct shared_object *object, void *ctx, char *error, size_t error_cap)
+static void *read_secret(const char *path, char *error, size_t error_cap)
 {
-    const struct policy_secret *given = ctx;
     size_t len;
-    (void)shared;
-    char *text = sandbox_read(given->path, &len);
+    char *text = sandbox_read(path, &len);
     if (!text) {
-        snprintf(error, error_cap, "%s: %s", given->path, strerror(errno));
-        return -1;
+        snprintf(error, error_cap, "%s: %s", path, strerror(errno));
+        return NULL;
     }
-    object->as.secret = calloc(1, sizeof *object->as.secret);
-    const int status = object->as.secret ? read_lines(object->as.secret, text) : -1;
+    struct secret *secret = calloc(1, sizeof *secret);
+    const int status = secret ? read_lines(secret, text) : -1;
     crypto_wipe(text, len);
     free(text);
     if (status == 0)
-        return 0;
-    snprintf(error, error_cap, "%s: one to %d lines with a secret each expected", given->path, SECRET_LINES_MAX);
-    secret_free(object->as.secret);
-    return -1;
+        return secret;
+    snprintf(error, error_cap, "%s: one to %d lines with a secret each expected", path, SECRET_LINES_MAX);
+    free_secret(secret);
+    return NULL;
 }
+
+static const struct source_kind secret_kind = {read_secret, free_secret};
 
 static const struct policy_secret *find_secret(lua_State *L, const struct policy_config *config, const char *name)
 {
@@ -72,9 +90,8 @@ int relay_secret(lua_State *L)
     state_loading(L, "relay.secret");
     const struct policy *policy = policy_of(L);
     const struct policy_secret *given = find_secret(L, policy->config, argument_text(L, 1, "relay.secret", NAME_MAX_LEN, NULL));
-    struct shared_object **out = object_new(L, OBJECT_SECRET, sizeof *out);
-    *out = shared_object(policy->shared, SHARED_SECRET, given->name, &(struct shared_options){0}, make_secret, (void *)(uintptr_t)given,
-                         error, sizeof error);
+    struct source **out = object_new(L, OBJECT_SECRET, sizeof *out);
+    *out = source_open(shared_sources(policy->shared), &secret_kind, given->path, error, sizeof error);
     if (!*out)
         state_raise(L, "relay.secret: %s", error);
     return 1;
@@ -83,7 +100,8 @@ int relay_secret(lua_State *L)
 /* secret:hmac_b64(algorithm, text): a list, the newest secret's first. */
 static int hmac_b64(lua_State *L)
 {
-    const struct secret *secret = (*(struct shared_object **)object_check(L, 1, OBJECT_SECRET, "a relay.secret"))->as.secret;
+    const struct source *source = *(struct source **)object_check(L, 1, OBJECT_SECRET, "a relay.secret");
+    const struct secret *secret = source_content(source, &policy_of(L)->reader, NULL);
     const char *algorithm = luaL_checkstring(L, 2);
     size_t len;
     const char *text = luaL_checklstring(L, 3, &len);

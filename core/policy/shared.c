@@ -4,6 +4,7 @@
 #include "base/err.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@ struct policy_shared {
     pthread_mutex_t lock;
     struct shared_object *objects;
     struct acl *acls;
+    struct sources *sources;
 };
 
 struct policy_shared *policy_shared_new(const struct policy_config *config)
@@ -29,16 +31,11 @@ struct policy_shared *policy_shared_new(const struct policy_config *config)
         return NULL;
     }
     shared->config = config;
-    return shared;
-}
-
-void secret_free(struct secret *secret)
-{
-    for (size_t i = 0; secret && i < secret->count; i++) {
-        crypto_wipe(secret->lines[i], secret->lens[i]);
-        free(secret->lines[i]);
-    }
-    free(secret);
+    shared->sources = sources_new();
+    if (shared->sources)
+        return shared;
+    policy_shared_free(shared);
+    return NULL;
 }
 
 static void free_object(struct shared_object *object)
@@ -50,12 +47,6 @@ static void free_object(struct shared_object *object)
             break;
         case SHARED_LIMITER:
             limiter_free(object->as.limiter);
-            break;
-        case SHARED_DATA:
-            json_decref(object->as.data);
-            break;
-        case SHARED_SECRET:
-            secret_free(object->as.secret);
             break;
         case SHARED_COUNTER:
             break;
@@ -77,13 +68,24 @@ void policy_shared_free(struct policy_shared *shared)
         cidr_close(&acl->set);
         free(acl);
     }
+    sources_free(shared->sources);
     pthread_mutex_destroy(&shared->lock);
     free(shared);
+}
+
+void policy_shared_look(struct policy_shared *shared, struct log *log)
+{
+    sources_look(shared->sources, log);
 }
 
 const struct hash_key *shared_hash_key(const struct policy_shared *shared)
 {
     return &shared->config->hash_key;
+}
+
+struct sources *shared_sources(const struct policy_shared *shared)
+{
+    return shared->sources;
 }
 
 static struct shared_object *make_object(struct policy_shared *shared, enum shared_kind kind, const char *name, shared_make_fn *make,

@@ -1,5 +1,5 @@
-/* shared.h: what the policies of all workers share, by name, for as long as the process: tables, rate limits, meters, data, sets, secrets,
- * counters.
+/* shared.h: what the policies of all workers share, by name, for as long as the process: tables, rate limits, meters, sets, counters; and files
+ * (source.h).
  *
  * A name is made once; asking for it again with other options is an error. Lists grow under one lock while policies load; what they hold is
  * found once and used by pointer, so hooks never take that lock.
@@ -10,21 +10,11 @@
 #include "policy/dictionary.h"
 #include "policy/limiter.h"
 #include "policy/policy.h"
+#include "policy/source.h"
 
-#include <jansson.h>
 #include <stdatomic.h>
 
-enum shared_kind { SHARED_DICTIONARY, SHARED_LIMITER, SHARED_METER, SHARED_DATA, SHARED_SECRET, SHARED_COUNTER };
-
-#define SECRET_LINES_MAX VERDICT_KEYS_MAX
-
-struct secret {
-    size_t count;
-    char *lines[SECRET_LINES_MAX]; /* newest first */
-    size_t lens[SECRET_LINES_MAX];
-};
-
-void secret_free(struct secret *); /* wipes; NULL is fine */
+enum shared_kind { SHARED_DICTIONARY, SHARED_LIMITER, SHARED_METER, SHARED_COUNTER };
 
 /* struct shared_options: what a name was made with: a, b: numbers that must be the same the next time. */
 struct shared_options {
@@ -38,8 +28,6 @@ struct shared_object {
     union {
         struct dictionary *dictionary; /* and of a meter */
         struct limiter *limiter;
-        json_t *data;
-        struct secret *secret;
         _Atomic uint64_t counter;
     } as;
     struct shared_object *next;
@@ -57,5 +45,6 @@ struct cidr_set *shared_acl(struct policy_shared *, struct cidr_set *set);
 const struct cidr_set *shared_acl_both(struct policy_shared *, const struct cidr_set *a, const struct cidr_set *b);
 
 const struct hash_key *shared_hash_key(const struct policy_shared *);
+struct sources *shared_sources(const struct policy_shared *);
 
 #endif

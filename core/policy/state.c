@@ -136,8 +136,13 @@ void object_define(lua_State *L, enum object object, const char *name, const lua
 
 void *object_new(lua_State *L, enum object object, size_t size)
 {
+    return object_new_holding(L, object, size, 0);
+}
+
+void *object_new_holding(lua_State *L, enum object object, size_t size, int values)
+{
     struct policy *policy = policy_of(L);
-    void *at = lua_newuserdatauv(L, size, 0);
+    void *at = lua_newuserdatauv(L, size, values);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &policy->metas[object]);
     lua_setmetatable(L, -2);
     return at;

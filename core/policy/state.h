@@ -10,6 +10,7 @@
 #include "policy/budget.h"
 #include "policy/field.h"
 #include "policy/policy.h"
+#include "policy/source.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -93,6 +94,7 @@ struct policy {
     struct budget budget;
     const struct policy_config *config;
     struct policy_shared *shared;
+    struct source_reader reader; /* of the shared files */
     struct policy_world world;
     unsigned worker;
     msec_t now, idle_at;
@@ -140,6 +142,7 @@ void state_loading(lua_State *L, const char *function);
  * hidden. */
 void object_define(lua_State *L, enum object, const char *name, const luaL_Reg *methods, const luaL_Reg *meta);
 void *object_new(lua_State *L, enum object, size_t size);
+void *object_new_holding(lua_State *L, enum object, size_t size, int values); /* with so many user values */
 void *object_test(lua_State *L, int at, enum object);                    /* NULL if it is something else */
 void *object_check(lua_State *L, int at, enum object, const char *name); /* raises */
 

@@ -10,13 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define SECOND_S 1
 #define HOUR_S 3600
 
 struct relay {
     struct config config;
     struct service service;
     struct loop *loop;
-    struct watch terminate, interrupt, hangup, reload, hour;
+    struct watch terminate, interrupt, hangup, reload, second, hour;
 };
 
 static void on_stop(void *owner)
@@ -29,6 +30,12 @@ static void on_reload(void *owner)
 {
     struct relay *relay = owner;
     service_reload(&relay->service);
+}
+
+static void on_second(void *owner)
+{
+    struct relay *relay = owner;
+    policy_shared_look(relay->service.policy_shared, relay->service.log);
 }
 
 static void on_hour(void *owner)
@@ -83,6 +90,8 @@ static int serve(struct relay *relay, struct refusal *refusal)
     watch_signal(&relay->interrupt, relay->loop, SIGINT, on_stop, relay);
     watch_signal(&relay->hangup, relay->loop, SIGHUP, on_reload, relay);
     watch_signal(&relay->reload, relay->loop, SIGUSR2, on_reload, relay); /* coturn's for certificates */
+    if (relay->service.policy_shared)
+        watch_every(&relay->second, relay->loop, SECOND_S, on_second, relay);
     watch_every(&relay->hour, relay->loop, HOUR_S, on_hour, relay);
     hold_signals(SIG_UNBLOCK);
     for (unsigned i = 0; i < config->workers; i++)
@@ -115,6 +124,7 @@ static void stop(struct relay *relay)
         watch_stop(&relay->interrupt);
         watch_stop(&relay->hangup);
         watch_stop(&relay->reload);
+        watch_stop(&relay->second);
         watch_stop(&relay->hour);
         loop_free(relay->loop);
     }

@@ -1,4 +1,4 @@
--- relay.base64: the standard alphabet with padding (RFC 4648 section 4).
+-- relay.base64: the standard alphabet with padding, and that of tokens without (RFC 4648 sections 4 and 5).
 
 local alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 local value = {}
@@ -36,6 +36,13 @@ function M.decode(text)
   end
   if n ~= 0 or #padding > 2 then return nil end
   return table.concat(out)
+end
+
+function M.encode_url(bytes) return (M.encode(bytes):gsub("[+/=]", {["+"] = "-", ["/"] = "_", ["="] = ""})) end
+
+function M.decode_url(text)
+  if text:find("[^%w_-]") then return nil end
+  return M.decode(text:gsub("[_-]", {["-"] = "+", ["_"] = "/"}) .. ("="):rep(-#text % 4))
 end
 
 return M

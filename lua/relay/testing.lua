@@ -6,6 +6,7 @@
 --   a.ok  a.code  a.reason  a.by                       -- 486  "user_quota"  "core"; or the policy's reason and "quota.lua:14"
 --   s:permission(a, "20.0.0.9")   s:channel(a, "20.0.0.9", 0x4000)   s:refresh(a, {lifetime = 600})   s:traffic(a, bytes)
 --   s:close(a)   s:advance(seconds)   s:now()   s:held("total" | "realm" | "user", tenant, user)   s:retransmit(a)   s:stop()
+--   s:rewrite(file, text)   s:rotate(secret, {"newest", "older"})     -- on the disk; policies see it after the next s:advance
 --   s.audit  s.errors  s.events  s.log  s.metrics      -- what the policies wrote, what went wrong, what the log hooks were told
 --
 -- T.new takes (a wrong name raises; a policy that would refuse the start of a server raises with file and line):
@@ -39,6 +40,7 @@
 --     answer  ok; code (0 if ok; 0 and reason "no_permission": traffic not relayed); reason and by (as in the log event) if refused;
 --             server, domain? with 300. If ok: lifetime (s left), relayed, mapped, user, tenant? realm, tags ({name = text}),
 --             limits (what applies: numbers by name), allocation (id), reservation?
+--   core:change("files", name, text), core:change("secrets", name, list)   on the disk; seen from the next advance of 3 s or more on
 --   core:advance(ms)       moves the clock and runs everything that falls due on the way, in order: expiry, usage every usage_interval, timers
 --   core:close()           stops: live allocations end with reason "shutdown", `shutdown` hooks run
 --   core:held(scope, tenant?, user?) -> units of quota held now: of "total", "realm" (of the tenant), "user"
@@ -230,6 +232,9 @@ function Session:advance(seconds)
   self.elapsed_ms = self.elapsed_ms + ms
   self.core:advance(ms)
 end
+
+function Session:rewrite(file, text) self.core:change("files", file, text) end
+function Session:rotate(secret, list) self.core:change("secrets", secret, list) end
 
 -- unix seconds
 function Session:now() return self.spec.now + self.elapsed_ms // 1000 end

@@ -56,6 +56,55 @@ describe("the library", function()
     assert.equal(base64.encode(hash.hmac("sha1", "two", "x")), run("return relay.secret('k'):hmac_b64('sha1', 'x')[2]", more))
   end)
 
+  it("reads data again when it changes, and keeps what it has of a bad file", function()
+    local s = T.new {policy = "p.lua", users = {ann = "p"}, files = {["d.json"] = '{"by": {"x": {"n": 1}}}', ["p.lua"] = [[
+      local d = relay.data("d.json")
+      local x = d.by.x
+      return {authorize = function()
+        local keys = 0
+        for _ in pairs(d.by) do keys = keys + 1 end
+        relay.audit{n = d.by.x and d.by.x.n or 0, kept = x.n or 0, keys = keys}
+      end}]]}}
+    local function seen()
+      s:allocate {username = "ann", password = "p"}
+      local row = s.audit[#s.audit]
+      return {row.n, row.kept, row.keys}
+    end
+    assert.same({1, 1, 1}, seen())
+    s:rewrite("d.json", '{"by": {"x": {"n": 2}, "y": {}}}')
+    s:advance(3)
+    assert.same({2, 2, 2}, seen())
+    s:rewrite("d.json", '{"by": ')
+    s:advance(3)
+    assert.same({2, 2, 2}, seen())
+    s:rewrite("d.json", '{"by": {}}')
+    s:advance(3)
+    assert.same({0, 0, 0}, seen())
+  end)
+
+  it("rotates secrets without a restart", function()
+    local s = T.new {policy = "p.lua", users = {ann = "p"}, secrets = {k = {"one"}}, files = {["p.lua"] = [[
+      local k = relay.secret("k")
+      return {authorize = function() relay.audit{n = #k:hmac_b64("sha1", "x"), first = k:hmac_b64("sha1", "x")[1]} end}]]}}
+    s:rotate("k", {"two", "one"})
+    s:advance(3)
+    s:allocate {username = "ann", password = "p"}
+    assert.same({n = 2, first = base64.encode(hash.hmac("sha1", "two", "x"))}, s.audit[1])
+  end)
+
+  it("hashes, signs and writes bytes as text", function()
+    assert.equal("a9993e364706816aba3e25717850c26c9cd0d89d", run "return relay.hex(relay.hash('sha1', 'abc'))")
+    assert.equal("900150983cd24fb0d6963f7d28e17f72", run "return relay.hex(relay.hash('md5', 'abc'))")
+    assert.equal("effcdf6ae5eb2fa2d27416d5f184df9c259a7c79", run "return relay.hex(relay.hmac('sha1', 'Jefe', 'what do ya want for nothing?'))")
+    assert.equal("-w -w== nil x", run [[
+      local b = relay.base64
+      return b.encode("\xfb", "url") .. " " .. b.encode("\xfb"):gsub("+", "-") .. " " .. tostring(b.decode("eA")) .. " " .. b.decode("eA", "url")]])
+    assert.equal("16 true", run "return #relay.random(16) .. ' ' .. tostring(relay.random(16) ~= relay.random(16))")
+    for _, body in ipairs {"relay.hash('sha512', 'x')", "relay.hmac('md5', 'k', 'x')", "relay.random(0)", "relay.base64.encode('x', 'hex')"} do
+      assert.error_matches(function() run(body) end, "expected")
+    end
+  end)
+
   it("splits, compares, and looks up users", function()
     assert.equal("a b@c nil", run "local a, b = relay.split('a@b@c', '@') return a .. ' ' .. b .. ' ' .. tostring(select(2, relay.split('a', '@')))")
     assert.equal("true", run "return relay.prefix('eyJx', 'eyJ') and not relay.prefix('e', 'eyJ')")

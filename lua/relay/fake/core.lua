@@ -10,6 +10,7 @@ local ports = require "relay.fake.ports"
 local quota = require "relay.fake.quota"
 local requests = require "relay.fake.requests"
 local sandbox = require "relay.fake.sandbox"
+local sources = require "relay.fake.sources"
 local strict = require "relay.fake.strict"
 local views = require "relay.fake.views"
 
@@ -47,6 +48,7 @@ function M.open(spec)
     if spec.files[name] or name:find("/", 1, true) then return spec.files[name] end
     return read_file(spec.dir .. "/" .. name)
   end
+  core.sources = sources.new(core.read)
   core.chain = chain.new(core)
   core.chain:tell("init", strict.library("ctx", {worker = 1, workers = 1, reload = false}))
   core.chain.box.loaded = true
@@ -218,7 +220,13 @@ local function sweep(core)
   flush_events(core)
 end
 
+-- Rewrites a file of the policy directory, or a secret (a list).
+function M:change(kind, name, content)
+  self.spec[kind][name] = content
+end
+
 function M:advance(ms)
+  self.sources:look()
   local until_ms = self.now_ms + ms
   repeat
     self.now_ms = next_due(self, until_ms)

@@ -10,6 +10,7 @@ local shared = require "relay.fake.shared"
 local strict = require "relay.fake.strict"
 
 local M = {}
+local RANDOM_MAX <const> = 1024
 
 local function plain(fields)
   local out = {}
@@ -34,16 +35,52 @@ local function set_of(list)
   })
 end
 
+-- candidates(): the values at the moment
 local function secret(candidates)
   local function macs(_, algorithm, text)
     if algorithm ~= "sha1" and algorithm ~= "sha256" then error("hmac_b64: 'sha1' or 'sha256' expected", 2) end
     local out = {}
-    for i, key in ipairs(candidates) do out[i] = base64.encode(hash.hmac(algorithm, key, text)) end
+    for i, key in ipairs(candidates()) do out[i] = base64.encode(hash.hmac(algorithm, key, text)) end
     return out
   end
   return setmetatable({}, {
     __index = strict.library("secret", {hmac_b64 = macs}), __newindex = function() error("a secret is read-only", 2) end,
     __tostring = function() return "relay.secret(hidden)" end, __metatable = "relay.secret",
+  })
+end
+
+local function check_algorithm(label, algorithm, with_md5)
+  if algorithm == "sha1" or algorithm == "sha256" or with_md5 and algorithm == "md5" then return end
+  error(("%s: %s'sha1' or 'sha256' expected"):format(label, with_md5 and "'md5', " or ""), 3)
+end
+
+local function is_url(alphabet)
+  if alphabet ~= nil and alphabet ~= "standard" and alphabet ~= "url" then error("relay.base64: 'standard' or 'url' expected", 3) end
+  return alphabet == "url"
+end
+
+-- hash, hmac, hex, base64, random
+local function digests(relay)
+  function relay.hash(algorithm, text)
+    check_algorithm("relay.hash", algorithm, true)
+    return hash[algorithm](text)
+  end
+  function relay.hmac(algorithm, key, text)
+    check_algorithm("relay.hmac", algorithm)
+    return hash.hmac(algorithm, key, text)
+  end
+  relay.hex = hash.hex
+  function relay.random(count)
+    if math.type(count) ~= "integer" or count < 1 or count > RANDOM_MAX then
+      error(("relay.random: 1 to %d bytes expected"):format(RANDOM_MAX), 2)
+    end
+    local bytes = {}
+    for i = 1, count do bytes[i] = string.char(math.random(0, 255)) end
+    return table.concat(bytes)
+  end
+  relay.base64 = strict.library("relay.base64", {
+    encode = function(bytes, alphabet) return (is_url(alphabet) and base64.encode_url or base64.encode)(bytes) end,
+    decode = function(text, alphabet) return (is_url(alphabet) and base64.decode_url or base64.decode)(text) end,
   })
 end
 
@@ -87,19 +124,21 @@ end
 function M.new(core, where)
   local relay = decision.constructors(where)
   for name, make in pairs(shared.constructors(function() return core.unix_ms() / 1000 end)) do relay[name] = make end
+  digests(relay)
   relay.cidr, relay.set, relay.split = address.set, set_of, split
   function relay.userhash(name, realm) return hash.hex(hash.sha256(name .. ":" .. realm)) end
   function relay.prefix(text, prefix) return text:sub(1, #prefix) == prefix end
   function relay.params(namespace, rules) return core.params:declare(namespace, rules) end
   function relay.data(file)
-    local text = core.read(file) or error(("relay.data: no %s in the policy directory"):format(file), 2)
-    local value, why = json.decode(text)
-    if value == nil then error(("relay.data: %s:%s"):format(file, why:gsub("^line ", "")), 2) end
-    return strict.tree(value, "data")
+    local get, why = core.sources:open(file, function(text)
+      local value, where = json.decode(text)
+      if value == nil then return nil, ("%s:%s"):format(file, (where:gsub("^line ", ""))) end
+      return value
+    end)
+    return get and strict.following(get, "data") or error("relay.data: " .. why, 2)
   end
   function relay.secret(name)
-    local candidates = core.spec.secrets[name]
-    if candidates then return secret(candidates) end
+    if core.spec.secrets[name] then return secret(function() return core.spec.secrets[name] end) end
     error(("relay.secret: no secret '%s' (--secret %s=FILE)%s"):format(name, name, nearest.hint(name, nearest.keys(core.spec.secrets))), 2)
   end
   function relay.audit(row) table.insert(core.lists.audit, plain(row)) end

@@ -38,6 +38,31 @@ function M.tree(value, label)
   })
 end
 
+-- The same over what `get` returns at each use: a part that is kept is what stands at its place then, if anything.
+function M.following(get, label)
+  local function inside()
+    local value = get()
+    return type(value) == "table" and value or {}
+  end
+  local function part(key)
+    local value = inside()[key]
+    if type(value) ~= "table" then return value end
+    return M.following(function() return inside()[key] end, label)
+  end
+  return setmetatable({}, {
+    __index = function(_, key) return part(key) end,
+    __newindex = function() error(label .. " is read-only", 2) end,
+    __len = function() return #inside() end,
+    __pairs = function()
+      return function(_, last)
+        local key = next(inside(), last)
+        return key, part(key)
+      end
+    end,
+    __metatable = "relay." .. label,
+  })
+end
+
 -- raises, in the caller's caller, for a key of `given` that is not in `names`
 function M.only(label, given, names)
   if type(given) ~= "table" then error(("%s: a table expected, got %s"):format(label, type(given)), 3) end

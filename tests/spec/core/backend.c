@@ -56,6 +56,13 @@ static int core_advance(lua_State *L)
     return 0;
 }
 
+static int core_change(lua_State *L)
+{
+    struct world *w = world_at(L);
+    world_change(w, luaL_checkstring(L, 2), luaL_checkstring(L, 3), 4);
+    return 0;
+}
+
 static int core_close(lua_State *L)
 {
     world_stop(world_at(L));
@@ -94,7 +101,7 @@ static int core_metrics(lua_State *L)
 
 void backend_open(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"request", core_request}, {"advance", core_advance}, {"close", core_close},
+    static const luaL_Reg methods[] = {{"request", core_request}, {"advance", core_advance}, {"change", core_change}, {"close", core_close},
                                        {"held", core_held},       {"metrics", core_metrics}, {NULL, NULL}};
     luaL_newmetatable(L, WORLD);
     lua_pushcfunction(L, core_collect);

@@ -1,5 +1,6 @@
 /* spec.c: what T.new was given becomes the configuration of a world. */
 #include "client.h"
+#include "record.h"
 #include "world.h"
 
 #include <dirent.h>
@@ -46,9 +47,11 @@ static char *path_of(struct world *w, const char *name)
     return path;
 }
 
+/* write_file: what is there may be a link to a file of `dir`. */
 static const char *write_file(struct world *w, const char *name, const char *text, size_t len)
 {
     const char *path = path_of(w, name);
+    unlink(path);
     FILE *file = strchr(name, '/') ? NULL : fopen(path, "wb");
     const bool written = file && fwrite(text, 1, len, file) == len;
     if ((file && fclose(file) != 0) || !written)
@@ -88,7 +91,7 @@ static void make_directory(struct world *w, int at)
     link_files(w, text_field(w, at, "dir"));
 }
 
-static void remove_directory(const char *path)
+void world_remove_directory(const char *path)
 {
     char name[PATH_MAX];
     DIR *directory = opendir(path);
@@ -114,7 +117,6 @@ static void read_policies(struct world *w, int at)
         const int policy = lua_gettop(L);
         lua_getfield(L, policy, "text");
         const char *text = lua_tolstring(L, -1, &len), *name = text_field(w, policy, "name");
-        unlink(path_of(w, name)); /* a link to the one of `dir` */
         files[i] = write_file(w, name, text, len);
         lua_settop(L, policy - 1);
     }
@@ -148,6 +150,26 @@ static void read_params(struct world *w, int at)
     w->policies.param_count = (size_t)(param - params);
 }
 
+/* lines_of: pushes the strings of the list at the top, a line each. */
+static const char *lines_of(lua_State *L, size_t *len)
+{
+    luaL_Buffer lines;
+    const int list = lua_gettop(L);
+    luaL_buffinit(L, &lines);
+    for (lua_Integer i = 1; lua_rawgeti(L, list, i) == LUA_TSTRING; i++) {
+        luaL_addvalue(&lines);
+        luaL_addchar(&lines, '\n');
+    }
+    lua_pop(L, 1);
+    luaL_pushresult(&lines);
+    return lua_tolstring(L, -1, len);
+}
+
+static void secret_file(size_t index, char file[64])
+{
+    snprintf(file, 64, "secret.%zu", index);
+}
+
 static void read_secrets(struct world *w, int at)
 {
     lua_State *L = w->lua;
@@ -155,18 +177,10 @@ static void read_secrets(struct world *w, int at)
     struct policy_secret *secrets = array_of(w, count_pairs(L), sizeof *secrets), *secret = secrets;
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1), secret++) {
         char file[64];
-        luaL_Buffer lines;
-        const int list = lua_gettop(L);
-        luaL_buffinit(L, &lines);
-        for (lua_Integer i = 1; lua_rawgeti(L, list, i) == LUA_TSTRING; i++) {
-            luaL_addvalue(&lines);
-            luaL_addchar(&lines, '\n');
-        }
-        lua_pop(L, 1);
-        luaL_pushresult(&lines);
-        snprintf(file, sizeof file, "secret.%d", (int)(secret - secrets));
         size_t len;
-        const char *text = lua_tolstring(L, -1, &len);
+        const int list = lua_gettop(L);
+        const char *text = lines_of(L, &len);
+        secret_file((size_t)(secret - secrets), file);
         secret->path = write_file(w, file, text, len);
         lua_pushvalue(L, list - 1);
         secret->name = world_text(w);
@@ -175,6 +189,26 @@ static void read_secrets(struct world *w, int at)
     lua_pop(L, 1);
     w->policies.secrets = secrets;
     w->policies.secret_count = (size_t)(secret - secrets);
+}
+
+/* A file that is the same at two looks is read. */
+void world_change(struct world *w, const char *kind, const char *name, int at)
+{
+    char file[64];
+    size_t len;
+    const char *text = lua_tolstring(w->lua, at, &len);
+    for (size_t i = 0; strcmp(kind, "secrets") == 0 && i < w->policies.secret_count; i++)
+        if (strcmp(w->policies.secrets[i].name, name) == 0) {
+            lua_settop(w->lua, at);
+            text = lines_of(w->lua, &len);
+            secret_file(i, file);
+            name = file;
+        }
+    if (!text)
+        luaL_error(w->lua, "change: a text of a file, or the list of a secret expected");
+    write_file(w, name, text, len);
+    policy_shared_look(w->policy_shared, record_log(w));
+    policy_shared_look(w->policy_shared, record_log(w));
 }
 
 static void read_users(struct world *w, int at)
@@ -285,15 +319,12 @@ static int read_and_start(lua_State *L)
     return 0;
 }
 
-/* The directory is gone again when the policies have loaded, or failed to. */
 void world_open(struct world *w, lua_State *L, int at)
 {
     lua_pushcfunction(L, read_and_start);
     lua_pushvalue(L, at);
     lua_pushlightuserdata(L, w);
     const int status = lua_pcall(L, 2, 0, 0);
-    if (w->directory)
-        remove_directory(w->directory);
     if (status != LUA_OK)
         lua_error(L);
 }

@@ -290,6 +290,8 @@ void world_close(struct world *w)
     tickets_free(w->shared.tickets);
     ports_free(w->shared.ports);
     quota_free(w->shared.quota);
+    if (w->directory)
+        world_remove_directory(w->directory);
     cidr_close(&w->allowed);
     cidr_close(&w->denied);
     crypto_free(w->crypto);

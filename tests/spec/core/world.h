@@ -44,7 +44,7 @@ struct world {
     struct policy_config policies;
     struct policy_shared *policy_shared;
     struct policy *policy;
-    char *directory; /* of the policies, while they load */
+    char *directory; /* of the policies */
 
     struct user *users;
     size_t user_count;
@@ -62,6 +62,11 @@ struct world {
 
 /* spec.c: fill a zeroed world from the spec at `at`, and start it. Raises. */
 void world_open(struct world *, lua_State *, int at);
+
+/* world_change: the text at `at` becomes the file `name` of the policy directory; kind "secrets": the list at `at` becomes that secret. */
+void world_change(struct world *, const char *kind, const char *name, int at);
+
+void world_remove_directory(const char *path);
 
 /* world_start: engine and policies of a world that is configured.  world_close: frees all; twice is harmless. */
 void world_start(struct world *);

@@ -235,6 +235,28 @@ TEST(base64_goes_both_ways)
     }
 }
 
+TEST(base64_of_tokens_has_no_padding_and_an_alphabet_of_its_own)
+{
+    static const char *const bad[] = {"Z", "Zg==", "Zm9vY", "+A", "/A", "Zh", "Zm9", "Z\n", "Zg "};
+    static const struct {
+        const char *plain, *coded;
+    } cases[] = {{"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"}, {"\xff\xef\xbe\xfb", "_--"
+                                                                                          "--w"}};
+    uint8_t plain[8];
+    size_t len;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char coded[16];
+        CHECK_INT(crypto_base64url(view_text(cases[i].plain), coded), strlen(cases[i].coded));
+        CHECK_TEXT(coded, cases[i].coded);
+        CHECK_INT(crypto_base64url_decode(view_text(coded), plain, sizeof plain, &len), 0);
+        CHECK(view_equal(view_of(plain, len), view_text(cases[i].plain)));
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (crypto_base64url_decode(view_text(bad[i]), plain, sizeof plain, &len) != ERR_BAD)
+            test_failed(__FILE__, __LINE__, "\"%s\" is accepted", bad[i]);
+    CHECK_INT(crypto_base64url_decode(view_text("Zm9v"), plain, 2, &len), ERR_RANGE);
+}
+
 TEST(what_is_no_base64_is_refused)
 {
     static const char *const cases[] = {"Z",      "Zg",   "Zg=",  "Zg===", "====", "Z===", "Zg==Zg==", "Zm8=Zm8=",
@@ -287,5 +309,5 @@ TEST_LIST(RUN(digests_are_those_of_the_standards) RUN(macs_are_those_of_the_stan
               RUN(what_is_sealed_opens_as_the_standard_says_whatever_was_opened_before)
                   RUN(a_seal_that_was_touched_anywhere_does_not_open_and_leaves_nothing)
                       RUN(lengths_that_cannot_be_are_denied_before_anything_is_opened) RUN(random_bytes_differ_and_stay_in_their_bounds)
-                          RUN(equality_is_of_length_and_contents) RUN(base64_goes_both_ways) RUN(what_is_no_base64_is_refused)
+                          RUN(equality_is_of_length_and_contents) RUN(base64_goes_both_ways) RUN(base64_of_tokens_has_no_padding_and_an_alphabet_of_its_own) RUN(what_is_no_base64_is_refused)
                               RUN(hex_goes_both_ways_and_refuses_the_rest) RUN(no_crypto_without_memory) RUN(the_clocks_run))

@@ -73,6 +73,7 @@ static const struct {
     {"ev", HOOK_log, "ev", "ev.zz"},
     {"address", HOOK_permission, "_, peer", "peer.zz"},
     {"relay", HOOK_init, "", "relay.zz"},
+    {"relay.base64", HOOK_init, "", "relay.base64.zz"},
     {"relay.log", HOOK_init, "", "relay.log.zz"},
     {"relay.metric", HOOK_init, "", "relay.metric.zz"},
     {"relay.timer", HOOK_init, "", "relay.timer.zz"},
