@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#define TENANT_REALM_MAX 127
 #define PASSWORD_MAX 763
 
 /* struct draft: a decision in the making: its texts are gathered before the userdata is. */
@@ -197,9 +196,9 @@ static void realm_field(lua_State *L, struct draft *draft)
     char prepared[OPAQUE_MAX_LEN + 1], why[OPAQUE_WHY_MAX];
     size_t len;
     if (lua_getfield(L, 2, "realm") != LUA_TNIL) {
-        const char *text = argument_text(L, -1, "relay.tenant: realm", TENANT_REALM_MAX, &len);
-        if (opaque_enforce(view_of(text, len), prepared, &len, why) || len > TENANT_REALM_MAX)
-            state_raise(L, "relay.tenant: realm %s", len > TENANT_REALM_MAX ? "is too long" : why);
+        const char *text = argument_text(L, -1, "relay.tenant: realm", REALM_MAX_LEN, &len);
+        if (opaque_enforce(view_of(text, len), prepared, &len, why) || len > REALM_MAX_LEN)
+            state_raise(L, "relay.tenant: realm %s", len > REALM_MAX_LEN ? "is too long" : why);
         draft->decision.realm = keep(draft, prepared, len);
     }
     lua_pop(L, 1);

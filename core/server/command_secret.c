@@ -9,7 +9,7 @@
 int command_secret_add(const struct command_line *line)
 {
     char secret[SECRET_MAX] = "", who[COMMAND_WHO_MAX], realm[OPAQUE_MAX_LEN + 1] = "";
-    const int code = line->realm && *line->realm ? command_prepare(line, "--realm", line->realm, REALM_MAX_LEN - 1, realm) : 0;
+    const int code = line->realm && *line->realm ? command_prepare(line, "--realm", line->realm, REALM_MAX_LEN, realm) : 0;
     if (code)
         return code;
     if (command_read_line(NULL, secret, sizeof secret))

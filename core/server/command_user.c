@@ -131,7 +131,7 @@ int command_user_add(const struct command_line *line)
 {
     char realm[OPAQUE_MAX_LEN + 1], name[OPAQUE_MAX_LEN + 1];
     struct desk_user user = {.realm = realm, .name = name};
-    int code = command_prepare(line, "--realm", line->realm, REALM_MAX_LEN - 1, realm);
+    int code = command_prepare(line, "--realm", line->realm, REALM_MAX_LEN, realm);
     if (code == 0)
         code = command_prepare(line, "the name", line->words[0], STORE_NAME_MAX, name);
     if (code)

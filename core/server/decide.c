@@ -8,6 +8,7 @@
 #include <string.h>
 
 _Static_assert(STORE_NAME_MAX == UNHASHED_MAX_LEN, "a name of the database is one that the engine keeps");
+_Static_assert(STORE_REALM_MAX == REALM_MAX_LEN, "so is a realm");
 
 static struct credentials credentials_of(const struct worker *worker)
 {

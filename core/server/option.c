@@ -69,7 +69,7 @@ const struct option options[] = {
     {.name = "no-tcp-relay", .section = SECTION_RELAY, FLAG(no_tcp_relay), .help = "Relay nothing over TCP: no TCP allocations (RFC 6062)"},
     {.name = "stun-only", .letter = 'S', .section = SECTION_RELAY, FLAG(stun_only), .help = "Answer Binding requests and relay nothing"},
 
-    {.name = "realm", .letter = 'r', .section = SECTION_AUTH, TEXT(realm, REALM_MAX_LEN - 1), .traits = OPTION_PREPARED, .value = "REALM",
+    {.name = "realm", .letter = 'r', .section = SECTION_AUTH, TEXT(realm, REALM_MAX_LEN), .traits = OPTION_PREPARED, .value = "REALM",
      .help = "The realm of the users; needed for lt-cred-mech and use-auth-secret"},
     {.name = "lt-cred-mech", .letter = 'a', .section = SECTION_AUTH, FLAG(lt_cred_mech),
      .help = "Long-term credentials; always on here, and nobody relays without them"},

@@ -16,6 +16,7 @@
 #define STORE_KEYS_MAX 3
 #define STORE_USERHASH_LEN 32
 #define STORE_NAME_MAX 508 /* of a user: USERNAME, RFC 8489 section 14.3: fewer than 509 bytes */
+#define STORE_REALM_MAX 127
 
 struct store;
 struct store_reader;
@@ -89,7 +90,7 @@ bool store_reader_knows_hashes(const struct store_reader *);
 
 /* struct store_tenant: limits of a tenant; 0: not set. */
 struct store_tenant {
-    char name[129], realm[129];
+    char name[129], realm[STORE_REALM_MAX + 1];
     char status[16]; /* "active" or "disabled" */
     int64_t max_allocations, max_user_allocations, max_bps, max_lifetime_s;
 };
@@ -100,7 +101,7 @@ struct store_oauth_key {
     enum crypto_aead aead;
     uint8_t key[CRYPTO_AEAD_KEY_MAX];
     int64_t expires_s; /* Unix; 0: never */
-    char realm[129];   /* whose tokens these are; "": any realm's */
+    char realm[STORE_REALM_MAX + 1];  /* whose tokens these are; "": any realm's */
 };
 
 /* store_oauth_key: from the columns of a row: `ikm` is Base64, of which the first bytes are the key; `algorithm` A128GCM or A256GCM. 0, ERR_BAD: no Base64

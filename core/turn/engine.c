@@ -209,15 +209,16 @@ static struct send engine_stun(struct engine *engine, const struct flow *flow, s
     return (struct send){0};
 }
 
-/* RFC 3489: Binding over UDP and nothing else. */
+/* RFC 3489: Binding over UDP and nothing else; RFC 8489 section 11: over DTLS it is refused aloud. */
 static struct send engine_classic(struct engine *engine, const struct flow *flow, struct view in, msec_t now)
 {
-    struct message message;
-    if (!engine->config->classic || flow->transport != TRANSPORT_UDP || message_open_classic(&message, in) != 0) {
+    struct transaction tr = {.engine = engine, .flow = flow, .now = now};
+    const bool is_served = engine->config->classic && flow->transport == TRANSPORT_UDP;
+    if ((!is_served && flow->transport != TRANSPORT_DTLS) || message_open_classic(&tr.message, in) != 0) {
         engine->counts.dropped_malformed++;
         return (struct send){0};
     }
-    return engine_request(engine, flow, &message, now);
+    return is_served ? engine_request(engine, flow, &tr.message, now) : engine_answer(&tr, STUN_SERVER_ERROR);
 }
 
 struct send engine_from_client(struct engine *engine, const struct flow *flow, struct view in, msec_t now)

@@ -96,6 +96,15 @@ bool peer_is_allowed(const struct peer_filter *filter, const struct addr *peer)
     return !peer_is_special(filter, &reached) || peer_is_listed(filter->config->allowed_peers, &reached);
 }
 
+/* A hole lets clients in, too: whoever opens it knows what its tunnels lead to. */
+bool peer_is_tunnelled(const struct peer_filter *filter, const struct addr *addr)
+{
+    const struct view teredo = view_of("\x20\x01\0\0", 4), to4 = view_of("\x20\x02", 2), ip = view_of(addr->ip, sizeof addr->ip);
+    if (addr->family != ADDR_IPV6 || peer_is_listed(filter->config->allowed_peers, addr))
+        return false;
+    return view_equal(view_cut(ip, teredo.len), teredo) || view_equal(view_cut(ip, to4.len), to4);
+}
+
 struct addr peer_name(const struct peer_filter *filter, const struct addr *as_sent)
 {
     struct addr name = *as_sent;

@@ -104,6 +104,8 @@ static int allocate_even_port(struct transaction *tr, struct opening *opening)
 static int allocate_read(struct transaction *tr, struct opening *opening)
 {
     int code;
+    if (peer_is_tunnelled(&tr->engine->filter, &tr->flow->client))
+        return transaction_refuse(tr, STUN_FORBIDDEN, "client_tunnelled");
     if ((code = allocate_transport(tr, opening)) || (code = allocate_token(tr, opening)) || (code = allocate_family(tr, opening)) ||
         (code = allocate_even_port(tr, opening)))
         return code;

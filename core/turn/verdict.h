@@ -37,7 +37,7 @@ enum hook {
 
 #define VERDICT_KEYS_MAX 8
 #define NAME_MAX_LEN 128  /* tenant and user names that the policy chooses, without NUL */
-#define REALM_MAX_LEN 128 /* RFC 8489 allows 127 characters */
+#define REALM_MAX_LEN 127 /* in bytes; RFC 8489 section 14.9: fewer than 128 characters */
 #define USERNAME_MAX_LEN 763
 #define UNHASHED_MAX_LEN 508 /* of the name that a USERHASH stands for: as long as a client may send one, RFC 8489 section 14.3 */
 #define REASON_MAX 96

@@ -42,7 +42,8 @@ TEST(a_challenge_costs_no_memory)
 
 TEST(every_turn_method_is_challenged)
 {
-    static const uint16_t methods[] = {METHOD_ALLOCATE, METHOD_REFRESH, METHOD_CREATE_PERMISSION, METHOD_CHANNEL_BIND};
+    static const uint16_t methods[] = {METHOD_ALLOCATE,     METHOD_REFRESH, METHOD_CREATE_PERMISSION,
+                                       METHOD_CHANNEL_BIND, METHOD_CONNECT, METHOD_CONNECTION_BIND};
     struct world w;
     world_start(&w, NULL);
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {

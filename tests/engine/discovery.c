@@ -361,7 +361,7 @@ TEST(a_classic_request_is_dropped_unless_switched_on_and_over_udp)
     CHECK_INT(classic_ask(&c, 0), NO_ANSWER);
     world_end(&w);
     world_start(&w, with_both);
-    for (int transport = TRANSPORT_TCP; transport <= TRANSPORT_DTLS; transport++) {
+    for (int transport = TRANSPORT_TCP; transport <= TRANSPORT_TLS; transport++) {
         struct client d = client_of(&w, (enum transport)transport, 0);
         classic_begin(&d);
         CHECK_INT(classic_ask(&d, 0), NO_ANSWER);
@@ -374,6 +374,22 @@ TEST(a_classic_request_is_dropped_unless_switched_on_and_over_udp)
     world_end(&w);
 }
 
+/* RFC 8489 section 11 */
+TEST(over_dtls_a_request_without_the_cookie_is_500_and_an_indication_nothing)
+{
+    struct world w;
+    for (int on = 0; on < 2; on++) {
+        world_start(&w, on ? with_both : NULL);
+        struct client c = client_of(&w, TRANSPORT_DTLS, 0);
+        classic_begin(&c);
+        CHECK_INT(classic_ask(&c, 0), STUN_SERVER_ERROR);
+        CHECK_INT(c.answer_len, 28);
+        build_begin_classic(&c.build, slab_over(c.request, sizeof c.request), METHOD_BINDING, STUN_INDICATION, classic_id);
+        CHECK_INT(classic_ask(&c, 0), NO_ANSWER);
+        world_end(&w);
+    }
+}
+
 TEST_LIST(RUN(every_binding_answer_names_both_mappings_its_origin_and_the_other_address) RUN(table_1_of_section_6_1_from_every_listener)
           RUN(the_other_bits_of_change_request_say_nothing) RUN(a_family_with_one_address_has_no_other_and_cannot_change)
           RUN(a_response_goes_to_the_port_that_is_asked_for_and_an_error_does_not)
@@ -382,4 +398,5 @@ TEST_LIST(RUN(every_binding_answer_names_both_mappings_its_origin_and_the_other_
           RUN(when_it_is_off_or_the_request_is_no_binding_its_attributes_are_unknown)
           RUN(a_classic_request_is_answered_as_its_client_expects)
           RUN(a_classic_client_of_a_server_with_one_address_learns_its_mapping) RUN(a_classic_answer_never_goes_to_a_third_party)
-          RUN(a_classic_request_is_dropped_unless_switched_on_and_over_udp))
+          RUN(a_classic_request_is_dropped_unless_switched_on_and_over_udp)
+          RUN(over_dtls_a_request_without_the_cookie_is_500_and_an_indication_nothing))

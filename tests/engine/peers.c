@@ -435,6 +435,31 @@ TEST(loopback_stays_closed_even_where_the_relay_itself_is)
     world_end(&w);
 }
 
+static void tunnels(struct engine_config *config, struct world *w)
+{
+    (void)config;
+    add(&w->allowed, "2001::/32");
+    add(&w->allowed, "2002::/16");
+}
+
+/* section 21.4: nor do they get a relay of their own, through which a tunnel could be led back into itself */
+TEST(clients_in_tunnels_are_refused_unless_a_hole_is_made)
+{
+    static const char *const tunnelled[] = {"[2001:0:909:901::f5ff:fffe]:1", "[2001::1]:1", "[2002:909:901::1]:1", "[2002::]:1"};
+    static const char *const others[] = {"[2001:4860::1]:1", "[2001:1::1]:1", "[2003::1]:1", "20.2.0.1:1"};
+    struct world w;
+    for (int hole = 0; hole < 2; hole++) {
+        world_start(&w, hole ? tunnels : NULL);
+        for (size_t i = 0; i < 4; i++) {
+            struct client c = client_over(&w, TRANSPORT_UDP, tunnelled[i], SERVER_V6, "ann");
+            CHECK_INT(client_allocate(&c), hole ? 0 : STUN_FORBIDDEN);
+            struct client d = client_over(&w, TRANSPORT_UDP, others[i], strchr(others[i], '[') ? SERVER_V6 : SERVER_V4, "ann");
+            CHECK_INT(client_allocate(&d), 0);
+        }
+        world_end(&w);
+    }
+}
+
 TEST_LIST(RUN(no_internal_ipv4_address_is_a_peer) RUN(no_internal_ipv6_address_is_a_peer_in_any_spelling)
           RUN(global_addresses_are_peers_up_to_the_edge_of_the_special_ones) RUN(a_refused_peer_is_told)
           RUN(allowed_peers_open_holes_and_denied_peers_win) RUN(a_hole_for_a_tunnel_does_not_open_what_is_behind_it)
@@ -443,4 +468,4 @@ TEST_LIST(RUN(no_internal_ipv4_address_is_a_peer) RUN(no_internal_ipv6_address_i
           RUN(hairpin_between_two_relayed_addresses_passes_by_their_shown_form) RUN(hairpin_by_channel_works_too)
           RUN(a_client_may_name_the_local_form_too) RUN(hairpin_reaches_only_ports_that_an_allocation_holds)
           RUN(a_service_on_the_relays_own_address_is_no_peer) RUN(an_allocation_may_send_to_itself) RUN(denied_peers_close_hairpin)
-          RUN(loopback_stays_closed_even_where_the_relay_itself_is))
+          RUN(loopback_stays_closed_even_where_the_relay_itself_is) RUN(clients_in_tunnels_are_refused_unless_a_hole_is_made))

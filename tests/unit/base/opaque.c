@@ -51,6 +51,24 @@ TEST(spaces_become_one_kind_and_letters_are_composed)
     CHECK_TEXT(enforced("\uFF34\uFF45\u2168", out), "\uFF34\uFF45\u2168");
 }
 
+/* RFC 8265 section 5 wants the rules applied again until nothing changes: once is enough */
+TEST(what_is_prepared_is_prepared_already)
+{
+    char once[OPAQUE_MAX_LEN + 1], twice[OPAQUE_MAX_LEN + 1], why[OPAQUE_WHY_MAX];
+    size_t len, again, allowed = 0;
+    for (uint32_t point = 0xA0; point < 0x10000; point++) {
+        const uint8_t bytes[] = {'a', (uint8_t)(0xE0 | point >> 12), (uint8_t)(0x80 | (point >> 6 & 0x3F)), (uint8_t)(0x80 | (point & 0x3F))};
+        const uint8_t two[] = {'a', (uint8_t)(0xC0 | point >> 6), (uint8_t)(0x80 | (point & 0x3F))};
+        const struct view given = point < 0x800 ? view_of(two, sizeof two) : view_of(bytes, sizeof bytes);
+        if (opaque_enforce(given, once, &len, why) != 0)
+            continue;
+        allowed++;
+        CHECK_INT(opaque_enforce(view_of(once, len), twice, &again, why), 0);
+        CHECK_TEXT(twice, once);
+    }
+    CHECK(allowed > 50000);
+}
+
 TEST(what_the_class_does_not_allow_is_refused_by_name)
 {
     static const struct {
@@ -162,6 +180,6 @@ TEST(no_byte_is_read_beyond_the_string)
 }
 
 TEST_LIST(RUN(the_examples_of_rfc_8265_section_4_3) RUN(spaces_become_one_kind_and_letters_are_composed)
-              RUN(what_the_class_does_not_allow_is_refused_by_name) RUN(some_stand_only_where_they_have_a_meaning)
+              RUN(what_is_prepared_is_prepared_already) RUN(what_the_class_does_not_allow_is_refused_by_name) RUN(some_stand_only_where_they_have_a_meaning)
                   RUN(plain_ascii_is_neither_copied_nor_allocated_for) RUN(a_string_is_as_long_as_the_room_and_no_longer)
                       RUN(saslprep_is_another_form_of_few) RUN(no_byte_is_read_beyond_the_string))

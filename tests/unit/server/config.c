@@ -184,6 +184,20 @@ TEST(a_bad_line_is_told_with_file_line_option_and_reason)
     }
 }
 
+/* RFC 8489 sections 14.9 and 14.14: REALM and SOFTWARE have fewer than 128 characters */
+TEST(realm_and_software_have_at_most_127_bytes)
+{
+    static const char *const names[] = {"realm", "software"};
+    char line[160];
+    for (size_t i = 0; i < 2; i++)
+        for (int len = 127; len <= 128; len++) {
+            snprintf(line, sizeof line, "%s=%0*d", names[i], len, 0);
+            struct loaded loaded = LOAD(line);
+            CHECK_INT(loaded.result, len == 127 ? 0 : ERR_BAD);
+            unload(&loaded);
+        }
+}
+
 TEST(a_bad_argument_is_told_with_its_place)
 {
     static const struct {
@@ -372,7 +386,7 @@ TEST(out_of_memory_at_any_moment_is_an_error_and_no_crash)
 TEST_LIST(RUN(the_guides_example_runs_unchanged) RUN(without_anything_said_the_defaults_are_coturns) RUN(the_file_is_read_as_coturn_reads_it)
               RUN(the_command_line_is_read_as_coturn_reads_it) RUN(the_later_value_wins_and_the_command_line_is_last)
                   RUN(repeatable_options_add_up_over_file_and_command_line) RUN(a_flag_can_be_switched_off_in_every_spelling)
-                      RUN(a_bad_line_is_told_with_file_line_option_and_reason) RUN(a_bad_argument_is_told_with_its_place)
+                      RUN(a_bad_line_is_told_with_file_line_option_and_reason) RUN(realm_and_software_have_at_most_127_bytes) RUN(a_bad_argument_is_told_with_its_place)
                           RUN(all_errors_are_told_not_the_first_alone) RUN(a_zero_byte_in_the_file_is_an_error) RUN(a_long_line_is_read_whole)
                               RUN(a_secret_is_never_in_a_message_or_a_printout) RUN(a_secret_on_the_command_line_earns_a_warning)
                                   RUN(users_have_a_password_or_a_key) RUN(names_and_the_realm_are_prepared_and_passwords_kept_as_they_are) RUN(alternates_have_the_port_of_their_option_unless_it_is_said) RUN(peer_ranges_are_sealed_sets)
