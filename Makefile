@@ -64,7 +64,7 @@ help:
 ## make            build/relay and its manual page
 ## make run        set up what is missing, build, serve with a generated user and secret
 ## make test       set up what is missing, build, run every test; ends with N passed, N failed, N skipped
-## make check      floors, file sizes, writable globals, cppcheck, clang-tidy
+## make check      floors, file sizes, writable globals, the proof of the protocol, cppcheck, clang-tidy
 ## make unit|engine|spec|e2e            one altitude of the tests
 ## make asan|tsan  unit, engine and e2e tests under the sanitizers
 ## make fuzz       libFuzzer targets, a minute each (needs clang)
