@@ -37,7 +37,7 @@ UNDER_server := net store policy turn ledger wire base
 LIBS_base := -lcrypto -lunistring
 LIBS_policy = $(LUA_LIBS) -ljansson -lm
 LIBS_store := -lsqlite3
-LIBS_net := -lssl -lev
+LIBS_net := -lssl -lev -lcurl
 CFLAGS_policy = $(LUA_CFLAGS)
 
 # made from db/*.sql

@@ -92,6 +92,11 @@ void loop_run(struct loop *loop)
     ev_run(loop->ev, 0);
 }
 
+void loop_turn(struct loop *loop)
+{
+    ev_run(loop->ev, EVRUN_ONCE);
+}
+
 void loop_stop(struct loop *loop)
 {
     ev_break(loop->ev, EVBREAK_ALL);
@@ -149,6 +154,25 @@ void watch_every(struct watch *watch, struct loop *loop, double seconds, void (*
     ev_timer *timer = &watch_init(watch, loop, call, owner)->timer;
     watch->kind = WATCH_EVERY;
     ev_timer_init(timer, on_timer, seconds, seconds);
+    timer->data = watch;
+    ev_timer_start(loop->ev, timer);
+}
+
+static void on_once(struct ev_loop *ev, ev_timer *timer, int events)
+{
+    struct watch *watch = timer->data;
+    (void)ev, (void)events;
+    watch->loop = NULL;
+    watch->call(watch->owner);
+}
+
+void watch_after(struct watch *watch, struct loop *loop, msec_t ms, void (*call)(void *owner), void *owner)
+{
+    watch_stop(watch);
+    ev_timer *timer = &watch_init(watch, loop, call, owner)->timer;
+    watch->kind = WATCH_EVERY;
+    ev_now_update(loop->ev);
+    ev_timer_init(timer, on_once, (double)ms / 1000, 0);
     timer->data = watch;
     ev_timer_start(loop->ev, timer);
 }

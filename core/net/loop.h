@@ -29,12 +29,14 @@ struct watch {
 struct loop *loop_new(void);
 void loop_free(struct loop *);
 void loop_run(struct loop *); /* until loop_stop, called in its thread */
+void loop_turn(struct loop *); /* once: waits for the first thing that happens */
 void loop_stop(struct loop *);
 msec_t loop_now(const struct loop *); /* CLOCK_MONOTONIC when the loop last woke: one clock read per wake-up */
 
 void watch_read(struct watch *, struct loop *, int fd, void (*call)(void *owner), void *owner);
 void watch_write(struct watch *, struct loop *, int fd, void (*call)(void *owner), void *owner);
 void watch_every(struct watch *, struct loop *, double seconds, void (*call)(void *owner), void *owner);
+void watch_after(struct watch *, struct loop *, msec_t ms, void (*call)(void *owner), void *owner); /* once; running, it is set anew */
 void watch_signal(struct watch *, struct loop *, int signal, void (*call)(void *owner), void *owner); /* a signal has one loop in the process */
 void watch_wake(struct watch *, struct loop *, void (*call)(void *owner), void *owner);   /* runs after loop_wake */
 void watch_before_sleep(struct watch *, struct loop *, void (*call)(void *owner), void *owner); /* each turn, before the loop waits: flush batches here */

@@ -182,6 +182,14 @@ int relay_cidr(lua_State *L)
     return 1;
 }
 
+static void new_address(lua_State *L, struct policy *policy, int role)
+{
+    struct address *address = object_new(L, OBJECT_ADDRESS, sizeof *address);
+    *address = (struct address){0};
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &policy->addresses[role]);
+    policy->addresses[role] = address;
+}
+
 void address_open(lua_State *L)
 {
     static const luaL_Reg address_meta[] = {{"__index", address_index}, {"__tostring", address_text}, {"__eq", address_same}, {NULL, NULL}};
@@ -189,11 +197,16 @@ void address_open(lua_State *L)
     struct policy *policy = policy_of(L);
     object_define(L, OBJECT_ADDRESS, "address", NULL, address_meta);
     object_define(L, OBJECT_CIDR, "cidr", cidr_methods, NULL);
-    for (int role = 0; role < ADDRESS_ROLES; role++) {
-        policy->addresses[role] = object_new(L, OBJECT_ADDRESS, sizeof(struct address));
-        *policy->addresses[role] = (struct address){0};
-        lua_rawsetp(L, LUA_REGISTRYINDEX, &policy->addresses[role]);
-    }
+    for (int role = 0; role < ADDRESS_ROLES; role++)
+        new_address(L, policy, role);
+}
+
+void address_keep(lua_State *L)
+{
+    struct policy *policy = policy_of(L);
+    for (int role = 0; role < ADDRESS_ROLES; role++)
+        if (policy->addresses[role]->call == policy->call)
+            new_address(L, policy, role);
 }
 
 void address_push(lua_State *L, enum address_role role, const struct addr *addr)

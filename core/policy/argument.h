@@ -18,6 +18,9 @@ void argument_push(lua_State *L, enum object);
 void address_open(lua_State *L);
 void address_push(lua_State *L, enum address_role, const struct addr *addr);
 
+/* address_keep: those that this call was shown stay its own while it waits; others get new ones. May raise. */
+void address_keep(lua_State *L);
+
 /* address_read: the address userdata at `at`, NULL if it is none; raises if it is dead. */
 const struct addr *address_read(lua_State *L, int at);
 

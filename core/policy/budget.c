@@ -115,8 +115,8 @@ static int run_done(lua_State *L, int status, lua_KContext context)
     return lua_error(L);
 }
 
-/* the body of the pooled coroutine: f(...) with note_where below it */
-static int run_body(lua_State *L)
+/* f(...) with note_where below it */
+int budget_body(lua_State *L)
 {
     lua_pushcfunction(L, note_where);
     lua_insert(L, 1);
@@ -125,12 +125,12 @@ static int run_body(lua_State *L)
 
 static int new_thread(lua_State *L)
 {
-    struct budget *budget = lua_touserdata(L, 1);
+    struct coroutine *out = lua_touserdata(L, 1);
     lua_State *thread = lua_newthread(L);
     if (!lua_checkstack(thread, LUA_MINSTACK))
         return luaL_error(L, "not enough memory");
-    budget->reference = luaL_ref(L, LUA_REGISTRYINDEX);
-    budget->thread = thread;
+    out->reference = luaL_ref(L, LUA_REGISTRYINDEX);
+    out->thread = thread;
     lua_sethook(thread, on_count, LUA_MASKCOUNT, BUDGET_STEP);
     return 0;
 }
@@ -139,20 +139,40 @@ lua_State *budget_begin(struct policy *policy)
 {
     struct budget *budget = &policy->budget;
     char error[64];
-    if (!budget->thread && state_protected(policy, new_thread, budget, error, sizeof error))
+    if (budget->idle_count)
+        budget->current = budget->idle[--budget->idle_count];
+    else if (state_protected(policy, new_thread, &budget->current, error, sizeof error))
         return NULL;
-    lua_pushcfunction(budget->thread, run_body);
-    return budget->thread;
+    lua_pushcfunction(budget->current.thread, budget_body);
+    return budget->current.thread;
 }
 
-/* discard: after an error or a kill; what waits to be closed is closed, and each instruction of it is refused if the run was killed. */
-static void discard(struct policy *policy)
+void budget_end(struct policy *policy)
 {
     struct budget *budget = &policy->budget;
-    lua_resetthread(budget->thread);
-    lua_settop(budget->thread, 0);
-    luaL_unref(policy->lua, LUA_REGISTRYINDEX, budget->reference);
-    budget->thread = NULL;
+    if (!budget->current.thread)
+        return;
+    lua_settop(budget->current.thread, 0);
+    if (budget->idle_count < COROUTINES_IDLE)
+        budget->idle[budget->idle_count++] = budget->current;
+    else
+        luaL_unref(policy->lua, LUA_REGISTRYINDEX, budget->current.reference);
+    budget->current.thread = NULL;
+}
+
+/* what waits to be closed is closed, and each instruction of it is refused if the run was killed. */
+void budget_close(struct policy *policy, struct coroutine *coroutine)
+{
+    struct budget *budget = &policy->budget;
+    lua_State *running = budget->running;
+    if (!coroutine->thread)
+        return;
+    budget->running = NULL; /* nothing may yield meanwhile */
+    lua_resetthread(coroutine->thread);
+    lua_settop(coroutine->thread, 0);
+    budget->running = running;
+    luaL_unref(policy->lua, LUA_REGISTRYINDEX, coroutine->reference);
+    coroutine->thread = NULL;
 }
 
 static void say_why(lua_State *thread, int status, const struct budget *budget, char *error, size_t error_cap)
@@ -170,33 +190,41 @@ static void say_why(lua_State *thread, int status, const struct budget *budget, 
         snprintf(error, error_cap, "error object of type %s", luaL_typename(thread, -1));
 }
 
-enum outcome budget_run(struct policy *policy, const struct slice *slice, char *error, size_t error_cap)
+void budget_arm(struct policy *policy, const struct slice *slice)
 {
     struct budget *budget = &policy->budget;
-    lua_State *thread = budget->thread;
-    int results;
     budget->allowed = *slice;
     budget->spent = budget->charged = 0;
     budget->killed = RUN_DONE;
     budget->memory = false;
     *budget->where = 0;
     budget->started = budget->allowed.clock_ms();
+}
+
+enum outcome budget_go(struct policy *policy, int arguments, char *error, size_t error_cap)
+{
+    struct budget *budget = &policy->budget;
+    lua_State *thread = budget->current.thread;
+    int results;
+    budget->awaits = false;
     budget->running = thread;
-    const int status = lua_resume(thread, policy->lua, lua_gettop(thread) - 1, &results);
+    const int status = lua_resume(thread, policy->lua, arguments, &results);
     budget->running = NULL;
-    if (status == LUA_OK && !budget->killed) /* a kill may have been caught by the very last call */
+    if (!budget->killed && status == LUA_OK) /* a kill may have been caught by the very last call */
         return RUN_DONE;
+    if (!budget->killed && status == LUA_YIELD && budget->awaits)
+        return RUN_WAITS;
     say_why(thread, status, budget, error, error_cap);
     if (!*budget->where)
         state_where(thread, 0, budget->where, sizeof budget->where);
-    discard(policy);
+    budget_close(policy, &budget->current);
     return budget->killed ? budget->killed : budget->memory ? RUN_MEMORY : RUN_ERROR;
 }
 
-void budget_end(struct policy *policy)
+enum outcome budget_run(struct policy *policy, const struct slice *slice, char *error, size_t error_cap)
 {
-    if (policy->budget.thread)
-        lua_settop(policy->budget.thread, 0);
+    budget_arm(policy, slice);
+    return budget_go(policy, lua_gettop(policy->budget.current.thread) - 1, error, error_cap);
 }
 
 int budget_resume(lua_State *L, lua_State *thread, int arguments, int *results, bool *killed)

@@ -1,12 +1,12 @@
-/* chain.c: ask and tell: one hook of every policy in order, and one verdict of their answers. */
+/* chain.c: ask and tell: one hook of every policy in order, and one verdict of their answers; now, or when a hook has waited. */
+#include "policy/chain.h"
+
 #include "policy/answer.h"
 #include "policy/argument.h"
 
 #include "base/err.h"
 
 #include <string.h>
-
-#define WHY_MAX 256
 
 /* registry: arguments that are always the same, under the addresses of these */
 static const char context_key = 'x';
@@ -93,6 +93,9 @@ static void count_failure(struct policy_counts *counts, enum outcome outcome)
         case RUN_MEMORY:
             counts->memory++;
             break;
+        case RUN_WAITS:
+            counts->late++;
+            break;
         default:
             counts->errors++;
     }
@@ -121,44 +124,62 @@ static void set_failure(struct verdict *verdict, const char *by, const char *why
     view_copy(view_text(why), verdict->reason, sizeof verdict->reason);
 }
 
-/* call: run a function of `script` (NULL: a timer); true if it returned, its result is then on the coroutine until budget_end. Else said
- * and counted, and *verdict is FAIL. */
-static bool call(struct policy *policy, const struct script *script, int function, const struct hook_rule *rule, const struct slice *slice,
-                 struct verdict *verdict)
+static const struct hook_rule *rule_of(const struct run *run)
 {
-    char why[WHY_MAX] = "not enough memory";
-    enum outcome outcome = RUN_MEMORY;
-    struct budget *budget = &policy->budget;
-    *budget->where = 0;
-    policy->counts.calls++;
-    policy->call++;
-    policy->script = script;
-    lua_State *L = policy->now < policy->rests_until ? NULL : budget_begin(policy);
-    if (L) {
-        lua_rawgeti(L, LUA_REGISTRYINDEX, function);
-        push_arguments(L, rule->arguments, policy->question);
-        outcome = budget_run(policy, slice, why, sizeof why);
-    }
-    if (outcome == RUN_DONE) {
-        policy->memory_failures = 0;
-        return true;
-    }
-    rest(policy, outcome);
-    const char *by = *budget->where && *budget->where != '?' ? budget->where : script ? script->name : "timer";
-    count_failure(&policy->counts, outcome);
-    say_failure(policy, rule->name, by, why);
-    set_failure(verdict, by, why);
-    return false;
+    static const struct hook_rule timer = {.name = "timer", .arguments = "", .composition = COMPOSE_TELL};
+    return run->hook == HOOK_COUNT ? &timer : &hook_rules[run->hook];
 }
 
-/* ask_script: what one policy says: false if nothing. */
-static bool ask_script(struct policy *policy, const struct script *script, const struct question *question, struct verdict *verdict)
+static const struct script *script_of(const struct policy *policy, const struct run *run)
 {
-    const struct hook_rule *rule = &hook_rules[question->hook];
+    return run->timer ? NULL : &policy->scripts[run->at];
+}
+
+/* fail: the hook that is asked did not answer: said, counted, and the verdict. */
+static void fail(struct policy *policy, enum outcome outcome, const char *why, struct verdict *verdict)
+{
+    const struct run *run = policy->run;
+    const struct script *script = script_of(policy, run);
+    const struct budget *budget = &policy->budget;
+    const char *by = *budget->where && *budget->where != '?' ? budget->where : script ? script->name : "timer";
+    rest(policy, outcome);
+    count_failure(&policy->counts, outcome);
+    say_failure(policy, rule_of(run)->name, by, why);
+    set_failure(verdict, by, why);
+}
+
+/* start: runs a function of a script (of a timer), until it returns or waits. */
+static enum outcome start(struct policy *policy, int function, char *why, size_t why_cap)
+{
+    struct run *run = policy->run;
+    *policy->budget.where = 0;
+    policy->counts.calls++;
+    policy->call = run->call = ++policy->calls;
+    policy->script = script_of(policy, run);
+    policy->task = run->wait ? &run->wait->root : NULL;
+    lua_State *L = policy->now < policy->rests_until ? NULL : budget_begin(policy);
+    if (!L) {
+        view_copy(view_text("not enough memory"), why, why_cap);
+        return RUN_MEMORY;
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, function);
+    push_arguments(L, rule_of(run)->arguments, policy->question);
+    const enum outcome outcome = budget_run(policy, run->slice, why, why_cap);
+    if (outcome != RUN_WAITS)
+        return outcome;
+    if (run->refused)
+        budget_close(policy, &policy->budget.current);
+    return run->refused ? RUN_WAITS : wait_suspend(policy, why, why_cap);
+}
+
+/* read_answer: what the hook returned, on the top of the current coroutine: false if nothing. */
+static bool read_answer(struct policy *policy, struct verdict *verdict)
+{
+    const struct run *run = policy->run;
+    const struct hook_rule *rule = rule_of(run);
+    const struct script *script = script_of(policy, run);
     char why[WHY_MAX];
-    if (!call(policy, script, script->hooks[question->hook], rule, &slice_hook, verdict))
-        return true;
-    lua_State *L = policy->budget.thread;
+    lua_State *L = policy->budget.current.thread;
     const struct decision *decision = object_test(L, -1, OBJECT_DECISION);
     const bool silent = lua_isnil(L, -1);
     const char *wrong = NULL;
@@ -166,20 +187,19 @@ static bool ask_script(struct policy *policy, const struct script *script, const
         snprintf(why, sizeof why, "%s: %s returned a %s, not a decision or nil", script->name, rule->name, luaL_typename(L, -1));
         wrong = why;
     } else if (decision) {
-        wrong = answer_judge(question->hook, decision, why, sizeof why);
+        wrong = answer_judge(run->hook, decision, why, sizeof why);
     }
     if (wrong) {
         policy->counts.wrong_type++;
         say_failure(policy, rule->name, script->name, wrong);
         set_failure(verdict, decision ? decision_text(decision, decision->by) : script->name, wrong);
     } else if (decision) {
-        answer_verdict(policy, question, decision, verdict);
+        answer_verdict(policy, run->question, decision, verdict);
         if (decision->kind == VERDICT_FAIL) {
             policy->counts.errors++;
             say_failure(policy, rule->name, verdict->by, verdict->reason);
         }
     }
-    budget_end(policy);
     return !silent;
 }
 
@@ -203,21 +223,150 @@ static bool add_answer(struct policy *policy, enum composition composition, stru
     return false;
 }
 
-static void ask_chain(struct policy *policy, const struct question *question, struct verdict *verdict)
+/* settle: the hook of one script is through: true when that is final for the chain. */
+static bool settle(struct policy *policy, enum outcome outcome, const char *why)
 {
-    const enum composition composition = hook_rules[question->hook].composition;
+    struct run *run = policy->run;
+    const enum composition composition = rule_of(run)->composition;
     struct verdict one;
-    policy->question = question;
-    for (size_t i = 0; i < policy->script_count; i++) {
-        const struct script *script = &policy->scripts[i];
-        if (script->hooks[question->hook] == LUA_NOREF)
+    one.kind = VERDICT_SILENT;
+    bool answered = true;
+    if (outcome != RUN_DONE)
+        fail(policy, outcome, why, &one);
+    else if (composition != COMPOSE_TELL)
+        answered = read_answer(policy, &one);
+    if (outcome == RUN_DONE)
+        policy->memory_failures = 0;
+    budget_end(policy);
+    if (composition != COMPOSE_TELL)
+        return answered && add_answer(policy, composition, run->verdict, &one);
+    if (outcome == RUN_DONE)
+        return false;
+    *run->verdict = one;
+    run->failed = true;
+    return run->hook == HOOK_init;
+}
+
+/* go: asks the rest of the chain: false if it waits. */
+static bool go(struct policy *policy)
+{
+    char why[WHY_MAX];
+    for (; policy->run->at < policy->script_count; policy->run->at++) {
+        const int function = policy->scripts[policy->run->at].hooks[policy->run->hook];
+        if (function == LUA_NOREF)
             continue;
-        one.kind = VERDICT_SILENT;
-        if (ask_script(policy, script, question, &one) && add_answer(policy, composition, verdict, &one))
-            break;
+        const enum outcome outcome = start(policy, function, why, sizeof why);
+        if (outcome == RUN_WAITS && policy->run->refused)
+            policy->run->verdict->kind = VERDICT_LATER;
+        else if (outcome == RUN_WAITS)
+            return false;
+        if (outcome == RUN_WAITS || settle(policy, outcome, why))
+            return true;
     }
+    return true;
+}
+
+static void enter(struct policy *policy, struct run *run)
+{
+    policy->run = run;
+    policy->question = run->question;
+    policy->event = run->event;
+    policy->call = run->call;
+}
+
+/* leave: what hooks were shown is dead, or sleeps. */
+static void leave(struct policy *policy)
+{
+    policy->run = NULL;
+    policy->task = NULL;
     policy->question = NULL;
-    policy->call++; /* what hooks were shown is dead */
+    policy->event = NULL;
+    policy->call = ++policy->calls;
+    wait_tell(policy);
+}
+
+/* run_now: the whole chain, unless it waits: then false. The verdict is in *run->verdict as it was given. */
+static bool run_now(struct policy *policy, struct run *run)
+{
+    struct verdict *verdict = run->verdict;
+    enter(policy, run);
+    const bool is_through = go(policy);
+    struct run *last = policy->run; /* it may have moved */
+    leave(policy);
+    if (!is_through || !last->wait)
+        return is_through;
+    *verdict = *last->verdict;
+    run->failed = last->failed;
+    wait_free(policy, last->wait);
+    return true;
+}
+
+/* finish: the chain is through, and has waited. */
+static void finish(struct policy *policy)
+{
+    struct wait *wait = policy->run->wait;
+    struct verdict verdict = wait->verdict;
+    struct copy *copy = wait->copy;
+    if (wait->run.hook == HOOK_init)
+        *policy->init = verdict;
+    if (wait->run.timer)
+        wait->run.timer->waits = false;
+    const bool is_asked = wait->run.question != NULL;
+    wait->copy = NULL;
+    leave(policy);
+    wait_free(policy, wait);
+    if (is_asked)
+        policy->world.answer(policy->world.ctx, &copy->question, &verdict);
+    crypto_wipe(verdict.keys, sizeof verdict.keys);
+    copy_free(copy);
+}
+
+/* pass: the hook that waited has gone on to an outcome. */
+static void pass(struct policy *policy, enum outcome outcome, const char *why)
+{
+    bool is_through = settle(policy, outcome, why);
+    if (!is_through) {
+        policy->run->at++;
+        is_through = go(policy);
+    }
+    if (is_through)
+        finish(policy);
+    else
+        leave(policy);
+}
+
+void chain_resume(struct policy *policy, struct wait *wait)
+{
+    char why[WHY_MAX];
+    enter(policy, &wait->run);
+    policy->script = script_of(policy, &wait->run);
+    budget_arm(policy, wait->run.slice);
+    const enum outcome outcome = wait_go(policy, wait, why, sizeof why);
+    if (outcome == RUN_WAITS) {
+        leave(policy);
+        return;
+    }
+    pass(policy, outcome, why);
+}
+
+void chain_expire(struct policy *policy, struct wait *wait)
+{
+    char where[BUDGET_WHERE_MAX];
+    enter(policy, &wait->run);
+    budget_arm(policy, wait->run.slice);
+    state_where(wait->root.coroutine.thread, 0, where, sizeof where);
+    wait_close(policy, wait);
+    view_copy(view_text(where), policy->budget.where, sizeof policy->budget.where);
+    pass(policy, RUN_WAITS, "waited too long");
+}
+
+void chain_drop(struct policy *policy, struct wait *wait)
+{
+    enter(policy, &wait->run);
+    budget_arm(policy, wait->run.slice);
+    wait_close(policy, wait);
+    leave(policy);
+    wait_free(policy, wait);
 }
 
 /* memo_of: the place for what route says about this request, and its key. */
@@ -238,6 +387,13 @@ static struct memo *memo_of(struct policy *policy, const struct request *request
     key[0] = table_hash(k, slab_view(&text));
     key[1] = table_hash(&other, slab_view(&text));
     return &policy->memos[key[0] & (MEMO_COUNT - 1)];
+}
+
+static void ask_chain(struct policy *policy, const struct question *question, struct verdict *verdict)
+{
+    struct run run = {.hook = question->hook, .slice = &slice_hook, .question = question, .verdict = verdict};
+    if (!run_now(policy, &run))
+        *verdict = (struct verdict){.kind = VERDICT_LATER};
 }
 
 static void ask_route(struct policy *policy, const struct question *question, struct verdict *verdict)
@@ -266,39 +422,53 @@ void policy_ask(struct policy *policy, const struct question *question, struct v
         ask_chain(policy, question, verdict);
 }
 
-bool chain_tell(struct policy *policy, enum hook hook, const struct slice *slice, struct verdict *failure)
+static bool tell_chain(struct policy *policy, enum hook hook, const struct slice *slice, const struct event *event, struct verdict *failure)
 {
-    bool fine = true;
-    for (size_t i = 0; i < policy->script_count; i++) {
-        const struct script *script = &policy->scripts[i];
-        if (script->hooks[hook] == LUA_NOREF)
-            continue;
-        fine &= call(policy, script, script->hooks[hook], &hook_rules[hook], slice, failure);
-        budget_end(policy);
-        if (!fine && hook == HOOK_init)
-            break;
-    }
-    policy->call++;
-    return fine;
+    struct run run = {.hook = hook, .slice = slice, .event = event, .verdict = failure};
+    return run_now(policy, &run) ? !run.failed : true;
 }
 
-void chain_timer(struct policy *policy, const struct timer *timer)
+bool chain_begin(struct policy *policy, struct verdict *failure)
 {
-    static const struct hook_rule rule = {.name = "timer", .arguments = ""};
-    struct verdict ignored;
-    call(policy, NULL, timer->function, &rule, &slice_hook, &ignored);
-    budget_end(policy);
-    policy->call++;
+    *failure = (struct verdict){.kind = VERDICT_SILENT};
+    policy->init = failure;
+    if (!tell_chain(policy, HOOK_init, &slice_load, NULL, failure))
+        return false;
+    while (policy->waits && policy->world.turn)
+        policy_turn(policy, policy->world.turn(policy->world.ctx, policy_due(policy)), policy->unix_ms);
+    return failure->kind != VERDICT_FAIL;
+}
+
+void chain_tell(struct policy *policy, enum hook hook)
+{
+    struct verdict ignored = {.kind = VERDICT_SILENT};
+    tell_chain(policy, hook, &slice_hook, NULL, &ignored);
+}
+
+void chain_timer(struct policy *policy, struct timer *timer)
+{
+    char why[WHY_MAX];
+    struct verdict ignored = {.kind = VERDICT_SILENT};
+    struct run run = {.hook = HOOK_COUNT, .timer = timer, .slice = &slice_hook, .at = policy->script_count, .verdict = &ignored};
+    if (timer->waits)
+        return;
+    enter(policy, &run);
+    const enum outcome outcome = start(policy, timer->function, why, sizeof why);
+    timer->waits = outcome == RUN_WAITS;
+    if (outcome != RUN_WAITS)
+        settle(policy, outcome, why);
+    struct wait *wait = policy->run->wait;
+    leave(policy);
+    if (wait && !timer->waits)
+        wait_free(policy, wait);
 }
 
 void policy_tell(struct policy *policy, const struct event *event)
 {
-    struct verdict ignored;
+    struct verdict ignored = {.kind = VERDICT_SILENT};
     if (!(policy->hooks & HOOK_BIT(HOOK_log)))
         return;
     policy->now = event->now;
     policy->unix_ms = event->unix_ms;
-    policy->event = event;
-    chain_tell(policy, HOOK_log, &slice_hook, &ignored);
-    policy->event = NULL;
+    tell_chain(policy, HOOK_log, &slice_hook, event, &ignored);
 }

@@ -160,7 +160,8 @@ static void push_library(lua_State *L, const char *label, const luaL_Reg *functi
 
 void library_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"audit", relay_audit},
+    static const luaL_Reg functions[] = {{"all", relay_all},
+                                         {"audit", relay_audit},
                                          {"cidr", relay_cidr},
                                          {"data", relay_data},
                                          {"hash", relay_hash},
@@ -174,6 +175,7 @@ void library_open(lua_State *L)
                                          {"secret", relay_secret},
                                          {"set", set},
                                          {"shared", relay_shared},
+                                         {"sleep", relay_sleep},
                                          {"split", split},
                                          {"userhash", userhash},
                                          {NULL, NULL}};
@@ -181,12 +183,13 @@ void library_open(lua_State *L)
         {"debug", relay_log_debug}, {"info", relay_log_info}, {"warn", relay_log_warn}, {"error", relay_log_error}, {NULL, NULL}};
     static const luaL_Reg metric[] = {{"counter", relay_counter}, {NULL, NULL}}, timer[] = {{"every", every}, {NULL, NULL}};
     static const luaL_Reg base64[] = {{"encode", relay_base64_encode}, {"decode", relay_base64_decode}, {NULL, NULL}};
-    static const luaL_Reg users[] = {{"get", users_get}, {NULL, NULL}};
+    static const luaL_Reg users[] = {{"get", users_get}, {NULL, NULL}}, http[] = {{"get", relay_http_get}, {"post", relay_http_post}, {NULL, NULL}};
     static const struct {
         const char *name, *label;
         const luaL_Reg *functions;
     } parts[] = {
-        {"base64", "relay.base64", base64}, {"log", "relay.log", logs}, {"metric", "relay.metric", metric}, {"timer", "relay.timer", timer}, {"users", "relay.users", users}};
+        {"base64", "relay.base64", base64}, {"http", "relay.http", http},    {"log", "relay.log", logs},
+        {"metric", "relay.metric", metric}, {"timer", "relay.timer", timer}, {"users", "relay.users", users}};
     share_open(L);
     data_open(L);
     secret_open(L);

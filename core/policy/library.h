@@ -10,6 +10,8 @@
 
 #include <lua.h>
 
+#define ALL_MAX 16 /* functions of one relay.all */
+
 int relay_shared(lua_State *L); /* share.c */
 int relay_ratelimit(lua_State *L);
 int relay_meter(lua_State *L);
@@ -24,6 +26,10 @@ int relay_base64_encode(lua_State *L);
 int relay_base64_decode(lua_State *L);
 int relay_params(lua_State *L); /* params.c */
 int relay_audit(lua_State *L);  /* record.c */
+int relay_sleep(lua_State *L);  /* await.c */
+int relay_all(lua_State *L);
+int relay_http_get(lua_State *L); /* fetch.c */
+int relay_http_post(lua_State *L);
 int relay_log_debug(lua_State *L);
 int relay_log_info(lua_State *L);
 int relay_log_warn(lua_State *L);

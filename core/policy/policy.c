@@ -3,6 +3,7 @@
 
 #include "policy/argument.h"
 #include "policy/chain.h"
+#include "policy/fetch.h"
 #include "policy/params.h"
 #include "policy/sandbox.h"
 #include "policy/shared.h"
@@ -165,7 +166,7 @@ static int load_scripts(struct policy *policy, char *error, size_t error_cap)
 static int run_init(struct policy *policy, char *error, size_t error_cap)
 {
     struct verdict why;
-    if (chain_tell(policy, HOOK_init, &slice_load, &why))
+    if (chain_begin(policy, &why))
         return 0;
     const size_t by = strlen(why.by);
     const bool placed = strncmp(why.reason, why.by, by) == 0; /* Lua's own messages begin with the place */
@@ -209,6 +210,8 @@ struct policy *policy_new(const struct policy_config *config, struct policy_shar
     policy->now = policy->idle_at = now;
     policy->unix_ms = unix_ms;
     policy->loading = true;
+    pool_init(&policy->pending, sizeof(struct pending), 0);
+    fetch_init(policy);
     source_join(shared_sources(shared), &policy->reader);
     const int status = load(policy, error, error_cap);
     forget_texts(policy);
@@ -228,8 +231,12 @@ void policy_free(struct policy *policy)
 {
     if (!policy)
         return;
+    wait_free_all(policy);
     if (policy->lua)
         lua_close(policy->lua);
+    fetch_close(policy);
+    alarms_close(&policy->alarms);
+    pool_close(&policy->pending);
     source_leave(shared_sources(policy->shared), &policy->reader);
     for (struct timer *timer = policy->timers, *next; timer; timer = next) {
         next = timer->next;
@@ -243,10 +250,9 @@ void policy_free(struct policy *policy)
 
 void policy_shutdown(struct policy *policy, msec_t now, int64_t unix_ms)
 {
-    struct verdict ignored;
     policy->now = now;
     policy->unix_ms = unix_ms;
-    chain_tell(policy, HOOK_shutdown, &slice_hook, &ignored);
+    chain_tell(policy, HOOK_shutdown);
 }
 
 uint32_t policy_hooks(const struct policy *policy)

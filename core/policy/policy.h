@@ -11,9 +11,13 @@
 #define RELAY_POLICY_POLICY_H
 
 #include "base/crypto.h"
+#include "base/http.h"
 #include "base/log.h"
 #include "base/table.h"
 #include "turn/verdict.h"
+
+#define POLICY_WAIT_MS 3000 /* how long a hook may wait in all; init and timers ten times as long */
+#define POLICY_NEVER INT64_MAX
 
 struct policy;
 struct policy_shared;
@@ -53,6 +57,18 @@ struct policy_world {
     int (*user_key)(void *ctx, const char *tenant, const char *user, struct long_term_key *out);
     /* audit: one row for the audit table; `detail_json` is an object as text. */
     void (*audit)(void *ctx, const char *type, const char *detail_json);
+
+    /* What hooks that wait need; NULL where they may not. answer: to a question whose verdict was VERDICT_LATER; both die with the call.
+     * wake: call policy_turn at `due` (CLOCK_MONOTONIC), or earlier.  turn: while the policy loads: come back at `due`, or when something
+     * was fetched; now. */
+    void (*answer)(void *ctx, const struct question *, struct verdict *);
+    void (*wake)(void *ctx, msec_t due);
+    msec_t (*turn)(void *ctx, msec_t due);
+
+    /* fetch: begins an exchange, for policy_fetched of this policy with this handle: 0 and its name; ERR_DENIED: the configuration does not
+     * allow that URL; ERR_BAD: it is none; ERR_BUSY: too many; ERR_MEMORY.  cancel: nothing more is told of it. */
+    int (*fetch)(void *ctx, struct policy *, struct handle, const struct http_request *, void **transfer);
+    void (*cancel)(void *ctx, void *transfer);
 };
 
 /* policy_shared_new: NULL without memory. Freed after the last policy. */
@@ -78,9 +94,21 @@ void policy_shutdown(struct policy *, msec_t now, int64_t unix_ms);
 /* policy_hooks: HOOK_BIT of each hook that any policy of the chain has: a missing hook costs nothing. */
 uint32_t policy_hooks(const struct policy *);
 
-/* policy_ask: the chain's answer to a question: VERDICT_SILENT if nobody has an opinion. Never VERDICT_LATER yet. route is memoised by
- * (listener, sni, alpn, origin). Passwords and ha1 of relay.key become long-term keys here. */
+/* policy_ask: the chain's answer to a question: VERDICT_SILENT if nobody has an opinion. VERDICT_LATER: a hook waits, and world.answer
+ * follows; of a question that needs a ticket and has none: nothing waits, there is no room. route is memoised by (listener, sni, alpn, origin). Passwords and ha1 of relay.key become long-term keys here. */
 void policy_ask(struct policy *, const struct question *, struct verdict *);
+
+/* policy_forget: nobody waits for the answer under this ticket any more: its hook never goes on, and what it fetches is given up. */
+void policy_forget(struct policy *, struct ticket);
+
+/* policy_turn: goes on with the hooks that have waited long enough.  policy_due: when the next will have, or POLICY_NEVER.  policy_waits:
+ * how many wait. */
+void policy_turn(struct policy *, msec_t now, int64_t unix_ms);
+msec_t policy_due(struct policy *);
+uint32_t policy_waits(const struct policy *);
+
+/* policy_fetched: what world.fetch was asked for; nothing happens if nobody wants it any more. */
+void policy_fetched(struct policy *, struct handle, const struct http_response *, msec_t now, int64_t unix_ms);
 
 /* policy_tell: the log hook, at once; errors are counted and logged, never returned. */
 void policy_tell(struct policy *, const struct event *);
@@ -90,7 +118,7 @@ void policy_idle(struct policy *, msec_t now, int64_t unix_ms);
 
 /* struct policy_counts: errors by kind, for metrics and tests. */
 struct policy_counts {
-    uint64_t calls, errors, killed_instructions, killed_wall, memory, wrong_type;
+    uint64_t calls, errors, killed_instructions, killed_wall, memory, wrong_type, late; /* late: waited too long */
 };
 const struct policy_counts *policy_counts(const struct policy *);
 size_t policy_heap_bytes(const struct policy *);

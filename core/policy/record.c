@@ -1,10 +1,9 @@
 /* record.c: relay.log and relay.audit: what scripts write down. */
 #include "policy/argument.h"
+#include "policy/json.h"
 #include "policy/library.h"
 #include "policy/state.h"
 
-#include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define DETAIL_MAX 4096
@@ -77,27 +76,6 @@ int relay_log_error(lua_State *L)
     return write_line(L, LOG_ERROR);
 }
 
-/* put_quoted: a JSON string; bytes that are not UTF-8 are read as Latin-1, so nothing that a client sent is lost. */
-static void put_quoted(struct slab *out, const char *text, size_t len)
-{
-    json_t *string = json_stringn(text, len);
-    char latin[2 * 1024];
-    size_t used = 0;
-    if (!string) {
-        for (size_t i = 0; i < len && used + 2 < sizeof latin; i++) {
-            const unsigned char c = (unsigned char)text[i];
-            if (c >= 0x80)
-                latin[used++] = (char)(0xC0 | c >> 6);
-            latin[used++] = (char)(c >= 0x80 ? 0x80 | (c & 0x3F) : c);
-        }
-        string = json_stringn(latin, used);
-    }
-    char *quoted = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
-    slab_put_text(out, quoted ? quoted : "null");
-    free(quoted);
-    json_decref(string);
-}
-
 /* put_field: the value on the top. */
 static void put_field(lua_State *L, struct slab *out)
 {
@@ -107,7 +85,7 @@ static void put_field(lua_State *L, struct slab *out)
     if (plain)
         slab_put_text(out, text);
     else
-        put_quoted(out, text, len);
+        json_put_text(out, text, len);
     lua_pop(L, 1);
 }
 
@@ -123,7 +101,7 @@ int relay_audit(lua_State *L)
     for (size_t i = 0; i < count; i++) {
         if (i)
             slab_put_u8(&out, ',');
-        put_quoted(&out, names[i], strlen(names[i]));
+        json_put_text(&out, names[i], strlen(names[i]));
         slab_put_u8(&out, ':');
         lua_getfield(L, 1, names[i]);
         put_field(L, &out);

@@ -7,6 +7,7 @@
 #ifndef RELAY_POLICY_STATE_H
 #define RELAY_POLICY_STATE_H
 
+#include "policy/alarm.h"
 #include "policy/budget.h"
 #include "policy/field.h"
 #include "policy/policy.h"
@@ -73,6 +74,7 @@ struct timer {
     msec_t interval_ms, due;
     int function;
     bool everywhere; /* on every worker, else on the first */
+    bool waits;      /* its last run does: there is no other meanwhile */
     struct timer *next;
 };
 
@@ -99,7 +101,18 @@ struct policy {
     unsigned worker;
     msec_t now, idle_at;
     int64_t unix_ms;
-    uint64_t call; /* counts hook calls: what an argument was filled for */
+    uint64_t calls, call; /* calls counts runs, call is the one of now: what an argument was filled for */
+
+    struct run *run;   /* while a hook runs; wait.h */
+    struct task *task; /* the coroutine of a run that has waited */
+    struct wait *waits;
+    uint32_t wait_count, waits_of_others;
+    struct pool pending, flights;
+    struct table flights_by_key;
+    struct alarms alarms;
+    msec_t told;           /* what the world knows of them */
+    const void *arrived;   /* what a coroutine waited for, while it goes on */
+    struct verdict *init;  /* while the policy loads */
 
     struct script *scripts;
     size_t script_count;

@@ -112,6 +112,8 @@ struct config {
     struct policy_secret *policy_secrets;
     size_t policy_secret_count;
     const char *lua_dir; /* never NULL */
+    const char **policy_http; /* hosts and URLs that they may ask */
+    size_t policy_http_count;
 
     /* process */
     uint32_t workers; /* never 0 */

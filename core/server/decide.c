@@ -109,17 +109,23 @@ static void decide_route(struct worker *worker, msec_t now, struct verdict *verd
     snprintf(verdict->realm, sizeof verdict->realm, "%s", kept->realm);
 }
 
-void worker_ask(void *ctx, const struct question *question, struct verdict *verdict)
+void worker_default(struct worker *worker, const struct question *question, struct verdict *verdict)
 {
-    struct worker *worker = ctx;
-    if (worker->policy && policy_hooks(worker->policy) & HOOK_BIT(question->hook))
-        policy_ask(worker->policy, question, verdict);
     if (question->hook == HOOK_route)
         decide_route(worker, question->now, verdict);
     else if (question->hook == HOOK_authenticate)
         decide_authenticate(worker, question, verdict);
     else if (question->hook == HOOK_authorize)
         decide_authorize(worker, question->request, verdict);
+}
+
+void worker_ask(void *ctx, const struct question *question, struct verdict *verdict)
+{
+    struct worker *worker = ctx;
+    if (worker->policy && policy_hooks(worker->policy) & HOOK_BIT(question->hook))
+        policy_ask(worker->policy, question, verdict);
+    if (verdict->kind != VERDICT_LATER)
+        worker_default(worker, question, verdict);
 }
 
 int worker_unhash(void *ctx, const char *realm, struct view hash, char name[UNHASHED_MAX_LEN + 1])

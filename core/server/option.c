@@ -132,6 +132,8 @@ const struct option options[] = {
     {.name = "set", .section = SECTION_POLICY, LIST(OPTION_PARAMS, params, param_count), .value = "POLICY.NAME=VALUE", .help = "A parameter of a policy"},
     {.name = "secret", .section = SECTION_POLICY, LIST(OPTION_SECRETS, policy_secrets, policy_secret_count), .traits = OPTION_READABLE, .value = "NAME=FILE",
      .help = "A file of secrets for relay.secret(NAME), one a line, the newest first"},
+    {.name = "policy-http", .section = SECTION_POLICY, LIST(OPTION_HOSTS, policy_http, policy_http_count), .value = "HOST[:PORT]|URL",
+     .help = "What policies may ask over HTTP: a host (on the scheme's port, or that one), or a URL and what is below it; without it nothing"},
     {.name = "lua-dir", .section = SECTION_POLICY, TEXT(lua_dir, 4095), .value = "DIRECTORY",
      .help = "Where policies find require \"relay.x\"; without it in ../lua beside the program, or where relay was installed"},
 
@@ -176,7 +178,7 @@ bool option_takes_value(const struct option *option)
 
 bool option_repeats(const struct option *option)
 {
-    return option->kind >= OPTION_TEXTS && option->kind <= OPTION_SECRETS;
+    return option->kind >= OPTION_TEXTS && option->kind <= OPTION_HOSTS;
 }
 
 const char *option_section_title(enum option_section section)

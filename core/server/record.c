@@ -118,6 +118,18 @@ static struct usage_mark *mark_of(struct worker *worker, const struct allocation
     return mark;
 }
 
+/* The allocation may be gone: its handle says so. */
+void worker_take_usage_verdict(struct worker *worker, const struct question *question, const struct verdict *verdict, msec_t now)
+{
+    const struct handle of = question->allocation->self;
+    if (question->closing)
+        return;
+    if (verdict->kind == VERDICT_CLOSE)
+        engine_close(worker->engine, of, verdict, now);
+    else if (verdict->kind == VERDICT_ALLOW && verdict->limits.max_bps)
+        engine_limit(worker->engine, of, verdict->limits.max_bps);
+}
+
 static void ask_usage(struct worker *worker, const struct allocation *allocation, msec_t now, bool closing)
 {
     struct usage_mark *mark = mark_of(worker, allocation);
@@ -141,12 +153,7 @@ static void ask_usage(struct worker *worker, const struct allocation *allocation
     };
     mark->told = *total;
     policy_ask(worker->policy, &question, &verdict);
-    if (closing)
-        return;
-    if (verdict.kind == VERDICT_CLOSE)
-        engine_close(worker->engine, allocation->self, &verdict, now);
-    else if (verdict.kind == VERDICT_ALLOW && verdict.limits.max_bps)
-        engine_limit(worker->engine, allocation->self, verdict.limits.max_bps);
+    worker_take_usage_verdict(worker, &question, &verdict, now);
 }
 
 static bool wants(const struct worker *worker, enum hook hook)

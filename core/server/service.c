@@ -18,7 +18,6 @@
 #define MAX_PERMISSIONS 1000
 #define MAX_CHANNELS 1000
 #define MAX_PARKED 4096
-#define PARK_DEADLINE_MS 3000
 #define MAX_TCP_PEERS 65536 /* of all workers */
 #define MAX_TCP_PEERS_EACH 100
 
@@ -69,9 +68,10 @@ static void fill_engine(struct service *service)
         .max_channels = MAX_CHANNELS,
         .max_tcp_peers_each = MAX_TCP_PEERS_EACH,
         .max_parked = MAX_PARKED,
+        .max_parked_each = MAX_PARKED / 8,
         .max_tcp_peers = most_tcp_peers(config->workers),
         .no_udp_relay = config->no_udp_relay,
-        .park_deadline_ms = PARK_DEADLINE_MS,
+        .park_deadline_ms = POLICY_WAIT_MS,
         .relays = config->relays,
         .relay_count = (uint32_t)config->relay_count,
         .allowed_peers = &config->allowed_peers,

@@ -1,6 +1,7 @@
 /* setting.c: the text of a value becomes a field of struct config: one function for each kind of option. */
 #include "base/err.h"
 #include "base/opaque.h"
+#include "net/http.h"
 #include "server/loader.h"
 
 #include <errno.h>
@@ -348,6 +349,16 @@ static void add_alternate(const struct setting *setting)
     }
 }
 
+static void add_host(const struct setting *setting)
+{
+    char quote[QUOTE_MAX];
+    const char *wrong = http_rule_check(setting->value), *text, **item;
+    if (wrong)
+        setting_error(setting, "%s %s", setting_quote(setting, quote), wrong);
+    else if ((text = keep(setting, setting->value, strlen(setting->value))) != NULL && (item = append(setting, sizeof *item)) != NULL)
+        *item = text;
+}
+
 static void set_action(const struct setting *setting)
 {
     setting->loader->config->action = (enum config_action)setting->option->min;
@@ -368,6 +379,7 @@ static void (*const setters[OPTION_KINDS])(const struct setting *) = {
     [OPTION_PARAMS] = add_param,
     [OPTION_SECRETS] = add_secret_file,
     [OPTION_ALTERNATES] = add_alternate,
+    [OPTION_HOSTS] = add_host,
     [OPTION_ACTION] = set_action,
 };
 

@@ -74,6 +74,7 @@ static int make_engine(struct worker *worker)
         .relay_close = worker_relay_close,
         .tcp = worker->service->config->no_tcp_relay ? NULL : &worker_tcp_host,
         .ask = worker_ask,
+        .forget = worker_forget,
         .tell = worker_tell,
         .hold = worker_hold,
         .unhash = worker_unhash,
@@ -120,7 +121,7 @@ int worker_prepare(struct worker *worker, struct refusal *refusal)
                           service->config->userdb);
     }
     if (service->policy_shared) {
-        const struct policy_world world = {
+        struct policy_world world = {
             .ctx = worker,
             .log = service->log,
             .crypto = worker->crypto,
@@ -128,9 +129,7 @@ int worker_prepare(struct worker *worker, struct refusal *refusal)
             .user_key = worker_user_key,
             .audit = worker_audit,
         };
-        worker->policy = policy_new(&service->policy, service->policy_shared, &world, worker->index, clock_monotonic_ms(), clock_unix_ms(),
-                                    reason, sizeof reason);
-        if (!worker->policy)
+        if (worker_load_policy(worker, &world, reason, sizeof reason) != 0)
             return refuse(refusal, service->config, "policy", "%s", reason);
     }
     engine_hooks(worker->engine, worker_hooks(worker));
@@ -184,12 +183,14 @@ void worker_free(struct worker *worker)
     udp_out_free(worker->out);
     udp_in_free(worker->in);
     policy_free(worker->policy);
+    http_free(worker->http);
     store_reader_close(worker->reader);
     crypto_free(worker->crypto);
     if (worker->loop) {
         watch_stop(&worker->flush);
         watch_stop(&worker->tenth);
         watch_stop(&worker->half);
+        watch_stop(&worker->due);
         worker_mail_close(worker);
         loop_free(worker->loop);
     }

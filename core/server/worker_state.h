@@ -3,6 +3,7 @@
 #define RELAY_SERVER_WORKER_STATE_H
 
 #include "net/dtls.h"
+#include "net/http.h"
 #include "net/loop.h"
 #include "net/peer_stream.h"
 #include "net/stream.h"
@@ -55,6 +56,9 @@ struct worker {
     struct host host; /* the engine's; lives as long */
     struct engine *engine;
     struct policy *policy;       /* NULL: none */
+    struct http *http;           /* of the policy */
+    struct loop *early;          /* while it loads */
+    struct watch due;            /* when hooks that wait go on */
     struct crypto *crypto;
     struct store_reader *reader; /* NULL: no database */
     struct tenant_realm realms[TENANT_REALMS];
@@ -110,10 +114,16 @@ void worker_ask(void *ctx, const struct question *, struct verdict *);
 uint32_t worker_hooks(const struct worker *);
 int worker_unhash(void *ctx, const char *realm, struct view hash, char name[UNHASHED_MAX_LEN + 1]);
 int worker_user_key(void *ctx, const char *tenant, const char *user, struct long_term_key *out);
+void worker_default(struct worker *, const struct question *, struct verdict *); /* what is built in, to what the policies said */
+
+/* worker_wait.c: hooks that wait.  worker_load_policy: 0, or the reason. */
+int worker_load_policy(struct worker *, struct policy_world *, char *reason, size_t reason_cap);
+void worker_forget(void *ctx, struct ticket);
 
 /* record.c: what is written down: log lines, the log and usage hooks, sessions and usage rows */
 void worker_tell(void *ctx, const struct event *);
 void worker_audit(void *ctx, const char *type, const char *detail_json);
 void worker_record_usage(struct worker *, msec_t now);
+void worker_take_usage_verdict(struct worker *, const struct question *, const struct verdict *, msec_t now);
 
 #endif

@@ -33,6 +33,12 @@ uint64_t engine_hash(const struct engine *engine, const void *key, size_t len)
     return table_hash(&engine->config->hash_key, view_of(key, len));
 }
 
+void engine_forget(struct engine *engine, struct ticket ticket)
+{
+    if (engine->host->forget)
+        engine->host->forget(engine->host->ctx, ticket);
+}
+
 /* ---- a request ---- */
 
 static struct allocation *engine_live(struct engine *engine, const struct flow *flow, msec_t now)

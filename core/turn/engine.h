@@ -65,6 +65,7 @@ struct engine_config {
     uint32_t max_permissions, max_channels; /* per allocation */
     uint32_t max_tcp_peers_each;            /* per TCP allocation */
     uint32_t max_allocations, max_parked, max_tcp_peers; /* per engine */
+    uint32_t max_parked_each; /* of a tenant */
     bool no_udp_relay;
     uint32_t park_deadline_ms;
     uint8_t nonce_key[32], mobility_key[32]; /* the same for every worker */

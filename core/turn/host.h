@@ -36,8 +36,12 @@ struct host {
     /* hold: whether the 5-tuple has an allocation from now on. */
     void (*hold)(void *ctx, const struct flow *flow, bool holds);
 
-    /* ask: fills *verdict (zeroed by the engine). VERDICT_LATER keeps question->ticket for engine_resume; only authenticate and authorize may. */
+    /* ask: fills *verdict (zeroed by the engine). VERDICT_LATER keeps question->ticket for engine_resume; only authenticate and authorize may; without a
+     * ticket ({0}: no room) it is a refusal. */
     void (*ask)(void *ctx, const struct question *question, struct verdict *verdict);
+
+    /* forget: the request of a ticket does not wait any more: its connection is gone, or there was no memory to keep it. NULL: nobody cares. */
+    void (*forget)(void *ctx, struct ticket ticket);
     void (*tell)(void *ctx, const struct event *event);
 
     /* unhash: the username of a USERHASH (32 bytes) in `realm`, as a C string: 0, or an error: then a policy may know it. NULL: none is known. */

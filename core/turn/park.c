@@ -16,13 +16,6 @@ static struct chain_of park_chain(const struct engine *engine)
     return (struct chain_of){&engine->parked, offsetof(struct parked, links)};
 }
 
-struct ticket park_ticket(struct engine *engine)
-{
-    struct ticket ticket = {0};
-    pool_take(&engine->parked, &ticket.parked);
-    return ticket;
-}
-
 void park_forget(struct engine *engine, struct ticket ticket)
 {
     if (pool_at(&engine->parked, ticket.parked))
@@ -75,15 +68,37 @@ static uint32_t park_count(const struct engine *engine, const struct flow *flow)
     return count;
 }
 
+/* park_of_tenant: how many of the tenant wait, and of the few others whose name has the same hash. */
+static uint32_t *park_of_tenant(struct engine *engine, const struct identity *who)
+{
+    const char *name = who->tenant[0] ? who->tenant : who->realm;
+    return &engine->parked_of[engine_hash(engine, name, strlen(name)) & (PARKED_TENANTS - 1)];
+}
+
+static bool park_has_room(struct engine *engine, const struct transaction *tr)
+{
+    const uint32_t most = engine->config->max_parked_each;
+    if (most && *park_of_tenant(engine, &tr->identity) >= most)
+        return false;
+    return engine->parked_by_flow.count == 0 || park_count(engine, tr->flow) < PARK_PER_FLOW;
+}
+
+struct ticket park_ticket(const struct transaction *tr)
+{
+    struct ticket ticket = {0};
+    if (park_has_room(tr->engine, tr))
+        pool_take(&tr->engine->parked, &ticket.parked);
+    return ticket;
+}
+
 static int park_link(struct engine *engine, struct parked_request *copy, struct ticket ticket, msec_t now)
 {
-    if (!copy || park_count(engine, &copy->flow) >= PARK_PER_FLOW)
-        return ERR_MEMORY;
-    if (table_put(&engine->parked_by_flow, park_hash(engine, &copy->flow), ticket.parked.index) != 0)
+    if (!copy || table_put(&engine->parked_by_flow, park_hash(engine, &copy->flow), ticket.parked.index) != 0)
         return ERR_MEMORY;
     struct parked *parked = pool_at(&engine->parked, ticket.parked);
     parked->request = copy;
     parked->deadline = now + engine->config->park_deadline_ms;
+    ++*park_of_tenant(engine, &copy->identity);
     chain_append(park_chain(engine), &engine->parked_order, ticket.parked.index);
     return 0;
 }
@@ -125,6 +140,7 @@ struct parked_request *park_take(struct engine *engine, struct ticket ticket)
     table_drop(&engine->parked_by_flow, park_hash(engine, &request->flow), ticket.parked.index);
     chain_remove(park_chain(engine), &engine->parked_order, ticket.parked.index);
     pool_give(&engine->parked, ticket.parked.index);
+    --*park_of_tenant(engine, &request->identity);
     return request;
 }
 
@@ -154,7 +170,9 @@ void park_drop_flow(struct engine *engine, const struct flow *flow)
             at = table_next(&engine->parked_by_flow, &cursor);
             continue;
         }
-        park_free(park_take(engine, (struct ticket){pool_handle(&engine->parked, at)}));
+        const struct ticket ticket = {pool_handle(&engine->parked, at)};
+        park_free(park_take(engine, ticket));
+        engine_forget(engine, ticket);
         at = table_first(&engine->parked_by_flow, hash, &cursor); /* the table has moved */
     }
 }

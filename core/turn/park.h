@@ -1,7 +1,7 @@
 /* park.h: requests that wait for the policy: copied to the heap once, found by ticket, each with a deadline.
  *
  * A retransmission of a parked request is absorbed. All wait equally long at most, so the list is in the order of deadlines. A flow may
- * have PARK_PER_FLOW of them.
+ * have PARK_PER_FLOW of them, a tenant max_parked_each.
  */
 #ifndef RELAY_TURN_PARK_H
 #define RELAY_TURN_PARK_H
@@ -27,9 +27,9 @@ struct parked {
     struct links links;
 };
 
-/* park_ticket: a place for a request that may have to wait; {0} when there is none.  park_keep: it waits: 0, or ERR_MEMORY and the place is
+/* park_ticket: a place for a request that may have to wait; {0} when there is none for it.  park_keep: it waits: 0, or ERR_MEMORY and the place is
  * given back.  park_forget: it does not wait. */
-struct ticket park_ticket(struct engine *);
+struct ticket park_ticket(const struct transaction *);
 int park_keep(struct transaction *, struct ticket, enum hook hook);
 void park_forget(struct engine *, struct ticket);
 
@@ -48,6 +48,7 @@ struct ticket park_overdue(const struct engine *, msec_t now);
 /* park_free: wipes its key. NULL is fine. */
 void park_free(struct parked_request *);
 
+/* park_drop_flow: and the host forgets them.  park_drop_all: silently. */
 void park_drop_flow(struct engine *, const struct flow *);
 void park_drop_all(struct engine *);
 

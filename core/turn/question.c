@@ -100,6 +100,8 @@ static void question_park(struct transaction *tr, struct ticket ticket, enum hoo
 {
     if (ticket.parked.generation && park_keep(tr, ticket, hook) == 0)
         return;
+    if (ticket.parked.generation)
+        engine_forget(tr->engine, ticket);
     verdict->kind = VERDICT_DENY;
     verdict->code = STUN_CAPACITY;
     transaction_refuse(tr, STUN_CAPACITY, "max_parked");
@@ -117,7 +119,7 @@ void question_put(struct transaction *tr, struct question *question, struct verd
     question->now = tr->now;
     question->unix_ms = engine_unix_ms(engine, tr->now);
     question->request = &request;
-    question->ticket = may_wait ? park_ticket(engine) : (struct ticket){0};
+    question->ticket = may_wait ? park_ticket(tr) : (struct ticket){0};
     engine->host->ask(engine->host->ctx, question, verdict);
     question->request = NULL;
     question_settle(tr, verdict, question_makes_sense(tr, hook, verdict));

@@ -14,6 +14,7 @@
 #include "turn/wheel.h"
 
 #define PEER_ERRORS_BPS 80    /* ICMP toward a client, an error counted as a byte: 10 at once and 10 a second */
+#define PARKED_TENANTS 4096  /* counts of parked requests, by the hash of the tenant's name */
 #define ENGINE_REPLY_MAX 2048 /* REALM and SOFTWARE of 763 bytes each fit */
 
 struct engine {
@@ -36,6 +37,7 @@ struct engine {
     struct table by_flow, by_permission, by_number, by_peer, parked_by_flow, by_connection;
     struct wheel wheel;
     struct chain moved;        /* allocations whose counts moved */
+    uint32_t parked_of[PARKED_TENANTS];
     struct chain parked_order; /* the first has the earliest deadline */
     struct chain tcp_waiting;  /* likewise */
     struct retransmit *answers;
@@ -52,6 +54,9 @@ int64_t engine_unix_ms(const struct engine *, msec_t now);
 uint64_t engine_id(struct engine *, msec_t now);
 
 uint64_t engine_hash(const struct engine *, const void *key, size_t len);
+
+/* engine_forget: the host need not answer this ticket any more. */
+void engine_forget(struct engine *, struct ticket);
 
 /* allocation.c */
 struct allocation *allocation_find(const struct engine *, const struct flow *); /* expired or not */

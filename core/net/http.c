@@ -1,0 +1,484 @@
+/* http.c: a curl multi handle whose sockets and timer are watches of the loop. */
+#include "net/http.h"
+
+#include "base/err.h"
+
+#include <ctype.h>
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define CONNECTIONS_PER_HOST 256
+#define CONNECTIONS_KEPT 256
+#define HEADERS_MAX 64
+
+/* struct http_socket: one that curl wants watched. */
+struct http_socket {
+    struct http *http;
+    curl_socket_t fd;
+    struct watch in, out;
+};
+
+struct http_exchange {
+    struct http *http;
+    CURL *easy;
+    CURLU *url; /* curl reads it as it goes */
+    struct curl_slist *headers;
+    struct http_ending ending;
+    char *body;
+    size_t body_len, body_room, headers_len, header_count;
+    struct http_header answered[HEADERS_MAX];
+    bool too_large;
+    struct http_exchange *next, **link;
+};
+
+struct http {
+    struct loop *loop;
+    CURLM *multi;
+    const char *const *rules;
+    size_t rule_count;
+    struct watch timer;
+    struct http_exchange *exchanges;
+    size_t count, bytes;
+};
+
+/* ---- what may be asked ---- */
+
+/* struct place: a URL in its parts. */
+struct place {
+    char *scheme, *host, *port, *path;
+};
+
+static void place_close(struct place *place)
+{
+    curl_free(place->scheme);
+    curl_free(place->host);
+    curl_free(place->port);
+    curl_free(place->path);
+}
+
+/* place_of: false for what is no URL of HTTP, or hides a name and a password. */
+static bool place_of(CURLU *url, struct place *out)
+{
+    char *user = NULL;
+    *out = (struct place){0};
+    const bool is_plain = curl_url_get(url, CURLUPART_USER, &user, 0) != CURLUE_OK;
+    curl_free(user);
+    return is_plain && curl_url_get(url, CURLUPART_SCHEME, &out->scheme, 0) == CURLUE_OK &&
+           (strcasecmp(out->scheme, "http") == 0 || strcasecmp(out->scheme, "https") == 0) &&
+           curl_url_get(url, CURLUPART_HOST, &out->host, 0) == CURLUE_OK &&
+           curl_url_get(url, CURLUPART_PORT, &out->port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+           curl_url_get(url, CURLUPART_PATH, &out->path, 0) == CURLUE_OK;
+}
+
+/* parse: the handle of a URL and its parts; both are the caller's, also when it is none: then NULL. */
+static CURLU *parse(const char *text, struct place *out)
+{
+    CURLU *url = curl_url();
+    *out = (struct place){0};
+    if (url && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK && place_of(url, out))
+        return url;
+    place_close(out);
+    *out = (struct place){0};
+    curl_url_cleanup(url);
+    return NULL;
+}
+
+static bool is_url(const char *rule)
+{
+    return strstr(rule, "://") != NULL;
+}
+
+/* is_below: `path` is `prefix` or below it; what a server may read as another path is not. */
+static bool is_below(const char *path, const char *prefix)
+{
+    const size_t len = strlen(prefix);
+    if (strcmp(prefix, "/") == 0)
+        return true;
+    if (strstr(path, "..") || strchr(path, '\\') || strcasestr(path, "%2e") || strcasestr(path, "%2f") || strcasestr(path, "%5c"))
+        return false;
+    return strncmp(path, prefix, len) == 0 && (prefix[len - 1] == '/' || path[len] == 0 || path[len] == '/');
+}
+
+/* rule_text: HOST[:PORT] as a URL of the scheme that it is compared with. */
+static const char *rule_text(const char *rule, const char *scheme, char *out, size_t cap)
+{
+    if (is_url(rule))
+        return rule;
+    snprintf(out, cap, "%s://%s/", scheme, rule);
+    return out;
+}
+
+static bool rule_has(const char *rule, const struct place *place)
+{
+    char text[512];
+    struct place allowed;
+    CURLU *url = parse(rule_text(rule, place->scheme, text, sizeof text), &allowed);
+    const bool has = url && strcasecmp(allowed.scheme, place->scheme) == 0 && strcasecmp(allowed.host, place->host) == 0 &&
+                     strcmp(allowed.port, place->port) == 0 && is_below(place->path, allowed.path);
+    place_close(&allowed);
+    curl_url_cleanup(url);
+    return has;
+}
+
+const char *http_rule_check(const char *rule)
+{
+    char text[512];
+    struct place place;
+    if (strlen(rule) > 255)
+        return "longer than 255 bytes";
+    if (!is_url(rule) && strpbrk(rule, "/?#@"))
+        return "is neither HOST[:PORT] nor http://... nor https://...";
+    CURLU *url = parse(rule_text(rule, "https", text, sizeof text), &place);
+    const bool is_plain = url && !strpbrk(rule, "?#");
+    place_close(&place);
+    curl_url_cleanup(url);
+    return is_plain ? NULL : "is neither HOST[:PORT] nor http://... nor https://...";
+}
+
+/* open_url: the parsed URL, which is what curl is given: nobody reads the text again. NULL: *err says why. */
+static CURLU *open_url(const struct http *http, const char *text, int *err)
+{
+    struct place place;
+    CURLU *url = parse(text, &place);
+    *err = url ? ERR_DENIED : ERR_BAD;
+    for (size_t i = 0; url && i < http->rule_count && *err; i++)
+        if (rule_has(http->rules[i], &place))
+            *err = 0;
+    place_close(&place);
+    if (!*err)
+        return url;
+    curl_url_cleanup(url);
+    return NULL;
+}
+
+/* ---- the end of an exchange ---- */
+
+static void exchange_free(struct http_exchange *exchange)
+{
+    struct http *http = exchange->http;
+    if (exchange->link) {
+        *exchange->link = exchange->next;
+        if (exchange->next)
+            exchange->next->link = exchange->link;
+        curl_multi_remove_handle(http->multi, exchange->easy);
+        http->count--;
+    }
+    http->bytes -= exchange->body_room;
+    curl_easy_cleanup(exchange->easy);
+    curl_url_cleanup(exchange->url);
+    curl_slist_free_all(exchange->headers);
+    for (size_t i = 0; i < exchange->header_count; i++)
+        free((void *)(uintptr_t)exchange->answered[i].name);
+    free(exchange->body);
+    free(exchange);
+}
+
+void http_cancel(struct http_exchange *exchange)
+{
+    exchange_free(exchange);
+}
+
+static const char *error_text(CURLcode code, const struct http_exchange *exchange)
+{
+    if (exchange->too_large)
+        return "too large";
+    switch (code) {
+        case CURLE_OK:
+            return NULL;
+        case CURLE_OPERATION_TIMEDOUT:
+            return "timeout";
+        case CURLE_COULDNT_RESOLVE_HOST:
+            return "resolve";
+        case CURLE_COULDNT_CONNECT:
+            return "connect";
+        case CURLE_SSL_CONNECT_ERROR:
+        case CURLE_PEER_FAILED_VERIFICATION:
+            return "tls";
+        default:
+            return "failed";
+    }
+}
+
+static void finish(struct http_exchange *exchange, CURLcode code)
+{
+    long status = 0;
+    curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
+    const struct http_ending ending = exchange->ending;
+    const struct http_response response = {
+        .error = error_text(code, exchange),
+        .status = (int)status,
+        .headers = exchange->answered,
+        .header_count = exchange->header_count,
+        .body = view_of(exchange->body ? exchange->body : "", exchange->body_len),
+    };
+    /* out of the list first: the one that is told may begin others, or end the client's policy */
+    curl_multi_remove_handle(exchange->http->multi, exchange->easy);
+    *exchange->link = exchange->next;
+    if (exchange->next)
+        exchange->next->link = exchange->link;
+    exchange->link = NULL;
+    exchange->http->count--;
+    ending.done(ending.owner, &response);
+    exchange_free(exchange);
+}
+
+static void finish_all(struct http *http)
+{
+    int left;
+    for (const CURLMsg *message; (message = curl_multi_info_read(http->multi, &left));) {
+        struct http_exchange *exchange = NULL;
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        const CURLcode code = message->data.result;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)(void *)&exchange);
+        finish(exchange, code);
+    }
+}
+
+/* ---- curl on the loop ---- */
+
+static void act(struct http *http, curl_socket_t fd, int events)
+{
+    int running;
+    curl_multi_socket_action(http->multi, fd, events, &running);
+    finish_all(http);
+}
+
+static void on_readable(void *owner)
+{
+    const struct http_socket *socket = owner;
+    act(socket->http, socket->fd, CURL_CSELECT_IN);
+}
+
+static void on_writable(void *owner)
+{
+    const struct http_socket *socket = owner;
+    act(socket->http, socket->fd, CURL_CSELECT_OUT);
+}
+
+static void on_timer(void *owner)
+{
+    act(owner, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int set_timer(CURLM *multi, long ms, void *owner)
+{
+    struct http *http = owner;
+    (void)multi;
+    if (ms < 0)
+        watch_stop(&http->timer);
+    else
+        watch_after(&http->timer, http->loop, ms, on_timer, http);
+    return 0;
+}
+
+static void socket_free(struct http_socket *socket)
+{
+    watch_stop(&socket->in);
+    watch_stop(&socket->out);
+    free(socket);
+}
+
+static void set_watch(struct http_socket *socket, bool wanted, bool in)
+{
+    struct watch *watch = in ? &socket->in : &socket->out;
+    if (wanted && !watch->loop)
+        (in ? watch_read : watch_write)(watch, socket->http->loop, socket->fd, in ? on_readable : on_writable, socket);
+    else if (!wanted)
+        watch_stop(watch);
+}
+
+static int set_socket(CURL *easy, curl_socket_t fd, int what, void *owner, void *known)
+{
+    struct http *http = owner;
+    struct http_socket *socket = known;
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        if (socket)
+            socket_free(socket);
+        return 0;
+    }
+    if (!socket) {
+        socket = calloc(1, sizeof *socket);
+        if (!socket)
+            return -1;
+        *socket = (struct http_socket){.http = http, .fd = fd};
+        curl_multi_assign(http->multi, fd, socket);
+    }
+    set_watch(socket, what & CURL_POLL_IN, true);
+    set_watch(socket, what & CURL_POLL_OUT, false);
+    return 0;
+}
+
+/* ---- an answer comes ---- */
+
+static size_t take_body(char *bytes, size_t size, size_t count, void *owner)
+{
+    struct http_exchange *exchange = owner;
+    struct http *http = exchange->http;
+    const size_t len = size * count, needed = exchange->body_len + len;
+    if (needed > exchange->body_room) {
+        const size_t room = needed < 1024 ? 1024 : needed > HTTP_BODY_MAX / 2 ? HTTP_BODY_MAX : 2 * needed;
+        char *body = needed > HTTP_BODY_MAX || room - exchange->body_room > HTTP_ALL_MAX - http->bytes ? NULL : realloc(exchange->body, room);
+        exchange->too_large = !body;
+        if (!body)
+            return 0;
+        http->bytes += room - exchange->body_room;
+        exchange->body = body;
+        exchange->body_room = room;
+    }
+    memcpy(exchange->body + exchange->body_len, bytes, len);
+    exchange->body_len = needed;
+    return len;
+}
+
+/* put_header: "Name: value" of `len` bytes; no memory, no header. */
+static void put_header(struct http_exchange *exchange, const char *line, size_t len)
+{
+    const char *colon = memchr(line, ':', len);
+    char *name = colon && exchange->header_count < HEADERS_MAX ? strndup(line, len) : NULL;
+    if (!name)
+        return;
+    char *value = name + (colon - line);
+    *value++ = 0;
+    for (char *at = name; *at; at++)
+        *at = (char)tolower((unsigned char)*at);
+    value += strspn(value, " \t");
+    for (size_t end = strlen(value); end > 0 && strchr(" \t\r\n", value[end - 1]); end--)
+        value[end - 1] = 0;
+    exchange->answered[exchange->header_count++] = (struct http_header){name, value};
+}
+
+static size_t take_header(char *line, size_t size, size_t count, void *owner)
+{
+    struct http_exchange *exchange = owner;
+    const size_t len = size * count;
+    exchange->headers_len += len;
+    exchange->too_large = exchange->headers_len > HTTP_HEADERS_MAX;
+    put_header(exchange, line, len);
+    return exchange->too_large ? 0 : len;
+}
+
+/* ---- an exchange begins ---- */
+
+static bool add_headers(struct http_exchange *exchange, const struct http_request *request)
+{
+    char line[4400];
+    for (size_t i = 0; i < request->header_count; i++) {
+        const struct http_header *header = &request->headers[i];
+        if (snprintf(line, sizeof line, *header->value ? "%s: %s" : "%s;", header->name, header->value) >= (int)sizeof line)
+            return false;
+        struct curl_slist *longer = curl_slist_append(exchange->headers, line);
+        if (!longer)
+            return false;
+        exchange->headers = longer;
+    }
+    return true;
+}
+
+static bool add_body(struct http_exchange *exchange, const struct http_request *request)
+{
+    CURL *easy = exchange->easy;
+    if (strcmp(request->method, "POST") != 0)
+        return true;
+    return curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->body.at ? (const char *)request->body.at : "") == CURLE_OK;
+}
+
+static bool set_options(struct http_exchange *exchange, const struct http_request *request)
+{
+    CURL *easy = exchange->easy;
+    bool fine = curl_easy_setopt(easy, CURLOPT_CURLU, exchange->url) == CURLE_OK && add_headers(exchange, request);
+    const struct {
+        CURLoption option;
+        long value;
+    } numbers[] = {{CURLOPT_NOSIGNAL, 1},          {CURLOPT_FOLLOWLOCATION, 0},
+                   {CURLOPT_SSL_VERIFYPEER, 1},    {CURLOPT_SSL_VERIFYHOST, 2},
+                   {CURLOPT_TCP_NODELAY, 1},       {CURLOPT_TIMEOUT_MS, (long)request->timeout_ms},
+                   {CURLOPT_CONNECTTIMEOUT_MS, (long)request->timeout_ms}};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        fine = fine && curl_easy_setopt(easy, numbers[i].option, numbers[i].value) == CURLE_OK;
+    return fine && curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK && curl_easy_setopt(easy, CURLOPT_PRIVATE, exchange) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HTTPHEADER, exchange->headers) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange) == CURLE_OK && add_body(exchange, request);
+}
+
+/* exchange_new: takes over the URL. */
+static struct http_exchange *exchange_new(struct http *http, CURLU *url, const struct http_request *request)
+{
+    struct http_exchange *exchange = calloc(1, sizeof *exchange);
+    if (!exchange) {
+        curl_url_cleanup(url);
+        return NULL;
+    }
+    exchange->http = http;
+    exchange->url = url;
+    exchange->easy = curl_easy_init();
+    if (exchange->easy && set_options(exchange, request) && curl_multi_add_handle(http->multi, exchange->easy) == CURLM_OK)
+        return exchange;
+    exchange_free(exchange);
+    return NULL;
+}
+
+int http_start(struct http *http, const struct http_request *request, const struct http_ending *ending, struct http_exchange **out)
+{
+    int err = ERR_BUSY;
+    CURLU *url = http->count < HTTP_EXCHANGES_MAX ? open_url(http, request->url, &err) : NULL;
+    if (!url)
+        return err;
+    struct http_exchange *exchange = exchange_new(http, url, request);
+    if (!exchange)
+        return ERR_MEMORY;
+    exchange->ending = *ending;
+    exchange->next = http->exchanges;
+    exchange->link = &http->exchanges;
+    if (exchange->next)
+        exchange->next->link = &exchange->next;
+    http->exchanges = exchange;
+    http->count++;
+    *out = exchange;
+    return 0;
+}
+
+/* ---- the client ---- */
+
+struct http *http_new(struct loop *loop, const char *const *rules, size_t rule_count)
+{
+    struct http *http = calloc(1, sizeof *http);
+    if (!http || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        free(http);
+        return NULL;
+    }
+    *http = (struct http){.loop = loop, .multi = curl_multi_init(), .rules = rules, .rule_count = rule_count};
+    if (!http->multi) {
+        http_free(http);
+        return NULL;
+    }
+    curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, set_socket);
+    curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
+    curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, set_timer);
+    curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
+    curl_multi_setopt(http->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)CONNECTIONS_PER_HOST);
+    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
+    return http;
+}
+
+void http_free(struct http *http)
+{
+    if (!http)
+        return;
+    while (http->exchanges)
+        exchange_free(http->exchanges);
+    curl_multi_cleanup(http->multi);
+    watch_stop(&http->timer);
+    free(http);
+    curl_global_cleanup();
+}

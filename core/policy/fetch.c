@@ -1,0 +1,298 @@
+/* fetch.c: relay.http. */
+#include "policy/fetch.h"
+
+#include "policy/json.h"
+#include "policy/library.h"
+#include "policy/wait.h"
+
+#include "base/err.h"
+#include "base/http.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define URL_MAX 2048
+#define SENT_MAX 16384 /* bytes of a body */
+#define SENT_HEADERS_MAX 16
+#define TIMEOUT_MS 2000
+
+/* struct flight: one exchange. */
+struct flight {
+    char *key; /* method, url, single_flight; NULL: nobody else joins */
+    uint64_t hash;
+    void *transfer;       /* the world's name for it */
+    struct handle first;  /* of those that wait */
+    bool has_landed;
+};
+
+/* ---- flights ---- */
+
+static void end_flight(struct policy *policy, struct handle handle)
+{
+    struct flight *flight = pool_at(&policy->flights, handle);
+    if (flight->key)
+        table_drop(&policy->flights_by_key, flight->hash, handle.index);
+    free(flight->key);
+    pool_give(&policy->flights, handle.index);
+}
+
+void fetch_leave(struct policy *policy, struct handle waiter)
+{
+    const struct pending *pending = pool_at(&policy->pending, waiter);
+    const struct handle handle = pending->flight;
+    struct flight *flight = pool_at(&policy->flights, handle);
+    if (!flight)
+        return;
+    struct handle *link = &flight->first;
+    for (struct pending *each; (each = pool_at(&policy->pending, *link)) && each != pending;)
+        link = &each->sharing;
+    *link = pending->sharing;
+    if (flight->first.generation || flight->has_landed)
+        return;
+    policy->world.cancel(policy->world.ctx, flight->transfer);
+    end_flight(policy, handle);
+}
+
+static void join(struct policy *policy, struct handle flight, struct pending *pending, struct handle waiter)
+{
+    struct flight *of = pool_at(&policy->flights, flight);
+    pending->flight = flight;
+    pending->sharing = of->first;
+    of->first = waiter;
+}
+
+static uint64_t hash_of(const struct policy *policy, const char *key)
+{
+    return table_hash(&policy->config->hash_key, view_text(key));
+}
+
+/* find_flight: one that is under way, with this key; {0} if there is none. */
+static struct handle find_flight(const struct policy *policy, const char *key)
+{
+    struct table_cursor cursor;
+    for (uint32_t at = table_first(&policy->flights_by_key, hash_of(policy, key), &cursor); at != TABLE_NONE;
+         at = table_next(&policy->flights_by_key, &cursor)) {
+        const struct flight *flight = pool_index(&policy->flights, at);
+        if (strcmp(flight->key, key) == 0 && !flight->has_landed)
+            return pool_handle(&policy->flights, at);
+    }
+    return (struct handle){0};
+}
+
+/* start_flight: 0 and *out, or an error of the world. */
+static int start_flight(struct policy *policy, const struct http_request *request, const char *key, struct handle *out)
+{
+    struct flight *flight = pool_take(&policy->flights, out);
+    if (!flight)
+        return ERR_MEMORY;
+    if (key) {
+        flight->hash = hash_of(policy, key);
+        flight->key = strdup(key);
+        if (flight->key && table_put(&policy->flights_by_key, flight->hash, out->index) != 0) {
+            free(flight->key);
+            flight->key = NULL;
+        }
+    }
+    const int err = key && !flight->key ? ERR_MEMORY : policy->world.fetch(policy->world.ctx, policy, *out, request, &flight->transfer);
+    if (err)
+        end_flight(policy, *out);
+    return err;
+}
+
+void policy_fetched(struct policy *policy, struct handle handle, const struct http_response *response, msec_t now, int64_t unix_ms)
+{
+    struct flight *flight = pool_at(&policy->flights, handle);
+    if (!flight)
+        return;
+    policy->now = now;
+    policy->unix_ms = unix_ms;
+    flight->has_landed = true;
+    for (struct pending *pending; (pending = pool_at(&policy->pending, flight->first));) {
+        const struct handle waiter = flight->first;
+        flight->first = pending->sharing;
+        pending->flight = pending->sharing = (struct handle){0};
+        wait_wake(policy, waiter, response);
+        flight = pool_at(&policy->flights, handle);
+    }
+    end_flight(policy, handle);
+}
+
+void fetch_init(struct policy *policy)
+{
+    pool_init(&policy->flights, sizeof(struct flight), 0);
+    table_init(&policy->flights_by_key);
+}
+
+void fetch_close(struct policy *policy)
+{
+    table_close(&policy->flights_by_key);
+    pool_close(&policy->flights);
+}
+
+/* ---- the answer, as a script sees it ---- */
+
+static int response_json(lua_State *L)
+{
+    size_t len;
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_getfield(L, 1, "body");
+    const char *body = luaL_checklstring(L, -1, &len);
+    return json_push(L, view_of(body, len));
+}
+
+static int push_response(lua_State *L, const struct http_response *response)
+{
+    budget_charge(L, response->body.len / BYTES_PER_INSTRUCTION + response->header_count);
+    lua_createtable(L, 0, 4);
+    lua_pushinteger(L, response->status);
+    lua_setfield(L, -2, "status");
+    lua_pushlstring(L, (const char *)response->body.at, response->body.len);
+    lua_setfield(L, -2, "body");
+    lua_createtable(L, 0, (int)response->header_count);
+    for (size_t i = 0; i < response->header_count; i++) {
+        lua_pushstring(L, response->headers[i].value);
+        lua_setfield(L, -2, response->headers[i].name);
+    }
+    lua_setfield(L, -2, "headers");
+    lua_pushcfunction(L, response_json);
+    lua_setfield(L, -2, "json");
+    strict_table(L, "the answer has no field '%s'%s");
+    return 1;
+}
+
+static int push_error(lua_State *L, const char *error)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, error);
+    return 2;
+}
+
+static int fetched(lua_State *L, int status, lua_KContext context)
+{
+    const struct http_response *response = policy_of(L)->arrived;
+    (void)status, (void)context;
+    return response->error ? push_error(L, response->error) : push_response(L, response);
+}
+
+/* ---- what is asked ---- */
+
+/* struct wish: the arguments of relay.http; texts lie on the stack of L, or here. */
+struct wish {
+    struct http_request request;
+    struct http_header headers[SENT_HEADERS_MAX + 1];
+    const char *key;
+    char text[SENT_MAX];
+};
+
+static void read_headers(lua_State *L, struct wish *wish)
+{
+    luaL_checktype(L, -1, LUA_TTABLE);
+    luaL_checkstack(L, 2 * SENT_HEADERS_MAX, "headers");
+    const int table = lua_gettop(L);
+    for (lua_pushnil(L); lua_next(L, table); lua_pushvalue(L, -2)) {
+        if (wish->request.header_count == SENT_HEADERS_MAX || lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
+            state_raise(L, "relay.http: headers: at most %d texts by name expected", SENT_HEADERS_MAX);
+        const char *name = argument_text(L, -2, "relay.http: headers", 128, NULL);
+        const char *value = argument_text(L, -1, "relay.http: headers", 4096, NULL);
+        if (!*name || strpbrk(name, "\r\n: ") || strpbrk(value, "\r\n"))
+            state_raise(L, "relay.http: headers: '%s' is not a header", name);
+        wish->headers[wish->request.header_count++] = (struct http_header){name, value};
+    }
+}
+
+static void read_body(lua_State *L, int options, struct wish *wish)
+{
+    size_t len;
+    const bool has_json = lua_getfield(L, options, "json") != LUA_TNIL;
+    if (has_json) {
+        struct slab out = slab_over(wish->text, sizeof wish->text);
+        json_put(L, -1, &out);
+        if (out.overflow)
+            state_raise(L, "relay.http: json: longer than %d bytes", SENT_MAX);
+        wish->request.body = slab_view(&out);
+        wish->headers[wish->request.header_count++] = (struct http_header){"Content-Type", "application/json"};
+    }
+    if (lua_getfield(L, options, "body") == LUA_TNIL)
+        return;
+    const char *body = luaL_checklstring(L, -1, &len);
+    if (has_json || len > SENT_MAX)
+        state_raise(L, has_json ? "relay.http: json or body" : "relay.http: body: longer than %d bytes", SENT_MAX);
+    wish->request.body = view_of(body, len);
+}
+
+static msec_t read_timeout(lua_State *L, int options)
+{
+    if (lua_getfield(L, options, "timeout") == LUA_TNIL)
+        return TIMEOUT_MS;
+    const lua_Number seconds = luaL_checknumber(L, -1);
+    if (!(seconds > 0 && seconds <= 3600))
+        state_raise(L, "relay.http: timeout: seconds above 0 expected");
+    return (msec_t)ceil(seconds * 1000);
+}
+
+/* read_wish: (url, options). What it reads stays on the stack. */
+static void read_wish(lua_State *L, const char *method, struct wish *wish)
+{
+    static const char *const names[] = {"timeout", "headers", "single_flight", "json", "body"};
+    const bool has_body = strcmp(method, "POST") == 0;
+    wish->key = NULL;
+    wish->request = (struct http_request){.method = method, .url = argument_text(L, 1, "relay.http: url", URL_MAX, NULL),
+                                          .headers = wish->headers, .timeout_ms = TIMEOUT_MS};
+    lua_settop(L, 2);
+    if (lua_isnil(L, 2))
+        return;
+    strict_only(L, 2, "relay.http", names, has_body ? 5 : 3);
+    wish->request.timeout_ms = read_timeout(L, 2);
+    if (lua_getfield(L, 2, "headers") != LUA_TNIL)
+        read_headers(L, wish);
+    if (has_body)
+        read_body(L, 2, wish);
+    if (lua_getfield(L, 2, "single_flight") != LUA_TNIL)
+        wish->key = lua_pushfstring(L, "%s %s %s", method, wish->request.url,
+                                    argument_text(L, -1, "relay.http: single_flight", USERNAME_MAX_LEN, NULL));
+}
+
+static int refuse(lua_State *L, int err, const char *url)
+{
+    switch (err) {
+        case ERR_DENIED:
+            state_raise(L, "relay.http: '%s' is not allowed: say policy-http=HOST[:PORT] or policy-http=URL in the configuration", url);
+        case ERR_BAD:
+            state_raise(L, "relay.http: '%s' is not an http or https URL", url);
+        case ERR_BUSY:
+            return push_error(L, "busy");
+        default:
+            state_raise(L, "not enough memory");
+    }
+}
+
+static int ask(lua_State *L, const char *method)
+{
+    struct policy *policy = policy_of(L);
+    struct wish wish;
+    struct handle waiter;
+    read_wish(L, method, &wish);
+    if (!policy->world.fetch)
+        state_raise(L, "relay.http: not here");
+    struct pending *pending = wait_begin(L, "relay.http", &waiter);
+    struct handle flight = wish.key ? find_flight(policy, wish.key) : (struct handle){0};
+    const msec_t left = wait_left_ms(policy, policy->run->wait);
+    if (wish.request.timeout_ms > left)
+        wish.request.timeout_ms = left > 0 ? left : 1;
+    const int err = flight.generation ? 0 : start_flight(policy, &wish.request, wish.key, &flight);
+    if (err)
+        return refuse(L, err, wish.request.url);
+    join(policy, flight, pending, waiter);
+    return wait_yield(L, fetched, 0);
+}
+
+int relay_http_get(lua_State *L)
+{
+    return ask(L, "GET");
+}
+
+int relay_http_post(lua_State *L)
+{
+    return ask(L, "POST");
+}
