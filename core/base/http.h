@@ -5,7 +5,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 
-#define HTTP_BODY_MAX ((size_t)1 << 20)    /* of an answer */
+#define HTTP_BODY_MAX ((size_t)1 << 20)     /* of an answer */
 #define HTTP_HEADERS_MAX ((size_t)32 << 10) /* of an answer, all together */
 
 struct http_header {

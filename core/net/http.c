@@ -322,7 +322,8 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *owner)
     const size_t len = size * count, needed = exchange->body_len + len;
     if (needed > exchange->body_room) {
         const size_t room = needed < 1024 ? 1024 : needed > HTTP_BODY_MAX / 2 ? HTTP_BODY_MAX : 2 * needed;
-        char *body = needed > HTTP_BODY_MAX || room - exchange->body_room > HTTP_ALL_MAX - http->bytes ? NULL : realloc(exchange->body, room);
+        char *body =
+            needed > HTTP_BODY_MAX || room - exchange->body_room > HTTP_ALL_MAX - http->bytes ? NULL : realloc(exchange->body, room);
         exchange->too_large = !body;
         if (!body)
             return 0;
@@ -396,9 +397,12 @@ static bool set_options(struct http_exchange *exchange, const struct http_reques
     const struct {
         CURLoption option;
         long value;
-    } numbers[] = {{CURLOPT_NOSIGNAL, 1},          {CURLOPT_FOLLOWLOCATION, 0},
-                   {CURLOPT_SSL_VERIFYPEER, 1},    {CURLOPT_SSL_VERIFYHOST, 2},
-                   {CURLOPT_TCP_NODELAY, 1},       {CURLOPT_TIMEOUT_MS, (long)request->timeout_ms},
+    } numbers[] = {{CURLOPT_NOSIGNAL, 1},
+                   {CURLOPT_FOLLOWLOCATION, 0},
+                   {CURLOPT_SSL_VERIFYPEER, 1},
+                   {CURLOPT_SSL_VERIFYHOST, 2},
+                   {CURLOPT_TCP_NODELAY, 1},
+                   {CURLOPT_TIMEOUT_MS, (long)request->timeout_ms},
                    {CURLOPT_CONNECTTIMEOUT_MS, (long)request->timeout_ms}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         fine = fine && curl_easy_setopt(easy, numbers[i].option, numbers[i].value) == CURLE_OK;

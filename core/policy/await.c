@@ -70,6 +70,7 @@ int relay_all(lua_State *L)
         lua_xmove(L, thread, 1);
     }
     for (int i = 1; i <= count; i++)
-        wait_task(L, lua_tothread(L, count + i), 1);
+        if (!wait_task(L, lua_tothread(L, count + i), 1))
+            state_raise(L, "relay.all: too many functions run side by side in a hook, or no memory");
     return wait_yield(L, all_done, count);
 }

@@ -45,12 +45,12 @@ struct coroutine {
 
 struct budget {
     struct slice allowed;
-    uint64_t spent, charged; /* charged: since the last look at the clock */
-    msec_t started; /* by allowed.clock_ms */
-    enum outcome killed;          /* RUN_DONE: not killed */
-    bool memory;                  /* the error that ended the run was a want of memory */
-    bool awaits;                  /* the next yield is one of ours */
-    struct coroutine current;     /* what runs; nothing between runs */
+    uint64_t spent, charged;  /* charged: since the last look at the clock */
+    msec_t started;           /* by allowed.clock_ms */
+    enum outcome killed;      /* RUN_DONE: not killed */
+    bool memory;              /* the error that ended the run was a want of memory */
+    bool awaits;              /* the next yield is one of ours */
+    struct coroutine current; /* what runs; nothing between runs */
     struct coroutine idle[COROUTINES_IDLE];
     unsigned idle_count;
     lua_State *running;           /* the thread that was resumed last, NULL outside runs */

@@ -21,8 +21,8 @@
 struct flight {
     char *key; /* method, url, single_flight; NULL: nobody else joins */
     uint64_t hash;
-    void *transfer;       /* the world's name for it */
-    struct handle first;  /* of those that wait */
+    void *transfer;      /* the world's name for it */
+    struct handle first; /* of those that wait */
     bool has_landed;
 };
 
@@ -237,8 +237,8 @@ static void read_wish(lua_State *L, const char *method, struct wish *wish)
     static const char *const names[] = {"timeout", "headers", "single_flight", "json", "body"};
     const bool has_body = strcmp(method, "POST") == 0;
     wish->key = NULL;
-    wish->request = (struct http_request){.method = method, .url = argument_text(L, 1, "relay.http: url", URL_MAX, NULL),
-                                          .headers = wish->headers, .timeout_ms = TIMEOUT_MS};
+    wish->request = (struct http_request){
+        .method = method, .url = argument_text(L, 1, "relay.http: url", URL_MAX, NULL), .headers = wish->headers, .timeout_ms = TIMEOUT_MS};
     lua_settop(L, 2);
     if (lua_isnil(L, 2))
         return;

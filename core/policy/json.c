@@ -135,7 +135,7 @@ static int by_name(const void *a, const void *b)
 
 static void put_members(lua_State *L, int at, struct slab *out, int depth)
 {
-    const char *names[NAMES_MAX];
+    const char *names[NAMES_MAX] = {NULL};
     size_t count = 0;
     for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING || count == NAMES_MAX)

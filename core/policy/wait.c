@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AWAITS_MAX 100       /* of one hook: each gives it a new slice */
-#define TASKS_MAX 32         /* of one hook */
-#define WAITS_OF_OTHERS 512  /* of hooks without a request that waits: the engine bounds those */
-#define LONG_WAIT_MS 30000   /* of init and of timers */
+#define AWAITS_MAX 100      /* of one hook: each gives it a new slice */
+#define TASKS_MAX 32        /* of one hook */
+#define WAITS_OF_OTHERS 512 /* of hooks without a request that waits: the engine bounds those */
+#define LONG_WAIT_MS 30000  /* of init and of timers */
 
 #define WAITING_HOOKS                                                                                                                      \
     (HOOK_BIT(HOOK_init) | HOOK_BIT(HOOK_authenticate) | HOOK_BIT(HOOK_authorize) | HOOK_BIT(HOOK_usage) | HOOK_BIT(HOOK_log) |            \
@@ -124,6 +124,16 @@ static bool set_deadline(struct policy *policy, struct wait *wait)
     return wait_at(policy, wait->ends, wait->deadline) == 0;
 }
 
+/* forget: nothing wakes the task any more. */
+static void forget(struct policy *policy, struct task *task)
+{
+    if (pool_at(&policy->pending, task->waits_for)) {
+        fetch_leave(policy, task->waits_for);
+        pool_give(&policy->pending, task->waits_for.index);
+    }
+    task->waits_for = (struct handle){0};
+}
+
 struct pending *wait_begin(lua_State *L, const char *function, struct handle *out)
 {
     struct policy *policy = policy_of(L);
@@ -135,6 +145,7 @@ struct pending *wait_begin(lua_State *L, const char *function, struct handle *ou
     struct wait *wait = policy->run->wait ? policy->run->wait : wait_open(policy);
     if (!wait || !set_deadline(policy, wait))
         state_raise(L, "not enough memory");
+    forget(policy, policy->task); /* what it did not come to wait for */
     struct pending *pending = new_pending(policy, wait, policy->task, out);
     if (!pending)
         state_raise(L, "not enough memory");
@@ -149,39 +160,6 @@ int wait_yield(lua_State *L, lua_KFunction done, lua_KContext context)
     policy->task->state = TASK_WAITS;
     policy->budget.awaits = true;
     return lua_yieldk(L, 0, context, done);
-}
-
-/* forget: nothing wakes the task any more. */
-static void forget(struct policy *policy, struct task *task)
-{
-    if (pool_at(&policy->pending, task->waits_for)) {
-        fetch_leave(policy, task->waits_for);
-        pool_give(&policy->pending, task->waits_for.index);
-    }
-    task->waits_for = (struct handle){0};
-}
-
-void wait_task(lua_State *L, lua_State *thread, int arguments)
-{
-    struct policy *policy = policy_of(L);
-    struct wait *wait = policy->run->wait;
-    struct task *task = wait->task_count < TASKS_MAX ? calloc(1, sizeof *task) : NULL;
-    if (!task)
-        state_raise(L, wait->task_count < TASKS_MAX ? "not enough memory" : "relay.all: at most %d functions in a hook", TASKS_MAX);
-    *task = (struct task){.coroutine = {thread, LUA_NOREF}, .parent = policy->task, .next = wait->children, .arguments = arguments};
-    wait->children = task;
-    wait->task_count++;
-    policy->task->children++;
-}
-
-msec_t wait_left_ms(const struct policy *policy, const struct wait *wait)
-{
-    return wait->ends > policy->now ? wait->ends - policy->now : 0;
-}
-
-int wait_at(struct policy *policy, msec_t due, struct handle whom)
-{
-    return alarms_put(&policy->alarms, due, whom);
 }
 
 /* close_children: those of `parent` and theirs; the youngest come first, so that no one's stack goes before those that lie on it. */
@@ -199,7 +177,35 @@ static void close_children(struct policy *policy, struct wait *wait, const struc
         budget_close(policy, &task->coroutine);
         *link = task->next;
         free(task);
+        wait->task_count--;
     }
+}
+
+bool wait_task(lua_State *L, lua_State *thread, int arguments)
+{
+    struct policy *policy = policy_of(L);
+    struct wait *wait = policy->run->wait;
+    struct task *task = wait->task_count < TASKS_MAX ? calloc(1, sizeof *task) : NULL;
+    if (!task) {
+        close_children(policy, wait, policy->task);
+        policy->task->children = 0;
+        return false;
+    }
+    *task = (struct task){.coroutine = {thread, LUA_NOREF}, .parent = policy->task, .next = wait->children, .arguments = arguments};
+    wait->children = task;
+    wait->task_count++;
+    policy->task->children++;
+    return true;
+}
+
+msec_t wait_left_ms(const struct policy *policy, const struct wait *wait)
+{
+    return wait->ends > policy->now ? wait->ends - policy->now : 0;
+}
+
+int wait_at(struct policy *policy, msec_t due, struct handle whom)
+{
+    return alarms_put(&policy->alarms, due, whom);
 }
 
 /* forget_children: they are done, and their results lie on stacks that their parent holds. */
@@ -212,6 +218,7 @@ static void forget_children(struct wait *wait, const struct task *parent)
         }
         *link = task->next;
         free(task);
+        wait->task_count--;
     }
 }
 
@@ -220,6 +227,7 @@ static void end_child(struct policy *policy, struct wait *wait, struct task *tas
 {
     struct task *parent = task->parent;
     task->state = TASK_DONE;
+    forget(policy, task);
     parent->children--;
     if (outcome != RUN_DONE) {
         parent->child_failed = true;
@@ -332,8 +340,10 @@ void wait_free(struct policy *policy, struct wait *wait)
 
 void wait_free_all(struct policy *policy)
 {
-    while (policy->waits)
-        wait_free(policy, policy->waits);
+    for (struct wait *wait = policy->waits, *next; wait; wait = next) {
+        next = wait->next;
+        wait_free(policy, wait);
+    }
 }
 
 /* ---- time ---- */

@@ -34,9 +34,9 @@ struct task {
     struct coroutine coroutine; /* while it does not run */
     struct task *parent, *next; /* of a function of relay.all: who called that */
     enum task_state state;
-    int arguments;      /* on its stack, before it starts */
-    unsigned children;  /* that are not done */
-    bool child_failed;  /* one of them raised wait->why */
+    int arguments;     /* on its stack, before it starts */
+    unsigned children; /* that are not done */
+    bool child_failed; /* one of them raised wait->why */
     struct handle waits_for;
 };
 
@@ -65,13 +65,15 @@ struct pending {
 struct pending *wait_begin(lua_State *L, const char *function, struct handle *out);
 int wait_yield(lua_State *L, lua_KFunction done, lua_KContext);
 
-/* wait_task: one more coroutine, on the top of L, with a function and `arguments` - 1 arguments on its stack: child of the one that runs. */
-void wait_task(lua_State *L, lua_State *thread, int arguments);
+/* wait_task: one more coroutine, which the stack of L holds, with `arguments` to its body on its own: child of the one that runs. False,
+ * and there are no children at all: too many, or no memory. */
+bool wait_task(lua_State *L, lua_State *thread, int arguments);
 
 /* wait_left_ms: until the deadline of the run that waits. */
 msec_t wait_left_ms(const struct policy *, const struct wait *);
 
-/* wait_at: wake it then; 0 or ERR_MEMORY.  wait_wake: what it waited for is there, and `arrived` until this returns; false if it is stale. */
+/* wait_at: wake it then; 0 or ERR_MEMORY.  wait_wake: what it waited for is there, and `arrived` until this returns; false if it is stale.
+ */
 int wait_at(struct policy *, msec_t due, struct handle);
 bool wait_wake(struct policy *, struct handle, const void *arrived);
 

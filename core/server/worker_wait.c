@@ -115,8 +115,8 @@ int worker_load_policy(struct worker *worker, struct policy_world *world, char *
     worker->early = loop_new();
     worker->http = worker->early ? new_http(worker, worker->early) : NULL;
     if (worker->http)
-        worker->policy = policy_new(&service->policy, service->policy_shared, world, worker->index, clock_monotonic_ms(), clock_unix_ms(), reason,
-                                    reason_cap);
+        worker->policy = policy_new(&service->policy, service->policy_shared, world, worker->index, clock_monotonic_ms(), clock_unix_ms(),
+                                    reason, reason_cap);
     watch_stop(&worker->due);
     http_free(worker->http);
     if (worker->early)

@@ -194,6 +194,26 @@ TEST(one_flow_may_not_fill_the_waiting_room)
     world_end(&w);
 }
 
+TEST(one_tenant_may_not_fill_the_waiting_room)
+{
+    struct world w;
+    world_start(&w, NULL);
+    w.config.max_parked_each = 2;
+    world_answer(&w, HOOK_authenticate, world_later);
+    waiting(&w, 0);
+    const struct ticket second = (waiting(&w, 1), w.ticket);
+    struct client c = client_at(&w, "198.18.0.2:1", "ann");
+    w.ticket = (struct ticket){0};
+    CHECK_INT(client_allocate(&c), STUN_CAPACITY);
+    CHECK_INT(w.ticket.parked.generation, 0); /* it was asked without a place */
+    const struct verdict deny = {.kind = VERDICT_DENY, .code = STUN_FORBIDDEN};
+    CHECK_INT(engine_resume(w.engine, second, &deny, w.now).to, SEND_TO_CLIENT);
+    CHECK_INT(client_allocate(&c), NO_ANSWER);
+    engine_flow_closed(w.engine, &c.flow, w.now);
+    CHECK_INT(client_allocate(&c), NO_ANSWER);
+    world_end(&w);
+}
+
 TEST(two_requests_of_one_5_tuple_that_waited_make_one_allocation)
 {
     struct world w;
@@ -221,6 +241,7 @@ TEST(a_closed_connection_drops_its_waiting_requests)
     struct client d = waiting(&w, 1);
     const struct ticket other = w.ticket;
     engine_flow_closed(w.engine, &c.flow, w.now);
+    CHECK_INT(w.forgotten, 2);
     const struct verdict allow = {.kind = VERDICT_ALLOW};
     CHECK_INT(engine_resume(w.engine, first, &allow, w.now).to, SEND_NOTHING);
     CHECK_INT(client_take(&d, engine_resume(w.engine, other, &allow, w.now)), 0);
@@ -368,7 +389,8 @@ TEST_LIST(RUN(authenticate_may_answer_later) RUN(a_late_key_may_be_the_wrong_one
           RUN(a_request_may_wait_twice) RUN(a_late_denial_is_a_denial_and_nonsense_is_500)
           RUN(a_parked_request_outlives_the_bytes_it_came_in) RUN(retransmissions_of_a_parked_request_are_absorbed)
           RUN(a_deadline_ends_the_wait_with_500) RUN(more_waiting_requests_than_allowed_are_508)
-          RUN(one_flow_may_not_fill_the_waiting_room) RUN(two_requests_of_one_5_tuple_that_waited_make_one_allocation)
+          RUN(one_flow_may_not_fill_the_waiting_room) RUN(one_tenant_may_not_fill_the_waiting_room)
+          RUN(two_requests_of_one_5_tuple_that_waited_make_one_allocation)
           RUN(a_closed_connection_drops_its_waiting_requests) RUN(an_engine_may_be_freed_while_requests_wait)
           RUN(any_malloc_of_parking_may_fail) RUN(a_retransmitted_allocate_gets_the_same_answer)
           RUN(an_allocate_retransmitted_after_its_answer_was_forgotten_is_answered_still)

@@ -49,6 +49,12 @@ void world_close(void *ctx, int sock)
     w->open_sockets--;
 }
 
+static void world_forget(void *ctx, struct ticket ticket)
+{
+    struct world *w = ctx;
+    w->forgotten += ticket.parked.generation != 0;
+}
+
 static void world_ask(void *ctx, const struct question *question, struct verdict *verdict)
 {
     struct world *w = ctx;
@@ -183,6 +189,7 @@ void world_start(struct world *w, void (*change)(struct engine_config *, struct 
                             .tcp = &world_tcp,
                             .hold = world_hold,
                             .ask = world_ask,
+                            .forget = world_forget,
                             .tell = world_tell};
     world_answer(w, HOOK_authenticate, world_key);
     if (change)

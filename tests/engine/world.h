@@ -88,6 +88,7 @@ struct world {
     unsigned asked[HOOK_COUNT];
     struct verdict verdict; /* what world_says answers */
     struct ticket ticket;   /* of the last question that may wait */
+    int forgotten;
     struct told told[EVENT_POLICY_ERROR + 1];
 };
 
