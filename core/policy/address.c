@@ -24,8 +24,7 @@ static const struct addr *self(lua_State *L)
     return live(L, object_check(L, 1, OBJECT_ADDRESS, "an address"));
 }
 
-/* address_or_text: an address, or its text into *parsed; raises. */
-static const struct addr *address_or_text(lua_State *L, int at, struct addr *parsed)
+const struct addr *address_at(lua_State *L, int at, struct addr *parsed)
 {
     const struct addr *addr = address_read(L, at);
     if (addr)
@@ -134,7 +133,7 @@ static int contains(lua_State *L)
 {
     struct addr parsed;
     struct cidr_set *const *set = object_check(L, 1, OBJECT_CIDR, "a relay.cidr");
-    const struct addr addr = addr_canonical(address_or_text(L, 2, &parsed));
+    const struct addr addr = addr_canonical(address_at(L, 2, &parsed));
     lua_pushboolean(L, cidr_has(*set, &addr));
     return 1;
 }

@@ -24,4 +24,7 @@ void address_keep(lua_State *L);
 /* address_read: the address userdata at `at`, NULL if it is none; raises if it is dead. */
 const struct addr *address_read(lua_State *L, int at);
 
+/* address_at: the address at `at`, or that of a text there, into *parsed; raises. */
+const struct addr *address_at(lua_State *L, int at, struct addr *parsed);
+
 #endif

@@ -1,13 +1,13 @@
 /* data.c: relay.data: a JSON file as a read-only tree, one copy for all workers.
  *
- * What a script holds of the tree is a place: the file, and the way there from the place that it was reached from. When the file's content is
- * another than at the last use, the way is gone again: a part that a script keeps follows its file.
+ * What a script holds of the tree is a place: the file, and the way there from the place that it was reached from. When the file's content
+ * is another than at the last use, the way is gone again: a part that a script keeps follows its file.
  */
 #include "policy/library.h"
 #include "policy/sandbox.h"
 #include "policy/shared.h"
+#include "policy/tree.h"
 
-#include <jansson.h>
 #include <string.h>
 
 /* struct node: a place. User values: the place above it (nil: this is the root) and the key there. */
@@ -71,27 +71,10 @@ static void push_place(lua_State *L, json_t *json, int key)
 
 static int push_child(lua_State *L, json_t *json, int key)
 {
-    switch (json ? json_typeof(json) : JSON_NULL) {
-        case JSON_OBJECT:
-        case JSON_ARRAY:
-            push_place(L, json, key);
-            break;
-        case JSON_STRING:
-            lua_pushlstring(L, json_string_value(json), json_string_length(json));
-            break;
-        case JSON_INTEGER:
-            lua_pushinteger(L, json_integer_value(json));
-            break;
-        case JSON_REAL:
-            lua_pushnumber(L, json_real_value(json));
-            break;
-        case JSON_TRUE:
-        case JSON_FALSE:
-            lua_pushboolean(L, json_is_true(json));
-            break;
-        default:
-            lua_pushnil(L);
-    }
+    if (json_is_object(json) || json_is_array(json))
+        push_place(L, json, key);
+    else
+        tree_push_plain(L, json);
     return 1;
 }
 

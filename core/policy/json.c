@@ -2,6 +2,7 @@
 #include "policy/json.h"
 
 #include "policy/state.h"
+#include "policy/tree.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -11,66 +12,10 @@
 #define DEPTH_MAX 32
 #define NAMES_MAX 256
 
-static void push_value(lua_State *L, json_t *value, int depth);
-
-static void push_members(lua_State *L, json_t *object, int depth)
-{
-    const char *name;
-    json_t *value;
-    lua_createtable(L, 0, (int)json_object_size(object));
-    json_object_foreach(object, name, value)
-    {
-        lua_pushlstring(L, name, strlen(name));
-        push_value(L, value, depth + 1);
-        lua_rawset(L, -3);
-    }
-}
-
-static void push_items(lua_State *L, json_t *array, int depth)
-{
-    size_t i;
-    json_t *value;
-    lua_createtable(L, (int)json_array_size(array), 0);
-    json_array_foreach(array, i, value)
-    {
-        push_value(L, value, depth + 1);
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
-    }
-}
-
-static void push_value(lua_State *L, json_t *value, int depth)
-{
-    luaL_checkstack(L, LUA_MINSTACK, "JSON");
-    if (depth > DEPTH_MAX)
-        state_raise(L, "JSON: nested more than %d levels", DEPTH_MAX);
-    switch (json_typeof(value)) {
-        case JSON_OBJECT:
-            push_members(L, value, depth);
-            break;
-        case JSON_ARRAY:
-            push_items(L, value, depth);
-            break;
-        case JSON_STRING:
-            lua_pushlstring(L, json_string_value(value), json_string_length(value));
-            break;
-        case JSON_INTEGER:
-            lua_pushinteger(L, json_integer_value(value));
-            break;
-        case JSON_REAL:
-            lua_pushnumber(L, json_real_value(value));
-            break;
-        case JSON_TRUE:
-        case JSON_FALSE:
-            lua_pushboolean(L, json_is_true(value));
-            break;
-        default:
-            lua_pushnil(L);
-    }
-}
-
 static int push_tree(lua_State *L)
 {
-    push_value(L, lua_touserdata(L, 1), 1);
+    if (!tree_push_copy(L, lua_touserdata(L, 1), DEPTH_MAX))
+        state_raise(L, "JSON: nested more than %d levels", DEPTH_MAX);
     return 1;
 }
 

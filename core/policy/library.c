@@ -168,6 +168,7 @@ void library_open(lua_State *L)
                                          {"hex", relay_hex},
                                          {"hmac", relay_hmac},
                                          {"meter", relay_meter},
+                                         {"mmdb", relay_mmdb},
                                          {"params", relay_params},
                                          {"prefix", prefix},
                                          {"random", relay_random},
@@ -183,16 +184,19 @@ void library_open(lua_State *L)
         {"debug", relay_log_debug}, {"info", relay_log_info}, {"warn", relay_log_warn}, {"error", relay_log_error}, {NULL, NULL}};
     static const luaL_Reg metric[] = {{"counter", relay_counter}, {NULL, NULL}}, timer[] = {{"every", every}, {NULL, NULL}};
     static const luaL_Reg base64[] = {{"encode", relay_base64_encode}, {"decode", relay_base64_decode}, {NULL, NULL}};
+    static const luaL_Reg jwt[] = {{"keys", relay_jwt_keys}, {"verify", relay_jwt_verify}, {NULL, NULL}};
     static const luaL_Reg users[] = {{"get", users_get}, {NULL, NULL}}, http[] = {{"get", relay_http_get}, {"post", relay_http_post}, {NULL, NULL}};
     static const struct {
         const char *name, *label;
         const luaL_Reg *functions;
     } parts[] = {
-        {"base64", "relay.base64", base64}, {"http", "relay.http", http},    {"log", "relay.log", logs},
+        {"base64", "relay.base64", base64}, {"http", "relay.http", http},    {"jwt", "relay.jwt", jwt},       {"log", "relay.log", logs},
         {"metric", "relay.metric", metric}, {"timer", "relay.timer", timer}, {"users", "relay.users", users}};
     share_open(L);
     data_open(L);
     secret_open(L);
+    jwt_open(L);
+    mmdb_open(L);
     lua_newtable(L);
     luaL_setfuncs(L, functions, 0);
     decision_open(L);

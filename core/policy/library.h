@@ -24,6 +24,9 @@ int relay_hex(lua_State *L);
 int relay_random(lua_State *L);
 int relay_base64_encode(lua_State *L);
 int relay_base64_decode(lua_State *L);
+int relay_jwt_keys(lua_State *L); /* jwt.c */
+int relay_jwt_verify(lua_State *L);
+int relay_mmdb(lua_State *L); /* mmdb.c */
 int relay_params(lua_State *L); /* params.c */
 int relay_audit(lua_State *L);  /* record.c */
 int relay_sleep(lua_State *L);  /* await.c */
@@ -42,5 +45,7 @@ struct source *library_file(lua_State *L, const char *label, const struct source
 void share_open(lua_State *L);
 void data_open(lua_State *L);
 void secret_open(lua_State *L);
+void jwt_open(lua_State *L);
+void mmdb_open(lua_State *L);
 
 #endif

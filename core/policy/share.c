@@ -13,6 +13,7 @@
 #define RATE_MAX 100000.0
 #define BURST_SECONDS_MAX 1e7
 #define METRIC_MAX 200
+#define SERIES_MAX 256 /* of one name */
 
 static struct shared_object *object_at(lua_State *L, enum object kind, const char *name)
 {
@@ -319,11 +320,13 @@ static int meter_get(lua_State *L)
     return 1;
 }
 
-static void put_label(lua_State *L, struct slab *out, const char *name)
+/* put_label: name="value", of the table at 2 unless `value` is given. */
+static void put_label(lua_State *L, struct slab *out, const char *name, const char *value)
 {
-    size_t len;
+    size_t len = value ? strlen(value) : 0;
     lua_getfield(L, 2, name);
-    const char *value = luaL_tolstring(L, -1, &len);
+    const char *own = luaL_tolstring(L, -1, value ? NULL : &len);
+    value = value ? value : own;
     slab_put_text(out, name);
     slab_put_text(out, "=\"");
     for (size_t i = 0; i < len; i++) {
@@ -358,27 +361,40 @@ static size_t label_names(lua_State *L, const char *names[LABELS_MAX])
     return count;
 }
 
-int relay_counter(lua_State *L)
+/* series: name{label="value"} of the arguments; with `value`, if it is not NULL, in place of every label's. */
+static void series(lua_State *L, const char *name, const char *value, char full[METRIC_MAX + 1])
 {
-    char full[METRIC_MAX + 1];
     const char *labels[LABELS_MAX];
     struct slab out = slab_over(full, METRIC_MAX);
-    state_loading(L, "relay.metric.counter");
-    lua_settop(L, 2);
-    const char *name = argument_text(L, 1, "relay.metric.counter", 64, NULL);
-    if (!is_metric_name(name))
-        state_raise(L, "relay.metric.counter: a name of lower-case letters, digits and _ expected");
     slab_put_text(&out, name);
     const size_t count = lua_istable(L, 2) ? label_names(L, labels) : 0;
     for (size_t i = 0; i < count; i++) {
         slab_put_u8(&out, i ? ',' : '{');
-        put_label(L, &out, labels[i]);
+        put_label(L, &out, labels[i], value);
     }
     if (count)
         slab_put_u8(&out, '}');
     if (out.overflow)
         state_raise(L, "relay.metric.counter: too long");
     full[out.len] = 0;
+}
+
+/* relay.metric.counter: whoever asks for more series of one name than there may be gets the one that stands for the others. */
+int relay_counter(lua_State *L)
+{
+    char full[METRIC_MAX + 1];
+    const struct policy *policy = policy_of(L);
+    state_loading(L, "relay.metric.counter");
+    lua_settop(L, 2);
+    const char *name = argument_text(L, 1, "relay.metric.counter", 64, NULL);
+    if (!is_metric_name(name))
+        state_raise(L, "relay.metric.counter: a name of lower-case letters, digits and _ expected");
+    series(L, name, NULL, full);
+    if (!shared_has_room(policy->shared, full, SERIES_MAX)) {
+        series(L, name, "other", full);
+        if (!shared_has_room(policy->shared, full, 0)) /* it is not there yet */
+            log_say(policy->world.log, LOG_WARNING, "metric_series", "name=%s max=%d: the rest is counted as other", name, SERIES_MAX);
+    }
     return push_shared(L, OBJECT_COUNTER, SHARED_COUNTER, full, &(struct shared_options){0}, NULL, NULL);
 }
 

@@ -134,6 +134,21 @@ void policy_metrics(struct policy_shared *shared, policy_metric_fn *each, void *
     pthread_mutex_unlock(&shared->lock);
 }
 
+bool shared_has_room(struct policy_shared *shared, const char *full, size_t most)
+{
+    const size_t name = strcspn(full, "{");
+    size_t count = 0;
+    bool is_there = false;
+    pthread_mutex_lock(&shared->lock);
+    for (const struct shared_object *object = shared->objects; object && !is_there; object = object->next) {
+        const bool same = object->kind == SHARED_COUNTER && strncmp(object->name, full, name) == 0 && strcspn(object->name, "{") == name;
+        is_there = same && strcmp(object->name + name, full + name) == 0;
+        count += same;
+    }
+    pthread_mutex_unlock(&shared->lock);
+    return is_there || count < most;
+}
+
 static bool same_ranges(const struct cidr_set *a, const struct cidr_set *b)
 {
     return a->count == b->count && (a->count == 0 || memcmp(a->ranges, b->ranges, a->count * sizeof *a->ranges) == 0);

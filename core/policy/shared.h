@@ -39,6 +39,9 @@ typedef int shared_make_fn(struct policy_shared *, struct shared_object *, void 
 struct shared_object *shared_object(struct policy_shared *, enum shared_kind, const char *name, const struct shared_options *,
                                     shared_make_fn *make, void *ctx, char *error, size_t error_cap);
 
+/* shared_has_room: whether the counter `full`, "name{label="value"}", is there already, or its name has fewer than `most` of them. */
+bool shared_has_room(struct policy_shared *, const char *full, size_t most);
+
 /* shared_acl: a set with the ranges of `set`, which it takes over; the same one for the same ranges. NULL without memory.  shared_acl_both:
  * those of two sets. */
 struct cidr_set *shared_acl(struct policy_shared *, struct cidr_set *set);

@@ -40,6 +40,9 @@ enum object {
     OBJECT_LIMITER,
     OBJECT_METER,
     OBJECT_COUNTER,
+    OBJECT_KEYS,
+    OBJECT_READING,
+    OBJECT_MMDB,
     OBJECT_COUNT
 };
 

@@ -143,6 +143,9 @@ function Set:contains(address)
   return false
 end
 
+-- the 16 bytes of an address or its text; raises
+function M.bytes(address) return to_bytes(address) end
+
 function M.is_set(value) return ranges_of[value] ~= nil end
 
 -- one range or a list of them

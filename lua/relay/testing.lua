@@ -16,6 +16,7 @@
 --   users     {["tenant/user"] = "password"} ("/ann" or "ann": no tenant); the value may be {ha1 = "32 hex digits"}
 --   secrets   {name = {"newest", "older"}}
 --   files     {["tenants.json"] = "{...}"}: instead of files in `dir`; policies too
+--   jwt_signature  function(algorithm, kid, signed, signature) -> boolean: for the fake core, which verifies HS256 alone; the real one verifies
 --   realm     the default realm; now: unix seconds at the start; and options of the server, `-` as `_`:
 --   total_quota user_quota max_allocate_lifetime permission_lifetime channel_lifetime min_port max_port allowed_peer_ip
 --   denied_peer_ip allow_loopback_peers, and usage_interval max_permissions max_channels
@@ -25,7 +26,7 @@
 -- THE BACK-END. Without more, requests go to relay.fake.core. If the global `relay_core_backend` or the module `relay.testing.core` exists, they go
 -- there: a table {open = function(spec) -> core}. All names in `spec` and `fields` below are always there unless marked `?`.
 --   spec      policies = list of {name, text}; files = {name = text}; dir; set = {["ns.name"] = text}; realm; now (unix seconds);
---             users = list of {tenant (""), user, password? or ha1?}; secrets = {name = list of text};
+--             jwt_signature? = as above; users = list of {tenant (""), user, password? or ha1?}; secrets = {name = list of text};
 --             options = {the options above}: numbers, lists of text (…_peer_ip), boolean
 --   open      starts a core on a virtual clock at `now`; runs `init`; raises "file:line: why" where a server would refuse to start
 --   core:request(kind, fields) -> answer       one whole exchange of a client, challenge included
@@ -59,7 +60,7 @@ local strict = require "relay.fake.strict"
 
 local M = {}
 
-local new_fields = {"policy", "dir", "set", "users", "secrets", "files", "realm", "now"}
+local new_fields = {"policy", "dir", "set", "users", "secrets", "files", "realm", "now", "jwt_signature"}
 
 local options = {
   max_allocate_lifetime = 3600, permission_lifetime = 300, channel_lifetime = 600, min_port = 49152, max_port = 65535,
@@ -128,7 +129,7 @@ local function spec_of(given)
   local spec = {
     policies = {}, files = given.files or {}, dir = given.dir or os.getenv("RELAY_POLICIES") or "policies", set = {},
     users = users_of(given.users or {}), secrets = given.secrets or {}, realm = given.realm or "relay.test", now = given.now or 1700000000,
-    options = {},
+    options = {}, jwt_signature = given.jwt_signature,
   }
   for name, value in pairs(given.set or {}) do spec.set[name] = text_of(value) end
   for name, default in pairs(options) do

@@ -5,12 +5,14 @@ local base64 = require "relay.base64"
 local decision = require "relay.fake.decision"
 local hash = require "relay.hash"
 local json = require "relay.json"
+local jwt = require "relay.fake.jwt"
+local mmdb = require "relay.mmdb"
 local nearest = require "relay.nearest"
 local shared = require "relay.fake.shared"
 local strict = require "relay.fake.strict"
 
 local M = {}
-local RANDOM_MAX <const> = 1024
+local RANDOM_MAX <const>, SERIES_MAX <const> = 1024, 256
 
 local function plain(fields)
   local out = {}
@@ -84,6 +86,28 @@ local function digests(relay)
   })
 end
 
+-- get(): a function of an address at the moment
+local function geo(get)
+  local function at(asked, ...)
+    local value = get()(asked)
+    for _, name in ipairs {...} do
+      value = type(value) == "table" and value[name] or nil
+    end
+    if type(value) == "table" then return nil end
+    return value
+  end
+  return strict.library("mmdb", {
+    country = function(_, asked)
+      local own = at(asked, "country", "iso_code")
+      return own == nil and at(asked, "registered_country", "iso_code") or own
+    end,
+    get = function(_, asked, ...)
+      if select("#", ...) < 1 then error("get: 1 to 8 names expected", 2) end
+      return at(asked, ...)
+    end,
+  })
+end
+
 local function log_of(core)
   local levels = {}
   for _, level in ipairs {"debug", "info", "warn", "error"} do
@@ -95,10 +119,18 @@ local function log_of(core)
 end
 
 -- metric names and labels as one line: name{a="b"}
-local function counter(core, name, labels)
+local function series(name, labels, value)
   local parts = {}
-  for _, key in ipairs(nearest.keys(labels or {})) do parts[#parts + 1] = ('%s="%s"'):format(key, labels[key]) end
-  local full = #parts > 0 and ("%s{%s}"):format(name, table.concat(parts, ",")) or name
+  for _, key in ipairs(nearest.keys(labels or {})) do parts[#parts + 1] = ('%s="%s"'):format(key, value or labels[key]) end
+  return #parts > 0 and ("%s{%s}"):format(name, table.concat(parts, ",")) or name
+end
+
+local function counter(core, name, labels)
+  local full, count = series(name, labels), 0
+  for known in pairs(core.lists.metrics) do
+    if known:match("^[^{]*") == name then count = count + 1 end
+  end
+  if count >= SERIES_MAX and not core.lists.metrics[full] then full = series(name, labels, "other") end
   core.lists.metrics[full] = core.lists.metrics[full] or 0
   return strict.library("counter", {
     add = function(_, n) core.lists.metrics[full] = core.lists.metrics[full] + (n or 1) end,
@@ -137,6 +169,15 @@ function M.new(core, where)
     end)
     return get and strict.following(get, "data") or error("relay.data: " .. why, 2)
   end
+  function relay.mmdb(file)
+    local get, why = core.sources:open(file, function(text)
+      local find, wrong = mmdb.open(text)
+      if not find then return nil, ("%s: %s"):format(file, wrong) end
+      return find
+    end)
+    return get and geo(get) or error("relay.mmdb: " .. why, 2)
+  end
+  relay.jwt = jwt.new(core)
   function relay.secret(name)
     if core.spec.secrets[name] then return secret(function() return core.spec.secrets[name] end) end
     error(("relay.secret: no secret '%s' (--secret %s=FILE)%s"):format(name, name, nearest.hint(name, nearest.keys(core.spec.secrets))), 2)
@@ -151,7 +192,7 @@ function M.new(core, where)
       return found and strict.tree({tenant = found.tenant, user = found.user}, "user")
     end,
   })
-  for _, name in ipairs {"cidr", "data", "params", "secret", "shared", "ratelimit", "meter"} do
+  for _, name in ipairs {"cidr", "data", "mmdb", "params", "secret", "shared", "ratelimit", "meter"} do
     relay[name] = while_loading(core, name, relay[name])
   end
   return strict.library("relay", relay)

@@ -364,6 +364,24 @@ TEST(counters_are_kept_for_c)
     stage_clear(&stage);
 }
 
+TEST(a_metric_has_so_many_series_and_one_for_the_others)
+{
+    struct stage stage;
+    static char all[300 * 64];
+    *all = 0;
+    stage_play(&stage, "local c = {} for i = 1, 300 do c[i] = relay.metric.counter('per_tenant', {tenant = i, kind = 'x'}) end\n"
+                       "local plain = relay.metric.counter('per_tenant_else')\n"
+                       "relay.metric.counter('per_tenant', {tenant = 7, kind = 'x'}):add()\n"
+                       "for i = 1, 300 do c[i]:add() end plain:add() return {}");
+    policy_metrics(stage.shared, keep_metric, all);
+    HAS(all, "per_tenant{kind=\"x\",tenant=\"256\"}=1 ");
+    HAS(all, "per_tenant{kind=\"x\",tenant=\"7\"}=2 ");
+    HAS(all, "per_tenant{kind=\"other\",tenant=\"other\"}=44 ");
+    HAS(all, "per_tenant_else=1 ");
+    CHECK(!strstr(all, "\"257\""));
+    stage_clear(&stage);
+}
+
 TEST(timers_run_when_due_on_one_worker_or_on_all)
 {
     struct stage stage;
@@ -409,4 +427,4 @@ TEST_LIST(RUN(a_file_that_is_no_policy_is_refused_with_file_and_line) RUN(the_sa
                           RUN(a_rate_limit_lets_a_burst_through_and_then_its_rate) RUN(a_meter_counts_within_its_period)
                               RUN(data_is_a_read_only_tree) RUN(a_secret_signs_and_hides) RUN(small_functions)
                                   RUN(audit_is_json_in_order_whatever_clients_sent) RUN(counters_are_kept_for_c)
-                                      RUN(timers_run_when_due_on_one_worker_or_on_all) RUN(the_revision_follows_the_files))
+                                      RUN(a_metric_has_so_many_series_and_one_for_the_others) RUN(timers_run_when_due_on_one_worker_or_on_all) RUN(the_revision_follows_the_files))

@@ -6,7 +6,7 @@
  * In the page, a table whose head begins with a name in backticks lists members of it, in backticks, in its first column:
  * `req` | `method` is req.method; `shared` | `shared:incr(key, {init?, ttl})` is shared.incr, shared.incr.init, shared.incr.ttl.
  */
-#include "stage.h"
+#include "geo.h"
 
 #include "base/nearest.h"
 #include "policy/answer.h"
@@ -77,6 +77,9 @@ static const struct {
     {"relay.http", HOOK_init, "", "relay.http.zz"},
     {"relay.http.get", HOOK_authorize, "", "relay.http.get('', {zz = 1})"},
     {"relay.http.post", HOOK_authorize, "", "relay.http.post('', {zz = 1})"},
+    {"relay.jwt", HOOK_init, "", "relay.jwt.zz"},
+    {"relay.jwt.verify", HOOK_init, "", "relay.jwt.verify('x', relay.jwt.keys('k.json'), {zz = 1})"},
+    {"mmdb", HOOK_init, "", "relay.mmdb('g.mmdb').zz"},
     {"relay.log", HOOK_init, "", "relay.log.zz"},
     {"relay.metric", HOOK_init, "", "relay.metric.zz"},
     {"relay.timer", HOOK_init, "", "relay.timer.zz"},
@@ -104,7 +107,11 @@ static void play(const char *text, enum hook hook)
 {
     struct stage stage;
     stage_set(&stage);
+    static const char geo[] = GEO(GEO_NOTHING, GEO_DATA, "DE");
     const struct policy_secret secret = {"s", stage_file(&stage, "secret", "x\n")};
+    stage_file(&stage, "k.json", "{\"keys\":[{\"kty\":\"oct\",\"k\":\"a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s\"}]}");
+    stage_file(&stage, "g.mmdb", "");
+    geo_write(&stage, "g.mmdb", geo, sizeof geo - 1);
     stage.config.secrets = &secret;
     stage.config.secret_count = 1;
     stage_add(&stage, "p.lua", text);
