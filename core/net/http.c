@@ -156,16 +156,23 @@ static CURLU *open_url(const struct http *http, const char *text, int *err)
 
 /* ---- the end of an exchange ---- */
 
+/* exchange_leave: curl and the list know it no more; twice is harmless. */
+static void exchange_leave(struct http_exchange *exchange)
+{
+    if (!exchange->link)
+        return;
+    curl_multi_remove_handle(exchange->http->multi, exchange->easy);
+    *exchange->link = exchange->next;
+    if (exchange->next)
+        exchange->next->link = exchange->link;
+    exchange->link = NULL;
+    exchange->http->count--;
+}
+
 static void exchange_free(struct http_exchange *exchange)
 {
     struct http *http = exchange->http;
-    if (exchange->link) {
-        *exchange->link = exchange->next;
-        if (exchange->next)
-            exchange->next->link = exchange->link;
-        curl_multi_remove_handle(http->multi, exchange->easy);
-        http->count--;
-    }
+    exchange_leave(exchange);
     http->bytes -= exchange->body_room;
     curl_easy_cleanup(exchange->easy);
     curl_url_cleanup(exchange->url);
@@ -214,13 +221,7 @@ static void finish(struct http_exchange *exchange, CURLcode code)
         .header_count = exchange->header_count,
         .body = view_of(exchange->body ? exchange->body : "", exchange->body_len),
     };
-    /* out of the list first: the one that is told may begin others, or end the client's policy */
-    curl_multi_remove_handle(exchange->http->multi, exchange->easy);
-    *exchange->link = exchange->next;
-    if (exchange->next)
-        exchange->next->link = exchange->link;
-    exchange->link = NULL;
-    exchange->http->count--;
+    exchange_leave(exchange); /* first: who is told may begin others, or give them up */
     ending.done(ending.owner, &response);
     exchange_free(exchange);
 }

@@ -1,6 +1,7 @@
 /* json.c: libjansson reads, we write: in the order of names, so that equal values are equal texts. */
 #include "policy/json.h"
 
+#include "policy/library.h"
 #include "policy/state.h"
 #include "policy/tree.h"
 
@@ -11,6 +12,7 @@
 
 #define DEPTH_MAX 32
 #define NAMES_MAX 256
+#define ENCODED_MAX 16384
 
 static int push_tree(lua_State *L)
 {
@@ -150,4 +152,23 @@ static void put_value(lua_State *L, int at, struct slab *out, int depth)
 void json_put(lua_State *L, int at, struct slab *out)
 {
     put_value(L, at, out, 1);
+}
+
+int relay_json_decode(lua_State *L)
+{
+    size_t len;
+    const char *text = luaL_checklstring(L, 1, &len);
+    return json_push(L, view_of(text, len));
+}
+
+int relay_json_encode(lua_State *L)
+{
+    char text[ENCODED_MAX];
+    struct slab out = slab_over(text, sizeof text);
+    luaL_checkany(L, 1);
+    json_put(L, 1, &out);
+    if (out.overflow)
+        state_raise(L, "relay.json.encode: longer than %d bytes", ENCODED_MAX);
+    lua_pushlstring(L, text, out.len);
+    return 1;
 }

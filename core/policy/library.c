@@ -186,11 +186,13 @@ void library_open(lua_State *L)
     static const luaL_Reg base64[] = {{"encode", relay_base64_encode}, {"decode", relay_base64_decode}, {NULL, NULL}};
     static const luaL_Reg jwt[] = {{"keys", relay_jwt_keys}, {"verify", relay_jwt_verify}, {NULL, NULL}};
     static const luaL_Reg users[] = {{"get", users_get}, {NULL, NULL}}, http[] = {{"get", relay_http_get}, {"post", relay_http_post}, {NULL, NULL}};
+    static const luaL_Reg json[] = {{"decode", relay_json_decode}, {"encode", relay_json_encode}, {NULL, NULL}};
     static const struct {
         const char *name, *label;
         const luaL_Reg *functions;
     } parts[] = {
-        {"base64", "relay.base64", base64}, {"http", "relay.http", http},    {"jwt", "relay.jwt", jwt},       {"log", "relay.log", logs},
+        {"base64", "relay.base64", base64}, {"http", "relay.http", http},    {"json", "relay.json", json},
+        {"jwt", "relay.jwt", jwt},          {"log", "relay.log", logs},
         {"metric", "relay.metric", metric}, {"timer", "relay.timer", timer}, {"users", "relay.users", users}};
     share_open(L);
     data_open(L);

@@ -33,6 +33,8 @@ int relay_sleep(lua_State *L);  /* await.c */
 int relay_all(lua_State *L);
 int relay_http_get(lua_State *L); /* fetch.c */
 int relay_http_post(lua_State *L);
+int relay_json_decode(lua_State *L); /* json.c */
+int relay_json_encode(lua_State *L);
 int relay_log_debug(lua_State *L);
 int relay_log_info(lua_State *L);
 int relay_log_warn(lua_State *L);

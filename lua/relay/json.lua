@@ -112,4 +112,33 @@ function M.decode(text)
   return nil, type(value) == "table" and value.why or error(value, 0)
 end
 
+local escapes = {['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t"}
+
+local function quote(text)
+  return '"' .. text:gsub('[%c"\\\127]', function(c)
+    return escapes[c] or c ~= "\127" and ("\\u%04X"):format(c:byte()) or nil
+  end) .. '"'
+end
+
+-- a table whose keys are 1 to n is a list; other keys are texts, in order. An address is a text.
+function M.encode(value, depth)
+  depth = depth or 1
+  if depth > DEEPEST then error("JSON: nested too deeply", 2) end
+  local kind = type(value)
+  if kind == "string" or getmetatable(value) == "relay.Address" then return quote(tostring(value)) end
+  if kind == "boolean" or math.type(value) == "integer" then return tostring(value) end
+  if kind == "number" and value - value == 0 then return ("%.17g"):format(value) end
+  if kind ~= "table" then error(("JSON: a %s has no place in it"):format(kind), 2) end
+  local parts = {}
+  if #value > 0 then
+    for i, item in ipairs(value) do parts[i] = M.encode(item, depth + 1) end
+    return "[" .. table.concat(parts, ",") .. "]"
+  end
+  local names = {}
+  for name in pairs(value) do names[#names + 1] = name end
+  table.sort(names)
+  for i, name in ipairs(names) do parts[i] = quote(name) .. ":" .. M.encode(value[name], depth + 1) end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
 return M

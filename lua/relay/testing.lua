@@ -17,6 +17,8 @@
 --   secrets   {name = {"newest", "older"}}
 --   files     {["tenants.json"] = "{...}"}: instead of files in `dir`; policies too
 --   jwt_signature  function(algorithm, kid, signed, signature) -> boolean: for the fake core, which verifies HS256 alone; the real one verifies
+--   http_stubs  {[url] = function(request) ... end}: what relay.http gets, also s.http_stubs[url] = f. request: method, url, headers, body?; returns
+--             {status?, body? or json?, headers?, after? (seconds)}, or nil and "timeout", "connect", ...; without a stub: "connect"
 --   realm     the default realm; now: unix seconds at the start; and options of the server, `-` as `_`:
 --   total_quota user_quota max_allocate_lifetime permission_lifetime channel_lifetime min_port max_port allowed_peer_ip
 --   denied_peer_ip allow_loopback_peers, and usage_interval max_permissions max_channels
@@ -27,6 +29,7 @@
 -- there: a table {open = function(spec) -> core}. All names in `spec` and `fields` below are always there unless marked `?`.
 --   spec      policies = list of {name, text}; files = {name = text}; dir; set = {["ns.name"] = text}; realm; now (unix seconds);
 --             jwt_signature? = as above; users = list of {tenant (""), user, password? or ha1?}; secrets = {name = list of text};
+--             http(request) -> {status, body, headers} or nil, why; and the seconds until then;
 --             options = {the options above}: numbers, lists of text (…_peer_ip), boolean
 --   open      starts a core on a virtual clock at `now`; runs `init`; raises "file:line: why" where a server would refuse to start
 --   core:request(kind, fields) -> answer       one whole exchange of a client, challenge included
@@ -43,6 +46,7 @@
 --             limits (what applies: numbers by name), allocation (id), reservation?
 --   core:change("files", name, text), core:change("secrets", name, list)   on the disk; seen from the next advance of 3 s or more on
 --   core:advance(ms)       moves the clock and runs everything that falls due on the way, in order: expiry, usage every usage_interval, timers
+--   core:elapsed() -> ms since open: a request whose hooks wait moves the clock, too
 --   core:close()           stops: live allocations end with reason "shutdown", `shutdown` hooks run
 --   core:held(scope, tenant?, user?) -> units of quota held now: of "total", "realm" (of the tenant), "user"
 --   core:audit() core:errors() core:events() core:log() core:metrics()   everything since open, oldest first:
@@ -56,11 +60,12 @@
 -- Ends of an allocation: released, expired, shutdown, or what relay.close said.
 
 local address = require "relay.address"
+local json = require "relay.json"
 local strict = require "relay.fake.strict"
 
 local M = {}
 
-local new_fields = {"policy", "dir", "set", "users", "secrets", "files", "realm", "now", "jwt_signature"}
+local new_fields = {"policy", "dir", "set", "users", "secrets", "files", "realm", "now", "jwt_signature", "http_stubs"}
 
 local options = {
   max_allocate_lifetime = 3600, permission_lifetime = 300, channel_lifetime = 600, min_port = 49152, max_port = 65535,
@@ -125,12 +130,28 @@ local function users_of(given)
   return list
 end
 
+-- what the stub of a URL says: status, body and headers; or nil, why; and after how many seconds
+local function http_of(stubs)
+  return function(request)
+    local stub = stubs[request.url]
+    if not stub then return nil, "connect", 0 end
+    local said, why = stub(request)
+    if not said then return nil, why or "failed", 0 end
+    local headers = {}
+    for name, value in pairs(said.headers or {}) do headers[name:lower()] = value end
+    local body = said.body or said.json ~= nil and json.encode(said.json) or ""
+    return {status = said.status or 200, body = body, headers = headers}, nil, said.after or 0
+  end
+end
+
 local function spec_of(given)
   local spec = {
     policies = {}, files = given.files or {}, dir = given.dir or os.getenv("RELAY_POLICIES") or "policies", set = {},
     users = users_of(given.users or {}), secrets = given.secrets or {}, realm = given.realm or "relay.test", now = given.now or 1700000000,
     options = {}, jwt_signature = given.jwt_signature,
   }
+  spec.http_stubs = given.http_stubs or {}
+  spec.http = http_of(spec.http_stubs)
   for name, value in pairs(given.set or {}) do spec.set[name] = text_of(value) end
   for name, default in pairs(options) do
     local value = given[name]
@@ -156,7 +177,7 @@ function M.new(given)
   strict.only("relay.testing.new", given or {}, new_fields)
   local spec = spec_of(given or {})
   local make, name = backend()
-  return setmetatable({core = make.open(spec), backend = name, spec = spec, clients = 0, transactions = 0, elapsed_ms = 0}, Session)
+  return setmetatable({core = make.open(spec), backend = name, spec = spec, http_stubs = spec.http_stubs, clients = 0, transactions = 0}, Session)
 end
 
 local tls = {tls = true, dtls = true}
@@ -229,16 +250,14 @@ end
 function Session:retransmit(answer) return request(self, answer.kind, answer.sent) end
 
 function Session:advance(seconds)
-  local ms = math.floor(seconds * 1000)
-  self.elapsed_ms = self.elapsed_ms + ms
-  self.core:advance(ms)
+  self.core:advance(math.floor(seconds * 1000))
 end
 
 function Session:rewrite(file, text) self.core:change("files", file, text) end
 function Session:rotate(secret, list) self.core:change("secrets", secret, list) end
 
 -- unix seconds
-function Session:now() return self.spec.now + self.elapsed_ms // 1000 end
+function Session:now() return self.spec.now + self.core:elapsed() // 1000 end
 function Session:held(scope, tenant, user) return self.core:held(scope, tenant, user) end
 function Session:stop() self.core:close() end
 

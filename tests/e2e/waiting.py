@@ -7,7 +7,7 @@ import time
 from support import stun
 from support.backend import Backend
 from support.client import Peer, transport
-from support.server import SANITIZED, Server, run_relay
+from support.server import POLICIES, SANITIZED, Server, run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
 ASKS = """
@@ -150,6 +150,16 @@ def a_hook_may_ask_only_what_the_configuration_allows():
                         check_equal(ann.allocate().code, 403, url)
                     line = [line for line in server.log().splitlines() if "denied" in line][-1]
                     check(f"reason={reason}" in line or f'reason="{reason}' in line, f"{url}: {line}")
+
+
+@test
+def the_shipped_policy_asks_a_backend():
+    with Backend(delay_s=0.05, users=users(1)) as backend:
+        with Server(f"policy-http={backend.url}/auth", f"set=auth.url={backend.url}/auth", policies=[f"{POLICIES}/auth_http.lua"], auth=[]) as server:
+            for name, password, code in (("bob0", "secret0", 0), ("bob0", "secret0", 0), ("bob0", "x", 401), ("eve", "x", 401), ("eve", "x", 401)):
+                with server.client(username=name, password=password) as client:
+                    check_equal(client.allocate().code, code, f"{name}'s Allocate with {password}")
+            check_equal(backend.asked, ["bob0", "eve"], "what the backend was asked")
 
 
 @test

@@ -77,13 +77,14 @@ function M.identify(core, client, fields)
   if not fields.username then return nil, {code = 401, reason = "unauthenticated", by = "core", quiet = true} end
   local key = client.key
   local expired = key and key.expires and key.expires <= core.unix_ms() // 1000 and (key.reauth or not client.allocation)
-  if not key or key.username ~= fields.username or expired or fields.access_token then
+  local asks = not key or key.username ~= fields.username or expired or fields.access_token
+  if asks then
     key, refused = find_key(core, client, fields, route)
     if not key then return nil, refused end
     key.username = fields.username
   end
   if not fits(key, fields, route.realm) then return nil, {code = 401, reason = "bad_integrity", by = "core"} end
-  if key.mac_key and key.expires and key.expires <= core.unix_ms() // 1000 then
+  if (asks or key.mac_key) and key.expires and key.expires <= core.unix_ms() // 1000 then
     return nil, {code = 401, reason = "expired", by = "core"}
   end
   local a = client.allocation

@@ -16,6 +16,8 @@ local hooks = {
 local known, expected_type = {"name", table.unpack(hooks)}, {name = "string"}
 for _, hook in ipairs(hooks) do expected_type[hook] = "function" end
 
+local waits_ms = {authenticate = 3000, authorize = 3000, usage = 3000, log = 3000, init = 30000} -- hooks that may wait, and how long
+
 local function load_policy(box, source)
   local chunk, why = box:compile(source.name, source.text)
   if not chunk then error(why, 0) end
@@ -35,7 +37,8 @@ end
 function M.new(core)
   local box
   box = sandbox.new {
-    relay = library.new(core, function(tail_called) return box:where(tail_called) end), read = core.read,
+    relay = library.new(core, function(tail_called) return box:where(tail_called) end, function() return box end), read = core.read,
+    wait = function(ms) core:advance(ms) end,
     now = function() return core.unix_ms() // 1000 end,
     print = function(...)
       local words = table.pack(...)
@@ -71,8 +74,9 @@ end
 
 -- what one policy says to `hook`: nil, a decision, or a `fail` that is already reported
 function M:ask(policy, hook, ...)
-  local ok, result, kind = self.box:run(sandbox.SLICE, policy.hooks[hook], ...)
-  if not ok then return self:report(policy.file, hook, kind, result) end
+  self.box.longest = waits_ms[hook]
+  local ok, result, kind, by = self.box:run(sandbox.SLICE, policy.hooks[hook], ...)
+  if not ok then return self:report(policy.file, hook, kind, result, by) end
   local d, why = decision.judge(hook, result)
   if why then return self:report(policy.file, hook, "type", policy.file .. ": " .. why) end
   if d and d.kind == "fail" then
@@ -131,9 +135,10 @@ function M:tell(hook, argument)
   local budget = hook == "init" and sandbox.LOAD_SLICE or sandbox.SLICE
   for _, policy in ipairs(self.policies) do
     if policy.hooks[hook] then
-      local ok, why, kind = self.box:run(budget, policy.hooks[hook], argument)
-      if not ok and hook == "init" then error(why, 0) end
-      if not ok then self:report(policy.file, hook, kind, why) end
+      self.box.longest = waits_ms[hook]
+      local ok, why, kind, by = self.box:run(budget, policy.hooks[hook], argument)
+      if not ok and hook == "init" then error(by and by .. ": " .. why or why, 0) end
+      if not ok then self:report(policy.file, hook, kind, why, by) end
     end
   end
 end

@@ -15,6 +15,7 @@ local strict = require "relay.fake.strict"
 local views = require "relay.fake.views"
 
 local M = {}
+local TIMER_WAITS_MS <const> = 30000
 
 local function read_file(path)
   local file = io.open(path, "rb")
@@ -208,6 +209,7 @@ local function sweep(core)
   for _, timer in ipairs(core.timers) do
     if timer.due <= core.now_ms then
       timer.due = timer.due + timer.interval_ms
+      core.chain.box.longest = TIMER_WAITS_MS
       local ok, why, kind = core.chain.box:run(sandbox.SLICE, timer.run)
       if not ok then core.chain:report(why:match("^[%w_.-]+") or "?", "timer", kind, why) end
     end
@@ -243,6 +245,7 @@ function M:close()
   self.chain:tell("shutdown")
 end
 
+function M:elapsed() return self.now_ms end
 function M:held(scope, tenant, user) return self.quota:held(scope, tenant, user) end
 
 for _, list in ipairs {"audit", "errors", "events", "log", "metrics"} do

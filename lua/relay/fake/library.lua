@@ -10,6 +10,7 @@ local mmdb = require "relay.mmdb"
 local nearest = require "relay.nearest"
 local shared = require "relay.fake.shared"
 local strict = require "relay.fake.strict"
+local waiting = require "relay.fake.waiting"
 
 local M = {}
 local RANDOM_MAX <const>, SERIES_MAX <const> = 1024, 256
@@ -152,11 +153,13 @@ local function while_loading(core, name, make)
   end
 end
 
--- The library. core: now_ms, unix(), read(name), spec, lists, timers, params, find_user(tenant, user); where: see decision.constructors.
-function M.new(core, where)
+-- The library. core: now_ms, unix(), read(name), spec, lists, timers, params, find_user(tenant, user); where: see decision.constructors;
+-- box(): the sandbox.
+function M.new(core, where, box)
   local relay = decision.constructors(where)
   for name, make in pairs(shared.constructors(function() return core.unix_ms() / 1000 end)) do relay[name] = make end
   digests(relay)
+  waiting.add(relay, core, box)
   relay.cidr, relay.set, relay.split = address.set, set_of, split
   function relay.userhash(name, realm) return hash.hex(hash.sha256(name .. ":" .. realm)) end
   function relay.prefix(text, prefix) return text:sub(1, #prefix) == prefix end

@@ -25,7 +25,7 @@ local parse = {
 local function type_of(rule)
   if rule.default == nil then return (rule.min or rule.max) and "number" or "string" end
   if type(rule.default) == "table" then return "list" end
-  return math.type(rule.default) or type(rule.default)
+  return math.type(rule.default) == "integer" and "integer" or type(rule.default)
 end
 
 local function refuse(full, text, expected) error(("command line: --set %s=%s: %s expected"):format(full, text, expected), 0) end

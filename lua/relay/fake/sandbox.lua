@@ -9,6 +9,8 @@ local nearest = require "relay.nearest"
 local M = {}
 local SLICE <const>, LOAD_SLICE <const>, STEP <const>, MEMORY_KIB <const> = 100000, 50000000, 1000, 64 * 1024
 M.SLICE, M.LOAD_SLICE = SLICE, LOAD_SLICE
+M.WAIT = {} -- what a hook yields that waits, and for how many ms
+local WAITS_MAX <const> = 100
 
 local base = {
   "assert", "error", "ipairs", "next", "pairs", "pcall", "select", "tonumber", "tostring", "type", "xpcall", "rawequal", "rawget",
@@ -147,14 +149,38 @@ function M:where(tail_called)
   return self.last_line or "?"
 end
 
--- Runs f(...) within `allowed` instructions: true and its first result; or false, message, "error" | "budget" | "memory".
+-- a coroutine of what runs, within its bounds
+function M:coroutine(f) return watch(self, coroutine.create(f)) end
+
+-- The thread of a hook has yielded: others have their turn until it goes on, or has waited too long: then the third result is the line.
+local function go_on(self, thread, ok, result, ms)
+  local waits = 0
+  while ok and result == M.WAIT and not self.killed do
+    local line, left = self.last_line, self.wait_left
+    waits = waits + 1
+    self.wait_left = left - ms
+    self.hooks.wait(math.min(ms, left))
+    if ms > left or waits > WAITS_MAX then
+      coroutine.close(thread)
+      return false, "waited too long", line
+    end
+    self.spent, self.last_line = 0, line
+    ok, result, ms = coroutine.resume(thread)
+  end
+  return ok, result
+end
+
+-- Runs f(...) within `allowed` instructions, and lets it wait for `self.longest` ms in all (nil: not at all): true and its first result; or
+-- false, message, "error" | "budget" | "memory" | "late", and perhaps the line.
 function M:run(allowed, f, ...)
-  local outer = {self.spent, self.allowed, self.memory, self.killed}
+  local outer = {self.spent, self.allowed, self.memory, self.killed, self.thread, self.wait_left}
   self.spent, self.allowed, self.memory, self.killed, self.last_line = 0, allowed, collectgarbage("count"), nil, nil
   local thread = watch(self, coroutine.create(f))
-  local ok, result = coroutine.resume(thread, ...)
+  self.thread, self.wait_left, self.longest = thread, self.longest, nil
+  local ok, result, late = go_on(self, thread, coroutine.resume(thread, ...))
   local killed = self.killed
-  self.spent, self.allowed, self.memory, self.killed = table.unpack(outer, 1, 4)
+  self.spent, self.allowed, self.memory, self.killed, self.thread, self.wait_left = table.unpack(outer, 1, 6)
+  if late then return false, result, "late", late end
   if killed then return false, type(result) == "string" and result or "killed: " .. killed, killed end
   if ok and coroutine.status(thread) ~= "dead" then return false, "a hook may not yield", "error" end
   if not ok then return false, type(result) == "string" and result or "error object of type " .. type(result), "error" end

@@ -20,7 +20,7 @@ static int core_open(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
     struct world *w = lua_newuserdatauv(L, sizeof *w, 0);
-    *w = (struct world){.lua = L, .lists = LUA_NOREF};
+    *w = (struct world){.lua = L, .lists = LUA_NOREF, .http = LUA_NOREF};
     luaL_setmetatable(L, WORLD);
     lua_createtable(L, 0, 4);
     for (const char *const *list = (const char *const[]){"audit", "errors", "events", "log", NULL}; *list; list++) {
@@ -63,6 +63,13 @@ static int core_change(lua_State *L)
     return 0;
 }
 
+static int core_elapsed(lua_State *L)
+{
+    const struct world *w = world_at(L);
+    lua_pushinteger(L, w->now - w->started);
+    return 1;
+}
+
 static int core_close(lua_State *L)
 {
     world_stop(world_at(L));
@@ -102,7 +109,7 @@ static int core_metrics(lua_State *L)
 void backend_open(lua_State *L)
 {
     static const luaL_Reg methods[] = {{"request", core_request}, {"advance", core_advance}, {"change", core_change}, {"close", core_close},
-                                       {"held", core_held},       {"metrics", core_metrics}, {NULL, NULL}};
+                                       {"held", core_held},       {"metrics", core_metrics}, {"elapsed", core_elapsed}, {NULL, NULL}};
     luaL_newmetatable(L, WORLD);
     lua_pushcfunction(L, core_collect);
     lua_setfield(L, -2, "__gc");

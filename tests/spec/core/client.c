@@ -290,6 +290,8 @@ static int send_request(struct world *w, struct client *c)
     struct view reason;
     int code = 0;
     struct send send = engine_from_client(w->engine, &c->flow, view_of(c->request, c->request_len), w->now);
+    if (send.to == SEND_NOTHING)
+        send = world_wait(w);
     if (send.to == SEND_NOTHING) /* a Connect is answered when the connection is there */
         send = engine_peer_connected(w->engine, w->connecting, w->now);
     if (send.to != SEND_TO_CLIENT || send.bytes.len > sizeof c->reply)

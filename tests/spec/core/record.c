@@ -206,6 +206,8 @@ static const char *kind_of(const char *reason, const char *by)
 {
     if (strstr(reason, "killed") || strstr(reason, "instructions") || strstr(reason, "wall"))
         return "budget";
+    if (strstr(reason, "waited too long"))
+        return "late";
     if (strstr(reason, "not enough memory"))
         return "memory";
     if (strstr(reason, "not a decision") || strstr(reason, "may not "))

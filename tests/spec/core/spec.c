@@ -298,7 +298,9 @@ static void configure(struct world *w, int at)
         .denied_peers = &w->denied,
     };
     w->policies = (struct policy_config){.lua_dir = "lua", .workers = 1, .hash_key = {3, 4}};
-    w->now = START_MS;
+    w->now = w->started = START_MS;
+    lua_getfield(w->lua, at, "http");
+    w->http = luaL_ref(w->lua, LUA_REGISTRYINDEX);
     lua_getfield(w->lua, at, "now");
     w->unix_offset_ms = lua_tointeger(w->lua, -1) * 1000 - START_MS;
     lua_getfield(w->lua, at, "options");

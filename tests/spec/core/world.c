@@ -3,6 +3,7 @@
 
 #include "client.h"
 #include "record.h"
+#include "waiting.h"
 
 #include "base/err.h"
 #include "policy/state.h"
@@ -125,13 +126,51 @@ static bool world_splice(void *ctx, int conn, uint64_t link, struct handle peer)
 static const struct tcp_host world_tcp = {
     .listen = world_listen, .close = world_relay_close, .connect = world_connect, .drop = world_relay_close, .splice = world_splice};
 
+/* decide: what is built in, to what the policies said. */
+static void decide(const struct world *w, const struct question *question, struct verdict *verdict)
+{
+    if (question->hook == HOOK_authenticate && (verdict->kind == VERDICT_SILENT || verdict->kind == VERDICT_LOOKUP))
+        decide_key(w, question->request, verdict);
+}
+
+static void take_usage_verdict(struct world *w, const struct question *question, const struct verdict *verdict)
+{
+    if (question->closing)
+        return;
+    if (verdict->kind == VERDICT_CLOSE)
+        engine_close(w->engine, question->allocation->self, verdict, w->now);
+    else if (verdict->kind == VERDICT_ALLOW && verdict->limits.max_bps)
+        engine_limit(w->engine, question->allocation->self, verdict->limits.max_bps);
+}
+
+static void world_answer(void *ctx, const struct question *question, struct verdict *verdict)
+{
+    struct world *w = ctx;
+    if (question->hook == HOOK_usage) {
+        take_usage_verdict(w, question, verdict);
+        return;
+    }
+    decide(w, question, verdict);
+    const struct send send = engine_resume(w->engine, question->ticket, verdict, w->now);
+    if (send.to == SEND_NOTHING || send.bytes.len > sizeof w->late_bytes)
+        return;
+    w->late = send;
+    memcpy(w->late_bytes, send.bytes.at, send.bytes.len);
+    w->late.bytes = view_of(w->late_bytes, send.bytes.len);
+}
+
+static void world_forget(void *ctx, struct ticket ticket)
+{
+    const struct world *w = ctx;
+    policy_forget(w->policy, ticket);
+}
+
 static void world_ask(void *ctx, const struct question *question, struct verdict *verdict)
 {
     struct world *w = ctx;
     if (policy_hooks(w->policy) & HOOK_BIT(question->hook))
         policy_ask(w->policy, question, verdict);
-    if (question->hook == HOOK_authenticate && (verdict->kind == VERDICT_SILENT || verdict->kind == VERDICT_LOOKUP))
-        decide_key(w, question->request, verdict);
+    decide(w, question, verdict);
     if (verdict->kind == VERDICT_REAUTH)
         w->reauth = *verdict;
 }
@@ -167,12 +206,7 @@ static void ask_usage(struct world *w, const struct allocation *a, bool closing)
         .hook = HOOK_usage, .now = w->now, .unix_ms = world_unix_ms(w), .allocation = a, .delta = &delta, .closing = closing};
     mark->told = a->usage;
     policy_ask(w->policy, &question, &verdict);
-    if (closing)
-        return;
-    if (verdict.kind == VERDICT_CLOSE)
-        engine_close(w->engine, a->self, &verdict, w->now);
-    else if (verdict.kind == VERDICT_ALLOW && verdict.limits.max_bps)
-        engine_limit(w->engine, a->self, verdict.limits.max_bps);
+    take_usage_verdict(w, &question, &verdict);
 }
 
 static void world_hold(void *ctx, const struct flow *flow, bool holds)
@@ -210,6 +244,7 @@ static void usage_round(struct world *w)
 
 static void tick(struct world *w)
 {
+    waiting_turn(w);
     engine_clock(w->engine, w->now, world_unix_ms(w));
     engine_sweep(w->engine, w->now);
     if (w->now % TICK_MS == 0 && policy_hooks(w->policy) & HOOK_BIT(HOOK_usage))
@@ -222,10 +257,20 @@ void world_advance(struct world *w, msec_t ms)
     const msec_t end = w->now + ms;
     while (w->now < end) {
         const bool idle = engine_allocations(w->engine) == 0 && !w->policy->timers;
-        const msec_t next = w->now - w->now % TICK_MS + (idle ? IDLE_MS : TICK_MS);
+        const msec_t next = w->now - w->now % TICK_MS + (idle ? IDLE_MS : TICK_MS), due = waiting_due(w);
         w->now = next < end ? next : end;
+        if (due < w->now)
+            w->now = due;
         tick(w);
     }
+}
+
+struct send world_wait(struct world *w)
+{
+    w->late = (struct send){0};
+    for (msec_t due; w->late.to == SEND_NOTHING && (due = waiting_due(w)) != POLICY_NEVER;)
+        world_advance(w, due > w->now ? due - w->now : 1);
+    return w->late;
 }
 
 void world_stop(struct world *w)
@@ -253,8 +298,14 @@ static uint32_t world_count(void *ctx, const char *kind, const char *tenant, con
 static void start_policies(struct world *w)
 {
     char error[1024] = "";
-    const struct policy_world world = {
-        .ctx = w, .log = record_log(w), .crypto = w->crypto, .count = world_count, .user_key = world_user_key, .audit = record_audit};
+    struct policy_world world = {.ctx = w,
+                                 .log = record_log(w),
+                                 .crypto = w->crypto,
+                                 .count = world_count,
+                                 .user_key = world_user_key,
+                                 .audit = record_audit,
+                                 .answer = world_answer};
+    waiting_open(&world);
     w->policy_shared = policy_shared_new(&w->policies);
     if (w->policy_shared)
         w->policy = policy_new(&w->policies, w->policy_shared, &world, 0, w->now, world_unix_ms(w), error, sizeof error);
@@ -267,7 +318,7 @@ static void start_policies(struct world *w)
 void world_start(struct world *w)
 {
     w->crypto = crypto_new();
-    w->host = (struct host){.ctx = w, .relay_open = world_relay_open, .relay_close = world_relay_close, .tcp = &world_tcp, .ask = world_ask, .tell = world_tell, .unhash = world_unhash,
+    w->host = (struct host){.ctx = w, .relay_open = world_relay_open, .relay_close = world_relay_close, .tcp = &world_tcp, .ask = world_ask, .forget = world_forget, .tell = world_tell, .unhash = world_unhash,
                             .hold = world_hold};
     if (!w->crypto || !w->shared.quota || !w->shared.ports || !w->shared.tickets || !w->shared.tcp_ports || !w->shared.connections)
         luaL_error(w->lua, "not enough memory");
@@ -284,6 +335,7 @@ void world_close(struct world *w)
 {
     engine_free(w->engine);
     policy_free(w->policy);
+    waiting_close(w);
     policy_shared_free(w->policy_shared);
     connections_free(w->shared.connections);
     ports_free(w->shared.tcp_ports);
@@ -303,7 +355,8 @@ void world_close(struct world *w)
     free(w->owned);
     free(w->marks);
     luaL_unref(w->lua, LUA_REGISTRYINDEX, w->lists);
-    *w = (struct world){.lua = w->lua, .lists = LUA_NOREF};
+    luaL_unref(w->lua, LUA_REGISTRYINDEX, w->http);
+    *w = (struct world){.lua = w->lua, .lists = LUA_NOREF, .http = LUA_NOREF};
 }
 
 void *world_own(struct world *w, void *at)

@@ -23,11 +23,13 @@ struct refusal {
 };
 
 struct client;
+struct arrival;
 
 struct world {
     lua_State *lua;
     int lists; /* in the registry: {audit = {}, errors = {}, events = {}, log = {}} */
-    msec_t now;
+    int http;  /* in the registry: answers what policies ask */
+    msec_t now, started;
     int64_t unix_offset_ms;
     msec_t usage_interval_ms;
 
@@ -55,6 +57,10 @@ struct world {
     void **owned; /* what lives as long as the world */
     size_t owned_count;
 
+    struct arrival *arrivals; /* waiting.c */
+    struct send late; /* the answer to a request whose hooks have waited; its bytes are in late_bytes */
+    uint8_t late_bytes[4096];
+
     struct refusal refusal;
     struct verdict reauth; /* the last relay.reauth of this request; kind SILENT: none */
     bool is_open;
@@ -73,6 +79,9 @@ void world_start(struct world *);
 void world_close(struct world *);
 
 void world_advance(struct world *, msec_t ms);
+
+/* world_wait: moves the clock until the request is answered whose hooks wait: SEND_NOTHING if none is. */
+struct send world_wait(struct world *);
 void world_stop(struct world *); /* allocations end, `shutdown` runs */
 uint32_t world_held(const struct world *, const char *scope, const char *tenant, const char *user);
 int64_t world_unix_ms(const struct world *);

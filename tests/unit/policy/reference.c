@@ -77,6 +77,7 @@ static const struct {
     {"relay.http", HOOK_init, "", "relay.http.zz"},
     {"relay.http.get", HOOK_authorize, "", "relay.http.get('', {zz = 1})"},
     {"relay.http.post", HOOK_authorize, "", "relay.http.post('', {zz = 1})"},
+    {"relay.json", HOOK_init, "", "relay.json.zz"},
     {"relay.jwt", HOOK_init, "", "relay.jwt.zz"},
     {"relay.jwt.verify", HOOK_init, "", "relay.jwt.verify('x', relay.jwt.keys('k.json'), {zz = 1})"},
     {"mmdb", HOOK_init, "", "relay.mmdb('g.mmdb').zz"},
