@@ -18,6 +18,7 @@ const struct hook_rule hook_rules[HOOK_COUNT] = {
     [HOOK_refresh] = {"refresh", "ar", COMPOSE_ASK_ALL, KIND(ALLOW) | KIND(REAUTH), {403, 486, 508}, LIMIT_MAX_LIFETIME},
     [HOOK_usage] = {"usage", "au", COMPOSE_ASK_ALL, KIND(ALLOW) | KIND(CLOSE), {0}, LIMIT_MAX_BPS},
     [HOOK_log] = {"log", "e", COMPOSE_TELL, 0, {0}, 0},
+    [HOOK_save] = {"save", "", COMPOSE_TELL, 0, {0}, 0},
     [HOOK_shutdown] = {"shutdown", "", COMPOSE_TELL, 0, {0}, 0},
 };
 

@@ -15,6 +15,17 @@ static const struct kind {
     const char *name;
 } kinds[] = {{METHOD_CREATE_PERMISSION, "permission"}, {METHOD_CHANNEL_BIND, "channel"}, {METHOD_CONNECT, "connect"}};
 
+/* ctx.saved is of the policy that runs; arguments: the fields, a name that is none of them */
+static int context_index(lua_State *L)
+{
+    static const char *const names[] = {"reload", "saved", "worker", "workers"};
+    const char *name = luaL_tolstring(L, 2, NULL);
+    if (strcmp(name, "saved") != 0)
+        return luaL_error(L, "ctx has no field '%s'%s", name, strict_hint_of(L, name, names, sizeof names / sizeof *names));
+    lua_rawgeti(L, LUA_REGISTRYINDEX, policy_of(L)->script->saved);
+    return 1;
+}
+
 /* what init is shown */
 static void open_context(lua_State *L)
 {
@@ -24,9 +35,12 @@ static void open_context(lua_State *L)
     lua_setfield(L, -2, "worker");
     lua_pushinteger(L, policy->config->workers);
     lua_setfield(L, -2, "workers");
-    lua_pushboolean(L, 0);
+    lua_pushboolean(L, policy->renews);
     lua_setfield(L, -2, "reload");
-    strict_table(L, "ctx has no field '%s'%s");
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, context_index);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
     strict_proxy(L, "ctx");
     lua_rawsetp(L, LUA_REGISTRYINDEX, &context_key);
 }
@@ -428,10 +442,10 @@ static bool tell_chain(struct policy *policy, enum hook hook, const struct slice
     return run_now(policy, &run) ? !run.failed : true;
 }
 
-bool chain_begin(struct policy *policy, struct verdict *failure)
+bool chain_begin(struct policy *policy)
 {
+    struct verdict *failure = policy->init;
     *failure = (struct verdict){.kind = VERDICT_SILENT};
-    policy->init = failure;
     if (!tell_chain(policy, HOOK_init, &slice_load, NULL, failure))
         return false;
     while (policy->waits && policy->world.turn)
@@ -461,6 +475,25 @@ void chain_timer(struct policy *policy, struct timer *timer)
     leave(policy);
     if (wait && !timer->waits)
         wait_free(policy, wait);
+}
+
+void chain_why(const struct verdict *failure, char *error, size_t error_cap)
+{
+    const size_t by = strlen(failure->by);
+    const bool placed = strncmp(failure->reason, failure->by, by) == 0; /* Lua's own messages begin with the place */
+    snprintf(error, error_cap, "%s%s%s", placed ? "" : failure->by, placed ? "" : ": ", failure->reason);
+}
+
+lua_State *chain_save(struct policy *policy, size_t script, struct verdict *failure)
+{
+    char why[WHY_MAX];
+    struct run run = {.hook = HOOK_save, .slice = &slice_hook, .at = script, .verdict = failure};
+    enter(policy, &run);
+    const enum outcome outcome = start(policy, policy->scripts[script].hooks[HOOK_save], why, sizeof why);
+    if (outcome != RUN_DONE)
+        settle(policy, outcome, why);
+    leave(policy);
+    return outcome == RUN_DONE ? policy->budget.current.thread : NULL;
 }
 
 void policy_tell(struct policy *policy, const struct event *event)

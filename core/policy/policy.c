@@ -3,9 +3,11 @@
 
 #include "policy/argument.h"
 #include "policy/chain.h"
+#include "policy/edition.h"
 #include "policy/fetch.h"
 #include "policy/params.h"
 #include "policy/sandbox.h"
+#include "policy/saved.h"
 #include "policy/shared.h"
 
 #include "base/err.h"
@@ -34,9 +36,10 @@ static void name_script(struct script *script, const char *path)
     view_copy(view_text(path + directory), script->name, sizeof script->name);
     for (size_t i = 0; i < HOOK_COUNT; i++)
         script->hooks[i] = LUA_NOREF;
+    script->saved = LUA_REFNIL;
 }
 
-static int read_scripts(struct policy *policy, char *error, size_t error_cap)
+static int name_scripts(struct policy *policy, char *error, size_t error_cap)
 {
     const struct policy_config *config = policy->config;
     policy->scripts = calloc(config->file_count ? config->file_count : 1, sizeof *policy->scripts);
@@ -44,44 +47,13 @@ static int read_scripts(struct policy *policy, char *error, size_t error_cap)
         return ERR_MEMORY;
     for (size_t i = 0; i < config->file_count; i++) {
         struct script *script = &policy->scripts[policy->script_count++];
-        name_script(script, config->files[i]);
-        if (strlen(config->files[i]) >= sizeof script->directory)
-            errno = ENAMETOOLONG;
-        else
-            script->text = sandbox_read(config->files[i], &script->text_len);
-        if (!script->text) {
-            snprintf(error, error_cap, "%s:1: %s", config->files[i], strerror(errno));
+        if (strlen(config->files[i]) >= sizeof script->directory) {
+            snprintf(error, error_cap, "%s:1: %s", config->files[i], strerror(ENAMETOOLONG));
             return ERR_SYSTEM;
         }
+        name_script(script, config->files[i]);
     }
     return 0;
-}
-
-static void forget_texts(struct policy *policy)
-{
-    for (size_t i = 0; i < policy->script_count; i++) {
-        free(policy->scripts[i].text);
-        policy->scripts[i].text = NULL;
-    }
-}
-
-/* set_revision: twelve digits that change with the files. */
-static int set_revision(struct policy *policy)
-{
-    uint8_t digest[CRYPTO_HASH_MAX];
-    struct view *parts = calloc(2 * policy->script_count + 1, sizeof *parts);
-    if (!parts)
-        return ERR_MEMORY;
-    size_t count = 0;
-    for (size_t i = 0; i < policy->script_count; i++) {
-        if (i)
-            parts[count++] = view_of("", 1);
-        parts[count++] = view_of(policy->scripts[i].text, policy->scripts[i].text_len);
-    }
-    const int status = crypto_digest(policy->world.crypto, CRYPTO_SHA256, parts, count, digest);
-    crypto_hex(view_of(digest, (sizeof policy->revision - 1) / 2), policy->revision);
-    free(parts);
-    return status;
 }
 
 static int open_everything(lua_State *L)
@@ -127,7 +99,10 @@ static void take_field(lua_State *L, struct script *script)
 static int load_script(lua_State *L)
 {
     struct script *script = lua_touserdata(L, 1);
-    sandbox_script(L, script, script->text, script->text_len);
+    const struct policy *policy = policy_of(L);
+    size_t len;
+    const char *text = edition_script(policy->edition, (size_t)(script - policy->scripts), &len);
+    sandbox_script(L, script, text, len);
     if (!lua_istable(L, -1)) {
         lua_pushfstring(L, "%s:1: a policy returns a table of hooks, got %s", script->name, luaL_typename(L, -1));
         return lua_error(L);
@@ -163,67 +138,120 @@ static int load_scripts(struct policy *policy, char *error, size_t error_cap)
     return 0;
 }
 
-static int run_init(struct policy *policy, char *error, size_t error_cap)
-{
-    struct verdict why;
-    if (chain_begin(policy, &why))
-        return 0;
-    const size_t by = strlen(why.by);
-    const bool placed = strncmp(why.reason, why.by, by) == 0; /* Lua's own messages begin with the place */
-    snprintf(error, error_cap, "%s%s%s", placed ? "" : why.by, placed ? "" : ": ", why.reason);
-    return ERR_BAD;
-}
-
 /* load: everything up to init, in order; the first that fails ends it. */
 static int load(struct policy *policy, char *error, size_t error_cap)
 {
-    int status = read_scripts(policy, error, error_cap);
-    if (!status)
-        status = set_revision(policy);
+    const int status = name_scripts(policy, error, error_cap);
     if (status)
         return status;
     policy->lua = state_open(policy);
     if (!policy->lua)
         return ERR_MEMORY;
     if (state_protected(policy, open_everything, NULL, error, error_cap) || load_scripts(policy, error, error_cap) ||
-        params_check(policy, error, error_cap))
+        params_check(policy, error, error_cap) || edition_seal(policy->edition, policy->world.crypto, policy->revision))
         return ERR_BAD;
     if (policy->hooks & HOOK_BIT(HOOK_route)) {
         policy->memos = calloc(MEMO_COUNT, sizeof *policy->memos);
         if (!policy->memos)
             return ERR_MEMORY;
     }
-    return run_init(policy, error, error_cap);
+    return 0;
 }
 
-struct policy *policy_new(const struct policy_config *config, struct policy_shared *shared, const struct policy_world *world,
-                          unsigned worker, msec_t now, int64_t unix_ms, char *error, size_t error_cap)
+/* conceive: a policy whose files have run; NULL: it is gone, and `error` says why. */
+static struct policy *conceive(const struct policy_birth *birth, char *error, size_t error_cap)
 {
     struct policy *policy = calloc(1, sizeof *policy);
     view_copy(view_text("policy: not enough memory"), error, error_cap);
     if (!policy)
         return NULL;
-    policy->config = config;
-    policy->shared = shared;
-    policy->world = *world;
-    policy->worker = worker;
-    policy->now = policy->idle_at = now;
-    policy->unix_ms = unix_ms;
+    policy->config = birth->config;
+    policy->shared = birth->shared;
+    policy->edition = birth->edition;
+    policy->world = *birth->world;
+    policy->worker = birth->worker;
+    policy->now = policy->idle_at = birth->now;
+    policy->unix_ms = birth->unix_ms;
     policy->loading = true;
+    policy->renews = birth->old != NULL;
     pool_init(&policy->pending, sizeof(struct pending), 0);
     fetch_init(policy);
-    source_join(shared_sources(shared), &policy->reader);
-    const int status = load(policy, error, error_cap);
-    forget_texts(policy);
-    if (status) {
-        policy_free(policy);
-        return NULL;
+    source_join(shared_sources(birth->shared), &policy->reader);
+    if (load(policy, error, error_cap) == 0)
+        return policy;
+    policy_free(policy);
+    return NULL;
+}
+
+/* inherit: from the policy in whose place this one is. */
+static int inherit(struct policy *policy, struct policy *old, char *error, size_t error_cap)
+{
+    old->now = policy->now;
+    old->unix_ms = policy->unix_ms;
+    return saved_take(policy, old, error, error_cap);
+}
+
+/* settle_down: init has run: the policy may answer. */
+static void settle_down(struct policy *policy)
+{
+    for (size_t i = 0; i < policy->script_count; i++) {
+        luaL_unref(policy->lua, LUA_REGISTRYINDEX, policy->scripts[i].saved);
+        policy->scripts[i].saved = LUA_REFNIL;
     }
+    free(policy->init);
+    policy->init = NULL;
     policy->loading = false;
+    policy->edition = NULL;
     policy->counts = (struct policy_counts){0};
     lua_gc(policy->lua, LUA_GCCOLLECT);
     lua_gc(policy->lua, LUA_GCSTOP); /* from here on only policy_idle collects, and who runs out of memory */
     policy->heap_at_idle = policy->heap;
+}
+
+int policy_begun(struct policy *policy, char *error, size_t error_cap)
+{
+    if (!policy->loading)
+        return 0;
+    if (policy->init->kind == VERDICT_FAIL) {
+        chain_why(policy->init, error, error_cap);
+        return ERR_BAD;
+    }
+    if (policy->waits)
+        return ERR_BUSY;
+    settle_down(policy);
+    return 0;
+}
+
+struct policy *policy_make(const struct policy_birth *birth, char *error, size_t error_cap)
+{
+    struct policy *policy = conceive(birth, error, error_cap);
+    if (!policy)
+        return NULL;
+    policy->init = calloc(1, sizeof *policy->init);
+    if (policy->init && (!birth->old || inherit(policy, birth->old, error, error_cap) == 0)) {
+        chain_begin(policy);
+        if (policy_begun(policy, error, error_cap) != ERR_BAD)
+            return policy;
+    }
+    policy_free(policy);
+    return NULL;
+}
+
+int policy_try(const struct policy_birth *birth, char *error, size_t error_cap)
+{
+    struct policy *policy = conceive(birth, error, error_cap);
+    policy_free(policy);
+    return policy ? 0 : ERR_BAD;
+}
+
+struct policy *policy_new(const struct policy_config *config, struct policy_shared *shared, const struct policy_world *world,
+                          unsigned worker, msec_t now, int64_t unix_ms, char *error, size_t error_cap)
+{
+    struct policy_birth birth = {
+        .config = config, .shared = shared, .world = world, .worker = worker, .now = now, .unix_ms = unix_ms};
+    birth.edition = policy_edition_new(config, error, error_cap);
+    struct policy *policy = birth.edition ? policy_make(&birth, error, error_cap) : NULL;
+    policy_edition_free(birth.edition);
     return policy;
 }
 
@@ -243,6 +271,7 @@ void policy_free(struct policy *policy)
         free(timer);
     }
     params_close(policy);
+    free(policy->init);
     free(policy->memos);
     free(policy->scripts);
     free(policy);
@@ -258,6 +287,11 @@ void policy_shutdown(struct policy *policy, msec_t now, int64_t unix_ms)
 uint32_t policy_hooks(const struct policy *policy)
 {
     return policy->hooks;
+}
+
+const char *policy_revision(const struct policy *policy)
+{
+    return policy->revision;
 }
 
 /* collect: a step as large as what was allocated since the last one. */

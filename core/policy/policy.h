@@ -1,6 +1,6 @@
 /* policy.h: the Lua policies of one worker: loaded once, asked by hook, contained by budgets; they fail closed.
  *
- * One `struct policy` per worker (one lua_State), used by that worker's thread only; what policies share (dictionaries, rate limits, data
+ * One `struct policy` per worker (one lua_State), used by that worker's thread only, until a new one takes its place; what policies share (dictionaries, rate limits, data
  * files, sets, secrets) lives in C in a `struct policy_shared` that all workers' policies refer to by name and that outlives them. The
  * hooks, their arguments, decisions and defaults are in policies/README.md, the functions that a script may call in lua/README.md.
  *
@@ -21,6 +21,9 @@
 
 struct policy;
 struct policy_shared;
+struct policy_edition;
+
+#define POLICY_REVISION_LEN 12
 
 /* struct policy_param: --set quota.user=4, with where it was said, for messages. */
 struct policy_param {
@@ -78,12 +81,45 @@ void policy_shared_free(struct policy_shared *);
 /* policy_shared_look: read again the files that have changed (source.h). Once a second, in a thread that may wait for the disk. */
 void policy_shared_look(struct policy_shared *, struct log *);
 
+/* policy_shared_begin: policies are to be made in place of others, in one thread or several. All have been made, and those that are not to be
+ * are gone: policy_shared_end: `kept`: the tables and rate limits go that only the old ones asked for; else what only the new ones did. */
+void policy_shared_begin(struct policy_shared *);
+void policy_shared_end(struct policy_shared *, bool kept);
+
 /* policy_metrics: every counter that scripts made with relay.metric.counter, as `name{label="value"}`. Any thread. */
 typedef void policy_metric_fn(void *ctx, const char *name, uint64_t value);
 void policy_metrics(struct policy_shared *, policy_metric_fn *each, void *ctx);
 
-/* policy_new: load all files, check params (an unknown name in --set is an error with the nearest name), run init. NULL on failure, with
+/* policy_edition_new: the files of the chain, read now, for all workers; NULL with `file:1: reason` in `error`. Freed when all have loaded.
+ * policy_edition_stale: 0 while the files that were read are as they were; else a number that changes with them. */
+struct policy_edition *policy_edition_new(const struct policy_config *, char *error, size_t error_cap);
+void policy_edition_free(struct policy_edition *);
+uint64_t policy_edition_stale(struct policy_edition *);
+
+/* struct policy_birth: of what a policy is made, for which worker; in whose place, at a reload: `save` of the old one is run, and what that
+ * returns is ctx.saved of the new one's `init`. */
+struct policy_birth {
+    const struct policy_config *config;
+    struct policy_shared *shared;
+    struct policy_edition *edition;
+    const struct policy_world *world;
+    struct policy *old; /* NULL: at the start */
+    unsigned worker;
+    msec_t now;
+    int64_t unix_ms;
+};
+
+/* policy_make: run the files, check params (an unknown name in --set is an error with the nearest name), run init. NULL on failure, with
  * `file:line: reason` in `error`. */
+struct policy *policy_make(const struct policy_birth *, char *error, size_t error_cap);
+
+/* policy_begun: a policy that was made in the place of an old one may not answer before this is 0: ERR_BUSY: init waits, see policy_turn; else it
+ * has failed, with the reason in `error`. */
+int policy_begun(struct policy *, char *error, size_t error_cap);
+/* policy_try: as policy_make, without init; the policy is gone again: 0, or an error with the reason. */
+int policy_try(const struct policy_birth *, char *error, size_t error_cap);
+
+/* policy_new: an edition of its own, and a policy made of it. */
 struct policy *policy_new(const struct policy_config *, struct policy_shared *, const struct policy_world *, unsigned worker, msec_t now,
                           int64_t unix_ms, char *error, size_t error_cap);
 
@@ -93,6 +129,7 @@ void policy_shutdown(struct policy *, msec_t now, int64_t unix_ms);
 
 /* policy_hooks: HOOK_BIT of each hook that any policy of the chain has: a missing hook costs nothing. */
 uint32_t policy_hooks(const struct policy *);
+const char *policy_revision(const struct policy *); /* twelve digits that change with the files */
 
 /* policy_ask: the chain's answer to a question: VERDICT_SILENT if nobody has an opinion. VERDICT_LATER: a hook waits, and world.answer
  * follows; of a question that needs a ticket and has none: nothing waits, there is no room. route is memoised by (listener, sni, alpn, origin). Passwords and ha1 of relay.key become long-term keys here. */

@@ -1,6 +1,8 @@
 /* sandbox.c: globals, require, and the functions of Lua that are replaced. */
 #include "policy/sandbox.h"
 
+#include "policy/edition.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <lualib.h>
@@ -255,18 +257,18 @@ static bool module_path(const char *directory, const char *name, char *out, size
     return len && (size_t)snprintf(out, cap, "%s%s.lua", directory, file) < cap;
 }
 
-static char *module_read(lua_State *L, const struct script *script, const char *name, size_t *len)
+static const char *module_text(lua_State *L, const struct script *script, const char *name, size_t *len)
 {
-    const char *lua_dir = policy_of(L)->config->lua_dir;
+    const struct policy *policy = policy_of(L);
+    const char *lua_dir = policy->config->lua_dir, *text = NULL;
     char path[1024], directory[600];
-    char *text = NULL;
     if (lua_dir && strncmp(name, "relay.", 6) == 0) {
         snprintf(directory, sizeof directory, "%s/", lua_dir);
         if (module_path(directory, name, path, sizeof path))
-            text = sandbox_read(path, len);
+            text = edition_module(policy->edition, path, len);
     }
     if (!text && module_path(script->directory, name, path, sizeof path))
-        text = sandbox_read(path, len);
+        text = edition_module(policy->edition, path, len);
     return text;
 }
 
@@ -280,13 +282,11 @@ static int require(lua_State *L)
     state_loading(L, "require");
     size_t len;
     char file[80];
-    char *text = module_read(L, lua_touserdata(L, lua_upvalueindex(1)), name, &len);
+    const char *text = module_text(L, lua_touserdata(L, lua_upvalueindex(1)), name, &len);
     if (!text)
         return luaL_error(L, "require: no %s.lua in the policy directory", name);
     snprintf(file, sizeof file, "@%s.lua", name);
-    const int status = luaL_loadbufferx(L, text, len, file, "t");
-    free(text);
-    if (status != LUA_OK)
+    if (luaL_loadbufferx(L, text, len, file, "t") != LUA_OK)
         return lua_error(L);
     lua_pushlightuserdata(L, L); /* in the making */
     lua_setfield(L, lua_upvalueindex(3), name);

@@ -21,6 +21,7 @@ struct policy_shared {
     struct shared_object *objects;
     struct acl *acls;
     struct sources *sources;
+    uint64_t loading; /* counts policy_shared_begin */
 };
 
 struct policy_shared *policy_shared_new(const struct policy_config *config)
@@ -101,9 +102,33 @@ static struct shared_object *make_object(struct policy_shared *shared, enum shar
     }
     object->kind = kind;
     object->name = copy;
+    object->made = shared->loading;
     object->next = shared->objects;
     shared->objects = object;
     return object;
+}
+
+/* Names of these kinds are one set: who says `x` means one thing. */
+static const char *const declared[] = {
+    [SHARED_DICTIONARY] = "relay.shared", [SHARED_LIMITER] = "relay.ratelimit", [SHARED_METER] = "relay.meter"};
+#define DECLARED (sizeof declared / sizeof *declared)
+
+static bool is_named(const struct shared_object *object, enum shared_kind kind, const char *name)
+{
+    return (object->kind == kind || (object->kind < DECLARED && kind < DECLARED)) && strcmp(object->name, name) == 0;
+}
+
+/* is_other: of another kind, or with other options: `error` says so. */
+static bool is_other(const struct shared_object *object, enum shared_kind kind, const struct shared_options *options, char *error,
+                     size_t error_cap)
+{
+    if (object->kind != kind)
+        snprintf(error, error_cap, "'%s' is there already, as a %s", object->name, declared[object->kind]);
+    else if (object->options.a != options->a || object->options.b != options->b)
+        snprintf(error, error_cap, "'%s' is there already, with other options", object->name);
+    else
+        return false;
+    return true;
 }
 
 struct shared_object *shared_object(struct policy_shared *shared, enum shared_kind kind, const char *name,
@@ -111,18 +136,48 @@ struct shared_object *shared_object(struct policy_shared *shared, enum shared_ki
 {
     pthread_mutex_lock(&shared->lock);
     struct shared_object *object = shared->objects;
-    while (object && (object->kind != kind || strcmp(object->name, name) != 0))
+    while (object && !is_named(object, kind, name))
         object = object->next;
     if (!object) {
         object = make_object(shared, kind, name, make, ctx, error, error_cap);
         if (object)
             object->options = *options;
-    } else if (object->options.a != options->a || object->options.b != options->b) {
-        snprintf(error, error_cap, "'%s' is there already, with other options", name);
+    } else if (is_other(object, kind, options, error, error_cap)) {
         object = NULL;
     }
+    if (object)
+        object->asked = shared->loading;
     pthread_mutex_unlock(&shared->lock);
     return object;
+}
+
+void policy_shared_begin(struct policy_shared *shared)
+{
+    pthread_mutex_lock(&shared->lock);
+    shared->loading++;
+    pthread_mutex_unlock(&shared->lock);
+}
+
+/* is_idle: nobody has it any more. What is counted for good is not: the next policy that asks for it goes on. */
+static bool is_idle(const struct policy_shared *shared, const struct shared_object *object, bool kept)
+{
+    if (!kept)
+        return object->made == shared->loading;
+    return object->asked != shared->loading && (object->kind == SHARED_DICTIONARY || object->kind == SHARED_LIMITER);
+}
+
+void policy_shared_end(struct policy_shared *shared, bool kept)
+{
+    pthread_mutex_lock(&shared->lock);
+    for (struct shared_object **at = &shared->objects, *object; (object = *at);) {
+        if (!is_idle(shared, object, kept)) {
+            at = &object->next;
+            continue;
+        }
+        *at = object->next;
+        free_object(object);
+    }
+    pthread_mutex_unlock(&shared->lock);
 }
 
 void policy_metrics(struct policy_shared *shared, policy_metric_fn *each, void *ctx)

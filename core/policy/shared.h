@@ -1,7 +1,8 @@
 /* shared.h: what the policies of all workers share, by name, for as long as the process: tables, rate limits, meters, sets, counters; and files
  * (source.h).
  *
- * A name is made once; asking for it again with other options is an error. Lists grow under one lock while policies load; what they hold is
+ * A name is made once; asking for it again with other options, or for a table, rate limit or meter of the name of another of them, is an
+ * error. What new policies no longer ask for goes with the old ones (policy_shared_end); meters, counters and sets stay. Lists grow under one lock while policies load; what they hold is
  * found once and used by pointer, so hooks never take that lock.
  */
 #ifndef RELAY_POLICY_SHARED_H
@@ -25,6 +26,7 @@ struct shared_object {
     enum shared_kind kind;
     char *name;
     struct shared_options options;
+    uint64_t made, asked; /* at which loading: the first, the last */
     union {
         struct dictionary *dictionary; /* and of a meter */
         struct limiter *limiter;

@@ -69,8 +69,7 @@ struct script {
     char name[64];       /* "quota.lua": as messages show it */
     char directory[512]; /* with a slash at the end, or "" */
     int hooks[HOOK_COUNT];
-    char *text; /* while the policy loads */
-    size_t text_len;
+    int saved; /* reference: what `save` of the old policy returned */
 };
 
 struct timer {
@@ -92,7 +91,7 @@ struct memo {
 struct policy {
     lua_State *lua;
     size_t heap, heap_at_idle;
-    bool heap_warned, loading;
+    bool heap_warned, loading, renews; /* renews: in place of an old one */
     uint32_t memory_failures; /* in a row */
     msec_t rests_until;       /* after a second one: what fills the memory is kept by the script, and each try costs a full collection */
     uint64_t calls_at_idle;
@@ -100,6 +99,7 @@ struct policy {
     const struct policy_config *config;
     struct policy_shared *shared;
     struct source_reader reader; /* of the shared files */
+    struct policy_edition *edition; /* while it loads */
     struct policy_world world;
     unsigned worker;
     msec_t now, idle_at;
@@ -123,7 +123,7 @@ struct policy {
     uint32_t hooks;
     char **param_names; /* those that were declared */
     size_t param_name_count;
-    char revision[13];
+    char revision[POLICY_REVISION_LEN + 1];
     struct timer *timers;
     struct memo *memos;
 

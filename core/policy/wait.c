@@ -40,7 +40,7 @@ static const char *refusal(const struct policy *policy, lua_State *L)
         return "not in a coroutine of the script; relay.all runs functions side by side";
     if (!lua_isyieldable(L))
         return "not in a function that table.sort, string.gsub or a metamethod called";
-    if (!policy->world.wake || (run->hook == HOOK_init && !policy->world.turn))
+    if (!policy->world.wake || (run->hook == HOOK_init && !policy->world.turn && !policy->renews))
         return "not here";
     if (run->wait && run->wait->awaits >= AWAITS_MAX)
         return "a hook waits at most 100 times";

@@ -24,6 +24,7 @@
     X(refresh)                                                                                                                             \
     X(usage)                                                                                                                               \
     X(log)                                                                                                                                 \
+    X(save)                                                                                                                                \
     X(shutdown)
 
 enum hook {

@@ -10,7 +10,7 @@ local M = {}
 local REASON_MAX <const> = 95
 
 local hooks = {
-  "init", "route", "authenticate", "authorize", "permission", "channel", "refresh", "usage", "log", "shutdown",
+  "init", "route", "authenticate", "authorize", "permission", "channel", "refresh", "usage", "log", "save", "shutdown",
 }
 
 local known, expected_type = {"name", table.unpack(hooks)}, {name = "string"}
@@ -52,6 +52,7 @@ function M.new(core)
     self.policies[i], revision[i] = load_policy(box, source), source.text
   end
   core.params:check()
+  for _, text in ipairs(box.required) do revision[#revision + 1] = text end
   self.revision = hash.hex(hash.sha256(table.concat(revision, "\0"))):sub(1, 12)
   return self
 end

@@ -51,7 +51,7 @@ function M.open(spec)
   end
   core.sources = sources.new(core.read)
   core.chain = chain.new(core)
-  core.chain:tell("init", strict.library("ctx", {worker = 1, workers = 1, reload = false}))
+  core.chain:tell("init", (strict.view("ctx", {"reload", "saved", "worker", "workers"}, {reload = false, worker = 1, workers = 1})))
   core.chain.box.loaded = true
   return core
 end

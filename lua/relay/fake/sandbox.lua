@@ -112,7 +112,7 @@ end
 
 -- A sandbox. hooks: relay (the library), now() -> unix seconds, print(...), read(name) -> text or nil.
 function M.new(hooks)
-  local self = setmetatable({names = {}, spent = 0, allowed = 0, memory = 0}, {__index = M})
+  local self = setmetatable({names = {}, required = {}, spent = 0, allowed = 0, memory = 0}, {__index = M})
   self.hooks = hooks
   return self
 end
@@ -127,6 +127,7 @@ function M:compile(name, text)
     if modules[module] == nil then
       local file = module .. ".lua"
       local source = self.hooks.read(file) or error(("require: no %s in the policy directory"):format(file), 2)
+      if not self.names[file] then table.insert(self.required, source) end
       self.names[file] = true
       local chunk = load(source, "@" .. file, "t", env) or error(select(2, load(source, "@" .. file, "t", env)), 0)
       local value = chunk(module)

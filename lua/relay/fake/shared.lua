@@ -143,16 +143,16 @@ local option_names = {shared = {"max_entries", "evict"}, ratelimit = {"rate", "b
 
 -- The constructors relay.shared, relay.ratelimit, relay.meter: one name is one object, whichever policy asks for it.
 function M.constructors(now)
-  local out = {}
+  local out, objects = {}, {}
   for kind, make in pairs {shared = shared_table, ratelimit = rate_limit, meter = meter} do
-    local objects = {}
     out[kind] = function(name, options)
       if type(name) ~= "string" then error(("relay.%s: a name expected, got %s"):format(kind, type(name)), 2) end
       strict.only("relay." .. kind, options or {}, option_names[kind])
       local how = {}
       for i, option in ipairs(option_names[kind]) do how[i] = tostring((options or {})[option]) end
       how = table.concat(how, ",")
-      local made = objects[name] or {object = make(now, options or {}), how = how}
+      local made = objects[name] or {object = make(now, options or {}), kind = kind, how = how}
+      if made.kind ~= kind then error(("relay.%s: '%s' is there already, as a relay.%s"):format(kind, name, made.kind), 2) end
       if made.how ~= how then error(("relay.%s: '%s' was made with other options"):format(kind, name), 2) end
       objects[name] = made
       return made.object
