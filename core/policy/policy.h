@@ -81,10 +81,12 @@ void policy_shared_free(struct policy_shared *);
 /* policy_shared_look: read again the files that have changed (source.h). Once a second, in a thread that may wait for the disk. */
 void policy_shared_look(struct policy_shared *, struct log *);
 
-/* policy_shared_begin: policies are to be made in place of others, in one thread or several. All have been made, and those that are not to be
- * are gone: policy_shared_end: `kept`: the tables and rate limits go that only the old ones asked for; else what only the new ones did. */
+/* policy_shared_begin: policies are to be made in place of others, in one thread or several.  policy_shared_end: they were, and are kept; or they are
+ * gone again, and what only they shared goes too.  policy_shared_sweep: the policies that others have replaced are gone: so are the tables and rate
+ * limits that only they asked for. */
 void policy_shared_begin(struct policy_shared *);
 void policy_shared_end(struct policy_shared *, bool kept);
+void policy_shared_sweep(struct policy_shared *);
 
 /* policy_metrics: every counter that scripts made with relay.metric.counter, as `name{label="value"}`. Any thread. */
 typedef void policy_metric_fn(void *ctx, const char *name, uint64_t value);

@@ -22,6 +22,7 @@ struct policy_shared {
     struct acl *acls;
     struct sources *sources;
     uint64_t loading; /* counts policy_shared_begin */
+    uint64_t kept;    /* the last that was not in vain; of the thread that begins and ends them */
 };
 
 struct policy_shared *policy_shared_new(const struct policy_config *config)
@@ -158,19 +159,12 @@ void policy_shared_begin(struct policy_shared *shared)
     pthread_mutex_unlock(&shared->lock);
 }
 
-/* is_idle: nobody has it any more. What is counted for good is not: the next policy that asks for it goes on. */
-static bool is_idle(const struct policy_shared *shared, const struct shared_object *object, bool kept)
-{
-    if (!kept)
-        return object->made == shared->loading;
-    return object->asked != shared->loading && (object->kind == SHARED_DICTIONARY || object->kind == SHARED_LIMITER);
-}
-
-void policy_shared_end(struct policy_shared *shared, bool kept)
+/* drop: those of which `is_idle`. */
+static void drop(struct policy_shared *shared, bool (*is_idle)(const struct policy_shared *, const struct shared_object *))
 {
     pthread_mutex_lock(&shared->lock);
     for (struct shared_object **at = &shared->objects, *object; (object = *at);) {
-        if (!is_idle(shared, object, kept)) {
+        if (!is_idle(shared, object)) {
             at = &object->next;
             continue;
         }
@@ -178,6 +172,30 @@ void policy_shared_end(struct policy_shared *shared, bool kept)
         free_object(object);
     }
     pthread_mutex_unlock(&shared->lock);
+}
+
+static bool is_new(const struct policy_shared *shared, const struct shared_object *object)
+{
+    return object->made == shared->loading;
+}
+
+void policy_shared_end(struct policy_shared *shared, bool kept)
+{
+    if (kept)
+        shared->kept = shared->loading;
+    else
+        drop(shared, is_new);
+}
+
+/* What is counted for good stays: the next policy that asks for it goes on. */
+static bool is_forgotten(const struct policy_shared *shared, const struct shared_object *object)
+{
+    return object->asked < shared->kept && (object->kind == SHARED_DICTIONARY || object->kind == SHARED_LIMITER);
+}
+
+void policy_shared_sweep(struct policy_shared *shared)
+{
+    drop(shared, is_forgotten);
 }
 
 void policy_metrics(struct policy_shared *shared, policy_metric_fn *each, void *ctx)

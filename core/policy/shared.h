@@ -2,7 +2,7 @@
  * (source.h).
  *
  * A name is made once; asking for it again with other options, or for a table, rate limit or meter of the name of another of them, is an
- * error. What new policies no longer ask for goes with the old ones (policy_shared_end); meters, counters and sets stay. Lists grow under one lock while policies load; what they hold is
+ * error. What new policies no longer ask for goes with the old ones (policy_shared_sweep); meters, counters and sets stay. Lists grow under one lock while policies load; what they hold is
  * found once and used by pointer, so hooks never take that lock.
  */
 #ifndef RELAY_POLICY_SHARED_H

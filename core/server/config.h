@@ -114,6 +114,7 @@ struct config {
     const char *lua_dir; /* never NULL */
     const char **policy_http; /* hosts and URLs that they may ask */
     size_t policy_http_count;
+    bool policy_watch;
 
     /* process */
     uint32_t workers; /* never 0 */

@@ -136,7 +136,7 @@ int worker_unhash(void *ctx, const char *realm, struct view hash, char name[UNHA
 
 int worker_user_key(void *ctx, const char *tenant, const char *user, struct long_term_key *out)
 {
-    struct worker *worker = ctx;
+    struct worker *worker = ((struct tenure *)ctx)->worker;
     const char *realm = tenant[0] ? tenant : worker->service->engine.realm;
     if (!worker->reader)
         return ERR_NOT_FOUND;

@@ -2,6 +2,7 @@
 #include "server/command.h"
 #include "server/help.h"
 #include "server/process.h"
+#include "server/reload.h"
 #include "server/worker.h"
 
 #include "net/loop.h"
@@ -17,6 +18,7 @@ struct relay {
     struct config config;
     struct service service;
     struct loop *loop;
+    struct reload policies;
     struct watch terminate, interrupt, hangup, reload, second, hour;
 };
 
@@ -36,6 +38,15 @@ static void on_second(void *owner)
 {
     struct relay *relay = owner;
     policy_shared_look(relay->service.policy_shared, relay->service.log);
+    reload_tick(&relay->policies);
+}
+
+static void on_hangup(void *owner)
+{
+    struct relay *relay = owner;
+    service_reload(&relay->service);
+    if (relay->service.policy_shared)
+        reload_ask(&relay->policies, NULL);
 }
 
 static void on_hour(void *owner)
@@ -85,10 +96,12 @@ static int serve(struct relay *relay, struct refusal *refusal)
     snprintf(refusal->text, sizeof refusal->text, "relay: out of memory");
     if (!relay->loop)
         return -1;
+    if (reload_open(&relay->policies, &relay->service, relay->loop) != 0)
+        return -1;
     signal(SIGPIPE, SIG_IGN);
     watch_signal(&relay->terminate, relay->loop, SIGTERM, on_stop, relay);
     watch_signal(&relay->interrupt, relay->loop, SIGINT, on_stop, relay);
-    watch_signal(&relay->hangup, relay->loop, SIGHUP, on_reload, relay);
+    watch_signal(&relay->hangup, relay->loop, SIGHUP, on_hangup, relay);
     watch_signal(&relay->reload, relay->loop, SIGUSR2, on_reload, relay); /* coturn's for certificates */
     if (relay->service.policy_shared)
         watch_every(&relay->second, relay->loop, SECOND_S, on_second, relay);
@@ -114,6 +127,7 @@ static void stop(struct relay *relay)
     for (unsigned i = 0; i < count; i++)
         if (workers[i])
             worker_join(workers[i]);
+    reload_close(&relay->policies);
     for (unsigned i = 0; i < count; i++)
         worker_free(workers[i]);
     free(workers);

@@ -36,11 +36,11 @@ static void say(struct worker *worker, const struct event *event)
     if (event->peer)
         addr_format(event->peer, peer);
     log_say(log, level, event_name(event->type),
-            "decision=%llu id=%lld client=%s transport=%s method=%s code=%d reason=%s by=%s tenant=%s user=%s username=%s peer=%s",
+            "decision=%llu id=%lld client=%s transport=%s method=%s code=%d reason=%s by=%s tenant=%s user=%s username=%s peer=%s policy_rev=%s",
             (unsigned long long)event->decision, event->allocation ? (long long)event->allocation->id : 0LL, addr_format(&event->flow->client, client),
             transport_name(event->flow->transport), event->method ? stun_method_name(event->method) : "-", event->code, log_quote(view_text(event->reason), reason, sizeof reason),
             event->by, log_quote(view_text(tenant_or_realm(event->tenant, event->realm)), tenant, sizeof tenant), log_quote(view_text(event->user), user, sizeof user),
-            log_quote(event->username, username, sizeof username), peer);
+            log_quote(event->username, username, sizeof username), peer, worker->policy ? policy_revision(worker->policy) : "-");
 }
 
 /* how the client comes, and how its peers do if not by datagrams: "udp", "tls", "tcp/tcp" */
@@ -177,7 +177,7 @@ void worker_tell(void *ctx, const struct event *event)
 
 void worker_audit(void *ctx, const char *type, const char *detail_json)
 {
-    struct worker *worker = ctx;
+    struct worker *worker = ((struct tenure *)ctx)->worker;
     char quoted[LOG_LINE_MAX];
     if (worker->service->store)
         store_audit(worker->service->store, clock_unix_ms(), "policy", type, detail_json);

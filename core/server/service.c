@@ -282,12 +282,17 @@ int service_open_store(struct service *service, struct refusal *refusal)
         .workers = config->workers,
         .hash_key = service->engine.hash_key,
     };
+    char reason[REFUSAL_MAX];
+    service->edition = policy_edition_new(&service->policy, reason, sizeof reason);
+    if (!service->edition)
+        return refuse(refusal, config, "policy", "%s", reason);
     service->policy_shared = policy_shared_new(&service->policy);
     return service->policy_shared ? 0 : ERR_MEMORY;
 }
 
 void service_close(struct service *service)
 {
+    policy_edition_free(service->edition);
     policy_shared_free(service->policy_shared);
     store_close(service->store);
     connections_free(service->ledger.connections);

@@ -26,6 +26,7 @@ struct service {
     struct engine_shared ledger;
     struct policy_config policy;
     struct policy_shared *policy_shared; /* NULL: no policy */
+    struct policy_edition *edition;      /* what the workers' first policies are made of; main takes it over when they have been */
     struct log *log;
     struct store *store; /* NULL: no database */
     struct tls *tls;     /* NULL: no certificate; guards its certificates itself */

@@ -10,20 +10,6 @@
 #define HALF_S 0.5
 #define TENTH_S 0.1
 
-static uint32_t count_allocations(void *ctx, const char *kind, const char *tenant, const char *user)
-{
-    const struct worker *worker = ctx;
-    const struct quota *quota = worker->service->ledger.quota;
-    switch (kind[0]) {
-        case 'u':
-            return quota_user(quota, view_text(tenant), view_text(user));
-        case 'r':
-            return quota_realm(quota, view_text(tenant));
-        default:
-            return quota_total(quota);
-    }
-}
-
 /* Twice a second, so that a crash loses less than a second of usage, the store's own tenth included. */
 static void on_half(void *owner)
 {
@@ -44,6 +30,7 @@ static void on_tenth(void *owner)
     const msec_t now = loop_now(worker->loop);
     if (worker->dtls)
         dtls_tick(worker->dtls, now);
+    worker_policy_tick(worker, now);
     for (struct send send = engine_next_overdue(worker->engine, now); send.to != SEND_NOTHING; send = engine_next_overdue(worker->engine, now))
         worker_deliver(worker, &send, false);
 }
@@ -120,18 +107,9 @@ int worker_prepare(struct worker *worker, struct refusal *refusal)
                           "%s has users of coturn's (turnusers_lt), who are not found by their hash: add them with relay user add, and drop the table",
                           service->config->userdb);
     }
-    if (service->policy_shared) {
-        struct policy_world world = {
-            .ctx = worker,
-            .log = service->log,
-            .crypto = worker->crypto,
-            .count = count_allocations,
-            .user_key = worker_user_key,
-            .audit = worker_audit,
-        };
-        if (worker_load_policy(worker, &world, reason, sizeof reason) != 0)
-            return refuse(refusal, service->config, "policy", "%s", reason);
-    }
+    const int failed = worker_policy_open(worker, refusal);
+    if (failed)
+        return failed;
     engine_hooks(worker->engine, worker_hooks(worker));
     return 0;
 }
@@ -159,10 +137,15 @@ int worker_start(struct worker *worker)
     return failed ? ERR_SYSTEM : 0;
 }
 
+void worker_post(struct worker *worker, struct letter *letter)
+{
+    mail_post(&worker->mail, letter);
+}
+
 void worker_stop(struct worker *worker)
 {
     worker->stop.kind = LETTER_STOP;
-    mail_post(&worker->mail, &worker->stop);
+    worker_post(worker, &worker->stop);
 }
 
 void worker_join(struct worker *worker)
@@ -182,15 +165,13 @@ void worker_free(struct worker *worker)
     pool_close(&worker->relays);
     udp_out_free(worker->out);
     udp_in_free(worker->in);
-    policy_free(worker->policy);
-    http_free(worker->http);
+    worker_policy_close(worker);
     store_reader_close(worker->reader);
     crypto_free(worker->crypto);
     if (worker->loop) {
         watch_stop(&worker->flush);
         watch_stop(&worker->tenth);
         watch_stop(&worker->half);
-        watch_stop(&worker->due);
         worker_mail_close(worker);
         loop_free(worker->loop);
     }

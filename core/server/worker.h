@@ -8,11 +8,17 @@
 
 #include "server/service.h"
 
+struct letter;
+struct policy_letter;
 struct worker;
 
 struct worker *worker_new(const struct service *, unsigned index, struct refusal *);
 int worker_prepare(struct worker *, struct refusal *);
 int worker_start(struct worker *);
+
+/* worker_post: a letter to its mailbox, from any thread.  worker_policy_state: which policies it has, into the letter; before it is started. */
+void worker_post(struct worker *, struct letter *);
+void worker_policy_state(const struct worker *, struct policy_letter *);
 
 /* worker_stop: ask the thread to end its allocations and leave; once.  worker_join: wait for it.  worker_free: NULL is fine. */
 void worker_stop(struct worker *);

@@ -90,6 +90,9 @@ static const struct {
     [LETTER_CONNECTION] = {read_connection, drop_connection},
     [LETTER_DATAGRAM] = {read_datagram, drop_plain},
     [LETTER_FOREIGN] = {read_foreign, drop_plain},
+    [LETTER_PREPARE] = {worker_policy_prepare, worker_policy_drop},
+    [LETTER_COMMIT] = {worker_policy_commit, worker_policy_drop},
+    [LETTER_ABORT] = {worker_policy_abort, worker_policy_drop},
 };
 
 static void read_letters(struct worker *worker)

@@ -10,6 +10,7 @@
 #include "net/udp.h"
 #include "server/foreign.h"
 #include "server/mail.h"
+#include "server/reload.h"
 #include "server/ring.h"
 #include "server/worker.h"
 
@@ -49,16 +50,28 @@ struct tenant_realm {
     msec_t until;
 };
 
+/* struct tenure: the time of one policy in its worker: it is made, it answers, and after its last answer it waits for what it began. What it fetches
+ * and what wakes it are its own. */
+struct tenure {
+    struct worker *worker;
+    struct policy *policy; /* NULL while it is made */
+    struct loop *loop;     /* the worker's; at the start, whose loop does not turn yet, another while it is made */
+    struct http *http;
+    struct watch due;      /* when hooks that wait go on */
+    msec_t ends;           /* of a retired one: then it goes, whatever waits */
+    struct tenure *next;
+};
+
 struct worker {
     const struct service *service;
     unsigned index;
     struct loop *loop;
     struct host host; /* the engine's; lives as long */
     struct engine *engine;
-    struct policy *policy;       /* NULL: none */
-    struct http *http;           /* of the policy */
-    struct loop *early;          /* while it loads */
-    struct watch due;            /* when hooks that wait go on */
+    struct policy *policy;       /* the one that answers: of `tenure`; NULL: none */
+    struct tenure *tenure, *prepared, *retired; /* prepared: to take its place; retired: before it, while something waits */
+    struct policy_letter *preparing;            /* to be answered when `prepared` has begun */
+    atomic_uint *retirements;                   /* main's: how many retired ones there are, of all workers */
     struct crypto *crypto;
     struct store_reader *reader; /* NULL: no database */
     struct tenant_realm realms[TENANT_REALMS];
@@ -116,9 +129,19 @@ int worker_unhash(void *ctx, const char *realm, struct view hash, char name[UNHA
 int worker_user_key(void *ctx, const char *tenant, const char *user, struct long_term_key *out);
 void worker_default(struct worker *, const struct question *, struct verdict *); /* what is built in, to what the policies said */
 
-/* worker_wait.c: hooks that wait.  worker_load_policy: 0, or the reason. */
-int worker_load_policy(struct worker *, struct policy_world *, char *reason, size_t reason_cap);
+/* worker_wait.c: hooks that wait.  tenure_new: with a policy made of that, without world; `early`: before the worker's loop turns. NULL with the reason. */
+struct tenure *tenure_new(struct worker *, struct policy_birth *, bool early, char *reason, size_t reason_cap);
+void tenure_free(struct tenure *);
 void worker_forget(void *ctx, struct ticket);
+
+/* worker_policy.c: the policies, and the letters of server/reload.h.  worker_policy_tick: ten times a second: what waits has come to an end? */
+int worker_policy_open(struct worker *, struct refusal *);
+void worker_policy_close(struct worker *);
+void worker_policy_tick(struct worker *, msec_t now);
+void worker_policy_prepare(struct worker *, struct letter *);
+void worker_policy_commit(struct worker *, struct letter *);
+void worker_policy_abort(struct worker *, struct letter *);
+void worker_policy_drop(struct letter *);
 
 /* record.c: what is written down: log lines, the log and usage hooks, sessions and usage rows */
 void worker_tell(void *ctx, const struct event *);

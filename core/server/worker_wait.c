@@ -6,62 +6,55 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* struct fetch: an exchange, and which policy it is for. */
+/* struct fetch: an exchange, and whose it is. */
 struct fetch {
-    struct worker *worker;
-    struct policy *policy;
+    struct tenure *tenure;
     struct handle handle;
     struct http_exchange *exchange;
+    struct policy *policy; /* of the tenure, which does not know it yet while it is made */
 };
-
-/* While policies load, the worker's own loop does not turn: what init waits for has another. */
-static struct loop *loop_of(const struct worker *worker)
-{
-    return worker->early ? worker->early : worker->loop;
-}
 
 static void on_due(void *owner)
 {
-    struct worker *worker = owner;
-    const msec_t now = loop_now(worker->loop);
-    if (worker->policy)
-        policy_turn(worker->policy, now, now + worker->unix_offset_ms);
+    struct tenure *tenure = owner;
+    const msec_t now = loop_now(tenure->loop);
+    if (tenure->policy)
+        policy_turn(tenure->policy, now, now + tenure->worker->unix_offset_ms);
 }
 
 static void wake(void *ctx, msec_t due)
 {
-    struct worker *worker = ctx;
-    struct loop *loop = loop_of(worker);
-    const msec_t now = loop_now(loop);
-    watch_after(&worker->due, loop, due > now ? due - now : 0, on_due, worker);
+    struct tenure *tenure = ctx;
+    const msec_t now = loop_now(tenure->loop);
+    watch_after(&tenure->due, tenure->loop, due > now ? due - now : 0, on_due, tenure);
 }
 
 static msec_t turn(void *ctx, msec_t due)
 {
-    struct worker *worker = ctx;
-    wake(worker, due);
-    loop_turn(worker->early);
-    return loop_now(worker->early);
+    struct tenure *tenure = ctx;
+    wake(tenure, due);
+    loop_turn(tenure->loop);
+    return loop_now(tenure->loop);
 }
 
 static void on_fetched(void *owner, const struct http_response *response)
 {
     struct fetch *fetch = owner;
-    const struct worker *worker = fetch->worker;
-    const msec_t now = loop_now(loop_of(worker));
-    policy_fetched(fetch->policy, fetch->handle, response, now, now + worker->unix_offset_ms);
+    const struct tenure *tenure = fetch->tenure;
+    const msec_t now = loop_now(tenure->loop);
+    policy_fetched(fetch->policy, fetch->handle, response, now, now + tenure->worker->unix_offset_ms);
     free(fetch);
 }
 
 static int start_fetch(void *ctx, struct policy *policy, struct handle handle, const struct http_request *request, void **transfer)
 {
-    struct worker *worker = ctx;
+    struct tenure *tenure = ctx;
     struct fetch *fetch = calloc(1, sizeof *fetch);
     if (!fetch)
         return ERR_MEMORY;
-    *fetch = (struct fetch){.worker = worker, .policy = policy, .handle = handle};
+    *fetch = (struct fetch){.tenure = tenure, .policy = policy, .handle = handle};
     const struct http_ending ending = {on_fetched, fetch};
-    const int err = http_start(worker->http, request, &ending, &fetch->exchange);
+    const int err = http_start(tenure->http, request, &ending, &fetch->exchange);
     *transfer = fetch;
     if (err)
         free(fetch);
@@ -79,7 +72,7 @@ static void cancel_fetch(void *ctx, void *transfer)
 /* The answer to a question whose hook has waited: as one that was given at once, from here on. */
 static void answer(void *ctx, const struct question *question, struct verdict *verdict)
 {
-    struct worker *worker = ctx;
+    struct worker *worker = ((struct tenure *)ctx)->worker;
     const msec_t now = loop_now(worker->loop);
     if (question->hook == HOOK_usage) {
         worker_take_usage_verdict(worker, question, verdict, now);
@@ -90,38 +83,90 @@ static void answer(void *ctx, const struct question *question, struct verdict *v
     worker_deliver(worker, &send, false);
 }
 
+/* A request is one policy's; to the others the ticket is unknown. */
 void worker_forget(void *ctx, struct ticket ticket)
 {
     const struct worker *worker = ctx;
     if (worker->policy)
         policy_forget(worker->policy, ticket);
+    for (const struct tenure *each = worker->retired; each; each = each->next)
+        policy_forget(each->policy, ticket);
 }
 
-static struct http *new_http(const struct worker *worker, struct loop *loop)
+static uint32_t count_allocations(void *ctx, const char *kind, const char *tenant, const char *user)
 {
-    const struct config *config = worker->service->config;
-    return http_new(loop, config->policy_http, config->policy_http_count);
+    const struct worker *worker = ((struct tenure *)ctx)->worker;
+    const struct quota *quota = worker->service->ledger.quota;
+    switch (kind[0]) {
+        case 'u':
+            return quota_user(quota, view_text(tenant), view_text(user));
+        case 'r':
+            return quota_realm(quota, view_text(tenant));
+        default:
+            return quota_total(quota);
+    }
 }
 
-int worker_load_policy(struct worker *worker, struct policy_world *world, char *reason, size_t reason_cap)
+/* use_loop: what the policy fetches, it fetches on this one from now on. */
+static int use_loop(struct tenure *tenure, struct loop *loop)
 {
-    const struct service *service = worker->service;
+    const struct config *config = tenure->worker->service->config;
+    watch_stop(&tenure->due);
+    http_free(tenure->http);
+    tenure->loop = loop;
+    tenure->http = loop ? http_new(loop, config->policy_http, config->policy_http_count) : NULL;
+    return tenure->http ? 0 : ERR_MEMORY;
+}
+
+/* make: in a loop that turns while `init` waits, or else the worker's. */
+static int make(struct tenure *tenure, struct policy_birth *birth, struct loop *early, char *reason, size_t reason_cap)
+{
+    struct worker *worker = tenure->worker;
+    const struct policy_world world = {
+        .ctx = tenure,
+        .log = worker->service->log,
+        .crypto = worker->crypto,
+        .count = count_allocations,
+        .user_key = worker_user_key,
+        .audit = worker_audit,
+        .answer = answer,
+        .wake = wake,
+        .turn = early ? turn : NULL,
+        .fetch = start_fetch,
+        .cancel = cancel_fetch,
+    };
+    birth->world = &world;
+    if (use_loop(tenure, early ? early : worker->loop) != 0)
+        return ERR_MEMORY;
+    tenure->policy = policy_make(birth, reason, reason_cap);
+    if (!tenure->policy)
+        return ERR_BAD;
+    return early ? use_loop(tenure, worker->loop) : 0;
+}
+
+struct tenure *tenure_new(struct worker *worker, struct policy_birth *birth, bool early, char *reason, size_t reason_cap)
+{
+    struct tenure *tenure = calloc(1, sizeof *tenure);
+    struct loop *loop = early ? loop_new() : NULL;
     snprintf(reason, reason_cap, "out of memory");
-    world->answer = answer;
-    world->wake = wake;
-    world->turn = turn;
-    world->fetch = start_fetch;
-    world->cancel = cancel_fetch;
-    worker->early = loop_new();
-    worker->http = worker->early ? new_http(worker, worker->early) : NULL;
-    if (worker->http)
-        worker->policy = policy_new(&service->policy, service->policy_shared, world, worker->index, clock_monotonic_ms(), clock_unix_ms(),
-                                    reason, reason_cap);
-    watch_stop(&worker->due);
-    http_free(worker->http);
-    if (worker->early)
-        loop_free(worker->early);
-    worker->early = NULL;
-    worker->http = worker->policy ? new_http(worker, worker->loop) : NULL;
-    return worker->http ? 0 : ERR_BAD;
+    if (tenure)
+        tenure->worker = worker;
+    const bool made = tenure && (loop || !early) && make(tenure, birth, loop, reason, reason_cap) == 0;
+    if (!made) {
+        tenure_free(tenure);
+        tenure = NULL;
+    }
+    if (loop)
+        loop_free(loop);
+    return tenure;
+}
+
+void tenure_free(struct tenure *tenure)
+{
+    if (!tenure)
+        return;
+    policy_free(tenure->policy);
+    watch_stop(&tenure->due);
+    http_free(tenure->http);
+    free(tenure);
 }

@@ -28,6 +28,7 @@ static bool renew(struct stage *stage)
         stage->policy = policy;
     }
     policy_shared_end(stage->shared, policy != NULL);
+    policy_shared_sweep(stage->shared);
     return policy != NULL;
 }
 

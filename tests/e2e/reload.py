@@ -1,0 +1,96 @@
+"""Policies are exchanged while the relay runs: everywhere or nowhere, and nobody is disturbed."""
+import os
+import re
+import signal
+
+from support import stun
+from support.client import Peer
+from support.server import Server
+from support.tap import check, check_equal, main, smoke, test, wait_for
+
+
+def version(n, more=""):
+    """A policy that marks what it grants: LIFETIME is 1000 + n."""
+    return f"local n = {n} {more}\nreturn {{authorize = function() return relay.allow{{max_lifetime = 1000 + n}} end}}\n"
+
+
+def lifetime_of(server):
+    """What a new allocation is granted, by whichever worker gets it."""
+    with server.client() as client:
+        message = client.allocate(lifetime=3600)
+        check_equal(message.kind, stun.SUCCESS, f"the answer ({message.code})")
+        client.refresh(0)
+        return int.from_bytes(message.get(stun.LIFETIME), "big")
+
+
+def told(server, event):
+    return re.findall(rf" {event} (.*)", server.log())
+
+
+def hang_up(server, event):
+    """SIGHUP, and what the log then says."""
+    before = len(told(server, event))
+    server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: len(told(server, event)) > before, what=event)
+    return told(server, event)[-1]
+
+
+@smoke
+def sighup_exchanges_the_policies_of_all_workers_and_running_calls_go_on():
+    with Server(threads=3, files={"p.lua": version(1)}, policies=["p.lua"]) as server, server.client() as client, Peer() as peer:
+        client.relayed()
+        client.bind(0x4000, peer.address)
+        check_equal(lifetime_of(server), 1001, "the lifetime")
+        server.write("p.lua", version(2))
+        said = hang_up(server, "policies_loaded")
+        check("workers=3" in said, said)
+        check_equal({lifetime_of(server) for _ in range(20)}, {1002}, "the lifetimes")
+        client.send_channel(0x4000, b"still here")
+        check_equal(peer.receive()[0], b"still here", "what the peer got")
+
+
+@test
+def a_mistake_on_one_worker_alone_keeps_the_old_policies_on_all():
+    with Server(threads=3, files={"p.lua": version(1)}, policies=["p.lua"]) as server:
+        server.write("p.lua", "return {init = function(ctx)\n  if ctx.worker == 2 then error('not here') end\nend}")
+        said = hang_up(server, "policies_kept")
+        check("p.lua:2: not here" in said, said)
+        check_equal({lifetime_of(server) for _ in range(20)}, {1001}, "the lifetimes")
+        os.unlink(server.path("p.lua"))
+        check("No such file" in hang_up(server, "policies_kept"), "a missing file")
+        check_equal(lifetime_of(server), 1001, "the lifetime")
+
+
+@test
+def with_policy_watch_a_file_that_was_written_is_enough():
+    files = {"p.lua": version("require 'm'"), "m.lua": "return 1"}
+    with Server("policy-watch", threads=2, files=files, policies=["p.lua"]) as server:
+        check_equal(lifetime_of(server), 1001, "the lifetime")
+        server.write("m.lua.new", "return 2")
+        os.rename(server.path("m.lua.new"), server.path("m.lua"))
+        wait_for(lambda: told(server, "policies_loaded"), what="a reload")
+        check_equal({lifetime_of(server) for _ in range(10)}, {1002}, "the lifetimes")
+        server.write("p.lua", "nonsense")
+        wait_for(lambda: told(server, "policies_kept"), what="a refusal")
+        server.write("p.lua", version(3))
+        wait_for(lambda: len(told(server, "policies_loaded")) == 2, what="a reload")
+        check_equal(len(told(server, "policies_kept")), 1, "refusals of one broken file")
+        check_equal(lifetime_of(server), 1003, "the lifetime")
+
+
+@test
+def hooks_may_come_and_go():
+    deny = "return {permission = function() return relay.deny(403) end}"
+    with Server(threads=2, files={"p.lua": "return {}"}, policies=["p.lua"]) as server, server.client() as client, Peer() as peer:
+        client.relayed()
+        for text, code in ((deny, 403), ("return {}", 0), (deny, 403)):
+            server.write("p.lua", text)
+            hang_up(server, "policies_loaded")
+            with server.client() as other:
+                other.relayed()
+                check_equal(other.permit(peer.address).code or 0, code, "the code")
+        check_equal(client.refresh(700).kind, stun.SUCCESS, "a Refresh of an older allocation")
+
+
+if __name__ == "__main__":
+    main()
