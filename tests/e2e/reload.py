@@ -2,9 +2,10 @@
 import os
 import re
 import signal
+import time
 
 from support import stun
-from support.client import Peer
+from support.client import Peer, number, transport
 from support.server import Server
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
@@ -90,6 +91,42 @@ def hooks_may_come_and_go():
                 other.relayed()
                 check_equal(other.permit(peer.address).code or 0, code, "the code")
         check_equal(client.refresh(700).kind, stun.SUCCESS, "a Refresh of an older allocation")
+
+
+@smoke
+def what_waits_in_the_old_policy_ends_there():
+    slow = "return {authorize = function() relay.sleep(1) return relay.allow{max_lifetime = 1001} end}"
+    with Server(threads=1, files={"p.lua": slow}, policies=["p.lua"]) as server, server.client() as client:
+        client.challenge()
+        request = client.signed(stun.ALLOCATE, [transport(stun.UDP), number(stun.LIFETIME, 3600)])
+        client.send(request)
+        check(client.receive(0.2) is None, "the hook does not wait")
+        server.write("p.lua", version(2))
+        hang_up(server, "policies_loaded")
+        check_equal(lifetime_of(server), 1002, "the lifetime of others")
+        message = client.transact(request)
+        check_equal(int.from_bytes(message.get(stun.LIFETIME), "big"), 1001, "the lifetime of who waited")
+
+
+@test
+def an_init_that_waits_holds_up_nobody():
+    slow = version(2)[:-2] + ", init = function(ctx) if ctx.reload then relay.sleep(1) end end}"
+    with Server(threads=2, files={"p.lua": version(1)}, policies=["p.lua"]) as server, server.client() as client, Peer() as peer:
+        client.relayed()
+        client.bind(0x4000, peer.address)
+        server.write("p.lua", slow)
+        begin = time.monotonic()
+        server.process.send_signal(signal.SIGHUP)
+        while not told(server, "policies_loaded"):
+            sent = time.monotonic()
+            client.send_channel(0x4000, b"x")
+            check(peer.receive(1.0), "a packet is lost")
+            check(time.monotonic() - sent < 0.5, "a packet is late")
+            check(time.monotonic() - begin < 5, "no reload")
+        check(time.monotonic() - begin >= 1, "init did not wait")
+        check_equal({lifetime_of(server) for _ in range(10)}, {1002}, "the lifetimes")
+        server.write("p.lua", slow.replace("relay.sleep(1)", "relay.sleep(0.1) error('after all')"))
+        check("p.lua:2: after all" in hang_up(server, "policies_kept"), "the reason")
 
 
 if __name__ == "__main__":
