@@ -3,51 +3,21 @@
 
 #include "policy/answer.h"
 #include "policy/argument.h"
+#include "policy/context.h"
 
 #include "base/err.h"
 
 #include <string.h>
 
 /* registry: arguments that are always the same, under the addresses of these */
-static const char context_key = 'x';
 static const struct kind {
     uint16_t method;
     const char *name;
 } kinds[] = {{METHOD_CREATE_PERMISSION, "permission"}, {METHOD_CHANNEL_BIND, "channel"}, {METHOD_CONNECT, "connect"}};
 
-/* ctx.saved is of the policy that runs; arguments: the fields, a name that is none of them */
-static int context_index(lua_State *L)
-{
-    static const char *const names[] = {"reload", "saved", "worker", "workers"};
-    const char *name = luaL_tolstring(L, 2, NULL);
-    if (strcmp(name, "saved") != 0)
-        return luaL_error(L, "ctx has no field '%s'%s", name, strict_hint_of(L, name, names, sizeof names / sizeof *names));
-    lua_rawgeti(L, LUA_REGISTRYINDEX, policy_of(L)->script->saved);
-    return 1;
-}
-
-/* what init is shown */
-static void open_context(lua_State *L)
-{
-    const struct policy *policy = policy_of(L);
-    lua_createtable(L, 0, 3);
-    lua_pushinteger(L, (lua_Integer)policy->worker + 1);
-    lua_setfield(L, -2, "worker");
-    lua_pushinteger(L, policy->config->workers);
-    lua_setfield(L, -2, "workers");
-    lua_pushboolean(L, policy->renews);
-    lua_setfield(L, -2, "reload");
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, context_index);
-    lua_setfield(L, -2, "__index");
-    lua_setmetatable(L, -2);
-    strict_proxy(L, "ctx");
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &context_key);
-}
-
 void chain_open(lua_State *L)
 {
-    open_context(L);
+    context_open(L);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         lua_pushstring(L, kinds[i].name);
         lua_rawsetp(L, LUA_REGISTRYINDEX, &kinds[i]);
@@ -90,7 +60,7 @@ static int push_arguments(lua_State *L, const char *letters, const struct questi
                 lua_rawgetp(L, LUA_REGISTRYINDEX, kind_of(question->method));
                 break;
             default: /* 'c' */
-                lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key);
+                context_push(L);
         }
     return count;
 }
