@@ -11,46 +11,53 @@
 #define SLOTS_MIN 16u
 #define SLOTS_MAX (UINT32_C(1) << 31)
 
+struct sip {
+    uint64_t a, b, c, d;
+};
+
 static uint64_t rotate(uint64_t x, unsigned bits)
 {
     return x << bits | x >> (64 - bits);
 }
 
-static void sip_rounds(uint64_t v[4], int rounds)
+static inline struct sip sip_rounds(struct sip v, int rounds)
 {
     while (rounds-- > 0) {
-        v[0] += v[1];
-        v[2] += v[3];
-        v[1] = rotate(v[1], 13) ^ v[0];
-        v[3] = rotate(v[3], 16) ^ v[2];
-        v[0] = rotate(v[0], 32);
-        v[2] += v[1];
-        v[0] += v[3];
-        v[1] = rotate(v[1], 17) ^ v[2];
-        v[3] = rotate(v[3], 21) ^ v[0];
-        v[2] = rotate(v[2], 32);
+        v.a += v.b;
+        v.c += v.d;
+        v.b = rotate(v.b, 13) ^ v.a;
+        v.d = rotate(v.d, 16) ^ v.c;
+        v.a = rotate(v.a, 32);
+        v.c += v.b;
+        v.a += v.d;
+        v.b = rotate(v.b, 17) ^ v.c;
+        v.d = rotate(v.d, 21) ^ v.a;
+        v.c = rotate(v.c, 32);
     }
+    return v;
 }
 
 /* sip_word: fewer than eight bytes, little-endian, as SipHash reads them. */
 static uint64_t sip_word(const uint8_t *at, size_t len)
 {
     uint64_t word = 0;
-    for (size_t i = 0; i < len; i++)
-        word |= (uint64_t)at[i] << (8 * i);
+    while (len > 0)
+        word = word << 8 | at[--len];
     return word;
 }
 
-static void sip_absorb(uint64_t v[4], uint64_t word)
+static inline struct sip sip_absorb(struct sip v, uint64_t word, int rounds)
 {
-    v[3] ^= word;
-    sip_rounds(v, 2);
-    v[0] ^= word;
+    v.d ^= word;
+    v = sip_rounds(v, rounds);
+    v.a ^= word;
+    return v;
 }
 
-uint64_t table_hash(const struct hash_key *key, struct view bytes)
+/* sip: inlined into both callers, so that the numbers of rounds are constants there. */
+__attribute__((always_inline)) static inline uint64_t sip(const struct hash_key *key, struct view bytes, int rounds, int last_rounds)
 {
-    uint64_t v[4] = {
+    struct sip v = {
         key->k0 ^ UINT64_C(0x736f6d6570736575),
         key->k1 ^ UINT64_C(0x646f72616e646f6d),
         key->k0 ^ UINT64_C(0x6c7967656e657261),
@@ -60,12 +67,22 @@ uint64_t table_hash(const struct hash_key *key, struct view bytes)
     for (; bytes.len - at >= 8; at += 8) {
         uint64_t word;
         memcpy(&word, bytes.at + at, sizeof word);
-        sip_absorb(v, le64toh(word));
+        v = sip_absorb(v, le64toh(word), rounds);
     }
-    sip_absorb(v, (uint64_t)bytes.len << 56 | sip_word(bytes.at + at, bytes.len - at));
-    v[2] ^= 0xff;
-    sip_rounds(v, 4);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
+    v = sip_absorb(v, (uint64_t)bytes.len << 56 | sip_word(bytes.at + at, bytes.len - at), rounds);
+    v.c ^= 0xff;
+    v = sip_rounds(v, last_rounds);
+    return v.a ^ v.b ^ v.c ^ v.d;
+}
+
+uint64_t table_hash(const struct hash_key *key, struct view bytes)
+{
+    return sip(key, bytes, 1, 3);
+}
+
+uint64_t table_digest(const struct hash_key *key, struct view bytes)
+{
+    return sip(key, bytes, 2, 4);
 }
 
 void table_init(struct table *table)
@@ -131,9 +148,7 @@ static void close_gap(struct table *table, uint32_t gap)
 static void shrink(struct table *table)
 {
     const uint32_t slots = table->mask + 1;
-    if (table->count == 0)
-        table_close(table);
-    else if (slots > SLOTS_MIN && table->count < slots / 8)
+    if (slots > SLOTS_MIN && table->count < slots / 8)
         (void)resize(table, slots / 2); /* without memory it stays as large as it is */
 }
 

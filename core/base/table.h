@@ -1,7 +1,7 @@
 /* table.h: a keyed hash table from 64-bit hashes to 32-bit indices (into a pool); the keys stay with their owner.
  *
- * Open addressing, grows and shrinks by doubling; hashes come from table_hash (SipHash-2-4 under a random key), so a sender cannot choose
- * collisions. Two different keys may share a hash: the owner checks its key for each candidate.
+ * Open addressing, grows by doubling and shrinks again to its smallest size; hashes come from table_hash under a random key, so a sender
+ * cannot choose collisions. Two different keys may share a hash: the owner checks its key for each candidate.
  *
  *     for (uint32_t at = table_first(t, hash, &cursor); at != TABLE_NONE; at = table_next(t, &cursor))
  *         if (key_matches(at)) ...
@@ -32,8 +32,10 @@ struct table_cursor {
     uint32_t at;
 };
 
-/* table_hash: SipHash-2-4 of `bytes`. */
+/* table_hash: SipHash-1-3 of `bytes`: to find a place by; nobody is shown it, and keys are compared.  table_digest: SipHash-2-4: stands for
+ * the bytes where nothing is left to compare, or is shown. */
 uint64_t table_hash(const struct hash_key *key, struct view bytes);
+uint64_t table_digest(const struct hash_key *key, struct view bytes);
 
 void table_init(struct table *table);
 void table_close(struct table *table);

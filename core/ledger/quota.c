@@ -94,9 +94,9 @@ void quota_free(struct quota *quota)
 /* The tenant's hash is part of the key under which its users are hashed: ("a", "bc") and ("ab", "c") are two users. */
 static struct pair pair_of(const struct quota *quota, struct view tenant, struct view user)
 {
-    const uint64_t realm = table_hash(&quota->tenant_key, tenant);
+    const uint64_t realm = table_digest(&quota->tenant_key, tenant);
     const struct hash_key key = {.k0 = quota->user_key.k0 ^ realm, .k1 = quota->user_key.k1};
-    return (struct pair){.realm = realm, .user = table_hash(&key, user)};
+    return (struct pair){.realm = realm, .user = table_digest(&key, user)};
 }
 
 static uint32_t stripe_of(uint64_t hash)

@@ -368,8 +368,8 @@ static struct memo *memo_of(struct policy *policy, const struct request *request
     slab_put(&text, origin);
     if (text.overflow)
         return NULL;
-    key[0] = table_hash(k, slab_view(&text));
-    key[1] = table_hash(&other, slab_view(&text));
+    key[0] = table_digest(k, slab_view(&text));
+    key[1] = table_digest(&other, slab_view(&text));
     return &policy->memos[key[0] & (MEMO_COUNT - 1)];
 }
 

@@ -55,7 +55,7 @@ static _Atomic uint64_t *pick(_Atomic uint64_t line[WORDS], uint64_t tag, uint64
 
 bool limiter_take(struct limiter *limiter, struct view key, double n, msec_t now, double *wait_s)
 {
-    const uint64_t hash = table_hash(&limiter->hash_key, key), tag = hash >> TIME_BITS;
+    const uint64_t hash = table_digest(&limiter->hash_key, key), tag = hash >> TIME_BITS;
     const double here = (double)(now - limiter->start) * UNITS_PER_MS;
     for (;;) {
         uint64_t seen = 0;

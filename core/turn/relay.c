@@ -54,8 +54,8 @@ struct send relay_channel_data(struct engine *engine, const struct flow *flow, s
 
 void relay_tid(struct engine *engine, uint8_t tid[STUN_TID_LEN])
 {
-    const uint64_t count = ++engine->indications, hash = engine_hash(engine, &count, sizeof count);
-    put_u64(tid, hash);
+    const uint64_t count = ++engine->indications, id = table_digest(&engine->config->hash_key, view_of(&count, sizeof count));
+    put_u64(tid, id);
     put_u32(tid + 8, (uint32_t)count);
 }
 

@@ -28,7 +28,7 @@ static uint64_t relayed_owner(const struct engine *engine, const struct opening 
     const struct view user = view_cut(view_text(opening->key.of_token ? "" : opening->user), NAME_MAX_LEN);
     memcpy(key, tenant.at, tenant.len);
     memcpy(key + NAME_MAX_LEN + 1, user.at, user.len);
-    return engine_hash(engine, key, sizeof key);
+    return table_digest(&engine->config->hash_key, view_of(key, sizeof key));
 }
 
 static struct ports *relayed_ports(const struct engine *engine, uint8_t protocol)
