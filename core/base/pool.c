@@ -30,14 +30,9 @@ static uint32_t chunk_items(const struct pool *pool)
     return UINT32_C(1) << pool->chunk_shift;
 }
 
-static size_t items_offset(const struct pool *pool)
-{
-    return aligned(sizeof(struct pool_chunk) + chunk_items(pool) * sizeof(uint32_t));
-}
-
 static uint8_t *item_at(const struct pool *pool, struct pool_chunk *chunk, uint32_t item)
 {
-    return (uint8_t *)chunk + items_offset(pool) + item * pool->item_size;
+    return (uint8_t *)chunk + pool->items_offset + item * pool->item_size;
 }
 
 static struct pool_chunk *chunk_of(const struct pool *pool, uint32_t index)
@@ -60,6 +55,7 @@ void pool_init(struct pool *pool, size_t item_size, uint32_t limit)
     pool->chunk_shift = CHUNK_SHIFT_MAX;
     while (pool->chunk_shift > CHUNK_SHIFT_MIN && pool->item_size > CHUNK_BYTES >> pool->chunk_shift)
         pool->chunk_shift--;
+    pool->items_offset = aligned(sizeof(struct pool_chunk) + chunk_items(pool) * sizeof(uint32_t));
 }
 
 void pool_close(struct pool *pool)
@@ -68,6 +64,7 @@ void pool_close(struct pool *pool)
         free(pool->chunks[i]);
     free(pool->chunks);
     *pool = (struct pool){.item_size = pool->item_size,
+                          .items_offset = pool->items_offset,
                           .chunk_shift = pool->chunk_shift,
                           .limit = pool->limit,
                           .room = POOL_NONE,
@@ -107,7 +104,7 @@ static bool chunk_add(struct pool *pool)
     if (!chunks)
         return false;
     pool->chunks = chunks;
-    struct pool_chunk *chunk = malloc(items_offset(pool) + chunk_items(pool) * pool->item_size);
+    struct pool_chunk *chunk = malloc(pool->items_offset + chunk_items(pool) * pool->item_size);
     if (!chunk)
         return false;
     *chunk = (struct pool_chunk){0};
@@ -142,15 +139,17 @@ void *pool_take(struct pool *pool, struct handle *out)
     return at;
 }
 
+static bool is_empty(const struct pool *pool, uint32_t number)
+{
+    return pool->chunks[number]->live == 0;
+}
+
+/* trim: of empty chunks at the end the first stays, so that one item that comes and goes does not make and free a chunk each time. */
 static void trim(struct pool *pool)
 {
-    while (pool->chunk_count && pool->chunks[pool->chunk_count - 1]->live == 0) {
+    while (pool->chunk_count > 1 && is_empty(pool, pool->chunk_count - 1) && is_empty(pool, pool->chunk_count - 2)) {
         room_unlink(pool, pool->chunk_count - 1);
         free(pool->chunks[--pool->chunk_count]);
-    }
-    if (pool->chunk_count == 0) {
-        free(pool->chunks);
-        pool->chunks = NULL;
     }
 }
 
@@ -176,9 +175,9 @@ void *pool_at(const struct pool *pool, struct handle handle)
 
 void *pool_index(const struct pool *pool, uint32_t index)
 {
-    if (!generation_of(pool, index))
-        return NULL;
-    return item_at(pool, chunk_of(pool, index), index & (chunk_items(pool) - 1));
+    struct pool_chunk *chunk = chunk_of(pool, index);
+    const uint32_t item = index & (chunk_items(pool) - 1);
+    return chunk && chunk->generation[item] ? item_at(pool, chunk, item) : NULL;
 }
 
 struct handle pool_handle(const struct pool *pool, uint32_t index)

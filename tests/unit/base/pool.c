@@ -69,9 +69,15 @@ TEST(a_handle_is_stale_after_its_chunk_was_freed_and_came_back)
     struct pool pool;
     struct handle old, new;
     pool_init(&pool, sizeof(struct item), 0);
+    const uint32_t chunk = 1u << pool.chunk_shift;
+    for (uint32_t i = 0; i < chunk; i++)
+        CHECK(pool_take(&pool, NULL));
     CHECK(pool_take(&pool, &old));
-    pool_give(&pool, old.index);
-    CHECK_INT(pool.chunk_count, 0);
+    for (uint32_t i = 0; i <= chunk; i++)
+        pool_give(&pool, i);
+    CHECK_INT(pool.chunk_count, 1);
+    for (uint32_t i = 0; i < chunk; i++)
+        CHECK(pool_take(&pool, NULL));
     CHECK(pool_take(&pool, &new));
     CHECK_INT(new.index, old.index);
     CHECK(!pool_at(&pool, old));
@@ -125,8 +131,7 @@ TEST(a_walk_sees_every_live_item_also_while_giving_back)
     }
     CHECK_INT(seen, COUNT / 3);
     CHECK_INT(pool.live, 0);
-    CHECK_INT(pool.chunk_count, 0);
-    CHECK(!pool.chunks);
+    CHECK_INT(pool.chunk_count, 1);
     CHECK_INT(pool_next(&pool, POOL_NONE), POOL_NONE);
     pool_close(&pool);
 }
@@ -149,9 +154,9 @@ TEST(the_tail_goes_back_to_the_system_and_low_chunks_are_filled_first)
     CHECK_INT(pool.chunk_count, 4);
     for (uint32_t i = 3 * chunk + 1; i < 4 * chunk; i++)
         pool_give(&pool, i);
-    CHECK_INT(pool.chunk_count, 2);
+    CHECK_INT(pool.chunk_count, 3); /* one that is empty stays */
     CHECK(pool_take(&pool, &handle));
-    CHECK_INT(handle.index, 2 * chunk);
+    CHECK_INT(handle.index / chunk, 2);
     pool_close(&pool);
 }
 
@@ -202,11 +207,8 @@ TEST(a_pool_survives_the_nth_failed_malloc)
         CHECK_INT(pool.live, taken);
         test_fail_malloc_after(-1);
         CHECK(pool_take(&pool, NULL));
-        for (uint32_t at = pool_next(&pool, 0); at != POOL_NONE; at = pool_next(&pool, at + 1))
-            pool_give(&pool, at);
-        CHECK_INT(pool.chunk_count, 0);
+        pool_close(&pool);
     }
-    pool_close(&pool);
 }
 
 TEST_LIST(RUN(an_item_is_zeroed_aligned_and_keeps_its_address) RUN(a_reused_item_is_zeroed_and_its_old_handle_is_stale)
