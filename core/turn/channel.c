@@ -8,9 +8,7 @@
 
 static uint64_t channel_hash_number(const struct engine *engine, uint32_t allocation, uint16_t number)
 {
-    uint8_t key[sizeof allocation + sizeof number];
-    memcpy(key, &allocation, sizeof allocation);
-    memcpy(key + sizeof allocation, &number, sizeof number);
+    const uint32_t key[] = {allocation, number};
     return engine_hash(engine, key, sizeof key);
 }
 
@@ -27,22 +25,16 @@ static struct chain_of channel_chain(const struct engine *engine)
     return (struct chain_of){&engine->channels, offsetof(struct channel, links)};
 }
 
-static uint32_t channel_index(const struct engine *engine, uint32_t allocation, uint16_t number)
-{
-    struct table_cursor cursor;
-    uint32_t at = table_first(&engine->by_number, channel_hash_number(engine, allocation, number), &cursor);
-    for (; at != TABLE_NONE; at = table_next(&engine->by_number, &cursor)) {
-        const struct channel *channel = pool_index(&engine->channels, at);
-        if (channel->allocation == allocation && channel->number == number)
-            return at;
-    }
-    return POOL_NONE;
-}
-
 struct channel *channel_numbered(const struct engine *engine, const struct allocation *allocation, uint16_t number, msec_t now)
 {
-    struct channel *channel = pool_index(&engine->channels, channel_index(engine, allocation->self.index, number));
-    return channel && channel->expires > now ? channel : NULL;
+    struct table_cursor cursor;
+    uint32_t at = table_first(&engine->by_number, channel_hash_number(engine, allocation->self.index, number), &cursor);
+    for (; at != TABLE_NONE; at = table_next(&engine->by_number, &cursor)) {
+        struct channel *channel = pool_index(&engine->channels, at);
+        if (channel->allocation == allocation->self.index && channel->number == number)
+            return channel->expires > now ? channel : NULL;
+    }
+    return NULL;
 }
 
 struct channel *channel_to(const struct engine *engine, const struct allocation *allocation, const struct addr *peer, msec_t now)
@@ -67,14 +59,14 @@ static void channel_drop(struct engine *engine, struct allocation *allocation, u
     allocation->channels--;
 }
 
-static int channel_index_put(struct engine *engine, const struct channel *channel, uint32_t index)
+static int channel_index_put(struct engine *engine, const struct channel *channel)
 {
     const uint64_t number = channel_hash_number(engine, channel->allocation, channel->number);
-    if (table_put(&engine->by_number, number, index) != 0)
+    if (table_put(&engine->by_number, number, channel->index) != 0)
         return ERR_MEMORY;
-    if (table_put(&engine->by_peer, channel_hash_peer(engine, channel->allocation, &channel->peer), index) == 0)
+    if (table_put(&engine->by_peer, channel_hash_peer(engine, channel->allocation, &channel->peer), channel->index) == 0)
         return 0;
-    table_drop(&engine->by_number, number, index);
+    table_drop(&engine->by_number, number, channel->index);
     return ERR_MEMORY;
 }
 
@@ -87,11 +79,12 @@ int channel_add(struct engine *engine, struct allocation *allocation, uint16_t n
     struct channel *channel = pool_take(&engine->channels, &self);
     if (!channel)
         return ERR_MEMORY;
+    channel->index = self.index;
     channel->allocation = allocation->self.index;
     channel->number = number;
     channel->peer = *peer;
     channel->expires = now + (msec_t)engine->config->channel_lifetime_s * 1000;
-    if (channel_index_put(engine, channel, self.index) != 0) {
+    if (channel_index_put(engine, channel) != 0) {
         pool_give(&engine->channels, self.index);
         return ERR_MEMORY;
     }
@@ -103,10 +96,9 @@ int channel_add(struct engine *engine, struct allocation *allocation, uint16_t n
 
 void channel_refresh(struct engine *engine, struct allocation *allocation, struct channel *channel, msec_t now)
 {
-    const uint32_t index = channel_index(engine, channel->allocation, channel->number);
     channel->expires = now + (msec_t)engine->config->channel_lifetime_s * 1000;
-    chain_remove(channel_chain(engine), &allocation->channel_list, index);
-    chain_append(channel_chain(engine), &allocation->channel_list, index);
+    chain_remove(channel_chain(engine), &allocation->channel_list, channel->index);
+    chain_append(channel_chain(engine), &allocation->channel_list, channel->index);
 }
 
 void channel_reap(struct engine *engine, struct allocation *allocation, msec_t now)

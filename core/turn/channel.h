@@ -15,7 +15,7 @@ struct channel {
     msec_t expires;
     struct addr peer;
     uint16_t number;
-    uint32_t allocation;
+    uint32_t index, allocation; /* in their pools: its own, its allocation's */
     struct links links;
 };
 

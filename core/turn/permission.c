@@ -50,6 +50,7 @@ int permission_add(struct engine *engine, struct allocation *allocation, const s
     struct permission *permission = pool_take(&engine->permissions, &self);
     if (!permission)
         return ERR_MEMORY;
+    permission->index = self.index;
     permission->allocation = allocation->self.index;
     permission->peer = *peer;
     permission->peer.port = 0;
@@ -66,13 +67,9 @@ int permission_add(struct engine *engine, struct allocation *allocation, const s
 
 void permission_refresh(struct engine *engine, struct allocation *allocation, struct permission *permission, msec_t now)
 {
-    struct table_cursor cursor;
-    uint32_t at = table_first(&engine->by_permission, permission_hash(engine, allocation->self.index, &permission->peer), &cursor);
-    while (pool_index(&engine->permissions, at) != permission)
-        at = table_next(&engine->by_permission, &cursor);
     permission->expires = now + (msec_t)engine->config->permission_lifetime_s * 1000;
-    chain_remove(permission_chain(engine), &allocation->permission_list, at);
-    chain_append(permission_chain(engine), &allocation->permission_list, at);
+    chain_remove(permission_chain(engine), &allocation->permission_list, permission->index);
+    chain_append(permission_chain(engine), &allocation->permission_list, permission->index);
 }
 
 void permission_drop_last(struct engine *engine, struct allocation *allocation, uint32_t count)

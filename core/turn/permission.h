@@ -13,7 +13,7 @@ struct engine;
 struct permission {
     msec_t expires;
     struct addr peer; /* port 0 */
-    uint32_t allocation;
+    uint32_t index, allocation; /* in their pools: its own, its allocation's */
     struct links links;
     bool is_told; /* that it was granted: not before the whole request was */
 };
