@@ -36,7 +36,7 @@ bool integrity_is_userhash(struct crypto *crypto, struct view username, struct v
 /* mac_of: what the integrity attribute in `slot` must hold; its own length is signed with the header. */
 static int mac_of(struct crypto *crypto, const struct message *message, enum attr_slot slot, struct view key, uint8_t mac[CRYPTO_HASH_MAX])
 {
-    const size_t before = (size_t)(message->attrs[slot] - message->bytes.at);
+    const size_t before = message_before(message, slot);
     uint8_t length[2];
     put_u16(length, (uint16_t)(before - STUN_HEADER_LEN + STUN_ATTR_HEADER_LEN + message_attr(message, slot).len));
     const struct view parts[] = {view_cut(message->bytes, 2), view_of(length, 2), view_from(view_cut(message->bytes, before), 4)};

@@ -71,7 +71,7 @@ static int note(struct message *message, size_t at)
     if (slot == SLOT_COUNT)
         note_unknown(message, get_u16(header));
     else if (!message->attrs[slot])
-        message->attrs[slot] = header;
+        message->attrs[slot] = (uint16_t)(at / 4);
     if ((slot == SLOT_MESSAGE_INTEGRITY || slot == SLOT_MESSAGE_INTEGRITY_SHA256) && !message->signed_len)
         message->signed_len = at;
     return 0;
@@ -102,14 +102,14 @@ int message_open_classic(struct message *message, struct view in)
     return open_whole(message, in, true);
 }
 
-bool message_has(const struct message *message, enum attr_slot slot)
+size_t message_before(const struct message *message, enum attr_slot slot)
 {
-    return message->attrs[slot] != NULL;
+    return (size_t)message->attrs[slot] * 4;
 }
 
 struct view message_attr(const struct message *message, enum attr_slot slot)
 {
-    return message->attrs[slot] ? value_at(message->attrs[slot]) : view_of(NULL, 0);
+    return message->attrs[slot] ? value_at(message->bytes.at + message_before(message, slot)) : view_of(NULL, 0);
 }
 
 bool message_next(const struct message *message, uint16_t type, size_t *cursor, struct view *value)

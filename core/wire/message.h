@@ -20,7 +20,7 @@ struct message {
     enum stun_class class;
     const uint8_t *tid;              /* STUN_TID_LEN bytes */
     bool is_classic;                 /* of RFC 3489: the four bytes before tid are no cookie but part of the transaction id */
-    const uint8_t *attrs[SLOT_COUNT]; /* attribute header of the first of each kind, NULL if absent */
+    uint16_t attrs[SLOT_COUNT];      /* where the header of the first of each kind is, in words of 4 bytes; 0 if absent */
     uint16_t unknown[MESSAGE_UNKNOWN_MAX]; /* comprehension-required types without a row, for 420; each once */
     uint8_t unknown_count;
     size_t signed_len; /* bytes before the first integrity attribute's header; 0 if there is none */
@@ -33,9 +33,14 @@ int message_open(struct message *message, struct view in);
 /* message_open_classic: the same for a message of RFC 3489, which has no cookie: ERR_BAD if there is one. */
 int message_open_classic(struct message *message, struct view in);
 
-bool message_has(const struct message *, enum attr_slot slot);
+static inline bool message_has(const struct message *message, enum attr_slot slot)
+{
+    return message->attrs[slot] != 0;
+}
 
-/* message_attr: the value without padding; {NULL, 0} if absent (an empty value has a non-NULL `at`). */
+/* message_before: how many bytes are in front of its header, if it is there.  message_attr: the value without padding; {NULL, 0} if absent
+ * (an empty value has a non-NULL `at`). */
+size_t message_before(const struct message *, enum attr_slot slot);
 struct view message_attr(const struct message *, enum attr_slot slot);
 
 /* message_next: walk all attributes of one type in order: `cursor` starts at 0; false at the end. */
