@@ -207,7 +207,7 @@ int credentials_unhash(const struct credentials *from, struct view realm, struct
 void credentials_find(const struct credentials *from, const struct request *request, int64_t unix_ms, struct verdict *out)
 {
     memset(out, 0, sizeof *out);
-    snprintf(out->by, sizeof out->by, "core");
+    view_copy(view_text("core"), out->by, sizeof out->by);
     if (!find_token(from, request, unix_ms, out) && !find_configured(from, request, out) && !find_timed(from, request, unix_ms, out) &&
         !find_stored(from, request, out)) {
         deny(out, "unknown_user");

@@ -50,7 +50,7 @@ static void deny(struct verdict *verdict, int code, const char *reason)
 {
     *verdict = (struct verdict){.kind = VERDICT_DENY, .code = code};
     snprintf(verdict->reason, sizeof verdict->reason, "%s", reason);
-    snprintf(verdict->by, sizeof verdict->by, "core");
+    view_copy(view_text("core"), verdict->by, sizeof verdict->by);
 }
 
 /* The limits that the operator set for a tenant (relay tenant set) tighten what the policy allows. */

@@ -36,6 +36,8 @@ bool discovery_understands(const struct transaction *tr, enum attr_slot slot)
 int discovery_read(struct transaction *tr)
 {
     const struct message *message = &tr->message;
+    if (!message_has(message, SLOT_CHANGE_REQUEST) && !message_has(message, SLOT_RESPONSE_PORT) && !message_has(message, SLOT_PADDING))
+        return 0;
     const struct view padding = message_attr(message, SLOT_PADDING);
     uint32_t flags = 0;
     uint16_t port = 0;

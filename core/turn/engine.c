@@ -129,7 +129,8 @@ static struct send engine_answer(struct transaction *tr, int code)
     }
     if (tr->copy)
         park_free(tr->copy);
-    crypto_wipe(&tr->identity.key, sizeof tr->identity.key);
+    if (tr->identity.key.len)
+        crypto_wipe(&tr->identity.key, sizeof tr->identity.key);
     return send;
 }
 
@@ -152,7 +153,7 @@ static struct send engine_request(struct engine *engine, const struct flow *flow
     }
     struct transaction tr = {.engine = engine, .flow = flow, .message = *message, .now = now, .decision = engine_id(engine, now)};
     tr.allocation = method->needs_auth ? engine_subject(engine, flow, message, now) : NULL;
-    if (!mobility_find(&tr, &worker))
+    if (message_has(message, SLOT_MOBILITY_TICKET) && !mobility_find(&tr, &worker))
         return (struct send){.to = SEND_TO_WORKER, .bytes = message->bytes, .flow = flow, .worker = worker};
     return engine_answer(&tr, engine_judge(&tr, method));
 }
@@ -336,7 +337,7 @@ static void engine_init(struct engine *engine)
     pool_init(&engine->permissions, sizeof(struct permission), 0);
     pool_init(&engine->channels, sizeof(struct channel), 0);
     pool_init(&engine->tcp_peers, sizeof(struct tcp_peer), engine->config->max_tcp_peers);
-    pool_init(&engine->parked, sizeof(struct parked), engine->config->max_parked ? engine->config->max_parked + 1 : 0);
+    pool_init(&engine->parked, sizeof(struct parked), engine->config->max_parked);
     table_init(&engine->by_flow);
     table_init(&engine->by_permission);
     table_init(&engine->by_number);
@@ -364,12 +365,10 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
     engine_init(engine);
     engine->crypto = crypto_new();
     engine->answers = retransmit_new(&config->hash_key);
-    /* one place to wait stays taken, so that asking never makes and frees the pool's only chunk */
-    const bool has_room = pool_take(&engine->parked, NULL) != NULL;
     const bool has_filter = peer_filter_init(&engine->filter, config, shared->ports) == 0;
     engine->tcp_filter = engine->filter;
     engine->tcp_filter.ports = shared->tcp_ports;
-    if (has_filter && has_room && engine->crypto && engine->answers)
+    if (has_filter && engine->crypto && engine->answers)
         return engine;
     engine_free(engine);
     return NULL;
