@@ -72,7 +72,7 @@ static int line_of(lua_State *L)
         return 1;
     lua_pushvalue(L, -1);
     lua_getinfo(L, ">S", &function);
-    return function.linedefined;
+    return function.linedefined > 0 ? function.linedefined : 1;
 }
 
 /* take_field: the key at -2 and its value on the top, of the table that a script returned. */

@@ -36,6 +36,10 @@ static const struct command table[] = {
     {"usage", "[--userdb FILE] [--tenant NAME] [--from TIME] [--to TIME] [--json]",
      "what each user of each tenant relayed; a time is Unix seconds or 2026-11-23[T20:15[:00]] in UTC",
      F(USERDB) | F(TENANT) | F(FROM) | F(TO) | F(JSON), 0, 0, 0, command_usage},
+    {"reload", "--admin-socket PATH | -c FILE", "let the relay that runs there read its policies anew: on all workers, or on none and why",
+     F(ADMIN_SOCKET) | F(CONFIG), 0, 0, 0, command_reload},
+    {"policy", "--admin-socket PATH | -c FILE [--json]", "show which policies the relay that runs there has", F(ADMIN_SOCKET) | F(CONFIG) | F(JSON), 0, 0, 0,
+     command_policy},
 };
 
 #undef F
@@ -65,6 +69,8 @@ static const struct flag flags[] = {
     VALUE("--password-file", COMMAND_FLAG_PASSWORD_FILE, password_file),
     VALUE("--algorithm", COMMAND_FLAG_ALGORITHM, algorithm),
     VALUE("--lifetime", COMMAND_FLAG_LIFETIME, lifetime),
+    VALUE("--admin-socket", COMMAND_FLAG_ADMIN_SOCKET, admin_socket),
+    VALUE("-c", COMMAND_FLAG_CONFIG, config),
     {"--key-stdin", COMMAND_FLAG_KEY_STDIN, false, 0},
     {"--password-stdin", COMMAND_FLAG_PASSWORD_STDIN, false, 0},
     {"--secret-stdin", COMMAND_FLAG_SECRET_STDIN, false, 0},

@@ -24,12 +24,14 @@ enum command_flag {
     COMMAND_FLAG_KEY_STDIN = 1024,
     COMMAND_FLAG_ALGORITHM = 2048,
     COMMAND_FLAG_LIFETIME = 4096,
+    COMMAND_FLAG_ADMIN_SOCKET = 8192,
+    COMMAND_FLAG_CONFIG = 16384,
 };
 
 struct command_line {
     const struct command *command;
     unsigned given; /* enum command_flag */
-    const char *userdb, *realm, *tenant, *from, *to, *key, *password_file, *algorithm, *lifetime;
+    const char *userdb, *realm, *tenant, *from, *to, *key, *password_file, *algorithm, *lifetime, *admin_socket, *config;
     char **words; /* what is left: names, field=value */
     size_t word_count;
 };
@@ -91,5 +93,7 @@ int command_oauth_add(const struct command_line *);
 int command_oauth_list(const struct command_line *);
 int command_oauth_remove(const struct command_line *);
 int command_usage(const struct command_line *);
+int command_reload(const struct command_line *);
+int command_policy(const struct command_line *);
 
 #endif

@@ -116,6 +116,8 @@ struct config {
     size_t policy_http_count;
     bool policy_watch;
 
+    const char *admin_socket; /* NULL: none */
+
     /* process */
     uint32_t workers; /* never 0 */
     const char *log_file; /* as log_new takes it; NULL: standard output */

@@ -156,7 +156,7 @@ static void roff_commands(FILE *out)
 {
     size_t count;
     const struct command *all = commands(&count);
-    fputs(".SH COMMANDS\nThey work on the database file, beside a running server or without one.\n", out);
+    fputs(".SH COMMANDS\nThey work on the database file, beside a running server or without one; reload and policy ask a running server.\n", out);
     for (size_t i = 0; i < count; i++) {
         fputs(".TP\n\\fBrelay ", out);
         roff(out, all[i].name);

@@ -3,6 +3,7 @@
 #include "server/help.h"
 #include "server/process.h"
 #include "server/reload.h"
+#include "server/routes.h"
 #include "server/worker.h"
 
 #include "net/loop.h"
@@ -19,6 +20,7 @@ struct relay {
     struct service service;
     struct loop *loop;
     struct reload policies;
+    struct routes routes;
     struct watch terminate, interrupt, hangup, reload, second, hour;
 };
 
@@ -79,7 +81,7 @@ static int prepare(struct relay *relay, struct refusal *refusal)
         if (!workers[i])
             return -1;
     }
-    if (config->action == CONFIG_RUN && process_pidfile(config, refusal) != 0)
+    if (config->action == CONFIG_RUN && (process_pidfile(config, refusal) != 0 || routes_open(&relay->routes, config, refusal) != 0))
         return -1;
     if (!workers || process_drop(config, refusal) != 0 || service_open_store(&relay->service, refusal) != 0)
         return -1;
@@ -110,6 +112,7 @@ static int serve(struct relay *relay, struct refusal *refusal)
     for (unsigned i = 0; i < config->workers; i++)
         if (worker_start(relay->service.workers[i]) != 0)
             return -1;
+    routes_serve(&relay->routes, relay->loop, &relay->policies);
     log_say(relay->service.log, LOG_INFO, "started", "version=%s workers=%u listeners=%zu policies=%zu relaying=%s", RELAY_VERSION, config->workers,
             relay->service.listener_count, config->policy_count, config->relaying ? "yes" : "no");
     loop_run(relay->loop);
@@ -128,6 +131,7 @@ static void stop(struct relay *relay)
         if (workers[i])
             worker_join(workers[i]);
     reload_close(&relay->policies);
+    routes_close(&relay->routes);
     for (unsigned i = 0; i < count; i++)
         worker_free(workers[i]);
     free(workers);

@@ -179,8 +179,12 @@ int reload_open(struct reload *reload, struct service *service, struct loop *loo
 
 void reload_close(struct reload *reload)
 {
+    static const char stopping[] = "the relay is stopping";
     if (!reload->service)
         return;
+    tell(reload, stopping);
+    reload->asking = reload->waiting;
+    tell(reload, stopping);
     mail_close(&reload->mail);
     policy_edition_free(reload->edition);
     crypto_free(reload->crypto);

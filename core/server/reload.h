@@ -59,7 +59,7 @@ struct reload {
     uint64_t done, failed;
 };
 
-/* reload_open: after the workers were prepared, before they start. 0 or ERR_MEMORY.  reload_close: after they have ended; nobody is told any more. */
+/* reload_open: after the workers were prepared, before they start. 0 or ERR_MEMORY.  reload_close: after they have ended; who still waits is told that it failed. */
 int reload_open(struct reload *, struct service *, struct loop *);
 void reload_close(struct reload *);
 

@@ -1,12 +1,15 @@
 """Policies are exchanged while the relay runs: everywhere or nowhere, and nobody is disturbed."""
+import json
 import os
 import re
 import signal
+import stat
+import threading
 import time
 
 from support import stun
 from support.client import Peer, number, transport
-from support.server import Server
+from support.server import SANITIZED, Server, free_port, run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
 
@@ -127,6 +130,114 @@ def an_init_that_waits_holds_up_nobody():
         check_equal({lifetime_of(server) for _ in range(10)}, {1002}, "the lifetimes")
         server.write("p.lua", slow.replace("relay.sleep(1)", "relay.sleep(0.1) error('after all')"))
         check("p.lua:2: after all" in hang_up(server, "policies_kept"), "the reason")
+
+
+class Caller(threading.Thread):
+    """Allocates and releases for as long as it may; keeps (the version of the answer, the last that was in force before, the last that was begun)."""
+
+    def __init__(self, server, progress):
+        super().__init__()
+        self.server, self.progress, self.answers, self.ends = server, progress, [], threading.Event()
+        self.failure = None
+
+    def run(self):
+        try:
+            while not self.ends.is_set():
+                before = self.progress["done"]
+                granted = lifetime_of(self.server) - 1000
+                self.answers.append((granted, before, self.progress["begun"]))
+        except Exception as failure:  # told by the test
+            self.failure = failure
+
+
+class Traffic(Caller):
+    """Relays both ways, a packet at a time; counts what is lost."""
+
+    def run(self):
+        try:
+            with self.server.client() as client, Peer() as peer:
+                client.relayed()
+                client.bind(0x4000, peer.address)
+                while not self.ends.is_set():
+                    client.send_channel(0x4000, b"up")
+                    _, relayed = peer.receive() or check(False, "a packet to the peer is lost")
+                    peer.send(b"down", relayed)
+                    check(client.receive_data(), "a packet to the client is lost")
+                    self.answers.append(1)
+        except Exception as failure:
+            self.failure = failure
+
+
+BROKEN = ("return {{authorize = function() return relay.allow{{max_lifetime = 1000 + {n}}} end,\n init = function(ctx) if ctx.worker == 2 then error('{n}') end end}}",
+          "local n = {n}\nlocal t = relay.ratelimit('t', {{rate = 1, burst = 1}}) return {{}}",
+          "return {{authorize = function() return relay.allow{{max_lifetime = 1000 + {n}}} end}} and")
+
+
+def exchange_under_load(times, callers, threads):
+    files = {"p.lua": version(0, "relay.shared('t', {max_entries = 100})"), "q.lua": "return {save = function() return {1} end}"}
+    with Server("admin-socket=door", threads=threads, files=files, policies=["p.lua", "q.lua"]) as server:
+        progress = {"done": 0, "begun": 0}
+        load = [*(Caller(server, progress) for _ in range(callers)), Traffic(server, progress), Traffic(server, progress)]
+        for thread in load:
+            thread.start()
+        settled = None
+        try:
+            for n in range(1, times + 1):
+                is_broken = n % 3 == 0
+                server.write("p.lua", BROKEN[n // 3 % 3].format(n=n) if is_broken else version(n, "relay.shared('t', {max_entries = 100})"))
+                progress["begun"] = progress["begun"] if is_broken else n
+                code, said, why = run_relay("reload", "--admin-socket", server.path("door"))
+                check_equal(code, 1 if is_broken else 0, f"the exit code of reload {n} ({said}{why})")
+                check(not is_broken or "p.lua:2: " in why or "near" in why, why)
+                progress["done"] = progress["done"] if is_broken else n
+                settled = server.resident_kb() if n == times // 3 else settled
+            shown = json.loads(server.relay("policy", "-c", server.config, "--json"))
+        finally:
+            for thread in load:
+                thread.ends.set()
+            for thread in load:
+                thread.join()
+        for thread in load:
+            check(not thread.failure, thread.failure)
+            check(thread.answers, "a thread of the load has done nothing")
+        for caller in load[:callers]:
+            for granted, before, begun in caller.answers:
+                check(before <= granted <= begun and (granted % 3 or not granted), f"{granted} was answered between {before} and {begun}")
+        check_equal(len({worker["revision"] for worker in shown["workers"]}), 1, "the revisions of the workers")
+        check_equal((shown["reloads"], shown["refused"]), (times - times // 3, times // 3), "how many")
+        grown = server.resident_kb() - settled
+        check(SANITIZED or grown < 4096, f"{grown} KiB more")
+
+
+@test
+def a_hundred_exchanges_under_load_of_which_every_third_is_broken():
+    exchange_under_load(100, 3, 4)
+
+
+@smoke
+def exchanges_under_load():
+    exchange_under_load(12, 2, 3)
+
+
+@smoke
+def the_door_answers_its_owner_and_the_commands_say_why_not():
+    with Server("admin-socket=door", threads=2, files={"p.lua": version(1)}, policies=["p.lua"]) as server:
+        check_equal(stat.S_IMODE(os.stat(server.path("door")).st_mode), 0o600, "the mode")
+        check("on 2 workers" in server.relay("reload", "-c", server.config), "what reload says")
+        said = server.relay("policy", "-c", server.config)
+        check(re.search(r"^hooks +authorize$", said, re.M) and "1, and 0 refused" in said, said)
+        server.write("p.lua", "\nreturn {authorise = print}")
+        code, _, why = run_relay("reload", "--admin-socket", server.path("door"))
+        check_equal((code, why), (1, "relay reload: p.lua:1: unknown hook 'authorise'; did you mean 'authorize'?\n"), "a broken reload")
+        check_equal(run_relay("reload")[0], 2, "the exit code without a door")
+        check("No such file" in run_relay("reload", "--admin-socket", server.path("nowhere"))[2], "no door there")
+        check("no admin-socket" in run_relay("policy", "-c", server.write("other.conf", "listening-port=1\n"))[2], "a file without one")
+        code, _, why = run_relay("-c", server.config, f"--listening-port={free_port()}", cwd=server.directory)
+        check_equal(code, 1, "the exit code of a second relay")
+        check("admin-socket: door: another program listens there" in why, why)
+    with Server("admin-socket=door") as server:
+        code, _, why = run_relay("reload", "--admin-socket", server.path("door"))
+        check_equal((code, why), (1, "relay reload: there is no policy: the relay was started without one\n"), "without policies")
 
 
 if __name__ == "__main__":

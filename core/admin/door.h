@@ -1,0 +1,57 @@
+/* door.h: the admin door: HTTP on a unix socket, for the operator of this machine alone; answers are JSON.
+ *
+ * It knows HTTP and nothing of the relay: what there is to ask are rows, filled by core/server. It runs in the thread of its owner: when
+ * door_descriptor is readable, and once a second, door_run does all there is to do, and never waits. A row answers at once or later: until then
+ * the connection is set aside.
+ *
+ * Whoever may open the socket may do everything: its mode is 0600. What comes in is bounded all the same: DOOR_CONNECTIONS at a time, the head of a
+ * request by DOOR_MEMORY, its body by its row, all of it by DOOR_TIMEOUT_S without a byte.
+ */
+#ifndef RELAY_ADMIN_DOOR_H
+#define RELAY_ADMIN_DOOR_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define DOOR_CONNECTIONS 64
+#define DOOR_MEMORY 16384
+#define DOOR_TIMEOUT_S 10
+
+struct door;
+struct door_request;
+
+/* struct door_route: a path and what it is asked for. `serve` calls door_answer, now or later; once. Rows of the same path stand together. */
+struct door_route {
+    const char *method, *path; /* GET is HEAD too */
+    size_t body_max;
+    void (*serve)(void *ctx, struct door_request *);
+};
+
+struct door_config {
+    const char *path; /* of the socket */
+    const struct door_route *routes;
+    size_t route_count;
+    void *ctx;
+};
+
+/* door_open: listens; a socket at `path` that nobody listens on is replaced. 0 and *out, or ERR_EXISTS: another program listens there; ERR_BAD: the
+ * path is too long for a socket, or something else is there; ERR_SYSTEM and errno; ERR_MEMORY. `config` is copied, what it points to outlives the door. */
+int door_open(const struct door_config *, struct door **out);
+
+/* door_close: requests that are not answered yet are answered 503; nobody's `door_answer` may follow. Removes the socket. NULL is fine. */
+void door_close(struct door *);
+
+int door_descriptor(const struct door *);
+void door_run(struct door *);
+
+/* door_body: what came with the request; of no length if nothing did. Lives until it is answered. */
+const char *door_body(const struct door_request *, size_t *len);
+
+/* door_answer: an HTTP status and an object, which it takes over (NULL: out of memory, 500). The request is gone. */
+void door_answer(struct door_request *, unsigned status, json_t *body);
+
+/* door_refuse: the same with {"error": reason}. */
+void door_refuse(struct door_request *, unsigned status, const char *reason);
+
+#endif

@@ -1,0 +1,156 @@
+/* routes.c: the rows, and their answers. */
+#include "server/routes.h"
+
+#include "base/err.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SECOND_S 1
+
+enum { HTTP_OK = 200, HTTP_CONFLICT = 409, HTTP_INTERNAL = 500 };
+
+struct reload_wait {
+    struct reload_asker asker;
+    const struct routes *routes;
+    struct door_request *request;
+};
+
+/* revision_of: null while there is no policy. */
+static json_t *revision_of(const struct policy_letter *state)
+{
+    return *state->revision ? json_string(state->revision) : json_null();
+}
+
+static void on_reloaded(struct reload_asker *asker, const char *failure)
+{
+    struct reload_wait *wait = (struct reload_wait *)asker;
+    const struct reload *policies = wait->routes->policies;
+    if (failure)
+        door_answer(wait->request, HTTP_CONFLICT, json_pack("{s:s, s:o}", "error", failure, "revision", revision_of(&policies->letters[0])));
+    else
+        door_answer(wait->request, HTTP_OK,
+                    json_pack("{s:o, s:i}", "revision", revision_of(&policies->letters[0]), "workers", (int)wait->routes->config->workers));
+    free(wait);
+}
+
+static void post_reload(void *ctx, struct door_request *request)
+{
+    struct routes *routes = ctx;
+    struct reload_wait *wait = malloc(sizeof *wait);
+    if (!wait) {
+        door_refuse(request, HTTP_INTERNAL, "out of memory");
+        return;
+    }
+    *wait = (struct reload_wait){.asker.told = on_reloaded, .routes = routes, .request = request};
+    reload_ask(routes->policies, &wait->asker);
+}
+
+static json_t *files_of(const struct config *config)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < config->policy_count; i++)
+        json_array_append_new(list, json_string(config->policies[i]));
+    return list;
+}
+
+static json_t *hooks_of(uint32_t hooks)
+{
+    static const char *const names[] = {
+#define X(name) #name,
+        HOOKS(X)
+#undef X
+    };
+    json_t *list = json_array();
+    for (size_t i = 0; i < HOOK_COUNT; i++)
+        if (hooks & HOOK_BIT(i))
+            json_array_append_new(list, json_string(names[i]));
+    return list;
+}
+
+static json_t *workers_of(const struct routes *routes)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < routes->config->workers; i++)
+        json_array_append_new(list, json_pack("{s:i, s:o}", "worker", (int)i + 1, "revision", revision_of(&routes->policies->letters[i])));
+    return list;
+}
+
+static json_t *refusal_of(const struct reload *policies)
+{
+    if (!policies->failed)
+        return json_null();
+    return json_pack("{s:I, s:s}", "at", (json_int_t)(policies->failed_unix_ms / 1000), "reason", policies->last_failure);
+}
+
+static void get_policy(void *ctx, struct door_request *request)
+{
+    const struct routes *routes = ctx;
+    const struct reload *policies = routes->policies;
+    door_answer(request, HTTP_OK,
+                json_pack("{s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o}", "revision", revision_of(&policies->letters[0]), "files",
+                          files_of(routes->config), "hooks", hooks_of(policies->letters[0].hooks), "loaded_at",
+                          (json_int_t)(policies->loaded_unix_ms / 1000), "reloads", (json_int_t)policies->done, "refused",
+                          (json_int_t)policies->failed, "last_refusal", refusal_of(policies), "workers", workers_of(routes)));
+}
+
+static void get_livez(void *ctx, struct door_request *request)
+{
+    (void)ctx;
+    door_answer(request, HTTP_OK, json_pack("{s:b}", "live", 1));
+}
+
+/* Sockets are open and workers run before the door answers. */
+static void get_readyz(void *ctx, struct door_request *request)
+{
+    (void)ctx;
+    door_answer(request, HTTP_OK, json_pack("{s:b}", "ready", 1));
+}
+
+static const struct door_route rows[] = {
+    {"POST", "/v1/reload", 0, post_reload},
+    {"GET", "/v1/policy", 0, get_policy},
+    {"GET", "/livez", 0, get_livez},
+    {"GET", "/readyz", 0, get_readyz},
+};
+
+int routes_open(struct routes *routes, const struct config *config, struct refusal *refusal)
+{
+    *routes = (struct routes){.config = config};
+    if (!config->admin_socket)
+        return 0;
+    const int err = door_open(&(struct door_config){config->admin_socket, rows, sizeof rows / sizeof *rows, routes}, &routes->door);
+    switch (err) {
+        case 0:
+            return 0;
+        case ERR_EXISTS:
+            return refuse(refusal, config, "admin-socket", "%s: another program listens there", config->admin_socket);
+        case ERR_BAD:
+            return refuse(refusal, config, "admin-socket", "%s: it is too long for a socket, or something else is there", config->admin_socket);
+        default:
+            return refuse(refusal, config, "admin-socket", "%s: %s", config->admin_socket, err == ERR_SYSTEM ? strerrordesc_np(errno) : err_text(err));
+    }
+}
+
+static void on_door(void *owner)
+{
+    const struct routes *routes = owner;
+    door_run(routes->door);
+}
+
+void routes_serve(struct routes *routes, struct loop *loop, struct reload *policies)
+{
+    routes->policies = policies;
+    if (!routes->door)
+        return;
+    watch_read(&routes->readable, loop, door_descriptor(routes->door), on_door, routes);
+    watch_every(&routes->second, loop, SECOND_S, on_door, routes);
+}
+
+void routes_close(struct routes *routes)
+{
+    watch_stop(&routes->readable);
+    watch_stop(&routes->second);
+    door_close(routes->door);
+}
