@@ -111,8 +111,10 @@ void answer_verdict(struct policy *policy, const struct question *question, cons
     copy_text(decision, decision->by, verdict->by, sizeof verdict->by);
     copy_text(decision, decision->reason, verdict->reason, sizeof verdict->reason);
     fill_identity(question, decision, verdict);
-    if (decision->kind == VERDICT_ALLOW)
-        verdict->limits = *decision_limits(decision);
+    if (decision->kind == VERDICT_ALLOW) {
+        verdict->limits = decision_allowance(decision)->limits;
+        verdict->metering = decision_allowance(decision)->metering;
+    }
     if (decision->kind == VERDICT_KEY)
         fill_keys(policy, question->request, decision, verdict);
     if (decision->kind == VERDICT_LOOKUP && decision->user.len > NAME_MAX_LEN) { /* no user has such a name */

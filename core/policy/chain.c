@@ -196,11 +196,16 @@ static bool add_answer(struct policy *policy, enum composition composition, stru
         return true;
     }
     const struct limits before = all->limits;
+    const struct metering counted = all->metering;
     if (all->kind == VERDICT_SILENT || one->kind == VERDICT_FAIL) {
         *all = *one;
         all->limits = before;
+        all->metering = counted;
     }
-    if (one->kind == VERDICT_ALLOW && !answer_merge(policy, &all->limits, &one->limits)) {
+    const bool two_meters = counted.meter && one->metering.meter;
+    if (one->metering.meter)
+        all->metering = one->metering;
+    if (one->kind == VERDICT_ALLOW && (two_meters || !answer_merge(policy, &all->limits, &one->limits))) {
         set_failure(all, one->by, "the limits of several policies do not fit together");
         return composition == COMPOSE_STRICTEST;
     }

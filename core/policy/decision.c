@@ -1,6 +1,8 @@
 /* decision.c: the constructors of decisions. */
 #include "policy/decision.h"
 
+#include "policy/meter.h"
+
 #include "base/opaque.h"
 
 #include <string.h>
@@ -10,7 +12,7 @@
 /* struct draft: a decision in the making: its texts are gathered before the userdata is. */
 struct draft {
     struct decision decision;
-    struct limits limits;
+    struct allowance allowance;
     struct slab texts;
     uint8_t bytes[(VERDICT_KEYS_MAX + 3) * (PASSWORD_MAX + 1)];
 };
@@ -27,26 +29,26 @@ static void draft_init(lua_State *L, struct draft *draft, enum verdict_kind kind
 {
     char by[REASON_MAX];
     draft->decision = (struct decision){.kind = kind, .code = code};
-    draft->limits = (struct limits){0};
+    draft->allowance = (struct allowance){0};
     draft->texts = slab_over(draft->bytes, sizeof draft->bytes);
     state_where(L, 1, by, sizeof by);
     draft->decision.by = keep(draft, by, strlen(by));
 }
 
-/* finish: the userdata: the struct, the limits if `allow`, the texts. */
+/* finish: the userdata: the struct, the allowance if `allow`, the texts. */
 static int finish(lua_State *L, struct draft *draft)
 {
     const bool allow = draft->decision.kind == VERDICT_ALLOW;
-    const size_t head = sizeof draft->decision, limits = allow ? sizeof draft->limits : 0;
+    const size_t head = sizeof draft->decision, allowance = allow ? sizeof draft->allowance : 0;
     if (draft->texts.overflow)
         state_raise(L, "the decision is too long");
-    struct decision *out = object_new(L, OBJECT_DECISION, head + limits + draft->texts.len);
+    struct decision *out = object_new(L, OBJECT_DECISION, head + allowance + draft->texts.len);
     *out = draft->decision;
-    out->limits_at = (uint16_t)(allow ? head : 0);
-    out->texts_at = (uint16_t)(head + limits);
+    out->allowance_at = (uint16_t)(allow ? head : 0);
+    out->texts_at = (uint16_t)(head + allowance);
     if (allow)
-        memcpy((char *)out + head, &draft->limits, limits);
-    memcpy((char *)out + head + limits, draft->bytes, draft->texts.len);
+        memcpy((char *)out + head, &draft->allowance, allowance);
+    memcpy((char *)out + head + allowance, draft->bytes, draft->texts.len);
     return 1;
 }
 
@@ -55,9 +57,9 @@ const char *decision_text(const struct decision *decision, struct text text)
     return text.len ? (const char *)decision + decision->texts_at + text.at : "";
 }
 
-const struct limits *decision_limits(const struct decision *decision)
+const struct allowance *decision_allowance(const struct decision *decision)
 {
-    return decision->limits_at ? (const struct limits *)(const void *)((const char *)decision + decision->limits_at) : NULL;
+    return decision->allowance_at ? (const struct allowance *)(const void *)((const char *)decision + decision->allowance_at) : NULL;
 }
 
 /* text_field: the string `name` of the table at `at`; false if it is absent and may be. */
@@ -390,7 +392,7 @@ static void limit_field(lua_State *L, struct draft *draft, size_t row)
     if (value < 1 || value > most)
         state_raise(L, "relay.allow: %s: an integer from 1 to %I expected, got %s", limit_rows[row].name, (LUAI_UACINT)most,
                     luaL_tolstring(L, -1, NULL));
-    char *at = (char *)&draft->limits + limit_rows[row].offset;
+    char *at = (char *)&draft->allowance.limits + limit_rows[row].offset;
     if (limit_rows[row].size == sizeof(uint32_t))
         memcpy(at, &(uint32_t){(uint32_t)value}, sizeof(uint32_t));
     else
@@ -400,10 +402,10 @@ static void limit_field(lua_State *L, struct draft *draft, size_t row)
 
 static int allow(lua_State *L)
 {
-    const char *names[LIMIT_ROWS + 2] = {"permission_acl", "tags"};
+    const char *names[LIMIT_ROWS + 3] = {"permission_acl", "tags", "meter"};
     struct draft draft;
     for (size_t i = 0; i < LIMIT_ROWS; i++)
-        names[i + 2] = limit_rows[i].name;
+        names[i + 3] = limit_rows[i].name;
     draft_init(L, &draft, VERDICT_ALLOW, 0);
     if (lua_isnoneornil(L, 1))
         return finish(L, &draft);
@@ -414,11 +416,15 @@ static int allow(lua_State *L)
         lua_pop(L, 1);
     }
     if (lua_getfield(L, 1, "permission_acl") != LUA_TNIL) {
-        draft.limits.acl = *(struct cidr_set **)object_check(L, -1, OBJECT_CIDR, "relay.allow: permission_acl: a relay.cidr");
+        draft.allowance.limits.acl = *(struct cidr_set **)object_check(L, -1, OBJECT_CIDR, "relay.allow: permission_acl: a relay.cidr");
         draft.decision.limits_given |= LIMIT_OTHER;
     }
     if (lua_getfield(L, 1, "tags") != LUA_TNIL) {
-        tags_field(L, &draft.limits);
+        tags_field(L, &draft.allowance.limits);
+        draft.decision.limits_given |= LIMIT_OTHER;
+    }
+    if (lua_getfield(L, 1, "meter") != LUA_TNIL) {
+        draft.allowance.metering = meter_field(L, -1);
         draft.decision.limits_given |= LIMIT_OTHER;
     }
     return finish(L, &draft);

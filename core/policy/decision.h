@@ -16,6 +16,12 @@ struct text {
 /* enum limit: which limits relay.allow was given: refresh and usage take only one of them */
 enum limit { LIMIT_MAX_LIFETIME = 1 << 0, LIMIT_MAX_BPS = 1 << 1, LIMIT_OTHER = 1 << 2 };
 
+/* struct allowance: of relay.allow. */
+struct allowance {
+    struct limits limits;
+    struct metering metering;
+};
+
 struct decision {
     enum verdict_kind kind;
     int code;
@@ -28,7 +34,7 @@ struct decision {
     uint8_t mac_key[32], mac_key_len; /* of an access token; 0: none */
     int64_t expires_unix_s;
     struct addr servers[2];
-    uint16_t limits_at; /* offset of the struct limits of relay.allow, or 0 */
+    uint16_t allowance_at; /* offset of the struct allowance of relay.allow, or 0 */
     uint16_t texts_at;
 };
 
@@ -37,6 +43,6 @@ void decision_open(lua_State *L);
 
 const char *decision_kind(const struct decision *); /* "deny" */
 const char *decision_text(const struct decision *, struct text);
-const struct limits *decision_limits(const struct decision *); /* NULL if it is no relay.allow */
+const struct allowance *decision_allowance(const struct decision *); /* NULL if it is no relay.allow */
 
 #endif

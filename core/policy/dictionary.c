@@ -16,6 +16,7 @@ struct entry {
     struct entry *next;          /* in the chain */
     struct entry *newer, *older; /* by use */
     msec_t deadline;
+    bool changed; /* since dictionary_changed */
     struct value value; /* a text lies behind the key */
     size_t key_len;
     uint8_t bytes[];
@@ -25,7 +26,7 @@ struct shard {
     pthread_mutex_t lock;
     struct entry **chains;
     struct entry *newest, *oldest;
-    uint32_t mask, count, max;
+    uint32_t mask, count, max, changed; /* changed: how many entries are */
 };
 
 struct dictionary {
@@ -121,7 +122,15 @@ static void drop(struct shard *shard, struct entry *entry)
     *at = entry->next;
     unlink_use(shard, entry);
     shard->count--;
+    shard->changed -= entry->changed;
     free(entry);
+}
+
+static void mark(struct shard *shard, struct entry *entry, bool changed)
+{
+    shard->changed += changed;
+    shard->changed -= entry->changed;
+    entry->changed = changed;
 }
 
 /* find: the live entry of a key, now the most recently used; an expired one is dropped. */
@@ -178,6 +187,7 @@ static int insert(struct shard *shard, struct view key, uint64_t hash, const str
     shard->chains[hash & shard->mask] = entry;
     link_use(shard, entry);
     shard->count++;
+    mark(shard, entry, true);
     return 0;
 }
 
@@ -259,10 +269,26 @@ int dictionary_increase(struct dictionary *dictionary, struct view key, int64_t 
     *out = (int64_t)((uint64_t)(entry ? entry->value.as.integer : init) + (uint64_t)n); /* wraps as Lua's integers do */
     if (entry) {
         entry->value.as.integer = *out;
+        mark(shard, entry, true);
         return leave(shard, 0);
     }
     const struct value value = {.type = VALUE_INTEGER, .as.integer = *out};
     return leave(shard, replace(dictionary, shard, NULL, key, hash, &value, deadline, now));
+}
+
+/* What was used last is looked at first. */
+void dictionary_changed(struct dictionary *dictionary, dictionary_fn *each, void *ctx)
+{
+    for (uint32_t i = 0; i < dictionary->shard_count; i++) {
+        struct shard *shard = &dictionary->shards[i];
+        pthread_mutex_lock(&shard->lock);
+        for (struct entry *entry = shard->newest; entry && shard->changed; entry = entry->older)
+            if (entry->changed) {
+                each(ctx, view_of(entry->bytes, entry->key_len), &entry->value, entry->deadline);
+                mark(shard, entry, false);
+            }
+        pthread_mutex_unlock(&shard->lock);
+    }
 }
 
 bool dictionary_delete(struct dictionary *dictionary, struct view key, msec_t now)

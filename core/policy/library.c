@@ -3,6 +3,7 @@
 
 #include "policy/address.h"
 #include "policy/decision.h"
+#include "policy/meter.h"
 #include "policy/sandbox.h"
 #include "policy/shared.h"
 
@@ -199,6 +200,7 @@ void library_open(lua_State *L)
     secret_open(L);
     jwt_open(L);
     mmdb_open(L);
+    meter_open(L);
     lua_newtable(L);
     luaL_setfuncs(L, functions, 0);
     decision_open(L);

@@ -14,7 +14,6 @@
 
 int relay_shared(lua_State *L); /* share.c */
 int relay_ratelimit(lua_State *L);
-int relay_meter(lua_State *L);
 int relay_counter(lua_State *L);
 int relay_data(lua_State *L);   /* data.c */
 int relay_secret(lua_State *L); /* secret.c */
@@ -26,6 +25,7 @@ int relay_base64_encode(lua_State *L);
 int relay_base64_decode(lua_State *L);
 int relay_jwt_keys(lua_State *L); /* jwt.c */
 int relay_jwt_verify(lua_State *L);
+int relay_meter(lua_State *L); /* meter.c */
 int relay_mmdb(lua_State *L); /* mmdb.c */
 int relay_params(lua_State *L); /* params.c */
 int relay_audit(lua_State *L);  /* record.c */

@@ -35,6 +35,14 @@ struct policy_secret {
     const char *name, *path;
 };
 
+/* struct policy_meters: where the sums of meters were kept, if anywhere: `read` calls `each` for those of a meter whose period ends after `unix_ms`. 0 or an
+ * error. */
+typedef void policy_meter_restore_fn(void *ctx, const char *key, int64_t ends_ms, int64_t sum);
+struct policy_meters {
+    int (*read)(void *ctx, const char *meter, int64_t unix_ms, policy_meter_restore_fn *each, void *each_ctx);
+    void *ctx;
+};
+
 /* struct policy_config: constant, outlives the policies. */
 struct policy_config {
     const char *const *files; /* --policy, in order: one chain */
@@ -46,6 +54,7 @@ struct policy_config {
     const char *lua_dir; /* where require "relay.x" looks first, or NULL; then the directory of the policy */
     unsigned workers;
     struct hash_key hash_key;
+    struct policy_meters meters;
 };
 
 /* struct policy_world: what scripts reach through C, and the answers they may ask for; called in the worker's thread, must not block. */
@@ -87,6 +96,17 @@ void policy_shared_look(struct policy_shared *, struct log *);
 void policy_shared_begin(struct policy_shared *);
 void policy_shared_end(struct policy_shared *, bool kept);
 void policy_shared_sweep(struct policy_shared *);
+
+/* policy_meters_changed: calls `each` for the sums of meters that are to be kept and have changed since the last call. Any thread, one at a time. `each` must not
+ * come back here. */
+typedef void policy_meter_fn(void *ctx, const char *meter, const char *key, int64_t ends_ms, int64_t sum);
+void policy_meters_changed(struct policy_shared *, msec_t now, int64_t unix_ms, policy_meter_fn *each, void *ctx);
+
+/* policy_meter_add: count bytes; true if the cap is reached, or was. NULL, or without a meter: false. Any thread. */
+bool policy_meter_add(const struct metering *, uint64_t bytes, msec_t now, int64_t unix_ms);
+
+/* policy_meter_admit: what its cap makes of a VERDICT_ALLOW for `authorize`: 486 "meter_cap", or THROTTLE_BPS. */
+void policy_meter_admit(struct verdict *, msec_t now, int64_t unix_ms);
 
 /* policy_metrics: every counter that scripts made with relay.metric.counter, as `name{label="value"}`. Any thread. */
 typedef void policy_metric_fn(void *ctx, const char *name, uint64_t value);

@@ -1,28 +1,24 @@
-/* share.c: relay.shared, relay.ratelimit, relay.meter, relay.metric: what scripts see of shared objects. */
+/* share.c: relay.shared, relay.ratelimit, relay.metric: what scripts see of shared objects. */
 #include "policy/library.h"
-#include "policy/shared.h"
-#include "policy/state.h"
+#include "policy/share.h"
 
 #include "base/err.h"
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
-#define METER_KEYS 65536
 #define RATE_MAX 100000.0
 #define BURST_SECONDS_MAX 1e7
 #define METRIC_MAX 200
 #define SERIES_MAX 256 /* of one name */
 
-static struct shared_object *object_at(lua_State *L, enum object kind, const char *name)
+struct shared_object *share_self(lua_State *L, enum object kind, const char *name)
 {
     return *(struct shared_object **)object_check(L, 1, kind, name);
 }
 
-/* push_shared: the userdata of the shared object `name`, made if need be; raises. */
-static int push_shared(lua_State *L, enum object object, enum shared_kind kind, const char *name, const struct shared_options *options,
-                       shared_make_fn *make, void *ctx)
+int share_push(lua_State *L, enum object object, enum shared_kind kind, const char *name, const struct shared_options *options,
+               shared_make_fn *make, void *ctx)
 {
     char error[160];
     struct shared_object **out = object_new(L, object, sizeof *out);
@@ -32,7 +28,7 @@ static int push_shared(lua_State *L, enum object object, enum shared_kind kind, 
     return 1;
 }
 
-static struct view key_at(lua_State *L, int at)
+struct view share_key(lua_State *L, int at)
 {
     size_t len;
     if (lua_type(L, at) != LUA_TSTRING && !lua_isinteger(L, at))
@@ -86,7 +82,7 @@ static msec_t deadline_at(lua_State *L, int at)
     return policy_of(L)->now + (seconds < 1e12 ? (msec_t)ceil(seconds * 1000) : (msec_t)1 << 50);
 }
 
-static int push_status(lua_State *L, int status)
+int share_status(lua_State *L, int status)
 {
     if (status == 0) {
         lua_pushboolean(L, 1);
@@ -99,13 +95,13 @@ static int push_status(lua_State *L, int status)
 
 static struct dictionary *dictionary_self(lua_State *L)
 {
-    return object_at(L, OBJECT_DICTIONARY, "a relay.shared")->as.dictionary;
+    return share_self(L, OBJECT_DICTIONARY, "a relay.shared")->as.dictionary;
 }
 
 static int shared_get(lua_State *L)
 {
     uint8_t text[VALUE_TEXT_MAX];
-    const struct value value = dictionary_get(dictionary_self(L), key_at(L, 2), policy_of(L)->now, text);
+    const struct value value = dictionary_get(dictionary_self(L), share_key(L, 2), policy_of(L)->now, text);
     switch (value.type) {
         case VALUE_INTEGER:
             lua_pushinteger(L, value.as.integer);
@@ -127,23 +123,23 @@ static int shared_get(lua_State *L)
 
 static int shared_set(lua_State *L)
 {
-    const struct view key = key_at(L, 2);
+    const struct view key = share_key(L, 2);
     const struct value value = some_value_at(L, 3);
-    return push_status(L, dictionary_set(dictionary_self(L), key, &value, deadline_at(L, 4), policy_of(L)->now));
+    return share_status(L, dictionary_set(dictionary_self(L), key, &value, deadline_at(L, 4), policy_of(L)->now));
 }
 
 static int shared_add(lua_State *L)
 {
-    const struct view key = key_at(L, 2);
+    const struct view key = share_key(L, 2);
     const struct value value = some_value_at(L, 3);
-    return push_status(L, dictionary_add(dictionary_self(L), key, &value, deadline_at(L, 4), policy_of(L)->now));
+    return share_status(L, dictionary_add(dictionary_self(L), key, &value, deadline_at(L, 4), policy_of(L)->now));
 }
 
 static int shared_incr(lua_State *L)
 {
     static const char *const names[] = {"init", "ttl"};
     struct dictionary *dictionary = dictionary_self(L);
-    const struct view key = key_at(L, 2);
+    const struct view key = share_key(L, 2);
     const int64_t n = luaL_optinteger(L, 3, 1);
     int64_t sum;
     strict_only(L, 4, "incr", names, 2);
@@ -153,25 +149,25 @@ static int shared_incr(lua_State *L)
     const int64_t init = luaL_optinteger(L, -1, 0);
     const int status = dictionary_increase(dictionary, key, n, init, deadline, policy_of(L)->now, &sum);
     if (status)
-        return push_status(L, status);
+        return share_status(L, status);
     lua_pushinteger(L, sum);
     return 1;
 }
 
 static int shared_cas(lua_State *L)
 {
-    const struct view key = key_at(L, 2);
+    const struct view key = share_key(L, 2);
     const struct value old = value_at(L, 3), value = some_value_at(L, 4);
     const int status = dictionary_swap(dictionary_self(L), key, &old, &value, deadline_at(L, 5), policy_of(L)->now);
     if (status != ERR_DENIED)
-        return push_status(L, status);
+        return share_status(L, status);
     lua_pushboolean(L, 0);
     return 1;
 }
 
 static int shared_delete(lua_State *L)
 {
-    lua_pushboolean(L, dictionary_delete(dictionary_self(L), key_at(L, 2), policy_of(L)->now));
+    lua_pushboolean(L, dictionary_delete(dictionary_self(L), share_key(L, 2), policy_of(L)->now));
     return 1;
 }
 
@@ -207,7 +203,7 @@ int relay_shared(lua_State *L)
             state_raise(L, "relay.shared: evict: 'lru' expected");
         options.b = 1;
     }
-    return push_shared(L, OBJECT_DICTIONARY, SHARED_DICTIONARY, name, &options, make_dictionary, &options);
+    return share_push(L, OBJECT_DICTIONARY, SHARED_DICTIONARY, name, &options, make_dictionary, &options);
 }
 
 /* struct rate: of a limiter that is being made */
@@ -240,84 +236,19 @@ int relay_ratelimit(lua_State *L)
     if (rate.burst / rate.rate > BURST_SECONDS_MAX)
         state_raise(L, "relay.ratelimit: burst: too many for this rate");
     const struct shared_options options = {.a = (int64_t)llround(rate.rate * 1e9), .b = rate.burst};
-    return push_shared(L, OBJECT_LIMITER, SHARED_LIMITER, name, &options, make_limiter, &rate);
+    return share_push(L, OBJECT_LIMITER, SHARED_LIMITER, name, &options, make_limiter, &rate);
 }
 
 static int limiter_method_take(lua_State *L)
 {
-    struct limiter *limiter = object_at(L, OBJECT_LIMITER, "a relay.ratelimit")->as.limiter;
+    struct limiter *limiter = share_self(L, OBJECT_LIMITER, "a relay.ratelimit")->as.limiter;
     const lua_Number n = luaL_optnumber(L, 3, 1);
     double wait;
     if (!(n > 0))
         state_raise(L, "take: a number above 0 expected");
-    lua_pushboolean(L, limiter_take(limiter, key_at(L, 2), n, policy_of(L)->now, &wait));
+    lua_pushboolean(L, limiter_take(limiter, share_key(L, 2), n, policy_of(L)->now, &wait));
     lua_pushnumber(L, wait);
     return 2;
-}
-
-enum period { PERIOD_DAY, PERIOD_MONTH };
-
-/* period_end: when the period of `unix_ms` ends, in unix milliseconds. UTC. */
-static int64_t period_end(enum period period, int64_t unix_ms)
-{
-    const time_t now = (time_t)(unix_ms / 1000);
-    struct tm date;
-    gmtime_r(&now, &date);
-    struct tm end = {.tm_year = date.tm_year, .tm_mon = date.tm_mon, .tm_mday = date.tm_mday + 1};
-    if (period == PERIOD_MONTH) {
-        end.tm_mon++;
-        end.tm_mday = 1;
-    }
-    return (int64_t)timegm(&end) * 1000;
-}
-
-static int make_meter(struct policy_shared *shared, struct shared_object *object, void *ctx, char *error, size_t error_cap)
-{
-    (void)ctx;
-    (void)error;
-    (void)error_cap;
-    object->as.dictionary = dictionary_new(shared_hash_key(shared), METER_KEYS, false);
-    return object->as.dictionary ? 0 : ERR_MEMORY;
-}
-
-int relay_meter(lua_State *L)
-{
-    static const char *const names[] = {"period"};
-    state_loading(L, "relay.meter");
-    const char *name = argument_text(L, 1, "relay.meter", NAME_MAX_LEN, NULL);
-    strict_only(L, 2, "relay.meter", names, 1);
-    lua_getfield(L, 2, "period");
-    const char *period = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
-    const bool month = strcmp(period, "month") == 0;
-    if (!month && strcmp(period, "day") != 0)
-        state_raise(L, "relay.meter: period: 'month' or 'day' expected");
-    const struct shared_options options = {.a = month ? PERIOD_MONTH : PERIOD_DAY};
-    return push_shared(L, OBJECT_METER, SHARED_METER, name, &options, make_meter, NULL);
-}
-
-static int meter_add(lua_State *L)
-{
-    const lua_Integer n = lua_isinteger(L, 3) ? lua_tointeger(L, 3) : -1;
-    if (n < 0)
-        state_raise(L, "add: an integer from 0 expected");
-    const struct policy *policy = policy_of(L);
-    const struct shared_object *meter = object_at(L, OBJECT_METER, "a relay.meter");
-    const msec_t deadline = policy->now + period_end((enum period)meter->options.a, policy->unix_ms) - policy->unix_ms;
-    int64_t sum;
-    const int status = dictionary_increase(meter->as.dictionary, key_at(L, 2), n, 0, deadline, policy->now, &sum);
-    if (status)
-        return push_status(L, status);
-    lua_pushinteger(L, sum);
-    return 1;
-}
-
-static int meter_get(lua_State *L)
-{
-    uint8_t text[VALUE_TEXT_MAX];
-    const struct shared_object *meter = object_at(L, OBJECT_METER, "a relay.meter");
-    const struct value value = dictionary_get(meter->as.dictionary, key_at(L, 2), policy_of(L)->now, text);
-    lua_pushinteger(L, value.type == VALUE_INTEGER ? value.as.integer : 0);
-    return 1;
 }
 
 /* put_label: name="value", of the table at 2 unless `value` is given. */
@@ -395,12 +326,12 @@ int relay_counter(lua_State *L)
         if (!shared_has_room(policy->shared, full, 0)) /* it is not there yet */
             log_say(policy->world.log, LOG_WARNING, "metric_series", "name=%s max=%d: the rest is counted as other", name, SERIES_MAX);
     }
-    return push_shared(L, OBJECT_COUNTER, SHARED_COUNTER, full, &(struct shared_options){0}, NULL, NULL);
+    return share_push(L, OBJECT_COUNTER, SHARED_COUNTER, full, &(struct shared_options){0}, NULL, NULL);
 }
 
 static int counter_add(lua_State *L)
 {
-    struct shared_object *object = object_at(L, OBJECT_COUNTER, "a counter");
+    struct shared_object *object = share_self(L, OBJECT_COUNTER, "a counter");
     const lua_Integer n = luaL_optinteger(L, 2, 1);
     if (n < 0)
         state_raise(L, "add: an integer from 0 expected");
@@ -413,10 +344,8 @@ void share_open(lua_State *L)
     static const luaL_Reg dictionary[] = {{"get", shared_get}, {"set", shared_set},       {"add", shared_add}, {"incr", shared_incr},
                                           {"cas", shared_cas}, {"delete", shared_delete}, {NULL, NULL}};
     static const luaL_Reg limiter[] = {{"take", limiter_method_take}, {NULL, NULL}};
-    static const luaL_Reg meter[] = {{"get", meter_get}, {"add", meter_add}, {NULL, NULL}};
     static const luaL_Reg counter[] = {{"add", counter_add}, {NULL, NULL}};
     object_define(L, OBJECT_DICTIONARY, "shared", dictionary, NULL);
     object_define(L, OBJECT_LIMITER, "ratelimit", limiter, NULL);
-    object_define(L, OBJECT_METER, "meter", meter, NULL);
     object_define(L, OBJECT_COUNTER, "counter", counter, NULL);
 }

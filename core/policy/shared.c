@@ -207,6 +207,15 @@ void policy_metrics(struct policy_shared *shared, policy_metric_fn *each, void *
     pthread_mutex_unlock(&shared->lock);
 }
 
+void shared_each(struct policy_shared *shared, enum shared_kind kind, shared_each_fn *each, void *ctx)
+{
+    pthread_mutex_lock(&shared->lock);
+    for (const struct shared_object *object = shared->objects; object; object = object->next)
+        if (object->kind == kind)
+            each(ctx, object);
+    pthread_mutex_unlock(&shared->lock);
+}
+
 bool shared_has_room(struct policy_shared *shared, const char *full, size_t most)
 {
     const size_t name = strcspn(full, "{");

@@ -41,6 +41,10 @@ typedef int shared_make_fn(struct policy_shared *, struct shared_object *, void 
 struct shared_object *shared_object(struct policy_shared *, enum shared_kind, const char *name, const struct shared_options *,
                                     shared_make_fn *make, void *ctx, char *error, size_t error_cap);
 
+/* shared_each: calls `each` for every object of that kind, under the lock of the list. */
+typedef void shared_each_fn(void *ctx, const struct shared_object *);
+void shared_each(struct policy_shared *, enum shared_kind, shared_each_fn *each, void *ctx);
+
 /* shared_has_room: whether the counter `full`, "name{label="value"}", is there already, or its name has fewer than `most` of them. */
 bool shared_has_room(struct policy_shared *, const char *full, size_t most);
 

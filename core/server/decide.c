@@ -68,15 +68,17 @@ static void apply_tenant(const struct store_tenant *tenant, struct verdict *verd
     limits->max_bps = limit_strictest(limits->max_bps, positive(tenant->max_bps));
 }
 
-static void decide_authorize(struct worker *worker, const struct request *request, struct verdict *verdict)
+static void decide_authorize(struct worker *worker, const struct question *question, struct verdict *verdict)
 {
+    const struct request *request = question->request;
     struct store_tenant tenant;
     char quoted[NAME_MAX_LEN * 2];
     if (verdict->kind != VERDICT_SILENT && verdict->kind != VERDICT_ALLOW)
         return;
     verdict->kind = VERDICT_ALLOW;
     verdict->limits.max_bps = limit_strictest(verdict->limits.max_bps, worker->service->config->max_bps);
-    if (!worker->reader)
+    policy_meter_admit(verdict, question->now, question->unix_ms);
+    if (!worker->reader || verdict->kind != VERDICT_ALLOW)
         return;
     const char *name = request->tenant[0] ? request->tenant : request->realm;
     const int err = store_reader_tenant(worker->reader, view_text(name), &tenant);
@@ -116,7 +118,7 @@ void worker_default(struct worker *worker, const struct question *question, stru
     else if (question->hook == HOOK_authenticate)
         decide_authenticate(worker, question, verdict);
     else if (question->hook == HOOK_authorize)
-        decide_authorize(worker, question->request, verdict);
+        decide_authorize(worker, question, verdict);
 }
 
 void worker_ask(void *ctx, const struct question *question, struct verdict *verdict)

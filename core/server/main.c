@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define HALF_S 0.5
 #define SECOND_S 1
 #define HOUR_S 3600
 
@@ -21,7 +22,7 @@ struct relay {
     struct loop *loop;
     struct reload policies;
     struct routes routes;
-    struct watch terminate, interrupt, hangup, reload, second, hour;
+    struct watch terminate, interrupt, hangup, reload, half, second, hour;
 };
 
 static void on_stop(void *owner)
@@ -49,6 +50,12 @@ static void on_hangup(void *owner)
     service_reload(&relay->service);
     if (relay->service.policy_shared)
         reload_ask(&relay->policies, NULL);
+}
+
+static void on_half(void *owner)
+{
+    struct relay *relay = owner;
+    meter_keep(&relay->service);
 }
 
 static void on_hour(void *owner)
@@ -105,6 +112,8 @@ static int serve(struct relay *relay, struct refusal *refusal)
     watch_signal(&relay->interrupt, relay->loop, SIGINT, on_stop, relay);
     watch_signal(&relay->hangup, relay->loop, SIGHUP, on_hangup, relay);
     watch_signal(&relay->reload, relay->loop, SIGUSR2, on_reload, relay); /* coturn's for certificates */
+    if (relay->service.policy_shared && relay->service.store)
+        watch_every(&relay->half, relay->loop, HALF_S, on_half, relay);
     if (relay->service.policy_shared)
         watch_every(&relay->second, relay->loop, SECOND_S, on_second, relay);
     watch_every(&relay->hour, relay->loop, HOUR_S, on_hour, relay);
@@ -130,6 +139,7 @@ static void stop(struct relay *relay)
     for (unsigned i = 0; i < count; i++)
         if (workers[i])
             worker_join(workers[i]);
+    meter_keep(&relay->service);
     reload_close(&relay->policies);
     routes_close(&relay->routes);
     for (unsigned i = 0; i < count; i++)
@@ -142,6 +152,7 @@ static void stop(struct relay *relay)
         watch_stop(&relay->interrupt);
         watch_stop(&relay->hangup);
         watch_stop(&relay->reload);
+        watch_stop(&relay->half);
         watch_stop(&relay->second);
         watch_stop(&relay->hour);
         loop_free(relay->loop);

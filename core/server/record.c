@@ -167,6 +167,8 @@ void worker_tell(void *ctx, const struct event *event)
     say(worker, event);
     if (event->type == EVENT_CLOSED && wants(worker, HOOK_usage))
         ask_usage(worker, event->allocation, event->now, true);
+    if (event->type == EVENT_CLOSED)
+        meter_usage(worker, event->allocation, &event->delta, event->now);
     if (worker->service->store && event->type == EVENT_ALLOCATED)
         put_opened(worker, event->allocation);
     if (worker->service->store && event->type == EVENT_CLOSED)
@@ -188,7 +190,10 @@ void worker_audit(void *ctx, const char *type, const char *detail_json)
 static void take_usage(void *ctx, const struct allocation *allocation, const struct usage *delta)
 {
     struct worker *worker = ctx;
-    put_usage(worker, allocation, delta, loop_now(worker->loop) + worker->unix_offset_ms);
+    const msec_t now = loop_now(worker->loop);
+    if (worker->service->store)
+        put_usage(worker, allocation, delta, now + worker->unix_offset_ms);
+    meter_usage(worker, allocation, delta, now);
 }
 
 /* The usage hook is asked when another whole USAGE_HOOK_MS of the allocation's life has passed since the last round. */
@@ -206,8 +211,9 @@ static void ask_all_usage(struct worker *worker, msec_t now)
 
 void worker_record_usage(struct worker *worker, msec_t now)
 {
-    if (worker->service->store)
+    if (worker->service->store || worker->policy)
         engine_usage(worker->engine, take_usage, worker);
+    meter_close_capped(worker, now);
     if (wants(worker, HOOK_usage))
         ask_all_usage(worker, now);
 }

@@ -281,6 +281,7 @@ int service_open_store(struct service *service, struct refusal *refusal)
         .lua_dir = config->lua_dir,
         .workers = config->workers,
         .hash_key = service->engine.hash_key,
+        .meters = meter_source(service),
     };
     char reason[REFUSAL_MAX];
     service->edition = policy_edition_new(&service->policy, reason, sizeof reason);

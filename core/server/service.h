@@ -52,6 +52,11 @@ void service_reload(struct service *);
 /* service_renew: what gets old by itself: the keys of session tickets. Every hour; main's. */
 void service_renew(struct service *);
 
+/* metering.c.  meter_source: where sums of before are read.  meter_keep: queues the sums that have changed for the database; twice a second, and when the
+ * workers have ended; main's. */
+struct policy_meters meter_source(struct service *);
+void meter_keep(struct service *);
+
 void service_close(struct service *);
 
 #endif

@@ -41,6 +41,7 @@ struct usage_mark {
     struct usage told;
 };
 
+#define CAPPED_MAX 64
 #define TENANT_REALMS 64 /* a power of two */
 #define TENANT_REALM_MS 1000
 
@@ -86,6 +87,8 @@ struct worker {
     struct usage_mark *marks; /* grown to the engine's highest index */
     size_t mark_count;
     msec_t usage_asked;
+    struct handle capped[CAPPED_MAX]; /* to be ended when the round of usage is over; who has no place is met in the next one */
+    size_t capped_count;
     int64_t unix_offset_ms; /* wall clock minus monotonic clock, taken twice a second */
     struct watch half, tenth, flush;
     struct mail mail;
@@ -142,6 +145,11 @@ void worker_policy_prepare(struct worker *, struct letter *);
 void worker_policy_commit(struct worker *, struct letter *);
 void worker_policy_abort(struct worker *, struct letter *);
 void worker_policy_drop(struct letter *);
+
+/* metering.c: meters of policies.  meter_usage: counts what was relayed.
+ * meter_close_capped: ends whom meter_usage found over a cap. */
+void meter_usage(struct worker *, const struct allocation *, const struct usage *delta, msec_t now);
+void meter_close_capped(struct worker *, msec_t now);
 
 /* record.c: what is written down: log lines, the log and usage hooks, sessions and usage rows */
 void worker_tell(void *ctx, const struct event *);

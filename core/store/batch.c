@@ -12,6 +12,7 @@ void batch_init(struct batch *batch, const struct hash_key *hash_key)
     *batch = (struct batch){.hash_key = *hash_key};
     table_init(&batch->by_id);
     table_init(&batch->by_usage);
+    table_init(&batch->by_meter);
 }
 
 void batch_close(struct batch *batch)
@@ -19,8 +20,10 @@ void batch_close(struct batch *batch)
     const struct hash_key hash_key = batch->hash_key;
     table_close(&batch->by_id);
     table_close(&batch->by_usage);
+    table_close(&batch->by_meter);
     free(batch->sessions);
     free(batch->usages);
+    free(batch->meters);
     free(batch->audits);
     free(batch->text);
     batch_init(batch, &hash_key);
@@ -34,7 +37,7 @@ bool batch_is_empty(const struct batch *batch)
 bool batch_is_half_full(const struct batch *batch)
 {
     return batch->session_count > BATCH_ENTRIES_MAX / 2 || batch->usage_count > BATCH_ENTRIES_MAX / 2 ||
-           batch->audit_count > BATCH_ENTRIES_MAX / 2 || batch->text_len > BATCH_TEXT_MAX / 2;
+           batch->meter_count > BATCH_ENTRIES_MAX / 2 || batch->audit_count > BATCH_ENTRIES_MAX / 2 || batch->text_len > BATCH_TEXT_MAX / 2;
 }
 
 const char *batch_text(const struct batch *batch, uint32_t at)
@@ -138,12 +141,11 @@ static struct batch_session *session_of(struct batch *batch, int64_t id)
 }
 
 /* Each part's hash is part of the key of the next: the parts need not be copied together. */
-static uint64_t hash_usage(const struct batch *batch, const struct store_usage *row)
+static uint64_t hash_parts(const struct batch *batch, int64_t number, const char *const *parts, size_t count)
 {
-    const char *const parts[] = {row->tenant, row->user, row->transport};
-    struct hash_key key = {.k0 = batch->hash_key.k0 ^ (uint64_t)(row->at_ms / MINUTE_MS), .k1 = batch->hash_key.k1};
+    struct hash_key key = {.k0 = batch->hash_key.k0 ^ (uint64_t)number, .k1 = batch->hash_key.k1};
     uint64_t hash = 0;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < count; i++) {
         hash = table_hash(&key, view_text(parts[i]));
         key.k0 ^= hash;
     }
@@ -167,7 +169,7 @@ static struct batch_usage *find_usage(const struct batch *batch, const struct st
 
 static struct batch_usage *usage_of(struct batch *batch, const struct store_usage *row)
 {
-    const uint64_t hash = hash_usage(batch, row);
+    const uint64_t hash = hash_parts(batch, row->at_ms / MINUTE_MS, (const char *const[]){row->tenant, row->user, row->transport}, 3);
     struct batch_usage *found = find_usage(batch, row, hash), usage = {.minute = row->at_ms / MINUTE_MS};
     if (found)
         return found;
@@ -239,6 +241,38 @@ bool batch_put_closing(struct batch *batch, const struct store_closing *row)
     session->closed = true;
     session->closed_ms = row->closed_ms;
     session->seconds = row->seconds;
+    batch->rows++;
+    return true;
+}
+
+static struct batch_meter *find_meter(const struct batch *batch, const struct store_meter *row, uint64_t hash)
+{
+    struct table_cursor cursor;
+    for (uint32_t at = table_first(&batch->by_meter, hash, &cursor); at != TABLE_NONE; at = table_next(&batch->by_meter, &cursor)) {
+        struct batch_meter *meter = &batch->meters[at];
+        if (meter->ends_ms == row->ends_ms && strcmp(batch_text(batch, meter->name), row->name) == 0 &&
+            strcmp(batch_text(batch, meter->key), row->key) == 0)
+            return meter;
+    }
+    return NULL;
+}
+
+bool batch_put_meter(struct batch *batch, const struct store_meter *row)
+{
+    const uint64_t hash = hash_parts(batch, row->ends_ms, (const char *const[]){row->name, row->key}, 2);
+    struct batch_meter *found = find_meter(batch, row, hash), meter = {.ends_ms = row->ends_ms, .sum = row->sum};
+    if (!found) {
+        void *grown = grow(batch->meters, batch->meter_count, &batch->meter_cap, sizeof *batch->meters);
+        if (!grown)
+            return false;
+        batch->meters = grown;
+        if (!keep_texts(batch, (const char *const[]){row->name, row->key}, (uint32_t *const[]){&meter.name, &meter.key}, 2) ||
+            table_put(&batch->by_meter, hash, batch->meter_count))
+            return false;
+        found = &batch->meters[batch->meter_count++];
+        *found = meter;
+    }
+    found->sum = row->sum;
     batch->rows++;
     return true;
 }

@@ -1,6 +1,6 @@
 /* batch.h: rows that wait for the database, merged in memory; for core/store only.
  *
- * One entry for a session, one for (tenant, minute, user, transport), one for each audit row. Bounded in entries and in bytes of text; a
+ * One entry for a session, one for (tenant, minute, user, transport), one for (meter, key, period), one for each audit row. Bounded in entries and in bytes of text; a
  * row that does not fit changes nothing that is written. Not locked: whoever holds the batch guards it.
  */
 #ifndef RELAY_STORE_BATCH_H
@@ -31,6 +31,11 @@ struct batch_usage {
     struct batch_amount amount;
 };
 
+struct batch_meter {
+    uint32_t name, key;
+    int64_t ends_ms, sum;
+};
+
 struct batch_audit {
     int64_t at_ms;
     uint32_t who, type, detail;
@@ -40,9 +45,10 @@ struct batch {
     struct hash_key hash_key;
     struct batch_session *sessions;
     struct batch_usage *usages;
+    struct batch_meter *meters;
     struct batch_audit *audits;
-    uint32_t session_count, session_cap, usage_count, usage_cap, audit_count, audit_cap;
-    struct table by_id, by_usage;
+    uint32_t session_count, session_cap, usage_count, usage_cap, meter_count, meter_cap, audit_count, audit_cap;
+    struct table by_id, by_usage, by_meter;
     char *text;
     uint32_t text_len, text_cap;
     uint64_t rows; /* put since the batch was empty */
@@ -61,6 +67,7 @@ const char *batch_text(const struct batch *batch, uint32_t at);
 bool batch_put_opened(struct batch *batch, const struct store_session *row);
 bool batch_put_usage(struct batch *batch, const struct store_usage *row);
 bool batch_put_closing(struct batch *batch, const struct store_closing *row);
+bool batch_put_meter(struct batch *batch, const struct store_meter *row);
 bool batch_put_audit(struct batch *batch, const struct batch_audit *row, const char *const text[3]); /* who, type, detail */
 
 #endif

@@ -12,7 +12,7 @@
 
 struct store_reader {
     sqlite3 *db;
-    sqlite3_stmt *keys, *unhash, *tenant, *secrets, *oauth_key;
+    sqlite3_stmt *keys, *unhash, *tenant, *secrets, *oauth_key, *meters;
     bool knows_hashes;
 };
 
@@ -33,7 +33,8 @@ static int prepare(struct store_reader *reader)
         database_prepare(reader->db, "SELECT name FROM users WHERE userhash = ?1 AND realm = ?2", &reader->unhash) ||
         database_prepare(reader->db, "SELECT " DATABASE_TENANT_COLUMNS " FROM tenants WHERE name = ?1", &reader->tenant) ||
         database_prepare(reader->db, secrets, &reader->secrets) ||
-        database_prepare(reader->db, "SELECT " DATABASE_OAUTH_COLUMNS " FROM oauth_key WHERE kid = ?1", &reader->oauth_key))
+        database_prepare(reader->db, "SELECT " DATABASE_OAUTH_COLUMNS " FROM oauth_key WHERE kid = ?1", &reader->oauth_key) ||
+        database_prepare(reader->db, "SELECT key, ends_ms, sum FROM meters WHERE name = ?1 AND ends_ms > ?2", &reader->meters))
         return ERR_BAD;
     return 0;
 }
@@ -65,6 +66,7 @@ void store_reader_close(struct store_reader *reader)
     sqlite3_finalize(reader->tenant);
     sqlite3_finalize(reader->secrets);
     sqlite3_finalize(reader->oauth_key);
+    sqlite3_finalize(reader->meters);
     sqlite3_close(reader->db);
     free(reader);
 }
@@ -154,6 +156,20 @@ int store_reader_oauth_key(struct store_reader *reader, struct view kid, struct 
     if (code == SQLITE_ROW && database_oauth_key(statement, out) == 0)
         err = 0;
     return finish(statement, code, err);
+}
+
+int store_reader_meters(struct store_reader *reader, struct view name, int64_t now_ms, store_meter_fn *each, void *ctx)
+{
+    int code;
+    database_bind(reader->meters, 1, name);
+    sqlite3_bind_int64(reader->meters, 2, now_ms);
+    while ((code = sqlite3_step(reader->meters)) == SQLITE_ROW) {
+        const struct store_meter row = {.key = database_text(reader->meters, 0),
+                                        .ends_ms = sqlite3_column_int64(reader->meters, 1),
+                                        .sum = sqlite3_column_int64(reader->meters, 2)};
+        each(ctx, &row);
+    }
+    return finish(reader->meters, code, 0);
 }
 
 int store_reader_secrets(struct store_reader *reader, struct view realm, store_secret_fn *each, void *ctx)

@@ -262,6 +262,11 @@ bool store_session_closed(struct store *store, const struct store_closing *row)
     return put_end(store, batch_put_closing(put_begin(store), row));
 }
 
+bool store_meter(struct store *store, const struct store_meter *row)
+{
+    return put_end(store, batch_put_meter(put_begin(store), row));
+}
+
 bool store_audit(struct store *store, int64_t at_ms, const char *who, const char *type, const char *detail_json)
 {
     const struct batch_audit row = {.at_ms = at_ms};

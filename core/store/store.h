@@ -1,4 +1,4 @@
-/* store.h: users, tenants, secrets, OAuth keys, sessions, usage and audit in SQLite: one writer thread with a bounded queue, a reader per worker.
+/* store.h: users, tenants, secrets, OAuth keys, sessions, usage, meters and audit in SQLite: one writer thread with a bounded queue, a reader per worker.
  *
  * Workers put rows and never wait: rows are merged in memory, and a row is lost (and counted) only when that is full. The thread commits
  * what has gathered in one batch, a tenth of a second after its first row, and at close. While the database is locked, full, read-only or
@@ -56,6 +56,13 @@ struct store_closing {
 };
 bool store_session_closed(struct store *, const struct store_closing *);
 
+/* struct store_meter: the sum of a key of a policy's meter in the period that ends then; a later row replaces it. */
+struct store_meter {
+    const char *name, *key;
+    int64_t ends_ms, sum;
+};
+bool store_meter(struct store *, const struct store_meter *);
+
 bool store_audit(struct store *, int64_t at_ms, const char *who, const char *type, const char *detail_json);
 
 /* store_flush: wait until everything put before this call is committed or has failed; for tests and shutdown. 0 or ERR_SYSTEM. */
@@ -110,6 +117,10 @@ int store_oauth_key(struct view ikm, struct view algorithm, struct store_oauth_k
 
 /* store_reader_oauth_key: the key of `kid`; ERR_NOT_FOUND also for a row that makes no key. */
 int store_reader_oauth_key(struct store_reader *, struct view kid, struct store_oauth_key *out);
+
+/* store_reader_meters: calls `each` for the sum of every key of a meter whose period ends after `now_ms`; ->name is NULL. */
+typedef void store_meter_fn(void *ctx, const struct store_meter *);
+int store_reader_meters(struct store_reader *, struct view name, int64_t now_ms, store_meter_fn *each, void *ctx);
 
 /* store_reader_secrets: calls `each` for every secret of the realm (and for those of no realm), newest first. */
 typedef void store_secret_fn(void *ctx, struct view secret);

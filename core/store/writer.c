@@ -32,6 +32,8 @@ static const char *const statements[WRITER_STATEMENTS] = {
                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
                      " ON CONFLICT (tenant, minute, user, transport) DO UPDATE SET bytes_in = bytes_in + ?5, bytes_out = bytes_out + ?6,"
                      " packets_in = packets_in + ?7, packets_out = packets_out + ?8",
+    [WRITER_METER] = "INSERT INTO meters (name, key, ends_ms, sum) VALUES (?1, ?2, ?3, ?4)"
+                     " ON CONFLICT (name, key, ends_ms) DO UPDATE SET sum = ?4",
     [WRITER_AUDIT] = "INSERT INTO audit (at_ms, who, type, detail) VALUES (?1, ?2, ?3, ?4)",
 };
 
@@ -216,6 +218,16 @@ static int write_usage(struct writer *writer, const struct batch *batch, const s
     return database_run(statement);
 }
 
+static int write_meter(struct writer *writer, const struct batch *batch, const struct batch_meter *meter)
+{
+    sqlite3_stmt *statement = writer->statements[WRITER_METER];
+    bind(batch, statement, 1, meter->name);
+    bind(batch, statement, 2, meter->key);
+    sqlite3_bind_int64(statement, 3, meter->ends_ms);
+    sqlite3_bind_int64(statement, 4, meter->sum);
+    return database_run(statement);
+}
+
 static int write_audit(struct writer *writer, const struct batch *batch, const struct batch_audit *audit)
 {
     sqlite3_stmt *statement = writer->statements[WRITER_AUDIT];
@@ -233,6 +245,8 @@ static int write_all(struct writer *writer, const struct batch *batch)
         err = write_session(writer, batch, &batch->sessions[i]);
     for (uint32_t i = 0; i < batch->usage_count && !err; i++)
         err = write_usage(writer, batch, &batch->usages[i]);
+    for (uint32_t i = 0; i < batch->meter_count && !err; i++)
+        err = write_meter(writer, batch, &batch->meters[i]);
     for (uint32_t i = 0; i < batch->audit_count && !err; i++)
         err = write_audit(writer, batch, &batch->audits[i]);
     return err;

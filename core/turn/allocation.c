@@ -87,13 +87,29 @@ static const char *allocation_name(char **to, struct view name)
     return at;
 }
 
+/* struct names: the texts lie behind it, or behind the metering, if there is one. */
+struct names {
+    struct metering *metering;
+};
+
+const struct metering *allocation_metering(const struct allocation *allocation)
+{
+    return allocation->names->metering;
+}
+
 static bool allocation_names(struct allocation *allocation, const struct opening *opening)
 {
     const struct view tenant = view_text(opening->tenant), user = view_text(opening->user), realm = view_text(opening->realm);
     const struct view sni = view_text(opening->flow->sni), alpn = view_text(opening->flow->alpn);
-    char *to = allocation->names = malloc(tenant.len + user.len + realm.len + opening->username.len + sni.len + alpn.len + 6);
-    if (!to)
+    const size_t head = sizeof(struct names) + (opening->metering ? sizeof *opening->metering : 0);
+    struct names *names = malloc(head + tenant.len + user.len + realm.len + opening->username.len + sni.len + alpn.len + 6);
+    if (!names)
         return false;
+    char *to = (char *)names + head;
+    names->metering = opening->metering ? (struct metering *)(void *)(names + 1) : NULL;
+    if (names->metering)
+        *names->metering = *opening->metering;
+    allocation->names = names;
     allocation->flow.sni = allocation_name(&to, sni);
     allocation->flow.alpn = allocation_name(&to, alpn);
     allocation->tenant = allocation_name(&to, tenant);
@@ -107,8 +123,8 @@ int allocation_rename(struct allocation *allocation, struct view username)
 {
     const struct flow flow = allocation->flow;
     const struct opening same = {
-        .flow = &flow, .tenant = allocation->tenant, .user = allocation->user, .realm = allocation->realm, .username = username};
-    char *before = allocation->names;
+        .flow = &flow, .metering = allocation->names->metering, .tenant = allocation->tenant, .user = allocation->user, .realm = allocation->realm, .username = username};
+    struct names *before = allocation->names;
     if (view_equal(view_text(allocation->username), username))
         return 0;
     if (!allocation_names(allocation, &same)) {

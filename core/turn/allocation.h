@@ -22,6 +22,8 @@ struct relayed {
     uint32_t address;  /* index of the relay address */
 };
 
+struct names;
+
 struct allocation {
     struct handle self;
     uint64_t id; /* positive as int64, unique over workers and restarts: the key of the sessions table */
@@ -57,8 +59,11 @@ struct allocation {
     struct links moved;                         /* among those whose counts moved since the last engine_usage */
     struct links due; /* in the slot of the wheel that is looked at when something of this allocation expires */
     int64_t due_s;
-    char *names; /* one heap block: the flow's strings, tenant, user, realm, username, each NUL-terminated */
+    struct names *names; /* one heap block: the flow's strings, tenant, user, realm, username, each NUL-terminated; the metering */
     const char *tenant, *user, *realm, *username;
 };
+
+/* allocation_metering: which sum its bytes count into; NULL: none. */
+const struct metering *allocation_metering(const struct allocation *);
 
 #endif

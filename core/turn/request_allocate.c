@@ -126,14 +126,16 @@ static void allocate_answer(struct transaction *tr, msec_t lifetime_ms)
     tr->answer.reservation = tr->allocation->reservation;
 }
 
-static int allocate_open(struct transaction *tr, struct opening *opening, const struct limits *limits)
+static int allocate_open(struct transaction *tr, struct opening *opening, const struct verdict *verdict)
 {
+    const struct limits *limits = &verdict->limits;
     const struct identity *who = &tr->identity;
     const char *reason;
     opening->flow = tr->flow;
     opening->tid = tr->message.tid;
     opening->is_mobile = message_has(&tr->message, SLOT_MOBILITY_TICKET);
     opening->limits = *limits;
+    opening->metering = verdict->metering.meter ? &verdict->metering : NULL;
     opening->lifetime_s = transaction_lifetime(tr, limits, opening->lifetime_s);
     opening->tenant = who->tenant;
     opening->user = who->user;
@@ -156,7 +158,7 @@ static int allocate_decide(struct transaction *tr, struct opening *opening, cons
     switch (verdict->kind) {
         case VERDICT_SILENT:
         case VERDICT_ALLOW:
-            return allocate_open(tr, opening, &verdict->limits);
+            return allocate_open(tr, opening, verdict);
         case VERDICT_DENY:
             return verdict->code;
         case VERDICT_REDIRECT:

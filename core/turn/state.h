@@ -72,6 +72,7 @@ struct opening { /* what an allocation is to be made of */
     uint64_t token;
     uint32_t lifetime_s;
     struct limits limits;
+    const struct metering *metering; /* NULL: none */
     const char *tenant, *user, *realm;
     struct view username;
     struct long_term_key key;

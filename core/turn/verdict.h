@@ -68,6 +68,22 @@ struct long_term_key {
 uint64_t limit_strictest(uint64_t a, uint64_t b);
 uint32_t limit_strictest_count(uint32_t a, uint32_t b);
 
+enum on_cap {
+    ON_CAP_REFUSE,   /* nobody gets in any more */
+    ON_CAP_THROTTLE, /* who is in, and who comes, has THROTTLE_BPS */
+    ON_CAP_CLOSE     /* as REFUSE, and who relays is put out */
+};
+
+#define THROTTLE_BPS 64000
+
+/* struct metering: which sum the relayed bytes of an allocation count into. Plain data of the host. */
+struct metering {
+    void *meter; /* the host's, which lives as long as the process; NULL: none */
+    uint64_t cap; /* bytes in a period; 0: none */
+    enum on_cap on_cap;
+    char key[NAME_MAX_LEN + 1];
+};
+
 /* struct limits: 0 means "not said"; the configuration's value applies, or none. Strictest wins where several policies speak. */
 struct limits {
     uint32_t total_quota, realm_quota, user_quota; /* allocations */
@@ -94,6 +110,7 @@ struct verdict {
     uint8_t key_count;
     struct long_term_key keys[VERDICT_KEYS_MAX]; /* tried in order: rotation */
     struct limits limits;
+    struct metering metering; /* ALLOW, of authorize */
     struct alternate alternate; /* REDIRECT */
     char reason[REASON_MAX];
     char by[REASON_MAX]; /* who decided: "quota.lua:12", or "core" */

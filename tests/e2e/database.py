@@ -17,8 +17,7 @@ COLUMNS = "sum(bytes_in), sum(bytes_out), sum(packets_in), sum(packets_out)"
 
 
 def query(server, sql, *values):
-    with contextlib.closing(sqlite3.connect(f"file:{server.path('relay.db')}?mode=ro", uri=True, timeout=5)) as database:
-        return database.execute(sql, values).fetchall()
+    return server.query(sql, *values)
 
 
 def add_user(server, name, password, realm=None):

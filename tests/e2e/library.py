@@ -5,6 +5,7 @@ import hmac
 import json
 import os
 
+from support.client import Peer
 from support.server import Server
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
@@ -53,6 +54,43 @@ def a_secret_is_rotated_without_a_restart():
         check_equal(allocate(server, username="zoe", password=of(b"one")), 0, "under the older secret, which stays")
         replace(server, "turn", "two\n")
         wait_for(lambda: allocate(server, username="zoe", password=of(b"one")) == 401, what="the end of the old secret")
+
+
+METER = """
+local month = relay.meter("transfer", {period = "month", persist = true})
+return {name = "metered",
+  authorize = function(req) return relay.allow{meter = {month, req.user, cap = 100000, on_cap = "%s"}} end,
+  log = function(ev) if ev.type == "allocated" then relay.log.info("sum", {bytes = month:get("ann")}) end end}"""
+
+
+def sums(server):
+    rows = server.query("SELECT name, key, sum FROM meters")
+    return {(name, key): sum for name, key, sum in rows}
+
+
+def relay_bytes(client, peer, datagrams, size=1000):
+    check_equal(client.permit(peer.address).code, 0, "the permission")
+    for _ in range(datagrams):
+        client.send_to(peer.address, bytes(size))
+        check(peer.receive(), "a datagram was not relayed")
+
+
+@test
+def a_meter_survives_kill_9_and_its_cap_puts_out_who_relays():
+    files = {"m.lua": METER % "close"}
+    with Server("userdb=relay.db", files=files, policies=["m.lua"]) as server, Peer() as peer:
+        with server.client() as client:
+            check_equal(client.allocate().code, 0, "the first Allocate")
+            relay_bytes(client, peer, 60)
+            wait_for(lambda: sums(server).get(("transfer", "ann")) == 60000, what="60,000 bytes in the database")
+            server.kill()
+        server.start()
+        with server.client() as client:
+            check_equal(client.allocate().code, 0, "an Allocate after the crash")
+            relay_bytes(client, peer, 45)
+            wait_for(lambda: client.refresh(600).code == 437, what="the end of an allocation over its cap")
+        check_equal(allocate(server), 486, "an Allocate over the cap")
+        wait_for(lambda: sums(server) == {("transfer", "ann"): 105000}, what="105,000 bytes in the database")
 
 
 if __name__ == "__main__":

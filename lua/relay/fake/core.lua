@@ -199,6 +199,7 @@ end
 local function sweep_allocation(core, a)
   expire_permissions(core, a)
   if a.expires_ms <= core.now_ms then return core:end_allocation(a, "expired", "core") end
+  if requests.is_capped(a.limits) and a.limits.meter.on_cap == "close" then return core:end_allocation(a, "meter_cap", "core") end
   if a.usage_due > core.now_ms then return end
   a.usage_due = core.now_ms + core.spec.options.usage_interval * 1000
   local closing = report_usage(core, a)

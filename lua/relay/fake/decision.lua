@@ -3,6 +3,7 @@
 -- Inside, a decision is {kind=, code=, reason=, by=, ...}; a policy holds an opaque value. `by` is where it was built.
 
 local address = require "relay.address"
+local shared = require "relay.fake.shared"
 local strict = require "relay.fake.strict"
 
 local M = {}
@@ -62,8 +63,23 @@ end
 
 local limit_names = {
   "total_quota", "realm_quota", "user_quota", "max_lifetime", "max_bps", "max_permissions", "max_channels",
-  "permission_acl", "tags",
+  "permission_acl", "tags", "meter",
 }
+
+local on_caps = {refuse = true, throttle = true, close = true}
+
+-- {meter, key, cap?, on_cap?} as {inside, key, cap, on_cap}
+local function metering_of(given)
+  local inside = type(given) == "table" and shared.inside(given[1]) or error("relay.allow: meter: a relay.meter expected", 4)
+  local on_cap = given.on_cap or "refuse"
+  if type(given[2]) ~= "string" then error("relay.allow: meter: key: a string expected", 4) end
+  if not on_caps[on_cap] then error("relay.allow: meter: on_cap: 'refuse', 'throttle' or 'close' expected", 4) end
+  if given.cap ~= nil and (math.type(given.cap) ~= "integer" or given.cap < 1) then
+    error("relay.allow: meter: cap: bytes, an integer from 1 expected", 4)
+  end
+  return {inside = inside, key = given[2], cap = given.cap, on_cap = on_cap}
+end
+
 
 local function limits_of(given)
   local limits = {}
@@ -71,6 +87,8 @@ local function limits_of(given)
     if name == "permission_acl" then
       if not address.is_set(value) then error("relay.allow: permission_acl: a relay.cidr expected", 3) end
       limits.acls = {value}
+    elseif name == "meter" then
+      limits.meter = metering_of(value)
     elseif name == "tags" then
       if type(value) ~= "table" then error("relay.allow: tags: a table expected", 3) end
       limits.tags = tags_of(value)
@@ -200,6 +218,8 @@ function M.merge(into, more)
     if name == "acls" then
       into.acls = into.acls or {}
       for _, set in ipairs(value) do table.insert(into.acls, set) end
+    elseif name == "meter" then
+      into.meter = value
     elseif name == "tags" then
       into.tags = into.tags or {}
       for k, v in pairs(value) do into.tags[k] = v end

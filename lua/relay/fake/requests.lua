@@ -6,7 +6,13 @@ local decision = require "relay.fake.decision"
 local views = require "relay.fake.views"
 
 local M = {}
-local DEFAULT_LIFETIME <const>, SCRIPT_ERROR_LIFETIME <const>, PACKET <const> = 600, 600, 1200
+local DEFAULT_LIFETIME <const>, SCRIPT_ERROR_LIFETIME <const>, PACKET <const>, THROTTLE_BPS <const> = 600, 600, 1200, 64000
+
+-- whether the meter of relay.allow has reached its cap
+function M.is_capped(limits)
+  local meter = limits.meter
+  return meter and meter.cap and meter.inside.get(meter.key) >= meter.cap
+end
 
 local function refuse(code, reason) return {code = code, reason = reason, by = "core"} end
 
@@ -31,6 +37,10 @@ local function authorize(core, client, fields, who)
   local d, by = core.chain:strictest("authorize", limits, req)
   forget()
   if d then return nil, auth.refusal(d) end
+  if M.is_capped(limits) then
+    if limits.meter.on_cap ~= "throttle" then return nil, refuse(486, "meter_cap") end
+    limits.max_bps = math.min(limits.max_bps or THROTTLE_BPS, THROTTLE_BPS)
+  end
   return limits, nil, by
 end
 
@@ -279,6 +289,8 @@ function M.traffic(_, client, fields)
   if not permitted then return {code = 0, reason = "no_permission", by = "core", quiet = true} end
   local way = fields.direction or "in"
   a.usage["bytes_" .. way] = a.usage["bytes_" .. way] + fields.bytes
+  local meter = a.limits.meter
+  if meter then meter.inside.add(meter.key, fields.bytes) end
   a.usage["packets_" .. way] = a.usage["packets_" .. way] + (fields.bytes + PACKET - 1) // PACKET
   return {ok = true}
 end

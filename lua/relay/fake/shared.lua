@@ -116,6 +116,10 @@ local function rate_limit(now, options)
   })
 end
 
+-- what C has of a meter: {add = function(key, n), get = function(key)}
+local insides = setmetatable({}, {__mode = "k"})
+function M.inside(meter) return insides[meter] end
+
 local periods = {day = "!%Y-%m-%d", month = "!%Y-%m"}
 
 local function meter(now, options)
@@ -127,19 +131,25 @@ local function meter(now, options)
     if name ~= period then period, sums = name, {} end
     return sums
   end
-  return strict.library("meter", {
-    get = function(_, key) return current()[key_of(key)] or 0 end,
+  local function get(key) return current()[key] or 0 end
+  local function add(key, n)
+    local of = current()
+    of[key] = (of[key] or 0) + n
+    return of[key]
+  end
+  if type(options.persist or false) ~= "boolean" then error("relay.meter: persist: true or false expected", 3) end
+  local object = strict.library("meter", {
+    get = function(_, key) return get(key_of(key)) end,
     add = function(_, key, n)
       if math.type(n) ~= "integer" or n < 0 then error("add: an integer from 0 expected", 2) end
-      local of = current()
-      key = key_of(key)
-      of[key] = (of[key] or 0) + n
-      return of[key]
+      return add(key_of(key), n)
     end,
   })
+  insides[object] = {get = get, add = add}
+  return object
 end
 
-local option_names = {shared = {"max_entries", "evict"}, ratelimit = {"rate", "burst"}, meter = {"period"}}
+local option_names = {shared = {"max_entries", "evict"}, ratelimit = {"rate", "burst"}, meter = {"period", "persist"}}
 
 -- The constructors relay.shared, relay.ratelimit, relay.meter: one name is one object, whichever policy asks for it.
 function M.constructors(now)

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -160,6 +161,11 @@ class Server:
         if expect_clean:
             check_equal(code, 0, "the exit code of the server")
             check(not REPORT.search(self.log()), "a sanitizer reported:\n" + self.log())
+
+    def query(self, sql, *values):
+        """The rows of relay.db, which the configuration names."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.path('relay.db')}?mode=ro", uri=True, timeout=5)) as database:
+            return database.execute(sql, values).fetchall()
 
     def kill(self):
         self.process.kill()

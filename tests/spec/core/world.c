@@ -131,6 +131,8 @@ static void decide(const struct world *w, const struct question *question, struc
 {
     if (question->hook == HOOK_authenticate && (verdict->kind == VERDICT_SILENT || verdict->kind == VERDICT_LOOKUP))
         decide_key(w, question->request, verdict);
+    if (question->hook == HOOK_authorize)
+        policy_meter_admit(verdict, question->now, question->unix_ms);
 }
 
 static void take_usage_verdict(struct world *w, const struct question *question, const struct verdict *verdict)
@@ -217,6 +219,8 @@ static void world_hold(void *ctx, const struct flow *flow, bool holds)
 static void world_tell(void *ctx, const struct event *event)
 {
     struct world *w = ctx;
+    if (event->type == EVENT_CLOSED)
+        policy_meter_add(allocation_metering(event->allocation), event->delta.bytes_in + event->delta.bytes_out, event->now, event->unix_ms);
     if (event->type == EVENT_CLOSED && policy_hooks(w->policy) & HOOK_BIT(HOOK_usage))
         ask_usage(w, event->allocation, true);
     if (event->type == EVENT_DENIED || event->type == EVENT_AUTH_FAILED || event->type == EVENT_POLICY_ERROR) {
@@ -242,11 +246,33 @@ static void usage_round(struct world *w)
     }
 }
 
+/* meter: as core/server/metering.c. */
+static void meter(void *ctx, const struct allocation *a, const struct usage *delta)
+{
+    struct world *w = ctx;
+    const struct metering *metering = allocation_metering(a);
+    if (!policy_meter_add(metering, delta->bytes_in + delta->bytes_out, w->now, world_unix_ms(w)))
+        return;
+    if (metering->on_cap == ON_CAP_THROTTLE)
+        engine_limit(w->engine, a->self, THROTTLE_BPS);
+    else if (metering->on_cap == ON_CAP_CLOSE)
+        w->capped = a->self; /* one a second will do */
+}
+
+static void meter_all(struct world *w)
+{
+    static const struct verdict cap = {.kind = VERDICT_CLOSE, .reason = "meter_cap", .by = "core"};
+    engine_usage(w->engine, meter, w);
+    engine_close(w->engine, w->capped, &cap, w->now);
+    w->capped = (struct handle){0};
+}
+
 static void tick(struct world *w)
 {
     waiting_turn(w);
     engine_clock(w->engine, w->now, world_unix_ms(w));
     engine_sweep(w->engine, w->now);
+    meter_all(w);
     if (w->now % TICK_MS == 0 && policy_hooks(w->policy) & HOOK_BIT(HOOK_usage))
         usage_round(w);
     policy_idle(w->policy, w->now, world_unix_ms(w));

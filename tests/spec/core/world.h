@@ -61,6 +61,7 @@ struct world {
     struct send late; /* the answer to a request whose hooks have waited; its bytes are in late_bytes */
     uint8_t late_bytes[4096];
 
+    struct handle capped; /* of this second */
     struct refusal refusal;
     struct verdict reauth; /* the last relay.reauth of this request; kind SILENT: none */
     bool is_open;

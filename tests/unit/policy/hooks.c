@@ -119,7 +119,7 @@ static const struct {
     {"return relay.allow{user_quota = 1.5}", "relay.allow: user_quota: an integer from 1"},
     {"return relay.allow{user_quota = '1'}", "relay.allow: user_quota: an integer from 1"},
     {"return relay.allow{user_quota = 1 << 32}", "relay.allow: user_quota: an integer from 1"},
-    {"return relay.allow{meter = {}}", "relay.allow: unknown field 'meter'"},
+    {"return relay.allow{meter = {}}", "relay.allow: meter: a relay.meter expected, got nil"},
     {"return relay.allow{pool = 'x'}", "relay.allow: unknown field 'pool'"},
     {"return relay.allow{permission_acl = {}}", "permission_acl: a relay.cidr expected"},
     {"return relay.allow{tags = {['a,b'] = 1}}", "relay.allow: tags: "},

@@ -30,7 +30,8 @@ TEST(a_file_that_is_no_policy_is_refused_with_file_and_line)
     refused("\033Lua", "attempt to load a binary chunk");
     refused("local x <const> = 1\nx = 2", "p.lua:2: attempt to assign to const variable 'x'");
     refused("relay.shared('x', {})", "p.lua:1: relay.shared: max_entries: an integer from 1");
-    refused("relay.meter('x', {period = 'month', persist = true})", "relay.meter: unknown field 'persist'");
+    refused("relay.meter('x', {period = 'month', persist = 1})", "relay.meter: persist: true or false expected");
+    refused("relay.meter('x', {period = 'day'}) relay.meter('x', {period = 'day', persist = true})", "'x' is there already, with other options");
     refused("relay.meter('x', {period = 'year'})", "relay.meter: period: 'month' or 'day' expected");
     refused("relay.ratelimit('x', {rate = 0, burst = 1})", "relay.ratelimit: rate: a number above 0");
     refused("relay.cidr{'10.0.0.0/8', 'nonsense'}", "'nonsense' is not an address range");

@@ -348,7 +348,7 @@ TEST(a_file_that_was_moved_away_and_made_anew_goes_on_with_what_comes)
     struct store *store = scratch_open(&scratch);
     CHECK(scratch_use(store, 1, "alice", T0, 1));
     CHECK_INT(store_flush(store), 0);
-    scratch_tell(&scratch, "DROP TABLE sessions; DROP TABLE usage; DROP TABLE starts; DROP TABLE audit; DROP TABLE users; DROP TABLE "
+    scratch_tell(&scratch, "DROP TABLE sessions; DROP TABLE usage; DROP TABLE meters; DROP TABLE starts; DROP TABLE audit; DROP TABLE users; DROP TABLE "
                            "secrets; DROP TABLE tenants;"
                            "PRAGMA user_version = 0");
     CHECK(scratch_use(store, 1, "alice", T0, 10));
@@ -430,7 +430,40 @@ TEST(a_put_without_memory_is_dropped_and_nothing_else)
     }
 }
 
-TEST_LIST(RUN(a_session_is_one_row_from_its_opening_to_its_end) RUN(usage_is_one_row_for_a_tenant_minute_user_and_transport)
+static void put_meter(void *ctx, const struct store_meter *row)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%s=%jd ", row->key, (intmax_t)row->sum);
+    strcat(ctx, text);
+}
+
+TEST(the_newest_sum_of_a_meter_is_read_back_until_its_period_ends)
+{
+    struct scratch scratch = scratch_make();
+    struct store *store = scratch_open(&scratch);
+    struct store_reader *reader;
+    char rows[256] = "";
+    CHECK(store_meter(store, &(struct store_meter){"m", "acme", T0 + 1000, 5}));
+    CHECK(store_meter(store, &(struct store_meter){"m", "acme", T0 + 1000, 7})); /* in the same batch */
+    CHECK(store_meter(store, &(struct store_meter){"m", "ann", T0 + 1000, 1}));
+    CHECK(store_meter(store, &(struct store_meter){"m", "acme", T0, 99})); /* the period before */
+    CHECK(store_meter(store, &(struct store_meter){"other", "acme", T0 + 1000, 3}));
+    CHECK_INT(store_flush(store), 0);
+    CHECK(store_meter(store, &(struct store_meter){"m", "ann", T0 + 1000, 2}));
+    CHECK_INT(store_flush(store), 0);
+    CHECK_INT(store_reader_open(scratch.path, &reader, scratch.error, sizeof scratch.error), 0);
+    CHECK_INT(store_reader_meters(reader, view_text("m"), T0, put_meter, rows), 0);
+    CHECK_TEXT(rows, "acme=7 ann=2 ");
+    rows[0] = 0;
+    CHECK_INT(store_reader_meters(reader, view_text("m"), T0 + 1000, put_meter, rows), 0);
+    CHECK_TEXT(rows, "");
+    CHECK_INT(scratch_number(&scratch, "SELECT count(*) FROM meters"), 4);
+    store_reader_close(reader);
+    store_close(store);
+    scratch_remove(&scratch);
+}
+
+TEST_LIST(RUN(the_newest_sum_of_a_meter_is_read_back_until_its_period_ends) RUN(a_session_is_one_row_from_its_opening_to_its_end) RUN(usage_is_one_row_for_a_tenant_minute_user_and_transport)
               RUN(numbers_of_64_bits_arrive_whole) RUN(hostile_text_is_only_text) RUN(the_audit_table_takes_rows_and_gives_none_back)
                   RUN(rows_are_committed_well_within_a_second_without_being_asked) RUN(a_hundred_thousand_rows_are_few_batches)
                       RUN(a_put_never_waits_for_a_locked_database_and_nothing_is_lost_or_doubled)
