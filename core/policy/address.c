@@ -2,6 +2,7 @@
 #include "policy/address.h"
 
 #include "policy/argument.h"
+#include "policy/reference.h"
 #include "policy/shared.h"
 
 #include <string.h>
@@ -102,10 +103,24 @@ static int push_mask(lua_State *L, const struct addr *addr)
     return 1;
 }
 
+#define ADDRESS_FIELDS(X)                                                                                                                  \
+    X(ip, "string", "without the port")                                                                                                    \
+    X(port, "integer", "0: there is none")                                                                                                 \
+    X(family, "integer", "4 or 6")                                                                                                         \
+    X(within, "fun(range: cidr|string): boolean", "`address:within(range)`: a `relay.cidr`, or the text of one range")                     \
+    X(mask, "fun(bits: integer): string", "`address:mask(bits)`: `\"198.51.100.0/24\"`: a key for a rate limit")
+
+#define NAME(name, type, about) #name,
+#define MEMBER(name, type, about) {#name, type, about},
+#define PUSH(name, type, about) push_##name,
+
+static const struct member address_members[] = {ADDRESS_FIELDS(MEMBER)};
+const struct shown address_shown = {'p', "address", "address", address_members, sizeof address_members / sizeof *address_members};
+
 static int address_index(lua_State *L)
 {
-    static const char *const names[] = {"ip", "port", "family", "within", "mask"};
-    static int (*const push[])(lua_State *, const struct addr *) = {push_ip, push_port, push_family, push_within, push_mask};
+    static const char *const names[] = {ADDRESS_FIELDS(NAME)};
+    static int (*const push[])(lua_State *, const struct addr *) = {ADDRESS_FIELDS(PUSH)};
     const struct addr *addr = self(L);
     const char *name = luaL_tolstring(L, 2, NULL);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)

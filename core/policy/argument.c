@@ -1,6 +1,8 @@
 /* argument.c: one row per field: its name and how it is pushed. */
 #include "policy/argument.h"
 
+#include "policy/reference.h"
+
 #include "turn/allocation.h"
 
 #include <string.h>
@@ -55,12 +57,8 @@ static void push_method(lua_State *L, uint16_t method)
     static const struct {
         uint16_t method;
         const char *name;
-    } names[] = {{METHOD_ALLOCATE, "allocate"},
-                 {METHOD_REFRESH, "refresh"},
-                 {METHOD_CREATE_PERMISSION, "permission"},
-                 {METHOD_CHANNEL_BIND, "channel"},
-                 {METHOD_CONNECT, "connect"},
-                 {METHOD_CONNECTION_BIND, "bind"}};
+    } names[] = {{METHOD_ALLOCATE, "allocate"},    {METHOD_REFRESH, "refresh"}, {METHOD_CREATE_PERMISSION, "permission"},
+                 {METHOD_CHANNEL_BIND, "channel"}, {METHOD_CONNECT, "connect"}, {METHOD_CONNECTION_BIND, "bind"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (names[i].method == method) {
             lua_pushstring(L, names[i].name);
@@ -129,86 +127,99 @@ static int request_count(lua_State *L)
     return luaL_error(L, "count: '%s' is not 'total', 'realm' or 'user'", kind);
 }
 
-/* X(name, how it is pushed); r: the request */
+/* X(name, type, what it says, how it is pushed); r: the request */
 #define REQUEST_FIELDS(X)                                                                                                                  \
-    X(id, push_count(L, r->id))                                                                                                            \
-    X(method, push_method(L, r->message ? r->message->method : 0))                                                                         \
-    X(now, lua_pushinteger(L, question_of(L)->unix_ms / 1000))                                                                             \
-    X(transport, lua_pushstring(L, transport_name(r->flow->transport)))                                                                    \
-    X(src, address_push(L, ADDRESS_SRC, &r->flow->client))                                                                                 \
-    X(dst, address_push(L, ADDRESS_DST, &r->flow->server))                                                                                 \
-    X(listener, push_listener(L, r->flow))                                                                                                 \
-    X(sni, push_text(L, r->flow->sni))                                                                                                     \
-    X(alpn, push_text(L, r->flow->alpn))                                                                                                   \
-    X(origin, push_attr(L, r->message, SLOT_ORIGIN))                                                                                       \
-    X(username, push_view(L, r->username))                                                                                                 \
-    X(userhash, push_hex(L, r->userhash))                                                                                                  \
-    X(realm, push_text(L, r->realm))                                                                                                       \
-    X(tenant, push_text(L, r->tenant))                                                                                                     \
-    X(user, push_text(L, r->user))                                                                                                         \
-    X(software, push_attr(L, r->message, SLOT_SOFTWARE))                                                                                   \
-    X(lifetime, push_known(L, r->lifetime_s))                                                                                              \
-    X(requested_transport, push_protocol(L, r->protocol))                                                                                  \
-    X(requested_family, push_known(L, r->family))                                                                                          \
-    X(even_port, lua_pushboolean(L, r->even_port))                                                                                         \
-    X(reservation, lua_pushboolean(L, r->has_reservation))                                                                                 \
-    X(access_token, push_view(L, r->access_token))                                                                                         \
-    X(attr, lua_pushcfunction(L, request_attr))                                                                                            \
-    X(count, lua_pushcfunction(L, request_count))
+    X(id, "integer", "of this decision, as in the log", push_count(L, r->id))                                                              \
+    X(method, "string?", "`\"allocate\"` `\"refresh\"` `\"permission\"` `\"channel\"` `\"connect\"` `\"bind\"`",                           \
+      push_method(L, r->message ? r->message->method : 0))                                                                                 \
+    X(now, "integer", "unix seconds", lua_pushinteger(L, question_of(L)->unix_ms / 1000))                                                  \
+    X(transport, "string", "`\"udp\"` `\"tcp\"` `\"tls\"` `\"dtls\"`", lua_pushstring(L, transport_name(r->flow->transport)))              \
+    X(src, "address", "the client", address_push(L, ADDRESS_SRC, &r->flow->client))                                                        \
+    X(dst, "address", "the server's own end", address_push(L, ADDRESS_DST, &r->flow->server))                                              \
+    X(listener, "string", "`\"tls:192.0.2.1:5349\"`", push_listener(L, r->flow))                                                           \
+    X(sni, "string?", "server name of the handshake", push_text(L, r->flow->sni))                                                          \
+    X(alpn, "string?", "protocol of the handshake", push_text(L, r->flow->alpn))                                                           \
+    X(origin, "string?", "ORIGIN, as sent", push_attr(L, r->message, SLOT_ORIGIN))                                                         \
+    X(username, "string?", "USERNAME as sent, or the name that USERHASH stands for; nobody has vouched for it before `authorize`",         \
+      push_view(L, r->username))                                                                                                           \
+    X(userhash, "string?",                                                                                                                 \
+      "USERHASH, 64 hexadecimal digits. Where `offer-userhash` is on, `authenticate` is also asked about hashes that no user of the "      \
+      "server has: then `username` is nil, and `user` of `relay.key` must be the name itself",                                             \
+      push_hex(L, r->userhash))                                                                                                            \
+    X(realm, "string?", "what `route` chose; until then the default realm", push_text(L, r->realm))                                        \
+    X(tenant, "string?", "what `route` chose; until then nil", push_text(L, r->tenant))                                                    \
+    X(user, "string?", "whom quotas count, within the tenant; known from `authorize` on", push_text(L, r->user))                           \
+    X(software, "string?", "SOFTWARE, as sent", push_attr(L, r->message, SLOT_SOFTWARE))                                                   \
+    X(lifetime, "integer?", "seconds asked for", push_known(L, r->lifetime_s))                                                             \
+    X(requested_transport, "string|integer?", "`\"udp\"`, `\"tcp\"`, or the protocol's number", push_protocol(L, r->protocol))             \
+    X(requested_family, "integer?", "4 or 6", push_known(L, r->family))                                                                    \
+    X(even_port, "boolean", "EVEN-PORT is there", lua_pushboolean(L, r->even_port))                                                        \
+    X(reservation, "boolean", "RESERVATION-TOKEN is there", lua_pushboolean(L, r->has_reservation))                                        \
+    X(access_token, "string?",                                                                                                             \
+      "the bytes of ACCESS-TOKEN, where `oauth` is on; the client signs with a key that its issuer put in there, and `username` says "     \
+      "which of the issuer's keys sealed it",                                                                                              \
+      push_view(L, r->access_token))                                                                                                       \
+    X(attr, "fun(type: integer): string?", "`req:attr(type)`: the bytes of the first attribute of that number",                            \
+      lua_pushcfunction(L, request_attr))                                                                                                  \
+    X(count, "fun(kind: string): integer",                                                                                                 \
+      "`req:count(kind)`: live allocations of the `\"user\"`, the `\"realm\"` (its tenant) or in `\"total\"`: advice; quotas are "         \
+      "reserved after `authorize`",                                                                                                        \
+      lua_pushcfunction(L, request_count))
 
 /* a: the allocation, q: the question */
 #define ALLOCATION_FIELDS(X)                                                                                                               \
-    X(id, push_count(L, a->id))                                                                                                            \
-    X(user, push_text(L, a->user))                                                                                                         \
-    X(tenant, push_text(L, a->tenant))                                                                                                     \
-    X(realm, push_text(L, a->realm))                                                                                                       \
-    X(src, address_push(L, ADDRESS_ALLOCATION, &a->flow.client))                                                                           \
-    X(relay, address_push(L, ADDRESS_RELAY, &a->relayed_shown))                                                                            \
-    X(transport, lua_pushstring(L, transport_name(a->flow.transport)))                                                                     \
-    X(relay_transport, push_protocol(L, a->protocol))                                                                                      \
-    X(created, lua_pushinteger(L, a->created_unix_ms / 1000))                                                                              \
-    X(expires, lua_pushinteger(L, (q->unix_ms + a->expires - q->now) / 1000))                                                              \
-    X(bytes_in, push_count(L, a->usage.bytes_in))                                                                                          \
-    X(bytes_out, push_count(L, a->usage.bytes_out))                                                                                        \
-    X(packets_in, push_count(L, a->usage.packets_in))                                                                                      \
-    X(packets_out, push_count(L, a->usage.packets_out))                                                                                    \
-    X(permissions, push_count(L, a->permissions))                                                                                          \
-    X(channels, push_count(L, a->channels))                                                                                                \
-    X(connections, push_count(L, a->tcp_peers))                                                                                            \
-    X(tags, argument_push(L, OBJECT_TAGS))
+    X(id, "integer", "as in the log and the table `sessions`", push_count(L, a->id))                                                       \
+    X(user, "string?", "whom quotas count", push_text(L, a->user))                                                                         \
+    X(tenant, "string?", "whose user that is", push_text(L, a->tenant))                                                                    \
+    X(realm, "string?", "with which the client signs", push_text(L, a->realm))                                                             \
+    X(src, "address", "the client", address_push(L, ADDRESS_ALLOCATION, &a->flow.client))                                                  \
+    X(relay, "address", "the relayed address, as clients see it", address_push(L, ADDRESS_RELAY, &a->relayed_shown))                       \
+    X(transport, "string", "`\"udp\"` `\"tcp\"` `\"tls\"` `\"dtls\"`", lua_pushstring(L, transport_name(a->flow.transport)))               \
+    X(relay_transport, "string", "`\"udp\"`, or `\"tcp\"` for a TCP allocation", push_protocol(L, a->protocol))                            \
+    X(created, "integer", "unix seconds", lua_pushinteger(L, a->created_unix_ms / 1000))                                                   \
+    X(expires, "integer", "unix seconds", lua_pushinteger(L, (q->unix_ms + a->expires - q->now) / 1000))                                   \
+    X(bytes_in, "integer", "from the client, since it began", push_count(L, a->usage.bytes_in))                                            \
+    X(bytes_out, "integer", "to the client, since it began", push_count(L, a->usage.bytes_out))                                            \
+    X(packets_in, "integer", "from the client, since it began", push_count(L, a->usage.packets_in))                                        \
+    X(packets_out, "integer", "to the client, since it began", push_count(L, a->usage.packets_out))                                        \
+    X(permissions, "integer", "live now", push_count(L, a->permissions))                                                                   \
+    X(channels, "integer", "live now", push_count(L, a->channels))                                                                         \
+    X(connections, "integer", "with peers of a TCP allocation, live now", push_count(L, a->tcp_peers))                                     \
+    X(tags, "tags", "`tags.plan`: a string or nil, for any name; `tostring`: `\"k=v,k=v\"`", argument_push(L, OBJECT_TAGS))
 
 /* q: the question */
 #define USAGE_FIELDS(X)                                                                                                                    \
-    X(bytes_in, push_count(L, q->delta->bytes_in))                                                                                         \
-    X(bytes_out, push_count(L, q->delta->bytes_out))                                                                                       \
-    X(packets_in, push_count(L, q->delta->packets_in))                                                                                     \
-    X(packets_out, push_count(L, q->delta->packets_out))                                                                                   \
-    X(closing, lua_pushboolean(L, q->closing))
+    X(bytes_in, "integer", "from the client, since `usage` was last asked", push_count(L, q->delta->bytes_in))                             \
+    X(bytes_out, "integer", "to the client, since then", push_count(L, q->delta->bytes_out))                                               \
+    X(packets_in, "integer", "from the client, since then", push_count(L, q->delta->packets_in))                                           \
+    X(packets_out, "integer", "to the client, since then", push_count(L, q->delta->packets_out))                                           \
+    X(closing, "boolean", "the allocation has ended; the answer changes nothing", lua_pushboolean(L, q->closing))
 
 /* e: the event, a: its allocation or NULL, u: its usage or NULL */
 #define EVENT_FIELDS(X)                                                                                                                    \
-    X(type, lua_pushstring(L, event_name(e->type)))                                                                                        \
-    X(code, lua_pushinteger(L, e->code))                                                                                                   \
-    X(reason, push_text(L, e->reason))                                                                                                     \
-    X(by, push_text(L, e->by))                                                                                                             \
-    X(decision_id, push_count(L, e->decision))                                                                                             \
-    X(policy_rev, lua_pushstring(L, policy_of(L)->revision))                                                                               \
-    X(method, push_method(L, e->method))                                                                                                   \
-    X(user, push_text(L, e->user))                                                                                                         \
-    X(tenant, push_text(L, e->tenant))                                                                                                     \
-    X(realm, push_text(L, e->realm))                                                                                                       \
-    X(username, push_view(L, e->username))                                                                                                 \
-    X(src, address_push(L, ADDRESS_EVENT, &e->flow->client))                                                                               \
-    X(transport, lua_pushstring(L, transport_name(e->flow->transport)))                                                                    \
-    X(peer, push_peer(L, e))                                                                                                               \
-    X(allocation, push_known(L, a ? a->id : 0))                                                                                            \
-    X(bytes, push_if(L, u, u ? u->bytes_in + u->bytes_out : 0))                                                                            \
-    X(bytes_in, push_if(L, u, u ? u->bytes_in : 0))                                                                                        \
-    X(bytes_out, push_if(L, u, u ? u->bytes_out : 0))                                                                                      \
-    X(packets_in, push_if(L, u, u ? u->packets_in : 0))                                                                                    \
-    X(packets_out, push_if(L, u, u ? u->packets_out : 0))                                                                                  \
-    X(seconds, push_if(L, a, a ? (uint64_t)(e->now - a->created) / 1000 : 0))                                                              \
-    X(tags, push_tags(L, a))
+    X(type, "string", "`\"allocated\"` `\"denied\"` `\"refreshed\"` `\"permission\"` `\"closed\"` `\"auth_failed\"` `\"policy_error\"`",   \
+      lua_pushstring(L, event_name(e->type)))                                                                                              \
+    X(code, "integer", "the error that was answered; 0: none", lua_pushinteger(L, e->code))                                                \
+    X(reason, "string?", "`\"user_quota\"`, `\"released\"`, or what a policy said", push_text(L, e->reason))                               \
+    X(by, "string", "who decided: `\"core\"`, or file and line of the policy", push_text(L, e->by))                                        \
+    X(decision_id, "integer", "as `req.id`", push_count(L, e->decision))                                                                   \
+    X(policy_rev, "string", "12 digits that change with the files of the policies", lua_pushstring(L, policy_of(L)->revision))             \
+    X(method, "string?", "as in `req`", push_method(L, e->method))                                                                         \
+    X(user, "string?", "whom quotas count", push_text(L, e->user))                                                                         \
+    X(tenant, "string?", "whose user that is", push_text(L, e->tenant))                                                                    \
+    X(realm, "string?", "with which the client signs", push_text(L, e->realm))                                                             \
+    X(username, "string?", "as sent", push_view(L, e->username))                                                                           \
+    X(src, "address", "the client", address_push(L, ADDRESS_EVENT, &e->flow->client))                                                      \
+    X(transport, "string", "`\"udp\"` `\"tcp\"` `\"tls\"` `\"dtls\"`", lua_pushstring(L, transport_name(e->flow->transport)))              \
+    X(peer, "address?", "of a permission, channel or connection", push_peer(L, e))                                                         \
+    X(allocation, "integer?", "its id; without one what follows is nil", push_known(L, a ? a->id : 0))                                     \
+    X(bytes, "integer?", "in both directions, since it began", push_if(L, u, u ? u->bytes_in + u->bytes_out : 0))                          \
+    X(bytes_in, "integer?", "from the client", push_if(L, u, u ? u->bytes_in : 0))                                                         \
+    X(bytes_out, "integer?", "to the client", push_if(L, u, u ? u->bytes_out : 0))                                                         \
+    X(packets_in, "integer?", "from the client", push_if(L, u, u ? u->packets_in : 0))                                                     \
+    X(packets_out, "integer?", "to the client", push_if(L, u, u ? u->packets_out : 0))                                                     \
+    X(seconds, "integer?", "its age", push_if(L, a, a ? (uint64_t)(e->now - a->created) / 1000 : 0))                                       \
+    X(tags, "tags?", "as in `alloc`", push_tags(L, a))
 
 static void push_if(lua_State *L, const void *there, uint64_t count)
 {
@@ -234,9 +245,10 @@ static void push_tags(lua_State *L, const struct allocation *allocation)
         lua_pushnil(L);
 }
 
-#define NAME(name, push) #name,
-#define NUMBER(name, push) FIELD_##name,
-#define CASE(name, push)                                                                                                                   \
+#define NAME(name, type, about, push) #name,
+#define MEMBER(name, type, about, push) {#name, type, about},
+#define NUMBER(name, type, about, push) FIELD_##name,
+#define CASE(name, type, about, push)                                                                                                      \
     case FIELD_##name:                                                                                                                     \
         push;                                                                                                                              \
         break;
@@ -335,13 +347,15 @@ static int tags_text(lua_State *L)
     return 1;
 }
 
-static const char *const request_names[] = {REQUEST_FIELDS(NAME)}, *const allocation_names[] = {ALLOCATION_FIELDS(NAME)},
-                         *const usage_names[] = {USAGE_FIELDS(NAME)}, *const event_names[] = {EVENT_FIELDS(NAME)};
+#define ARGUMENT(letter, name, called, FIELDS)                                                                                             \
+    static const char *const name##_names[] = {FIELDS(NAME)};                                                                              \
+    static const struct member name##_members[] = {FIELDS(MEMBER)};                                                                        \
+    const struct shown name##_shown = {letter, called, #name, name##_members, sizeof name##_members / sizeof *name##_members};
 
-#define ROW(object, label, index, names)                                                                                                   \
-    {                                                                                                                                      \
-        object, label, index, names, (int)(sizeof(names) / sizeof *(names))                                                                \
-    }
+ARGUMENT('r', request, "req", REQUEST_FIELDS)
+ARGUMENT('a', allocation, "alloc", ALLOCATION_FIELDS)
+ARGUMENT('u', usage, "used", USAGE_FIELDS)
+ARGUMENT('e', event, "ev", EVENT_FIELDS)
 
 static const struct {
     enum object object;
@@ -350,10 +364,10 @@ static const struct {
     const char *const *names;
     int count;
 } rows[] = {
-    ROW(OBJECT_REQUEST, "request", request_index, request_names),
-    ROW(OBJECT_ALLOCATION, "allocation", allocation_index, allocation_names),
-    ROW(OBJECT_USAGE, "usage", usage_index, usage_names),
-    ROW(OBJECT_EVENT, "event", event_index, event_names),
+    {OBJECT_REQUEST, "request", request_index, request_names, sizeof request_names / sizeof *request_names},
+    {OBJECT_ALLOCATION, "allocation", allocation_index, allocation_names, sizeof allocation_names / sizeof *allocation_names},
+    {OBJECT_USAGE, "usage", usage_index, usage_names, sizeof usage_names / sizeof *usage_names},
+    {OBJECT_EVENT, "event", event_index, event_names, sizeof event_names / sizeof *event_names},
     {OBJECT_TAGS, "tags", tags_index, NULL, 0},
 };
 

@@ -1,16 +1,29 @@
 /* context.c: ctx: one table, whose `saved` is of the policy that runs. */
 #include "policy/context.h"
 
+#include "policy/reference.h"
 #include "policy/state.h"
 
 #include <string.h>
 
 static const char context_key = 'x'; /* registry: the table is under the address of this */
 
+#define CONTEXT_FIELDS(X)                                                                                                                  \
+    X(worker, "integer", "this worker, from 1")                                                                                            \
+    X(workers, "integer", "how many there are")                                                                                            \
+    X(reload, "boolean", "the policy takes the place of another")                                                                          \
+    X(saved, "any", "what `save` of the file before it returned, if its worker knows; else nil")
+
+#define NAME(name, type, about) #name,
+#define MEMBER(name, type, about) {#name, type, about},
+
+static const struct member context_members[] = {CONTEXT_FIELDS(MEMBER)};
+const struct shown context_shown = {'c', "ctx", "ctx", context_members, sizeof context_members / sizeof *context_members};
+
 /* arguments: the fields, a name that is none of them */
 static int context_index(lua_State *L)
 {
-    static const char *const names[] = {"reload", "saved", "worker", "workers"};
+    static const char *const names[] = {CONTEXT_FIELDS(NAME)};
     const char *name = luaL_tolstring(L, 2, NULL);
     if (strcmp(name, "saved") != 0)
         return luaL_error(L, "ctx has no field '%s'%s", name, strict_hint_of(L, name, names, sizeof names / sizeof *names));

@@ -13,6 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ABOUT_MAX 256
+#define LIST_SHOWN 16
+
 static const struct policy_param *find_param(const struct policy *policy, const char *full)
 {
     const struct policy_config *config = policy->config;
@@ -22,17 +25,24 @@ static const struct policy_param *find_param(const struct policy *policy, const 
     return NULL;
 }
 
-static void declare(lua_State *L, const char *full)
+/* declare: the parameter `full`, in its place; the same one may be declared by several policies. */
+static void declare(lua_State *L, const char *full, const char *about)
 {
     struct policy *policy = policy_of(L);
-    char **names = realloc(policy->param_names, (policy->param_name_count + 1) * sizeof *names);
-    if (!names)
+    struct declared *grown = realloc(policy->params, (policy->param_count + 1) * sizeof *grown);
+    if (!grown)
         state_raise(L, "not enough memory");
-    policy->param_names = names;
-    names[policy->param_name_count] = strdup(full);
-    if (!names[policy->param_name_count])
+    policy->params = grown;
+    const struct declared one = {strdup(full), strdup(about)};
+    if (!one.name || !one.about) {
+        free(one.name);
+        free(one.about);
         state_raise(L, "not enough memory");
-    policy->param_name_count++;
+    }
+    size_t at = policy->param_count++;
+    for (; at > 0 && strcmp(grown[at - 1].name, full) > 0; at--)
+        grown[at] = grown[at - 1];
+    grown[at] = one;
 }
 
 _Noreturn static void refuse(lua_State *L, const struct policy_param *param, const char *expected)
@@ -112,6 +122,50 @@ static void push_given(lua_State *L, int rule, const struct policy_param *param)
     }
 }
 
+/* put_value: the one on the top; a list as --set takes it. */
+static void put_value(lua_State *L, struct slab *out)
+{
+    const int at = lua_gettop(L);
+    if (!lua_istable(L, at)) {
+        slab_put_text(out, luaL_tolstring(L, at, NULL));
+        return;
+    }
+    if (lua_rawlen(L, at) == 0)
+        slab_put_text(out, "empty");
+    for (lua_Integer i = 1; i <= LIST_SHOWN && lua_rawgeti(L, at, i) != LUA_TNIL; i++) {
+        slab_put_text(out, i > 1 ? "," : "");
+        slab_put_text(out, luaL_tolstring(L, -1, NULL));
+        lua_settop(L, at);
+    }
+    lua_settop(L, at);
+}
+
+/* describe: what the rule at `rule` takes: "integer, at least 1, default 8". */
+static void describe(lua_State *L, int rule, char about[ABOUT_MAX])
+{
+    static const struct {
+        const char *name, *text;
+    } parts[] = {{"min", ", at least "}, {"max", ", at most "}, {"default", ", default "}};
+    struct slab out = slab_over(about, ABOUT_MAX - 1);
+    const int top = lua_gettop(L), type = lua_getfield(L, rule, "default");
+    const bool ranged = lua_getfield(L, rule, "min") != LUA_TNIL || lua_getfield(L, rule, "max") != LUA_TNIL;
+    slab_put_text(&out, lua_isinteger(L, top + 1)                             ? "integer"
+                        : type == LUA_TNUMBER || (type == LUA_TNIL && ranged) ? "number"
+                        : type == LUA_TBOOLEAN                                ? "boolean"
+                        : type == LUA_TTABLE                                  ? "list"
+                                                                              : "string");
+    lua_getfield(L, rule, "required");
+    if (type == LUA_TNIL && lua_toboolean(L, -1))
+        slab_put_text(&out, ", required");
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (lua_getfield(L, rule, parts[i].name) != LUA_TNIL) {
+            slab_put_text(&out, parts[i].text);
+            put_value(L, &out);
+        }
+    about[out.len] = 0;
+    lua_settop(L, top);
+}
+
 static void push_default(lua_State *L, int rule, const char *full)
 {
     lua_getfield(L, rule, "required");
@@ -144,10 +198,11 @@ int relay_params(lua_State *L)
     lua_settop(L, 2);
     lua_newtable(L);
     for (lua_pushnil(L); lua_next(L, 2); lua_settop(L, 4)) {
-        char full[160];
+        char full[160], about[ABOUT_MAX];
         snprintf(full, sizeof full, "%s.%s", space, argument_text(L, 4, "relay.params: a name", 64, NULL));
         strict_only(L, 5, full, fields, sizeof fields / sizeof *fields);
-        declare(L, full);
+        describe(L, 5, about);
+        declare(L, full, about);
         const struct policy_param *param = find_param(policy_of(L), full);
         if (param)
             push_given(L, 5, param);
@@ -167,18 +222,28 @@ int relay_params(lua_State *L)
     return 1;
 }
 
+/* nearest_param: to `name`, or NULL. */
+static const char *nearest_param(const struct policy *policy, const char *name)
+{
+    const char **names = calloc(policy->param_count + 1, sizeof *names);
+    for (size_t i = 0; names && i < policy->param_count; i++)
+        names[i] = policy->params[i].name;
+    const char *best = names ? nearest(name, names, policy->param_count) : NULL;
+    free(names);
+    return best;
+}
+
 int params_check(const struct policy *policy, char *error, size_t error_cap)
 {
     const struct policy_config *config = policy->config;
-    const char *const *names = (const char *const *)policy->param_names;
     for (size_t i = 0; i < config->param_count; i++) {
         const struct policy_param *param = &config->params[i];
         size_t at = 0;
-        while (at < policy->param_name_count && strcmp(names[at], param->name) != 0)
+        while (at < policy->param_count && strcmp(policy->params[at].name, param->name) != 0)
             at++;
-        if (at < policy->param_name_count)
+        if (at < policy->param_count)
             continue;
-        const char *best = nearest(param->name, names, policy->param_name_count);
+        const char *best = nearest_param(policy, param->name);
         snprintf(error, error_cap, "%s: --set %s: no policy has such a parameter%s%s%s", param->where, param->name,
                  best ? "; did you mean '" : "", best ? best : "", best ? "'?" : "");
         return -1;
@@ -186,9 +251,17 @@ int params_check(const struct policy *policy, char *error, size_t error_cap)
     return 0;
 }
 
+void policy_params(const struct policy *policy, policy_param_fn *each, void *ctx)
+{
+    for (size_t i = 0; i < policy->param_count; i++)
+        each(ctx, policy->params[i].name, policy->params[i].about);
+}
+
 void params_close(struct policy *policy)
 {
-    for (size_t i = 0; i < policy->param_name_count; i++)
-        free(policy->param_names[i]);
-    free(policy->param_names);
+    for (size_t i = 0; i < policy->param_count; i++) {
+        free(policy->params[i].name);
+        free(policy->params[i].about);
+    }
+    free(policy->params);
 }

@@ -153,6 +153,10 @@ void policy_shutdown(struct policy *, msec_t now, int64_t unix_ms);
 uint32_t policy_hooks(const struct policy *);
 const char *policy_revision(const struct policy *); /* twelve digits that change with the files */
 
+/* policy_params: what relay.params declared, in order: "quota.user", and what it takes: "integer, at least 1; 8 if not set". */
+typedef void policy_param_fn(void *ctx, const char *name, const char *about);
+void policy_params(const struct policy *, policy_param_fn *each, void *ctx);
+
 /* policy_ask: the chain's answer to a question: VERDICT_SILENT if nobody has an opinion. VERDICT_LATER: a hook waits, and world.answer
  * follows; of a question that needs a ticket and has none: nothing waits, there is no room. route is memoised by (listener, sni, alpn, origin). Passwords and ha1 of relay.key become long-term keys here. */
 void policy_ask(struct policy *, const struct question *, struct verdict *);

@@ -200,6 +200,41 @@ void sandbox_open(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &base_key);
 }
 
+/* push_member: the field `name` of the table on the top, which may be a proxy for another, in its place; below it that table. */
+static void push_member(lua_State *L, struct view name)
+{
+    while (lua_getmetatable(L, -1)) {
+        lua_pushliteral(L, "__index");
+        const bool is_proxy = lua_rawget(L, -2) == LUA_TTABLE;
+        lua_remove(L, -2);
+        if (!is_proxy) {
+            lua_pop(L, 1);
+            break;
+        }
+        lua_remove(L, -2);
+    }
+    lua_pushlstring(L, (const char *)name.at, name.len);
+    lua_rawget(L, -2);
+}
+
+const char *sandbox_missing(lua_State *L, const char *path)
+{
+    size_t len = 0;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &base_key);
+    for (const char *at = path; lua_istable(L, -1) && *at; at += len + (at[len] == '.')) {
+        len = strcspn(at, ".");
+        push_member(L, view_of(at, len));
+        if (!lua_isnil(L, -1))
+            continue;
+        const char *name = lua_pushlstring(L, at, len), *hint = strict_hint(L, -3, name);
+        if (at == path)
+            return lua_pushfstring(L, "unknown global '%s'%s", name, hint);
+        const char *owner = lua_pushlstring(L, path, (size_t)(at - path) - 1);
+        return lua_pushfstring(L, "%s has no field '%s'%s", owner, name, hint);
+    }
+    return NULL;
+}
+
 char *sandbox_read(const char *path, size_t *len)
 {
     FILE *file = fopen(path, "re");
@@ -243,8 +278,7 @@ static void compile(lua_State *L, const char *text, size_t len, const char *name
     lua_setupvalue(L, -2, 1);
 }
 
-/* module_path: `directory` and "a/b.lua" for "a.b"; false if the name is no module's. */
-static bool module_path(const char *directory, const char *name, char *out, size_t cap)
+bool sandbox_module(const char *directory, const char *name, char *out, size_t cap)
 {
     char file[128];
     size_t len = 0;
@@ -264,10 +298,10 @@ static const char *module_text(lua_State *L, const struct script *script, const 
     char path[1024], directory[600];
     if (lua_dir && strncmp(name, "relay.", 6) == 0) {
         snprintf(directory, sizeof directory, "%s/", lua_dir);
-        if (module_path(directory, name, path, sizeof path))
+        if (sandbox_module(directory, name, path, sizeof path))
             text = edition_module(policy->edition, path, len);
     }
-    if (!text && module_path(script->directory, name, path, sizeof path))
+    if (!text && sandbox_module(script->directory, name, path, sizeof path))
         text = edition_module(policy->edition, path, len);
     return text;
 }

@@ -20,6 +20,13 @@ void sandbox_tables(lua_State *L);
 void sandbox_coroutines(lua_State *L);
 void library_open(lua_State *L);
 
+/* sandbox_missing: why a script may not read the global `path` ("relay.http.get") that it has not set, as it would be told; NULL if it may.
+ * Pushes. */
+const char *sandbox_missing(lua_State *L, const char *path);
+
+/* sandbox_module: `directory` and "a/b.lua" for "a.b"; false if the name is no module's. */
+bool sandbox_module(const char *directory, const char *name, char *out, size_t cap);
+
 /* sandbox_read: a whole file, NUL-terminated, to be freed; NULL and errno. */
 char *sandbox_read(const char *path, size_t *len);
 

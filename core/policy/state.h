@@ -72,6 +72,11 @@ struct script {
     int saved; /* reference: what `save` of the old policy returned */
 };
 
+/* struct declared: a parameter of relay.params, and what it takes, in words. */
+struct declared {
+    char *name, *about;
+};
+
 struct timer {
     msec_t interval_ms, due;
     int function;
@@ -121,8 +126,8 @@ struct policy {
     size_t script_count;
     const struct script *script; /* the one that runs */
     uint32_t hooks;
-    char **param_names; /* those that were declared */
-    size_t param_name_count;
+    struct declared *params; /* by name */
+    size_t param_count;
     char revision[POLICY_REVISION_LEN + 1];
     struct timer *timers;
     struct memo *memos;

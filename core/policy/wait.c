@@ -20,6 +20,11 @@
      HOOK_BIT(HOOK_COUNT))
 #define HOOKS_OF_REQUESTS (HOOK_BIT(HOOK_authenticate) | HOOK_BIT(HOOK_authorize))
 
+bool wait_is_allowed(enum hook hook)
+{
+    return HOOK_BIT(hook) & WAITING_HOOKS;
+}
+
 static bool is_of_request(const struct run *run)
 {
     return HOOK_BIT(run->hook) & HOOKS_OF_REQUESTS;
@@ -32,7 +37,7 @@ static const char *refusal(const struct policy *policy, lua_State *L)
     const struct budget *budget = &policy->budget;
     if (!run)
         return "only in hooks, not while the policy loads";
-    if (!(HOOK_BIT(run->hook) & WAITING_HOOKS))
+    if (!wait_is_allowed(run->hook))
         return "only in authenticate, authorize, usage, log, init and timers";
     if (!budget->running)
         return "not while a hook that ended is closed";

@@ -60,6 +60,8 @@ struct pending {
     struct handle sharing; /* the next that waits for the same flight */
 };
 
+bool wait_is_allowed(enum hook);
+
 /* wait_begin: the coroutine that runs is about to wait in `function`; raises where it may not. Its name is *out: with it, wait_wake.
  * wait_yield: it does, and goes on in `done`; nothing was waited for if this is not called. */
 struct pending *wait_begin(lua_State *L, const char *function, struct handle *out);

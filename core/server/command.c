@@ -15,6 +15,9 @@
 
 #define F(name) COMMAND_FLAG_##name
 
+/* those of the verbs that load policies: what is an option of the server has its name here too */
+#define POLICY_FLAGS (F(SET) | F(SECRET) | F(LUA_DIR))
+
 static const struct command table[] = {
     {"user add", "[--userdb FILE] --realm REALM NAME [--password-stdin | --password-file FILE | --key 0xHEX]",
      "add a user, or change the password; without a source it is asked for on the terminal",
@@ -38,25 +41,30 @@ static const struct command table[] = {
      F(USERDB) | F(TENANT) | F(FROM) | F(TO) | F(JSON), 0, 0, 0, command_usage},
     {"reload", "--admin-socket PATH | -c FILE", "let the relay that runs there read its policies anew: on all workers, or on none and why",
      F(ADMIN_SOCKET) | F(CONFIG), 0, 0, 0, command_reload},
-    {"policy", "--admin-socket PATH | -c FILE [--json]", "show which policies the relay that runs there has", F(ADMIN_SOCKET) | F(CONFIG) | F(JSON), 0, 0, 0,
-     command_policy},
+    {"policy", "--admin-socket PATH | -c FILE [--json]", "show which policies the relay that runs there has",
+     F(ADMIN_SOCKET) | F(CONFIG) | F(JSON), 0, 0, 0, command_policy},
+    {"check", "FILE... [--set NAME=VALUE]... [--secret NAME=FILE]... [--lua-dir DIR] [--format human|github]",
+     "load policies as the server would, run init, and tell what is wrong with them, each with file and line", POLICY_FLAGS | F(FORMAT), 0,
+     1, 64, command_check},
 };
 
 #undef F
 
 #define COMMANDS (sizeof table / sizeof *table)
 
+enum flag_kind { FLAG_BARE, FLAG_VALUE, FLAG_VALUES };
+
 /* struct flag: where its value goes; without a value it is only noted as given. */
 struct flag {
     const char *name;
     enum command_flag bit;
-    bool has_value;
+    enum flag_kind kind;
     size_t at;
 };
 
 #define VALUE(name, bit, field)                                                                                                            \
     {                                                                                                                                      \
-        name, bit, true, offsetof(struct command_line, field)                                                                              \
+        name, bit, FLAG_VALUE, offsetof(struct command_line, field)                                                                        \
     }
 
 static const struct flag flags[] = {
@@ -71,10 +79,14 @@ static const struct flag flags[] = {
     VALUE("--lifetime", COMMAND_FLAG_LIFETIME, lifetime),
     VALUE("--admin-socket", COMMAND_FLAG_ADMIN_SOCKET, admin_socket),
     VALUE("-c", COMMAND_FLAG_CONFIG, config),
-    {"--key-stdin", COMMAND_FLAG_KEY_STDIN, false, 0},
-    {"--password-stdin", COMMAND_FLAG_PASSWORD_STDIN, false, 0},
-    {"--secret-stdin", COMMAND_FLAG_SECRET_STDIN, false, 0},
-    {"--json", COMMAND_FLAG_JSON, false, 0},
+    VALUE("--lua-dir", COMMAND_FLAG_LUA_DIR, lua_dir),
+    VALUE("--format", COMMAND_FLAG_FORMAT, format),
+    {"--set", COMMAND_FLAG_SET, FLAG_VALUES, offsetof(struct command_line, sets)},
+    {"--secret", COMMAND_FLAG_SECRET, FLAG_VALUES, offsetof(struct command_line, secrets)},
+    {"--key-stdin", COMMAND_FLAG_KEY_STDIN, FLAG_BARE, 0},
+    {"--password-stdin", COMMAND_FLAG_PASSWORD_STDIN, FLAG_BARE, 0},
+    {"--secret-stdin", COMMAND_FLAG_SECRET_STDIN, FLAG_BARE, 0},
+    {"--json", COMMAND_FLAG_JSON, FLAG_BARE, 0},
 };
 
 #define FLAGS (sizeof flags / sizeof *flags)
@@ -231,6 +243,20 @@ static int unknown_flag(const struct command_line *line, const char *text, size_
                         meant ? "?" : "");
 }
 
+/* keep_value: where the flag wants it. */
+static int keep_value(struct command_line *line, const struct flag *flag, const char *value)
+{
+    if (flag->kind == FLAG_VALUE) {
+        memcpy((char *)line + flag->at, &value, sizeof value);
+        return 0;
+    }
+    struct command_values *values = (struct command_values *)(void *)((char *)line + flag->at);
+    if (values->count == COMMAND_VALUES_MAX)
+        return command_fail(line, COMMAND_MISUSED, "%s is given more than %d times", flag->name, COMMAND_VALUES_MAX);
+    values->at[values->count++] = value;
+    return 0;
+}
+
 /* take_flag: `--name value`, `--name=value` or `--name`; *at moves over what is used up. */
 static int take_flag(struct command_line *line, int argc, char **argv, int *at)
 {
@@ -240,18 +266,16 @@ static int take_flag(struct command_line *line, int argc, char **argv, int *at)
     const char *value = text[len] ? text + len + 1 : NULL;
     if (!flag)
         return unknown_flag(line, text, len);
-    if (line->given & flag->bit)
+    if (line->given & flag->bit && flag->kind != FLAG_VALUES)
         return command_fail(line, COMMAND_MISUSED, "%s is given twice", flag->name);
-    if (!flag->has_value && value)
-        return command_fail(line, COMMAND_MISUSED, "%s has no value", flag->name);
-    if (flag->has_value && !value && *at + 1 < argc)
-        value = argv[++*at];
-    if (flag->has_value && (!value || !*value))
-        return command_fail(line, COMMAND_MISUSED, "%s needs a value", flag->name);
     line->given |= flag->bit;
-    if (flag->has_value)
-        memcpy((char *)line + flag->at, &value, sizeof value);
-    return 0;
+    if (flag->kind == FLAG_BARE)
+        return value ? command_fail(line, COMMAND_MISUSED, "%s has no value", flag->name) : 0;
+    if (!value && *at + 1 < argc)
+        value = argv[++*at];
+    if (!value || !*value)
+        return command_fail(line, COMMAND_MISUSED, "%s needs a value", flag->name);
+    return keep_value(line, flag, value);
 }
 
 static int check_line(const struct command_line *line)

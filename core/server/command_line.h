@@ -26,12 +26,24 @@ enum command_flag {
     COMMAND_FLAG_LIFETIME = 4096,
     COMMAND_FLAG_ADMIN_SOCKET = 8192,
     COMMAND_FLAG_CONFIG = 16384,
+    COMMAND_FLAG_SET = 32768,
+    COMMAND_FLAG_SECRET = 65536,
+    COMMAND_FLAG_LUA_DIR = 131072,
+    COMMAND_FLAG_FORMAT = 262144,
+};
+
+/* struct command_values: of a flag that may be said again. */
+#define COMMAND_VALUES_MAX 64
+struct command_values {
+    const char *at[COMMAND_VALUES_MAX];
+    size_t count;
 };
 
 struct command_line {
     const struct command *command;
     unsigned given; /* enum command_flag */
-    const char *userdb, *realm, *tenant, *from, *to, *key, *password_file, *algorithm, *lifetime, *admin_socket, *config;
+    const char *userdb, *realm, *tenant, *from, *to, *key, *password_file, *algorithm, *lifetime, *admin_socket, *config, *lua_dir, *format;
+    struct command_values sets, secrets;
     char **words; /* what is left: names, field=value */
     size_t word_count;
 };
@@ -95,5 +107,6 @@ int command_oauth_remove(const struct command_line *);
 int command_usage(const struct command_line *);
 int command_reload(const struct command_line *);
 int command_policy(const struct command_line *);
+int command_check(const struct command_line *);
 
 #endif

@@ -149,6 +149,10 @@ void config_report_close(struct config_report *);
 /* config_where: where the value of `option` (a long name of the table) was said: "relay.conf:12", "command line"; NULL: it is the default. */
 const char *config_where(const struct config *, const char *option);
 
+/* config_lua_dir: where lua/relay is if nobody says. */
+#define CONFIG_PATH_MAX 4096
+void config_lua_dir(char out[CONFIG_PATH_MAX]);
+
 /* config_print: what would run: listeners, relayed addresses, realm, ways to authenticate, policies, limits; no secrets. */
 void config_print(const struct config *, FILE *);
 

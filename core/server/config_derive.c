@@ -3,7 +3,6 @@
 #include "server/interfaces.h"
 #include "server/loader.h"
 
-#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -168,14 +167,11 @@ static void derive_numbers(struct config *config)
 }
 
 /* In a working copy the program is one directory below the root, beside lua/; elsewhere it is installed. */
-static void derive_lua_dir(struct loader *loader)
+void config_lua_dir(char out[CONFIG_PATH_MAX])
 {
-    struct config *config = loader->config;
-    char path[PATH_MAX];
+    char path[CONFIG_PATH_MAX];
     struct stat info;
-    if (config->lua_dir)
-        return;
-    config->lua_dir = RELAY_DATA_DIR "/lua";
+    snprintf(out, CONFIG_PATH_MAX, "%s", RELAY_DATA_DIR "/lua");
     const ssize_t len = readlink("/proc/self/exe", path, sizeof path - sizeof "/lua/relay");
     if (len <= 0)
         return;
@@ -188,11 +184,17 @@ static void derive_lua_dir(struct loader *loader)
     }
     const size_t root = strlen(path);
     memcpy(path + root, "/lua/relay", sizeof "/lua/relay");
-    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+        view_copy(view_of(path, root + strlen("/lua")), out, CONFIG_PATH_MAX);
+}
+
+static void derive_lua_dir(struct loader *loader)
+{
+    char path[CONFIG_PATH_MAX];
+    if (loader->config->lua_dir)
         return;
-    const char *found = loader_keep(loader, view_of(path, root + strlen("/lua")));
-    if (found)
-        config->lua_dir = found;
+    config_lua_dir(path);
+    loader->config->lua_dir = loader_keep(loader, view_text(path));
 }
 
 void loader_derive(struct loader *loader)

@@ -156,7 +156,9 @@ static void roff_commands(FILE *out)
 {
     size_t count;
     const struct command *all = commands(&count);
-    fputs(".SH COMMANDS\nThey work on the database file, beside a running server or without one; reload and policy ask a running server.\n", out);
+    fputs(".SH COMMANDS\nThey work on the database file, or on policies, beside a running server or without one; reload and policy ask "
+          "a\nrunning server.\n",
+          out);
     for (size_t i = 0; i < count; i++) {
         fputs(".TP\n\\fBrelay ", out);
         roff(out, all[i].name);
@@ -194,7 +196,8 @@ static const char manual_head[] =
     "IPv4 or IPv6. Nobody relays without authentication: by users, by time\\-limited credentials under a shared secret,\n"
     "by the users of a database, or by a policy. Peers that the Internet cannot reach are refused unless\n"
     "\\fBallowed\\-peer\\-ip\\fR names them. It stays in the foreground; SIGTERM and SIGINT end it, SIGHUP opens the log\n"
-    "file anew and reads the certificates and the policies anew; coturn\\(aqs SIGUSR2 does so but for the policies. What is wrong with one\n"
+    "file anew and reads the certificates and the policies anew; coturn\\(aqs SIGUSR2 does so but for the policies. What is wrong with "
+    "one\n"
     "leaves all as they were, and the log says what it is.\n";
 
 static const char manual_tail[] =

@@ -38,7 +38,7 @@ static const char *room_path(const struct room *room, const char *name, char out
 
 static inline void room_remove(const struct room *room)
 {
-    static const char *const names[] = {"relay.db", "relay.db-wal", "relay.db-shm", "in", "out", "err", "password"};
+    static const char *const names[] = {"relay.db", "relay.db-wal", "relay.db-shm", "in", "out", "err", "password", "p.lua"};
     char path[128];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         unlink(room_path(room, names[i], path));

@@ -1,0 +1,163 @@
+/* rehearsal.c: a world without clients, network and time of its own. */
+#include "server/rehearsal.h"
+
+#include "server/config.h"
+
+#include "base/err.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the world ---- */
+
+static uint32_t count(void *ctx, const char *kind, const char *tenant, const char *user)
+{
+    (void)ctx, (void)kind, (void)tenant, (void)user;
+    return 0;
+}
+
+static void audit(void *ctx, const char *type, const char *detail_json)
+{
+    const struct rehearsal *rehearsal = ctx;
+    log_say(rehearsal->world.log, LOG_INFO, "audit", "type=%s detail=%s", type, detail_json);
+}
+
+static void answer(void *ctx, const struct question *question, struct verdict *verdict)
+{
+    struct rehearsal *rehearsal = ctx;
+    (void)question;
+    if (rehearsal->answer)
+        *rehearsal->answer = *verdict;
+}
+
+static void wake(void *ctx, msec_t due)
+{
+    (void)ctx, (void)due; /* who asks turns until nothing waits */
+}
+
+static int fetch(void *ctx, struct policy *policy, struct handle handle, const struct http_request *request, void **transfer)
+{
+    struct rehearsal *rehearsal = ctx;
+    if (rehearsal->fetch_count == REHEARSAL_FETCHES)
+        return ERR_BUSY;
+    log_say(rehearsal->world.log, LOG_WARNING, "not_fetched", "method=%s url=%s", request->method, request->url);
+    rehearsal->fetches[rehearsal->fetch_count++] = handle;
+    rehearsal->fetcher = policy;
+    *transfer = NULL;
+    return 0;
+}
+
+static void cancel(void *ctx, void *transfer)
+{
+    (void)ctx, (void)transfer; /* its handle is stale from now on */
+}
+
+/* turn: what was to be fetched has failed; else time passes. */
+static msec_t turn(void *ctx, msec_t due)
+{
+    static const struct http_response response = {.error = "connect"};
+    struct rehearsal *rehearsal = ctx;
+    if (rehearsal->fetch_count) {
+        const struct handle handle = rehearsal->fetches[--rehearsal->fetch_count];
+        policy_fetched(rehearsal->fetcher, handle, &response, rehearsal->now, rehearsal->unix_ms);
+    } else if (due != POLICY_NEVER && due > rehearsal->now) {
+        rehearsal->unix_ms += due - rehearsal->now;
+        rehearsal->now = due;
+    }
+    return rehearsal->now;
+}
+
+/* ---- what the command line says ---- */
+
+/* split: "a=b" as two texts; false: it is none. */
+static bool split(struct rehearsal *rehearsal, const char *text, const char **name, const char **rest)
+{
+    const char *equals = strchr(text, '=');
+    char *kept = equals && equals > text && equals[1] ? strndup(text, (size_t)(equals - text)) : NULL;
+    if (!kept)
+        return false;
+    rehearsal->texts[rehearsal->text_count++] = kept;
+    *name = kept;
+    *rest = equals + 1;
+    return true;
+}
+
+static int read_line(struct rehearsal *rehearsal, const struct command_line *line)
+{
+    struct policy_config *config = &rehearsal->config;
+    for (size_t i = 0; i < line->sets.count; i++) {
+        struct policy_param *param = &rehearsal->params[config->param_count++];
+        param->where = "command line";
+        if (!split(rehearsal, line->sets.at[i], &param->name, &param->value))
+            return command_fail(line, COMMAND_MISUSED, "--set: POLICY.NAME=VALUE expected, got %s", line->sets.at[i]);
+    }
+    for (size_t i = 0; i < line->secrets.count; i++) {
+        struct policy_secret *secret = &rehearsal->secrets[config->secret_count++];
+        if (!split(rehearsal, line->secrets.at[i], &secret->name, &secret->path))
+            return command_fail(line, COMMAND_MISUSED, "--secret: NAME=FILE expected, got %s", line->secrets.at[i]);
+    }
+    config->params = rehearsal->params;
+    config->secrets = rehearsal->secrets;
+    return 0;
+}
+
+int rehearsal_open(struct rehearsal *rehearsal, const struct command_line *line, size_t files, struct log *log)
+{
+    *rehearsal = (struct rehearsal){.now = clock_monotonic_ms(), .unix_ms = clock_unix_ms()};
+    config_lua_dir(rehearsal->lua_dir);
+    rehearsal->config = (struct policy_config){.files = (const char *const *)line->words,
+                                               .file_count = files,
+                                               .lua_dir = line->lua_dir ? line->lua_dir : rehearsal->lua_dir,
+                                               .workers = 1};
+    crypto_random(&rehearsal->config.hash_key, sizeof rehearsal->config.hash_key);
+    rehearsal->world = (struct policy_world){.ctx = rehearsal,
+                                             .log = log,
+                                             .crypto = crypto_new(),
+                                             .count = count,
+                                             .audit = audit,
+                                             .answer = answer,
+                                             .wake = wake,
+                                             .turn = turn,
+                                             .fetch = fetch,
+                                             .cancel = cancel};
+    const int code = read_line(rehearsal, line);
+    if (code)
+        return code;
+    rehearsal->shared = policy_shared_new(&rehearsal->config);
+    if (!rehearsal->world.crypto || !rehearsal->shared)
+        return command_fail(line, COMMAND_FAILED, "not enough memory");
+    rehearsal->policy = policy_new(&rehearsal->config, rehearsal->shared, &rehearsal->world, 0, rehearsal->now, rehearsal->unix_ms,
+                                   rehearsal->error, sizeof rehearsal->error);
+    return 0;
+}
+
+void rehearsal_close(struct rehearsal *rehearsal)
+{
+    policy_free(rehearsal->policy);
+    policy_shared_free(rehearsal->shared);
+    crypto_free(rehearsal->world.crypto);
+    for (size_t i = 0; i < rehearsal->text_count; i++)
+        free(rehearsal->texts[i]);
+}
+
+struct policy *rehearsal_bare(struct rehearsal *rehearsal)
+{
+    char error[128];
+    struct policy_config *bare = &rehearsal->bare;
+    *bare = (struct policy_config){.workers = 1};
+    return policy_new(bare, rehearsal->shared, &rehearsal->world, 0, rehearsal->now, rehearsal->unix_ms, error, sizeof error);
+}
+
+void rehearsal_ask(struct rehearsal *rehearsal, struct question *question, struct verdict *verdict)
+{
+    question->now = rehearsal->now;
+    question->unix_ms = rehearsal->unix_ms;
+    question->ticket.parked.generation = 1; /* it may wait */
+    rehearsal->answer = verdict;
+    policy_ask(rehearsal->policy, question, verdict);
+    while (policy_waits(rehearsal->policy)) {
+        const msec_t now = turn(rehearsal, policy_due(rehearsal->policy));
+        policy_turn(rehearsal->policy, now, rehearsal->unix_ms);
+    }
+    rehearsal->answer = NULL;
+}

@@ -1,0 +1,46 @@
+/* rehearsal.h: a chain of policies without a server: for relay check, eval and bench-policy.
+ *
+ * It loads as in a server, init included, as the first of one worker. Time is a number that only moves while a hook waits. Nobody has an
+ * allocation, there is no users database, and nothing goes out: relay.http answers that it cannot connect.
+ */
+#ifndef RELAY_SERVER_REHEARSAL_H
+#define RELAY_SERVER_REHEARSAL_H
+
+#include "policy/policy.h"
+#include "server/command_line.h"
+
+#define REHEARSAL_FETCHES 64 /* under way at a time */
+
+struct rehearsal {
+    struct policy_config config, bare;
+    struct policy_param params[COMMAND_VALUES_MAX];
+    struct policy_secret secrets[COMMAND_VALUES_MAX];
+    char *texts[2 * COMMAND_VALUES_MAX]; /* names of the above */
+    size_t text_count;
+    char lua_dir[4096];
+
+    struct policy_shared *shared;
+    struct policy_world world;
+    struct policy *policy; /* NULL: refused, and `error` says why */
+    char error[512];
+
+    msec_t now;
+    int64_t unix_ms;
+    struct handle fetches[REHEARSAL_FETCHES];
+    size_t fetch_count;
+    struct policy *fetcher;
+    struct verdict *answer; /* to the question that waits */
+};
+
+/* rehearsal_open: the first `files` words of the line, with what --set, --secret and --lua-dir say: 0, or the exit code, told; a policy
+ * that is refused is no failure. `log`: where what policies say goes; NULL: nowhere. rehearsal_close whatever the result. */
+int rehearsal_open(struct rehearsal *, const struct command_line *, size_t files, struct log *log);
+void rehearsal_close(struct rehearsal *);
+
+/* rehearsal_bare: a policy of no files in this world, for policy_free; NULL without memory. */
+struct policy *rehearsal_bare(struct rehearsal *);
+
+/* rehearsal_ask: the verdict, waited for. */
+void rehearsal_ask(struct rehearsal *, struct question *, struct verdict *);
+
+#endif
