@@ -36,7 +36,7 @@ static uint64_t state_of(const struct policy_edition *edition, const char *path)
     if (stat(path, &file) != 0)
         return 0;
     const int64_t parts[] = {(int64_t)file.st_ino, file.st_size, file.st_mtim.tv_sec, file.st_mtim.tv_nsec};
-    return table_hash(&edition->hash_key, view_of(parts, sizeof parts));
+    return table_digest(&edition->hash_key, view_of(parts, sizeof parts));
 }
 
 static int document_read(const struct policy_edition *edition, struct document *document, const char *path)
@@ -173,7 +173,7 @@ int edition_seal(struct policy_edition *edition, struct crypto *crypto, char rev
 static bool look(const struct policy_edition *edition, const struct document *document, uint64_t *now)
 {
     const uint64_t parts[] = {*now, state_of(edition, document->path)};
-    *now = table_hash(&edition->hash_key, view_of(parts, sizeof parts));
+    *now = table_digest(&edition->hash_key, view_of(parts, sizeof parts));
     return parts[1] != document->state;
 }
 
