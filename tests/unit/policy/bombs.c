@@ -156,9 +156,12 @@ TEST(a_loop_is_killed_by_its_instructions_and_says_where)
 {
     struct stage stage;
     stage_play(&stage, "return {\n authorize = function()\n  while true do\n  end\n end}");
-    CHECK_INT(stage_ask(&stage, HOOK_authorize), VERDICT_FAIL);
-    CHECK_INT(stage.verdict.code, 500);
-    CHECK_TEXT(stage.verdict.by, "p.lua:3");
+    for (int tries = 0; tries < 100 && policy_counts(stage.policy)->killed_instructions == 0;
+         tries++) { /* a machine that holds it up lets the clock win */
+        CHECK_INT(stage_ask(&stage, HOOK_authorize), VERDICT_FAIL);
+        CHECK_INT(stage.verdict.code, 500);
+        CHECK_TEXT(stage.verdict.by, "p.lua:3");
+    }
     CHECK_TEXT(stage.verdict.reason, "killed: too many instructions");
     CHECK_INT(policy_counts(stage.policy)->killed_instructions, 1);
     stage_clear(&stage);
