@@ -110,16 +110,14 @@ static int push_mask(lua_State *L, const struct addr *addr)
     X(within, "fun(range: cidr|string): boolean", "`address:within(range)`: a `relay.cidr`, or the text of one range")                     \
     X(mask, "fun(bits: integer): string", "`address:mask(bits)`: `\"198.51.100.0/24\"`: a key for a rate limit")
 
-#define NAME(name, type, about) #name,
-#define MEMBER(name, type, about) {#name, type, about},
 #define PUSH(name, type, about) push_##name,
 
-static const struct member address_members[] = {ADDRESS_FIELDS(MEMBER)};
+static const struct member address_members[] = {ADDRESS_FIELDS(MEMBER_ROW)};
 const struct shown address_shown = {'p', "address", "address", address_members, sizeof address_members / sizeof *address_members};
 
 static int address_index(lua_State *L)
 {
-    static const char *const names[] = {ADDRESS_FIELDS(NAME)};
+    static const char *const names[] = {ADDRESS_FIELDS(MEMBER_NAME)};
     static int (*const push[])(lua_State *, const struct addr *) = {ADDRESS_FIELDS(PUSH)};
     const struct addr *addr = self(L);
     const char *name = luaL_tolstring(L, 2, NULL);

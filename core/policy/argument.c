@@ -245,8 +245,6 @@ static void push_tags(lua_State *L, const struct allocation *allocation)
         lua_pushnil(L);
 }
 
-#define NAME(name, type, about, push) #name,
-#define MEMBER(name, type, about, push) {#name, type, about},
 #define NUMBER(name, type, about, push) FIELD_##name,
 #define CASE(name, type, about, push)                                                                                                      \
     case FIELD_##name:                                                                                                                     \
@@ -348,8 +346,8 @@ static int tags_text(lua_State *L)
 }
 
 #define ARGUMENT(letter, name, called, FIELDS)                                                                                             \
-    static const char *const name##_names[] = {FIELDS(NAME)};                                                                              \
-    static const struct member name##_members[] = {FIELDS(MEMBER)};                                                                        \
+    static const char *const name##_names[] = {FIELDS(MEMBER_NAME)};                                                                       \
+    static const struct member name##_members[] = {FIELDS(MEMBER_ROW)};                                                                    \
     const struct shown name##_shown = {letter, called, #name, name##_members, sizeof name##_members / sizeof *name##_members};
 
 ARGUMENT('r', request, "req", REQUEST_FIELDS)

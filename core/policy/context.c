@@ -14,16 +14,13 @@ static const char context_key = 'x'; /* registry: the table is under the address
     X(reload, "boolean", "the policy takes the place of another")                                                                          \
     X(saved, "any", "what `save` of the file before it returned, if its worker knows; else nil")
 
-#define NAME(name, type, about) #name,
-#define MEMBER(name, type, about) {#name, type, about},
-
-static const struct member context_members[] = {CONTEXT_FIELDS(MEMBER)};
+static const struct member context_members[] = {CONTEXT_FIELDS(MEMBER_ROW)};
 const struct shown context_shown = {'c', "ctx", "ctx", context_members, sizeof context_members / sizeof *context_members};
 
 /* arguments: the fields, a name that is none of them */
 static int context_index(lua_State *L)
 {
-    static const char *const names[] = {CONTEXT_FIELDS(NAME)};
+    static const char *const names[] = {CONTEXT_FIELDS(MEMBER_NAME)};
     const char *name = luaL_tolstring(L, 2, NULL);
     if (strcmp(name, "saved") != 0)
         return luaL_error(L, "ctx has no field '%s'%s", name, strict_hint_of(L, name, names, sizeof names / sizeof *names));

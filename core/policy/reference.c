@@ -6,12 +6,6 @@
 static const struct shown *const rows[] = {&context_shown, &request_shown, &allocation_shown, &usage_shown, &event_shown, &address_shown};
 #define ROWS (sizeof rows / sizeof *rows)
 
-const struct shown *const *reference_shown(size_t *count)
-{
-    *count = ROWS;
-    return rows;
-}
-
 const struct shown *reference_argument(char letter)
 {
     for (size_t i = 0; i < ROWS; i++)

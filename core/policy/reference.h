@@ -1,4 +1,4 @@
-/* reference.h: what scripts have, as rows: the tables that the bindings are made of, for relay check, relay stubs and lua/README.md. */
+/* reference.h: what scripts have, as rows: the tables that the bindings are made of, and that relay check reads. */
 #ifndef RELAY_POLICY_REFERENCE_H
 #define RELAY_POLICY_REFERENCE_H
 
@@ -18,11 +18,13 @@ struct shown {
     size_t count;
 };
 
+/* of a row X(name, type, about, ...): its name, its struct member */
+#define MEMBER_NAME(name, ...) #name,
+#define MEMBER_ROW(name, type, about, ...) {#name, type, about},
+
 extern const struct shown context_shown, request_shown, allocation_shown, usage_shown, event_shown, address_shown;
 
-/* reference_shown: all of them.  reference_argument: the one of a letter; NULL: it has no members.  reference_find: the member of that
- * name, or NULL. */
-const struct shown *const *reference_shown(size_t *count);
+/* reference_argument: the one of a letter; NULL: it has no members.  reference_find: the member of that name, or NULL. */
 const struct shown *reference_argument(char letter);
 const struct member *reference_find(const struct shown *, const char *name);
 

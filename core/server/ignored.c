@@ -140,5 +140,5 @@ bool ignored_takes_value(const struct ignored *row)
 
 bool ignored_is_refused(const struct ignored *row)
 {
-    return row->kind == REFUSED_FLAG || row->kind == REFUSED_VALUE;
+    return row->kind == REFUSED_VALUE;
 }

@@ -12,8 +12,7 @@
 enum ignored_kind {
     IGNORED_FLAG,  /* bare, or with a value behind "=" */
     IGNORED_VALUE, /* a value follows */
-    REFUSED_FLAG,  /* as IGNORED_FLAG, but an error unless it is switched off */
-    REFUSED_VALUE,
+    REFUSED_VALUE, /* a value follows, and it is an error */
 };
 
 struct ignored {

@@ -22,14 +22,6 @@ static void audit(void *ctx, const char *type, const char *detail_json)
     log_say(rehearsal->world.log, LOG_INFO, "audit", "type=%s detail=%s", type, detail_json);
 }
 
-static void answer(void *ctx, const struct question *question, struct verdict *verdict)
-{
-    struct rehearsal *rehearsal = ctx;
-    (void)question;
-    if (rehearsal->answer)
-        *rehearsal->answer = *verdict;
-}
-
 static void wake(void *ctx, msec_t due)
 {
     (void)ctx, (void)due; /* who asks turns until nothing waits */
@@ -115,7 +107,6 @@ int rehearsal_open(struct rehearsal *rehearsal, const struct command_line *line,
                                              .crypto = crypto_new(),
                                              .count = count,
                                              .audit = audit,
-                                             .answer = answer,
                                              .wake = wake,
                                              .turn = turn,
                                              .fetch = fetch,
@@ -146,18 +137,4 @@ struct policy *rehearsal_bare(struct rehearsal *rehearsal)
     struct policy_config *bare = &rehearsal->bare;
     *bare = (struct policy_config){.workers = 1};
     return policy_new(bare, rehearsal->shared, &rehearsal->world, 0, rehearsal->now, rehearsal->unix_ms, error, sizeof error);
-}
-
-void rehearsal_ask(struct rehearsal *rehearsal, struct question *question, struct verdict *verdict)
-{
-    question->now = rehearsal->now;
-    question->unix_ms = rehearsal->unix_ms;
-    question->ticket.parked.generation = 1; /* it may wait */
-    rehearsal->answer = verdict;
-    policy_ask(rehearsal->policy, question, verdict);
-    while (policy_waits(rehearsal->policy)) {
-        const msec_t now = turn(rehearsal, policy_due(rehearsal->policy));
-        policy_turn(rehearsal->policy, now, rehearsal->unix_ms);
-    }
-    rehearsal->answer = NULL;
 }

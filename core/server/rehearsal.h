@@ -1,4 +1,4 @@
-/* rehearsal.h: a chain of policies without a server: for relay check, eval and bench-policy.
+/* rehearsal.h: a chain of policies without a server: for relay check.
  *
  * It loads as in a server, init included, as the first of one worker. Time is a number that only moves while a hook waits. Nobody has an
  * allocation, there is no users database, and nothing goes out: relay.http answers that it cannot connect.
@@ -29,7 +29,6 @@ struct rehearsal {
     struct handle fetches[REHEARSAL_FETCHES];
     size_t fetch_count;
     struct policy *fetcher;
-    struct verdict *answer; /* to the question that waits */
 };
 
 /* rehearsal_open: the first `files` words of the line, with what --set, --secret and --lua-dir say: 0, or the exit code, told; a policy
@@ -39,8 +38,5 @@ void rehearsal_close(struct rehearsal *);
 
 /* rehearsal_bare: a policy of no files in this world, for policy_free; NULL without memory. */
 struct policy *rehearsal_bare(struct rehearsal *);
-
-/* rehearsal_ask: the verdict, waited for. */
-void rehearsal_ask(struct rehearsal *, struct question *, struct verdict *);
 
 #endif
