@@ -14,6 +14,26 @@ struct text {
     size_t len;
 };
 
+void ask_put_part(struct slab *path, const char *part)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"; /* RFC 3986 section 2.3 */
+    char hex[4];
+    for (; *part; part++) {
+        snprintf(hex, sizeof hex, strchr(plain, *part) ? "%c" : "%%%02X", (unsigned char)*part);
+        slab_put_text(path, hex);
+    }
+}
+
+void ask_put(struct slab *path, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    slab_put_u8(path, memchr(path->at, '?', path->len) ? '&' : '?');
+    slab_put_text(path, name);
+    slab_put_u8(path, '=');
+    ask_put_part(path, value);
+}
+
 static size_t take(char *data, size_t one, size_t len, void *ctx)
 {
     struct text *text = ctx;
@@ -29,7 +49,7 @@ static size_t take(char *data, size_t one, size_t len, void *ctx)
 
 static CURLcode transfer(CURL *curl, const char *socket, const char *method, const char *path, struct text *text)
 {
-    char url[512];
+    char url[ASK_PATH_MAX + 16];
     snprintf(url, sizeof url, "http://relay%s", path);
     curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket);
     curl_easy_setopt(curl, CURLOPT_URL, url);
@@ -42,33 +62,50 @@ static CURLcode transfer(CURL *curl, const char *socket, const char *method, con
     return curl_easy_perform(curl);
 }
 
-static int read_answer(const struct text *text, json_t **body, char *error, size_t error_cap)
+static int ask(const char *socket, const char *method, const char *path, long *status, struct text *text, char *error, size_t error_cap)
 {
-    *body = json_loadb(text->at ? text->at : "", text->len, 0, NULL);
+    CURL *curl = curl_easy_init();
+    snprintf(error, error_cap, "out of memory");
+    if (!curl)
+        return ERR_MEMORY;
+    const CURLcode code = transfer(curl, socket, method, path, text);
+    long why = 0;
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, status);
+    curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &why);
+    curl_easy_cleanup(curl);
+    if (code == CURLE_OK)
+        return 0;
+    snprintf(error, error_cap, "%s: %s", socket, why ? strerrordesc_np((int)why) : curl_easy_strerror(code));
+    free(text->at);
+    return ERR_SYSTEM;
+}
+
+int ask_door_text(const char *socket, const char *method, const char *path, long *status, char **text, char *error, size_t error_cap)
+{
+    struct text got = {0};
+    const int err = ask(socket, method, path, status, &got, error, error_cap);
+    if (err)
+        return err;
+    *text = realloc(got.at, got.len + 1);
+    if (!*text) {
+        free(got.at);
+        return ERR_MEMORY;
+    }
+    (*text)[got.len] = 0;
+    return 0;
+}
+
+int ask_door(const char *socket, const char *method, const char *path, long *status, json_t **body, char *error, size_t error_cap)
+{
+    char *text;
+    const int err = ask_door_text(socket, method, path, status, &text, error, error_cap);
+    if (err)
+        return err;
+    *body = json_loads(text, 0, NULL);
+    free(text);
     if (json_is_object(*body))
         return 0;
     json_decref(*body);
     snprintf(error, error_cap, "what answered is no relay");
     return ERR_BAD;
-}
-
-int ask_door(const char *socket, const char *method, const char *path, long *status, json_t **body, char *error, size_t error_cap)
-{
-    struct text text = {0};
-    CURL *curl = curl_easy_init();
-    snprintf(error, error_cap, "out of memory");
-    if (!curl)
-        return ERR_MEMORY;
-    const CURLcode code = transfer(curl, socket, method, path, &text);
-    long why = 0;
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, status);
-    curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &why);
-    curl_easy_cleanup(curl);
-    int err = ERR_SYSTEM;
-    if (code == CURLE_OK)
-        err = read_answer(&text, body, error, error_cap);
-    else
-        snprintf(error, error_cap, "%s: %s", socket, why ? strerrordesc_np((int)why) : curl_easy_strerror(code));
-    free(text.at);
-    return err;
 }

@@ -1,6 +1,7 @@
 /* door.c: libmicrohttpd between a unix socket and the rows. */
 #include "admin/door.h"
 
+#include "base/bytes.h"
 #include "base/err.h"
 
 #include <errno.h>
@@ -27,6 +28,7 @@ struct door_request {
     struct door *door;
     struct MHD_Connection *connection;
     const struct door_route *route;
+    char part[DOOR_PART_MAX + 1];
     char *body;
     size_t len;
     bool is_too_long, is_set_aside, is_answered;
@@ -41,13 +43,26 @@ static bool has_method(const struct door_route *route, const char *method)
     return strcmp(route->method, method) == 0 || (strcmp(method, MHD_HTTP_METHOD_HEAD) == 0 && strcmp(route->method, MHD_HTTP_METHOD_GET) == 0);
 }
 
+/* part_of: what stands for the * of a row's path; {NULL, 0}: the path is another.  A row without * has an empty part. */
+static struct view part_of(const struct door_route *route, const char *path)
+{
+    const size_t head = strcspn(route->path, "*");
+    if (strncmp(route->path, path, head) != 0)
+        return (struct view){0};
+    if (!route->path[head])
+        return path[head] ? (struct view){0} : view_of(path + head, 0);
+    const struct view part = view_of(path + head, strcspn(path + head, "/"));
+    const bool fits = part.len && part.len <= DOOR_PART_MAX && strcmp(route->path + head + 1, path + head + part.len) == 0;
+    return fits ? part : (struct view){0};
+}
+
 /* find: the row; NULL, and in *allowed the first row with this path, if there is one. */
 static const struct door_route *find(const struct door *door, const char *path, const char *method, const struct door_route **allowed)
 {
     *allowed = NULL;
     for (size_t i = 0; i < door->config.route_count; i++) {
         const struct door_route *route = &door->config.routes[i];
-        if (strcmp(route->path, path) != 0)
+        if (!part_of(route, path).at)
             continue;
         if (has_method(route, method))
             return route;
@@ -57,21 +72,27 @@ static const struct door_route *find(const struct door *door, const char *path, 
     return NULL;
 }
 
-static struct MHD_Response *response_of(json_t *body)
+/* response_of_text: takes the text over; of NULL: NULL. */
+static struct MHD_Response *response_of_text(const char *type, char *text, size_t len)
 {
-    char *text = body ? json_dumps(body, JSON_INDENT(2)) : NULL;
-    json_decref(body);
-    const size_t len = text ? strlen(text) : 0;
-    if (text)
-        text[len] = '\n'; /* in place of the NUL, which nobody needs */
-    struct MHD_Response *response = text ? MHD_create_response_from_buffer(len + 1, text, MHD_RESPMEM_MUST_FREE) : NULL;
+    struct MHD_Response *response = text ? MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE) : NULL;
     if (!response) {
         free(text);
         return NULL;
     }
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     return response;
+}
+
+static struct MHD_Response *response_of(json_t *body)
+{
+    char *text = body ? json_dumps(body, JSON_INDENT(2)) : NULL;
+    const size_t len = text ? strlen(text) : 0;
+    json_decref(body);
+    if (text)
+        text[len] = '\n'; /* in place of the NUL, which nobody needs */
+    return response_of_text("application/json", text, len + 1);
 }
 
 /* queue: MHD_NO ends the connection. */
@@ -133,13 +154,45 @@ static void unlink_request(const struct door_request *request)
         *at = request->next;
 }
 
+/* struct strange: the first parameter that its row does not name, or whose value has a zero byte. */
+struct strange {
+    const struct door_route *route;
+    bool is_there;
+    char name[DOOR_PART_MAX + 1];
+};
+
+static enum MHD_Result look_at(void *ctx, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value, size_t len)
+{
+    struct strange *strange = ctx;
+    const char *const *known = strange->route->query;
+    (void)kind;
+    while (known && *known && !view_equal(view_text(*known), view_of(name, name_len)))
+        known++;
+    if (known && *known && !(value && memchr(value, 0, len)))
+        return MHD_YES;
+    strange->is_there = true;
+    view_copy(view_of(name, name_len), strange->name, sizeof strange->name);
+    return MHD_NO;
+}
+
+/* is_strange: then it is refused. */
+static bool is_strange(struct door_request *request)
+{
+    struct strange strange = {.route = request->route};
+    MHD_get_connection_values_n(request->connection, MHD_GET_ARGUMENT_KIND, look_at, &strange);
+    if (strange.is_there)
+        door_answer(request, MHD_HTTP_BAD_REQUEST,
+                    json_pack("{s:o}", "error", json_sprintf("no such parameter, or no such value: %s", strange.name)));
+    return strange.is_there;
+}
+
 /* serve: the row answers now, or the connection is set aside until it does. */
 static enum MHD_Result serve(struct door_request *request)
 {
     link_request(request);
     if (request->is_too_long)
         door_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too long");
-    else
+    else if (!is_strange(request))
         request->route->serve(request->door->config.ctx, request);
     if (request->is_answered)
         return finish(request);
@@ -166,6 +219,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     if (!request)
         return MHD_NO;
     *request = (struct door_request){.door = door, .connection = connection, .route = route};
+    view_copy(part_of(route, path), request->part, sizeof request->part);
     *of_request = request;
     return MHD_YES;
 }
@@ -190,12 +244,22 @@ const char *door_body(const struct door_request *request, size_t *len)
     return request->body ? request->body : "";
 }
 
-void door_answer(struct door_request *request, unsigned status, json_t *body)
+const char *door_query(const struct door_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+const char *door_part(const struct door_request *request)
+{
+    return request->part;
+}
+
+static void answer(struct door_request *request, unsigned status, struct MHD_Response *response)
 {
     struct door *door = request->door;
     unlink_request(request);
-    request->status = body ? status : MHD_HTTP_INTERNAL_SERVER_ERROR;
-    request->response = response_of(body);
+    request->status = status;
+    request->response = response;
     request->is_answered = true;
     if (!request->is_set_aside)
         return;
@@ -203,6 +267,16 @@ void door_answer(struct door_request *request, unsigned status, json_t *body)
     MHD_resume_connection(request->connection);
     if (!door->is_running)
         door_run(door);
+}
+
+void door_answer(struct door_request *request, unsigned status, json_t *body)
+{
+    answer(request, status, response_of(body));
+}
+
+void door_answer_text(struct door_request *request, unsigned status, const char *type, char *text)
+{
+    answer(request, status, response_of_text(type, text, text ? strlen(text) : 0));
 }
 
 void door_refuse(struct door_request *request, unsigned status, const char *reason)

@@ -1,8 +1,9 @@
-/* door.h: the admin door: HTTP on a unix socket, for the operator of this machine alone; answers are JSON.
+/* door.h: the admin door: HTTP on a unix socket, for the operator of this machine alone; answers are JSON, or a text of a row's own kind.
  *
  * It knows HTTP and nothing of the relay: what there is to ask are rows, filled by core/server. It runs in the thread of its owner: when
- * door_descriptor is readable, and once a second, door_run does all there is to do, and never waits. A row answers at once or later: until then
- * the connection is set aside.
+ * door_descriptor is readable, and once a second, door_run does all there is to do, and never waits. A row answers at once or later: until
+ * then the connection is set aside. A query parameter that the row does not name is refused: who misspells a filter is not shown
+ * everything.
  *
  * Whoever may open the socket may do everything: its mode is 0600. What comes in is bounded all the same: DOOR_CONNECTIONS at a time, the head of a
  * request by DOOR_MEMORY, its body by its row, all of it by DOOR_TIMEOUT_S without a byte.
@@ -17,15 +18,17 @@
 #define DOOR_CONNECTIONS 64
 #define DOOR_MEMORY 16384
 #define DOOR_TIMEOUT_S 10
+#define DOOR_PART_MAX 127
 
 struct door;
 struct door_request;
 
 /* struct door_route: a path and what it is asked for. `serve` calls door_answer, now or later; once. Rows of the same path stand together. */
 struct door_route {
-    const char *method, *path; /* GET is HEAD too */
+    const char *method, *path; /* GET is HEAD too; a * in the path is one segment of it, of at most DOOR_PART_MAX bytes */
     size_t body_max;
     void (*serve)(void *ctx, struct door_request *);
+    const char *const *query; /* the names of its parameters, NULL at the end; NULL: it has none */
 };
 
 struct door_config {
@@ -48,8 +51,16 @@ void door_run(struct door *);
 /* door_body: what came with the request; of no length if nothing did. Lives until it is answered. */
 const char *door_body(const struct door_request *, size_t *len);
 
+/* door_query: the value of a parameter that the row names; NULL: it was not said.  door_part: what stands for the * of the row's path. Both
+ * are decoded, and live until the request is answered. */
+const char *door_query(const struct door_request *, const char *name);
+const char *door_part(const struct door_request *);
+
 /* door_answer: an HTTP status and an object, which it takes over (NULL: out of memory, 500). The request is gone. */
 void door_answer(struct door_request *, unsigned status, json_t *body);
+
+/* door_answer_text: the same with a text of that media type, from malloc. */
+void door_answer_text(struct door_request *, unsigned status, const char *type, char *text);
 
 /* door_refuse: the same with {"error": reason}. */
 void door_refuse(struct door_request *, unsigned status, const char *reason);

@@ -109,10 +109,10 @@ static void get_readyz(void *ctx, struct door_request *request)
 }
 
 static const struct door_route rows[] = {
-    {"POST", "/v1/reload", 0, post_reload},
-    {"GET", "/v1/policy", 0, get_policy},
-    {"GET", "/livez", 0, get_livez},
-    {"GET", "/readyz", 0, get_readyz},
+    {"POST", "/v1/reload", 0, post_reload, NULL},
+    {"GET", "/v1/policy", 0, get_policy, NULL},
+    {"GET", "/livez", 0, get_livez, NULL},
+    {"GET", "/readyz", 0, get_readyz, NULL},
 };
 
 int routes_open(struct routes *routes, const struct config *config, struct refusal *refusal)

@@ -1,6 +1,6 @@
 /* The admin door: what is asked, refused, set aside; its socket. */
-#include "admin/ask.h"
 #include "admin/door.h"
+#include "admin/ask.h"
 #include "base/err.h"
 #include "test.h"
 
@@ -40,7 +40,32 @@ static void echo(void *ctx, struct door_request *request)
     door_answer(request, 201, json_pack("{s:s%}", "said", body, len));
 }
 
-static const struct door_route routes[] = {{"GET", "/now", 0, now}, {"POST", "/later", 0, later}, {"POST", "/echo", 8, echo}};
+static void query(void *ctx, struct door_request *request)
+{
+    const char *one = door_query(request, "one"), *two = door_query(request, "two");
+    (void)ctx;
+    door_answer(request, 200, json_pack("{s:o}", "said", json_sprintf("%s+%s", one ? one : "-", two ? two : "-")));
+}
+
+static void part(void *ctx, struct door_request *request)
+{
+    (void)ctx;
+    door_answer(request, 200, json_pack("{s:s}", "said", door_part(request)));
+}
+
+static void text(void *ctx, struct door_request *request)
+{
+    (void)ctx;
+    door_answer_text(request, 200, "text/plain; version=0.0.4", strdup("as it is\n"));
+}
+
+static const char *const parameters[] = {"one", "two", NULL};
+static const struct door_route routes[] = {
+    {"GET", "/now", 0, now, NULL},           {"POST", "/later", 0, later, NULL}, {"POST", "/echo", 8, echo, NULL},
+    {"GET", "/query", 0, query, parameters}, {"GET", "/part/*", 0, part, NULL},  {"GET", "/part/*/end", 0, part, NULL},
+    {"GET", "/text", 0, text, NULL},
+};
+#define ROUTES (sizeof routes / sizeof *routes)
 
 /* serve: as main does: the descriptor, and now and then. */
 static void *serve(void *ctx)
@@ -64,7 +89,7 @@ static void rig_open(struct rig *rig)
     if (!mkdtemp(rig->directory))
         abort();
     snprintf(rig->path, sizeof rig->path, "%s/door", rig->directory);
-    CHECK_INT(door_open(&(struct door_config){rig->path, routes, 3, rig}, &rig->door), 0);
+    CHECK_INT(door_open(&(struct door_config){rig->path, routes, ROUTES, rig}, &rig->door), 0);
     CHECK(pthread_create(&rig->thread, NULL, serve, rig) == 0);
 }
 
@@ -140,6 +165,75 @@ TEST(a_body_is_bounded_by_its_row)
     rig_close(&rig);
 }
 
+/* ask_of: GET of a path with parameters, written as the commands do. */
+static long ask_of(struct rig *rig, const char *path, const char *one, const char *two, char *said)
+{
+    char whole[ASK_PATH_MAX];
+    struct slab out = slab_over(whole, sizeof whole - 1);
+    slab_put_text(&out, path);
+    ask_put(&out, "one", one);
+    ask_put(&out, "two", two);
+    whole[out.len] = 0;
+    return ask(rig, "GET", whole, said);
+}
+
+TEST(a_row_is_given_the_parameters_that_it_names_and_no_others)
+{
+    struct rig rig;
+    char said[64];
+    rig_open(&rig);
+    CHECK_INT(ask_of(&rig, "/query", NULL, NULL, said), 200);
+    CHECK_TEXT(said, "-+-");
+    CHECK_INT(ask_of(&rig, "/query", "a b&two=c%/?", "\xc3\xa4=", said), 200);
+    CHECK_TEXT(said, "a b&two=c%/?+\xc3\xa4=");
+    CHECK_INT(ask(&rig, "GET", "/query?one", said), 200);
+    CHECK_TEXT(said, "-+-");
+    CHECK_INT(ask(&rig, "GET", "/query?one=1&oen=2", said), 400);
+    CHECK_TEXT(said, "no such parameter, or no such value: oen");
+    CHECK_INT(ask(&rig, "GET", "/query?one=a%00b", said), 400);
+    CHECK_INT(ask(&rig, "GET", "/query?%00=1", said), 400);
+    CHECK_INT(ask(&rig, "GET", "/now?one=1", said), 400);
+    rig_close(&rig);
+}
+
+TEST(a_star_of_a_row_is_one_segment)
+{
+    static const struct {
+        const char *path;
+        long status;
+        const char *said;
+    } cases[] = {
+        {"/part/7", 200, "7"},       {"/part/a%20b", 200, "a b"},     {"/part/7/end", 200, "7"},        {"/part/", 404, "not found"},
+        {"/part", 404, "not found"}, {"/part/7/8", 404, "not found"}, {"/part//end", 404, "not found"}, {"/part/7/end/", 404, "not found"},
+    };
+    struct rig rig;
+    char said[64], longest[DOOR_PART_MAX + 16] = "/part/";
+    rig_open(&rig);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        CHECK_INT(ask(&rig, "GET", cases[i].path, said), cases[i].status);
+        CHECK_TEXT(said, cases[i].said);
+    }
+    memset(longest + 6, 'x', DOOR_PART_MAX);
+    CHECK_INT(ask(&rig, "GET", longest, said), 200);
+    longest[6 + DOOR_PART_MAX] = 'x';
+    CHECK_INT(ask(&rig, "GET", longest, said), 404);
+    rig_close(&rig);
+}
+
+TEST(a_row_may_answer_with_a_text_of_its_own_kind)
+{
+    struct rig rig;
+    char answer[2048], error[256], *got = NULL;
+    long status;
+    rig_open(&rig);
+    raw(&rig, "GET /text HTTP/1.0\r\n\r\n", answer, sizeof answer);
+    CHECK(strstr(answer, " 200 ") && strstr(answer, "Content-Type: text/plain; version=0.0.4\r\n"));
+    CHECK_INT(ask_door_text(rig.path, "GET", "/text", &status, &got, error, sizeof error), 0);
+    CHECK_TEXT(got, "as it is\n");
+    free(got);
+    rig_close(&rig);
+}
+
 static void *ask_later(void *ctx)
 {
     static char said[64];
@@ -182,19 +276,19 @@ TEST(the_socket_is_its_owners_and_a_dead_one_is_replaced)
     char path[64];
     rig_open(&rig);
     CHECK(stat(rig.path, &file) == 0 && (file.st_mode & 0777) == 0600);
-    CHECK_INT(door_open(&(struct door_config){rig.path, routes, 3, &rig}, &second), ERR_EXISTS);
+    CHECK_INT(door_open(&(struct door_config){rig.path, routes, ROUTES, &rig}, &second), ERR_EXISTS);
     CHECK(stat(rig.path, &file) == 0);
     snprintf(path, sizeof path, "%.40s/dead", rig.directory);
     snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
     const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     CHECK(bind(fd, (struct sockaddr *)(void *)&at, sizeof at) == 0);
     close(fd);
-    CHECK_INT(door_open(&(struct door_config){path, routes, 3, &rig}, &second), 0);
+    CHECK_INT(door_open(&(struct door_config){path, routes, ROUTES, &rig}, &second), 0);
     door_close(second);
     fclose(fopen(path, "w"));
-    CHECK_INT(door_open(&(struct door_config){path, routes, 3, &rig}, &second), ERR_BAD);
+    CHECK_INT(door_open(&(struct door_config){path, routes, ROUTES, &rig}, &second), ERR_BAD);
     unlink(path);
-    CHECK_INT(door_open(&(struct door_config){"/nowhere/at/all", routes, 3, &rig}, &second), ERR_SYSTEM);
+    CHECK_INT(door_open(&(struct door_config){"/nowhere/at/all", routes, ROUTES, &rig}, &second), ERR_SYSTEM);
     rig_close(&rig);
 }
 
@@ -209,4 +303,6 @@ TEST(nobody_there_is_said_with_the_reason)
 
 TEST_LIST(RUN(a_row_answers_and_what_is_no_row_is_refused) RUN(a_body_is_bounded_by_its_row)
               RUN(an_answer_may_come_later_and_others_are_answered_meanwhile) RUN(who_waits_when_it_closes_is_told)
-                  RUN(the_socket_is_its_owners_and_a_dead_one_is_replaced) RUN(nobody_there_is_said_with_the_reason))
+                  RUN(the_socket_is_its_owners_and_a_dead_one_is_replaced) RUN(nobody_there_is_said_with_the_reason)
+                      RUN(a_row_is_given_the_parameters_that_it_names_and_no_others) RUN(a_star_of_a_row_is_one_segment)
+                          RUN(a_row_may_answer_with_a_text_of_its_own_kind))
