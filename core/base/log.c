@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -64,31 +65,6 @@ struct log *log_new(const char *path, enum log_level level)
     }
     pthread_mutex_init(&log->lock, NULL);
     return log;
-}
-
-/* utf8_len: the length of the well-formed UTF-8 character at the front (RFC 3629 section 4), 0 if there is none. */
-static size_t utf8_len(struct view in)
-{
-    static const struct {
-        uint8_t first, last, second_low, second_high, len;
-    } forms[] = {
-        {0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-    };
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        if (in.at[0] < forms[i].first || in.at[0] > forms[i].last)
-            continue;
-        if (forms[i].len > in.len)
-            return 0;
-        if (forms[i].len > 1 && (in.at[1] < forms[i].second_low || in.at[1] > forms[i].second_high))
-            return 0;
-        for (size_t k = 2; k < forms[i].len; k++)
-            if ((in.at[k] & 0xc0) != 0x80)
-                return 0;
-        return forms[i].len;
-    }
-    return 0;
 }
 
 /* is_deceptive: characters that a viewer may take for a line's end, a control, or a change of direction. */

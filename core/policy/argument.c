@@ -1,4 +1,4 @@
-/* argument.c: one row per field: its name and how it is pushed. */
+/* argument.c: one row per field: its name and its value. */
 #include "policy/argument.h"
 
 #include "policy/reference.h"
@@ -7,52 +7,7 @@
 
 #include <string.h>
 
-static void push_text(lua_State *L, const char *text)
-{
-    if (text && *text)
-        lua_pushstring(L, text);
-    else
-        lua_pushnil(L);
-}
-
-static void push_view(lua_State *L, struct view view)
-{
-    if (view.at)
-        lua_pushlstring(L, (const char *)view.at, view.len);
-    else
-        lua_pushnil(L);
-}
-
-static void push_hex(lua_State *L, struct view bytes)
-{
-    char hex[2 * CRYPTO_HASH_MAX + 1];
-    if (bytes.len == 0 || bytes.len > CRYPTO_HASH_MAX) {
-        lua_pushnil(L);
-        return;
-    }
-    crypto_hex(bytes, hex);
-    lua_pushstring(L, hex);
-}
-
-static void push_attr(lua_State *L, const struct message *message, enum attr_slot slot)
-{
-    push_view(L, message ? message_attr(message, slot) : (struct view){0});
-}
-
-static void push_count(lua_State *L, uint64_t count)
-{
-    lua_pushinteger(L, (lua_Integer)count);
-}
-
-static void push_known(lua_State *L, uint64_t count) /* nil: not said */
-{
-    if (count)
-        push_count(L, count);
-    else
-        lua_pushnil(L);
-}
-
-static void push_method(lua_State *L, uint16_t method)
+const char *argument_method(uint16_t method)
 {
     static const struct {
         uint16_t method;
@@ -60,25 +15,46 @@ static void push_method(lua_State *L, uint16_t method)
     } names[] = {{METHOD_ALLOCATE, "allocate"},    {METHOD_REFRESH, "refresh"}, {METHOD_CREATE_PERMISSION, "permission"},
                  {METHOD_CHANNEL_BIND, "channel"}, {METHOD_CONNECT, "connect"}, {METHOD_CONNECTION_BIND, "bind"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (names[i].method == method) {
-            lua_pushstring(L, names[i].name);
-            return;
-        }
-    lua_pushnil(L);
+        if (names[i].method == method)
+            return names[i].name;
+    return NULL;
 }
 
-static void push_protocol(lua_State *L, uint8_t protocol)
+static struct fact fact_hex(struct view bytes, char scratch[FACT_SCRATCH])
+{
+    if (bytes.len == 0 || bytes.len > CRYPTO_HASH_MAX)
+        return fact_nil();
+    crypto_hex(bytes, scratch);
+    return fact_text(scratch);
+}
+
+static struct fact fact_attr(const struct message *message, enum attr_slot slot)
+{
+    return message ? fact_view(message_attr(message, slot)) : fact_nil();
+}
+
+static struct fact fact_method(uint16_t method)
+{
+    return fact_text(argument_method(method));
+}
+
+static struct fact fact_protocol(uint8_t protocol)
 {
     if (protocol == PROTOCOL_UDP || protocol == PROTOCOL_TCP)
-        lua_pushstring(L, protocol == PROTOCOL_UDP ? "udp" : "tcp");
-    else
-        push_known(L, protocol);
+        return fact_text(protocol == PROTOCOL_UDP ? "udp" : "tcp");
+    return fact_known(protocol);
 }
 
-static void push_listener(lua_State *L, const struct flow *flow)
+static struct fact fact_listener(const struct flow *flow, char scratch[FACT_SCRATCH])
 {
     char text[ADDR_TEXT_MAX];
-    lua_pushfstring(L, "%s:%s", transport_name(flow->transport), addr_format(&flow->server, text));
+    snprintf(scratch, FACT_SCRATCH, "%s:%s", transport_name(flow->transport), addr_format(&flow->server, text));
+    return fact_text(scratch);
+}
+
+static struct fact fact_if(const void *there, uint64_t count)
+{
+    return there ? fact_count(count) : fact_nil();
 }
 
 static const struct question *question_of(lua_State *L)
@@ -109,7 +85,10 @@ static int request_attr(lua_State *L)
     struct view value = {0};
     if (request->message && type >= 0 && type <= UINT16_MAX && !message_next(request->message, (uint16_t)type, &cursor, &value))
         value = (struct view){0};
-    push_view(L, value);
+    if (value.at)
+        lua_pushlstring(L, (const char *)value.at, value.len);
+    else
+        lua_pushnil(L);
     return 1;
 }
 
@@ -127,129 +106,178 @@ static int request_count(lua_State *L)
     return luaL_error(L, "count: '%s' is not 'total', 'realm' or 'user'", kind);
 }
 
-/* X(name, type, what it says, how it is pushed); r: the request */
+/* X(name, type, what it says, its value); r: the request, q: the question, scratch: room for a text */
 #define REQUEST_FIELDS(X)                                                                                                                  \
-    X(id, "integer", "of this decision, as in the log", push_count(L, r->id))                                                              \
+    X(id, "integer", "of this decision, as in the log", fact_count(r->id))                                                                 \
     X(method, "string?", "`\"allocate\"` `\"refresh\"` `\"permission\"` `\"channel\"` `\"connect\"` `\"bind\"`",                           \
-      push_method(L, r->message ? r->message->method : 0))                                                                                 \
-    X(now, "integer", "unix seconds", lua_pushinteger(L, question_of(L)->unix_ms / 1000))                                                  \
-    X(transport, "string", "`\"udp\"` `\"tcp\"` `\"tls\"` `\"dtls\"`", lua_pushstring(L, transport_name(r->flow->transport)))              \
-    X(src, "address", "the client", address_push(L, ADDRESS_SRC, &r->flow->client))                                                        \
-    X(dst, "address", "the server's own end", address_push(L, ADDRESS_DST, &r->flow->server))                                              \
-    X(listener, "string", "`\"tls:192.0.2.1:5349\"`", push_listener(L, r->flow))                                                           \
-    X(sni, "string?", "server name of the handshake", push_text(L, r->flow->sni))                                                          \
-    X(alpn, "string?", "protocol of the handshake", push_text(L, r->flow->alpn))                                                           \
-    X(origin, "string?", "ORIGIN, as sent", push_attr(L, r->message, SLOT_ORIGIN))                                                         \
+      fact_method(r->message ? r->message->method : 0))                                                                                    \
+    X(now, "integer", "unix seconds", fact_integer(q->unix_ms / 1000))                                                                     \
+    X(transport, "string", "`\"udp\"` `\"tcp\"` `\"tls\"` `\"dtls\"`", fact_text(transport_name(r->flow->transport)))                      \
+    X(src, "address", "the client", fact_address(ADDRESS_SRC, &r->flow->client))                                                           \
+    X(dst, "address", "the server's own end", fact_address(ADDRESS_DST, &r->flow->server))                                                 \
+    X(listener, "string", "`\"tls:192.0.2.1:5349\"`", fact_that(FACT_FOLLOWS, fact_listener(r->flow, scratch)))                            \
+    X(sni, "string?", "server name of the handshake", fact_text(r->flow->sni))                                                             \
+    X(alpn, "string?", "protocol of the handshake", fact_text(r->flow->alpn))                                                              \
+    X(origin, "string?", "ORIGIN, as sent", fact_attr(r->message, SLOT_ORIGIN))                                                            \
     X(username, "string?", "USERNAME as sent, or the name that USERHASH stands for; nobody has vouched for it before `authorize`",         \
-      push_view(L, r->username))                                                                                                           \
+      fact_that(FACT_NAME, fact_view(r->username)))                                                                                        \
     X(userhash, "string?",                                                                                                                 \
       "USERHASH, 64 hexadecimal digits. Where `offer-userhash` is on, `authenticate` is also asked about hashes that no user of the "      \
       "server has: then `username` is nil, and `user` of `relay.key` must be the name itself",                                             \
-      push_hex(L, r->userhash))                                                                                                            \
-    X(realm, "string?", "what `route` chose; until then the default realm", push_text(L, r->realm))                                        \
-    X(tenant, "string?", "what `route` chose; until then nil", push_text(L, r->tenant))                                                    \
-    X(user, "string?", "whom quotas count, within the tenant; known from `authorize` on", push_text(L, r->user))                           \
-    X(software, "string?", "SOFTWARE, as sent", push_attr(L, r->message, SLOT_SOFTWARE))                                                   \
-    X(lifetime, "integer?", "seconds asked for", push_known(L, r->lifetime_s))                                                             \
-    X(requested_transport, "string|integer?", "`\"udp\"`, `\"tcp\"`, or the protocol's number", push_protocol(L, r->protocol))             \
-    X(requested_family, "integer?", "4 or 6", push_known(L, r->family))                                                                    \
-    X(even_port, "boolean", "EVEN-PORT is there", lua_pushboolean(L, r->even_port))                                                        \
-    X(reservation, "boolean", "RESERVATION-TOKEN is there", lua_pushboolean(L, r->has_reservation))                                        \
+      fact_that(FACT_NAME, fact_hex(r->userhash, scratch)))                                                                                \
+    X(realm, "string?", "what `route` chose; until then the default realm", fact_text(r->realm))                                           \
+    X(tenant, "string?", "what `route` chose; until then nil", fact_text(r->tenant))                                                       \
+    X(user, "string?", "whom quotas count, within the tenant; known from `authorize` on", fact_that(FACT_NAME, fact_text(r->user)))        \
+    X(software, "string?", "SOFTWARE, as sent", fact_attr(r->message, SLOT_SOFTWARE))                                                      \
+    X(lifetime, "integer?", "seconds asked for", fact_known(r->lifetime_s))                                                                \
+    X(requested_transport, "string|integer?", "`\"udp\"`, `\"tcp\"`, or the protocol's number", fact_protocol(r->protocol))                \
+    X(requested_family, "integer?", "4 or 6", fact_known(r->family))                                                                       \
+    X(even_port, "boolean", "EVEN-PORT is there", fact_boolean(r->even_port))                                                              \
+    X(reservation, "boolean", "RESERVATION-TOKEN is there", fact_boolean(r->has_reservation))                                              \
     X(access_token, "string?",                                                                                                             \
       "the bytes of ACCESS-TOKEN, where `oauth` is on; the client signs with a key that its issuer put in there, and `username` says "     \
       "which of the issuer's keys sealed it",                                                                                              \
-      push_view(L, r->access_token))                                                                                                       \
+      fact_that(FACT_SECRET, fact_view(r->access_token)))                                                                                  \
     X(attr, "fun(type: integer): string?", "`req:attr(type)`: the bytes of the first attribute of that number",                            \
-      lua_pushcfunction(L, request_attr))                                                                                                  \
+      fact_function(request_attr))                                                                                                         \
     X(count, "fun(kind: string): integer",                                                                                                 \
       "`req:count(kind)`: live allocations of the `\"user\"`, the `\"realm\"` (its tenant) or in `\"total\"`: advice; quotas are "         \
       "reserved after `authorize`",                                                                                                        \
-      lua_pushcfunction(L, request_count))
+      fact_function(request_count))
 
 /* a: the allocation, q: the question */
 #define ALLOCATION_FIELDS(X)                                                                                                               \
-    X(id, "integer", "as in the log and the table `sessions`", push_count(L, a->id))                                                       \
-    X(user, "string?", "whom quotas count", push_text(L, a->user))                                                                         \
-    X(tenant, "string?", "whose user that is", push_text(L, a->tenant))                                                                    \
-    X(realm, "string?", "with which the client signs", push_text(L, a->realm))                                                             \
-    X(src, "address", "the client", address_push(L, ADDRESS_ALLOCATION, &a->flow.client))                                                  \
-    X(relay, "address", "the relayed address, as clients see it", address_push(L, ADDRESS_RELAY, &a->relayed_shown))                       \
-    X(transport, "string", "`\"udp\"` `\"tcp\"` `\"tls\"` `\"dtls\"`", lua_pushstring(L, transport_name(a->flow.transport)))               \
-    X(relay_transport, "string", "`\"udp\"`, or `\"tcp\"` for a TCP allocation", push_protocol(L, a->protocol))                            \
-    X(created, "integer", "unix seconds", lua_pushinteger(L, a->created_unix_ms / 1000))                                                   \
-    X(expires, "integer", "unix seconds", lua_pushinteger(L, (q->unix_ms + a->expires - q->now) / 1000))                                   \
-    X(bytes_in, "integer", "from the client, since it began", push_count(L, a->usage.bytes_in))                                            \
-    X(bytes_out, "integer", "to the client, since it began", push_count(L, a->usage.bytes_out))                                            \
-    X(packets_in, "integer", "from the client, since it began", push_count(L, a->usage.packets_in))                                        \
-    X(packets_out, "integer", "to the client, since it began", push_count(L, a->usage.packets_out))                                        \
-    X(permissions, "integer", "live now", push_count(L, a->permissions))                                                                   \
-    X(channels, "integer", "live now", push_count(L, a->channels))                                                                         \
-    X(connections, "integer", "with peers of a TCP allocation, live now", push_count(L, a->tcp_peers))                                     \
-    X(tags, "tags", "`tags.plan`: a string or nil, for any name; `tostring`: `\"k=v,k=v\"`", argument_push(L, OBJECT_TAGS))
+    X(id, "integer", "as in the log and the table `sessions`", fact_count(a->id))                                                          \
+    X(user, "string?", "whom quotas count", fact_that(FACT_NAME, fact_text(a->user)))                                                      \
+    X(tenant, "string?", "whose user that is", fact_text(a->tenant))                                                                       \
+    X(realm, "string?", "with which the client signs", fact_text(a->realm))                                                                \
+    X(src, "address", "the client", fact_address(ADDRESS_ALLOCATION, &a->flow.client))                                                     \
+    X(relay, "address", "the relayed address, as clients see it", fact_address(ADDRESS_RELAY, &a->relayed_shown))                          \
+    X(transport, "string", "`\"udp\"` `\"tcp\"` `\"tls\"` `\"dtls\"`", fact_text(transport_name(a->flow.transport)))                       \
+    X(relay_transport, "string", "`\"udp\"`, or `\"tcp\"` for a TCP allocation", fact_protocol(a->protocol))                               \
+    X(created, "integer", "unix seconds", fact_integer(a->created_unix_ms / 1000))                                                         \
+    X(expires, "integer", "unix seconds", fact_integer((q->unix_ms + a->expires - q->now) / 1000))                                         \
+    X(bytes_in, "integer", "from the client, since it began", fact_count(a->usage.bytes_in))                                               \
+    X(bytes_out, "integer", "to the client, since it began", fact_count(a->usage.bytes_out))                                               \
+    X(packets_in, "integer", "from the client, since it began", fact_count(a->usage.packets_in))                                           \
+    X(packets_out, "integer", "to the client, since it began", fact_count(a->usage.packets_out))                                           \
+    X(permissions, "integer", "live now", fact_count(a->permissions))                                                                      \
+    X(channels, "integer", "live now", fact_count(a->channels))                                                                            \
+    X(connections, "integer", "with peers of a TCP allocation, live now", fact_count(a->tcp_peers))                                        \
+    X(tags, "tags", "`tags.plan`: a string or nil, for any name; `tostring`: `\"k=v,k=v\"`", fact_tags(a->limits.tags))
 
 /* q: the question */
 #define USAGE_FIELDS(X)                                                                                                                    \
-    X(bytes_in, "integer", "from the client, since `usage` was last asked", push_count(L, q->delta->bytes_in))                             \
-    X(bytes_out, "integer", "to the client, since then", push_count(L, q->delta->bytes_out))                                               \
-    X(packets_in, "integer", "from the client, since then", push_count(L, q->delta->packets_in))                                           \
-    X(packets_out, "integer", "to the client, since then", push_count(L, q->delta->packets_out))                                           \
-    X(closing, "boolean", "the allocation has ended; the answer changes nothing", lua_pushboolean(L, q->closing))
+    X(bytes_in, "integer", "from the client, since `usage` was last asked", fact_count(q->delta->bytes_in))                                \
+    X(bytes_out, "integer", "to the client, since then", fact_count(q->delta->bytes_out))                                                  \
+    X(packets_in, "integer", "from the client, since then", fact_count(q->delta->packets_in))                                              \
+    X(packets_out, "integer", "to the client, since then", fact_count(q->delta->packets_out))                                              \
+    X(closing, "boolean", "the allocation has ended; the answer changes nothing", fact_boolean(q->closing))
 
-/* e: the event, a: its allocation or NULL, u: its usage or NULL */
+/* e: the event, s: the sight, a: its allocation or NULL, u: its usage or NULL */
 #define EVENT_FIELDS(X)                                                                                                                    \
     X(type, "string", "`\"allocated\"` `\"denied\"` `\"refreshed\"` `\"permission\"` `\"closed\"` `\"auth_failed\"` `\"policy_error\"`",   \
-      lua_pushstring(L, event_name(e->type)))                                                                                              \
-    X(code, "integer", "the error that was answered; 0: none", lua_pushinteger(L, e->code))                                                \
-    X(reason, "string?", "`\"user_quota\"`, `\"released\"`, or what a policy said", push_text(L, e->reason))                               \
-    X(by, "string", "who decided: `\"core\"`, or file and line of the policy", push_text(L, e->by))                                        \
-    X(decision_id, "integer", "as `req.id`", push_count(L, e->decision))                                                                   \
-    X(policy_rev, "string", "12 digits that change with the files of the policies", lua_pushstring(L, policy_of(L)->revision))             \
-    X(method, "string?", "as in `req`", push_method(L, e->method))                                                                         \
-    X(user, "string?", "whom quotas count", push_text(L, e->user))                                                                         \
-    X(tenant, "string?", "whose user that is", push_text(L, e->tenant))                                                                    \
-    X(realm, "string?", "with which the client signs", push_text(L, e->realm))                                                             \
-    X(username, "string?", "as sent", push_view(L, e->username))                                                                           \
-    X(src, "address", "the client", address_push(L, ADDRESS_EVENT, &e->flow->client))                                                      \
-    X(transport, "string", "`\"udp\"` `\"tcp\"` `\"tls\"` `\"dtls\"`", lua_pushstring(L, transport_name(e->flow->transport)))              \
-    X(peer, "address?", "of a permission, channel or connection", push_peer(L, e))                                                         \
-    X(allocation, "integer?", "its id; without one what follows is nil", push_known(L, a ? a->id : 0))                                     \
-    X(bytes, "integer?", "in both directions, since it began", push_if(L, u, u ? u->bytes_in + u->bytes_out : 0))                          \
-    X(bytes_in, "integer?", "from the client", push_if(L, u, u ? u->bytes_in : 0))                                                         \
-    X(bytes_out, "integer?", "to the client", push_if(L, u, u ? u->bytes_out : 0))                                                         \
-    X(packets_in, "integer?", "from the client", push_if(L, u, u ? u->packets_in : 0))                                                     \
-    X(packets_out, "integer?", "to the client", push_if(L, u, u ? u->packets_out : 0))                                                     \
-    X(seconds, "integer?", "its age", push_if(L, a, a ? (uint64_t)(e->now - a->created) / 1000 : 0))                                       \
-    X(tags, "tags?", "as in `alloc`", push_tags(L, a))
+      fact_text(event_name(e->type)))                                                                                                      \
+    X(code, "integer", "the error that was answered; 0: none", fact_integer(e->code))                                                      \
+    X(reason, "string?", "`\"user_quota\"`, `\"released\"`, or what a policy said", fact_text(e->reason))                                  \
+    X(by, "string", "who decided: `\"core\"`, or file and line of the policy", fact_text(e->by))                                           \
+    X(decision_id, "integer", "as `req.id`", fact_count(e->decision))                                                                      \
+    X(policy_rev, "string", "12 digits that change with the files of the policies", fact_text(s->revision))                                \
+    X(method, "string?", "as in `req`", fact_method(e->method))                                                                            \
+    X(user, "string?", "whom quotas count", fact_that(FACT_NAME, fact_text(e->user)))                                                      \
+    X(tenant, "string?", "whose user that is", fact_text(e->tenant))                                                                       \
+    X(realm, "string?", "with which the client signs", fact_text(e->realm))                                                                \
+    X(username, "string?", "as sent", fact_that(FACT_NAME, fact_view(e->username)))                                                        \
+    X(src, "address", "the client", fact_address(ADDRESS_EVENT, &e->flow->client))                                                         \
+    X(transport, "string", "`\"udp\"` `\"tcp\"` `\"tls\"` `\"dtls\"`", fact_text(transport_name(e->flow->transport)))                      \
+    X(peer, "address?", "of a permission, channel or connection", e->peer ? fact_address(ADDRESS_EVENT_PEER, e->peer) : fact_nil())        \
+    X(allocation, "integer?", "its id; without one what follows is nil", fact_known(a ? a->id : 0))                                        \
+    X(bytes, "integer?", "in both directions, since it began", fact_if(u, u ? u->bytes_in + u->bytes_out : 0))                             \
+    X(bytes_in, "integer?", "from the client", fact_if(u, u ? u->bytes_in : 0))                                                            \
+    X(bytes_out, "integer?", "to the client", fact_if(u, u ? u->bytes_out : 0))                                                            \
+    X(packets_in, "integer?", "from the client", fact_if(u, u ? u->packets_in : 0))                                                        \
+    X(packets_out, "integer?", "to the client", fact_if(u, u ? u->packets_out : 0))                                                        \
+    X(seconds, "integer?", "its age", fact_if(a, a ? (uint64_t)(e->now - a->created) / 1000 : 0))                                          \
+    X(tags, "tags?", "as in `alloc`", a ? fact_tags(a->limits.tags) : fact_nil())
 
-static void push_if(lua_State *L, const void *there, uint64_t count)
-{
-    if (there)
-        push_count(L, count);
-    else
-        lua_pushnil(L);
-}
-
-static void push_peer(lua_State *L, const struct event *event)
-{
-    if (event->peer)
-        address_push(L, ADDRESS_EVENT_PEER, event->peer);
-    else
-        lua_pushnil(L);
-}
-
-static void push_tags(lua_State *L, const struct allocation *allocation)
-{
-    if (allocation)
-        argument_push(L, OBJECT_TAGS);
-    else
-        lua_pushnil(L);
-}
-
-#define NUMBER(name, type, about, push) FIELD_##name,
-#define CASE(name, type, about, push)                                                                                                      \
+#define NUMBER(name, type, about, value) FIELD_##name,
+#define CASE(name, type, about, value)                                                                                                     \
     case FIELD_##name:                                                                                                                     \
-        push;                                                                                                                              \
-        break;
+        return value;
+
+static struct fact request_fact(const struct sight *s, int field, char scratch[FACT_SCRATCH])
+{
+    enum { REQUEST_FIELDS(NUMBER) };
+    const struct question *q = s->question;
+    const struct request *r = q->request;
+    switch (field) {
+        REQUEST_FIELDS(CASE)
+    }
+    return fact_nil();
+}
+
+static struct fact allocation_fact(const struct sight *s, int field, char scratch[FACT_SCRATCH])
+{
+    enum { ALLOCATION_FIELDS(NUMBER) };
+    const struct question *q = s->question;
+    const struct allocation *a = q->allocation;
+    (void)scratch;
+    switch (field) {
+        ALLOCATION_FIELDS(CASE)
+    }
+    return fact_nil();
+}
+
+static struct fact usage_fact(const struct sight *s, int field, char scratch[FACT_SCRATCH])
+{
+    enum { USAGE_FIELDS(NUMBER) };
+    const struct question *q = s->question;
+    (void)scratch;
+    switch (field) {
+        USAGE_FIELDS(CASE)
+    }
+    return fact_nil();
+}
+
+static struct fact event_fact(const struct sight *s, int field, char scratch[FACT_SCRATCH])
+{
+    enum { EVENT_FIELDS(NUMBER) };
+    const struct event *e = s->event;
+    const struct allocation *a = e->allocation;
+    const struct usage *u = a ? &a->usage : NULL;
+    (void)scratch;
+    switch (field) {
+        EVENT_FIELDS(CASE)
+    }
+    return fact_nil();
+}
+
+static void push_fact(lua_State *L, const struct fact *fact)
+{
+    switch ((enum fact_kind)fact->kind) {
+        case FACT_NIL:
+            lua_pushnil(L);
+            break;
+        case FACT_BOOLEAN:
+            lua_pushboolean(L, fact->integer != 0);
+            break;
+        case FACT_INTEGER:
+            lua_pushinteger(L, fact->integer);
+            break;
+        case FACT_TEXT:
+            lua_pushlstring(L, (const char *)fact->text.at, fact->text.len);
+            break;
+        case FACT_ADDRESS:
+            address_push(L, (enum address_role)fact->role, fact->address);
+            break;
+        case FACT_TAGS:
+            argument_push(L, OBJECT_TAGS);
+            break;
+        case FACT_FUNCTION:
+            lua_pushcfunction(L, fact->function);
+            break;
+    }
+}
 
 /* field_or_raise: the number of the field at 2; raises, with the nearest name. */
 static int field_or_raise(lua_State *L, enum object object, const char *label)
@@ -262,14 +290,22 @@ static int field_or_raise(lua_State *L, enum object object, const char *label)
     return luaL_error(L, "%s has no field '%s'%s", label, name, strict_hint_of(L, name, map->names, (size_t)map->count));
 }
 
+/* push_field: the one that is named at 2. */
+static int push_field(lua_State *L, enum object object, const struct shown *shown)
+{
+    const struct policy *policy = policy_of(L);
+    const struct sight sight = {policy->question, policy->event, policy->revision};
+    char scratch[FACT_SCRATCH];
+    const int field = field_or_raise(L, object, shown->label);
+    const struct fact fact = argument_fact(shown->letter, &sight, field, scratch);
+    push_fact(L, &fact);
+    return 1;
+}
+
 static int request_index(lua_State *L)
 {
-    enum { REQUEST_FIELDS(NUMBER) };
-    const struct request *r = request_of(L);
-    switch (field_or_raise(L, OBJECT_REQUEST, "request")) {
-        REQUEST_FIELDS(CASE)
-    }
-    return 1;
+    request_of(L);
+    return push_field(L, OBJECT_REQUEST, &request_shown);
 }
 
 static const struct allocation *allocation_of(lua_State *L)
@@ -285,41 +321,25 @@ static const struct allocation *allocation_of(lua_State *L)
 
 static int allocation_index(lua_State *L)
 {
-    enum { ALLOCATION_FIELDS(NUMBER) };
-    const struct allocation *a = allocation_of(L);
-    const struct question *q = question_of(L);
-    if (!q)
+    allocation_of(L);
+    if (!question_of(L))
         return luaL_error(L, "the allocation is used after the hook returned");
-    switch (field_or_raise(L, OBJECT_ALLOCATION, "allocation")) {
-        ALLOCATION_FIELDS(CASE)
-    }
-    return 1;
+    return push_field(L, OBJECT_ALLOCATION, &allocation_shown);
 }
 
 static int usage_index(lua_State *L)
 {
-    enum { USAGE_FIELDS(NUMBER) };
     const struct question *q = question_of(L);
     if (!q || !q->delta)
         return luaL_error(L, "the usage is used after the hook returned");
-    switch (field_or_raise(L, OBJECT_USAGE, "usage")) {
-        USAGE_FIELDS(CASE)
-    }
-    return 1;
+    return push_field(L, OBJECT_USAGE, &usage_shown);
 }
 
 static int event_index(lua_State *L)
 {
-    enum { EVENT_FIELDS(NUMBER) };
-    const struct event *e = policy_of(L)->event;
-    if (!e)
+    if (!policy_of(L)->event)
         return luaL_error(L, "the event is used after the hook returned");
-    const struct allocation *a = e->allocation;
-    const struct usage *u = a ? &a->usage : NULL;
-    switch (field_or_raise(L, OBJECT_EVENT, "event")) {
-        EVENT_FIELDS(CASE)
-    }
-    return 1;
+    return push_field(L, OBJECT_EVENT, &event_shown);
 }
 
 /* tags are "k=v,k=v"; a name without a tag is nil */
@@ -354,6 +374,20 @@ ARGUMENT('r', request, "req", REQUEST_FIELDS)
 ARGUMENT('a', allocation, "alloc", ALLOCATION_FIELDS)
 ARGUMENT('u', usage, "used", USAGE_FIELDS)
 ARGUMENT('e', event, "ev", EVENT_FIELDS)
+
+struct fact argument_fact(char letter, const struct sight *sight, int field, char scratch[FACT_SCRATCH])
+{
+    switch (letter) {
+        case 'r':
+            return request_fact(sight, field, scratch);
+        case 'a':
+            return allocation_fact(sight, field, scratch);
+        case 'u':
+            return usage_fact(sight, field, scratch);
+        default:
+            return event_fact(sight, field, scratch);
+    }
+}
 
 static const struct {
     enum object object;

@@ -7,12 +7,25 @@
 #define RELAY_POLICY_ARGUMENT_H
 
 #include "policy/state.h"
+#include "policy/fact.h"
 
 /* argument_open: the metatables and the userdata. May raise. */
 void argument_open(lua_State *L);
 
 /* argument_push: the userdata of OBJECT_REQUEST ... OBJECT_EVENT; allocates nothing. */
 void argument_push(lua_State *L, enum object);
+
+/* struct sight: what hooks are shown of: a question or an event. */
+struct sight {
+    const struct question *question;
+    const struct event *event;
+    const char *revision;
+};
+
+/* argument_fact: of the n-th member of what `letter` (r, a, u, e of hook_rule.arguments) stands for; the sight has that. A text may lie in `scratch`. */
+struct fact argument_fact(char letter, const struct sight *, int n, char scratch[FACT_SCRATCH]);
+
+const char *argument_method(uint16_t method); /* "allocate"; NULL: none that hooks know */
 
 /* address_open, address_push: the address userdata of a role, filled with `addr` for this call; allocates nothing. */
 void address_open(lua_State *L);

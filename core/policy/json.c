@@ -39,26 +39,6 @@ int json_push(lua_State *L, struct view text)
     return status == LUA_OK ? 1 : lua_error(L);
 }
 
-void json_put_text(struct slab *out, const char *text, size_t len)
-{
-    json_t *string = json_stringn(text, len);
-    char latin[2 * 1024];
-    size_t used = 0;
-    if (!string) {
-        for (size_t i = 0; i < len && used + 2 < sizeof latin; i++) {
-            const unsigned char c = (unsigned char)text[i];
-            if (c >= 0x80)
-                latin[used++] = (char)(0xC0 | c >> 6);
-            latin[used++] = (char)(c >= 0x80 ? 0x80 | (c & 0x3F) : c);
-        }
-        string = json_stringn(latin, used);
-    }
-    char *quoted = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
-    slab_put_text(out, quoted ? quoted : "null");
-    free(quoted);
-    json_decref(string);
-}
-
 static void put_value(lua_State *L, int at, struct slab *out, int depth);
 
 static void put_items(lua_State *L, int at, struct slab *out, int depth)

@@ -2,7 +2,7 @@
 #ifndef RELAY_POLICY_JSON_H
 #define RELAY_POLICY_JSON_H
 
-#include "base/bytes.h"
+#include "base/json.h"
 
 #include <lua.h>
 
@@ -12,8 +12,5 @@ int json_push(lua_State *L, struct view text);
 /* json_put: the value at `at`: tables whose keys are 1 to n are arrays, others objects with their names in order; raises for what has no
  * place in JSON. The slab may overflow. */
 void json_put(lua_State *L, int at, struct slab *);
-
-/* json_put_text: a JSON string; bytes that are not UTF-8 are read as Latin-1, so nothing that a client sent is lost. */
-void json_put_text(struct slab *, const char *text, size_t len);
 
 #endif
