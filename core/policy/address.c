@@ -107,24 +107,30 @@ static int push_mask(lua_State *L, const struct addr *addr)
     X(ip, "string", "without the port")                                                                                                    \
     X(port, "integer", "0: there is none")                                                                                                 \
     X(family, "integer", "4 or 6")                                                                                                         \
-    X(within, "fun(range: cidr|string): boolean", "`address:within(range)`: a `relay.cidr`, or the text of one range")                     \
-    X(mask, "fun(bits: integer): string", "`address:mask(bits)`: `\"198.51.100.0/24\"`: a key for a rate limit")
+    X(within, "fun(range: cidr|string): boolean", "`range`: a `relay.cidr`, or the text of one range")                                     \
+    X(mask, "fun(bits: integer): string", "`\"198.51.100.0/24\"`: a key for a rate limit")
 
 #define PUSH(name, type, about) push_##name,
 
 static const struct member address_members[] = {ADDRESS_FIELDS(MEMBER_ROW)};
-const struct shown address_shown = {'p', "address", "address", address_members, sizeof address_members / sizeof *address_members};
+const struct shown address_shown = {ROLE_ARGUMENT,
+                                    'p',
+                                    "address",
+                                    "address",
+                                    "`tostring` gives `\"198.51.100.7:5000\"`, `\"[2001:db8::1]:5000\"`; two addresses compare with `==`. "
+                                    "Ranges judge IPv6 forms that embed an IPv4 address "
+                                    "(mapped, NAT64, 6to4, Teredo) by that address.",
+                                    MEMBERS(address_members)};
 
 static int address_index(lua_State *L)
 {
-    static const char *const names[] = {ADDRESS_FIELDS(MEMBER_NAME)};
     static int (*const push[])(lua_State *, const struct addr *) = {ADDRESS_FIELDS(PUSH)};
     const struct addr *addr = self(L);
     const char *name = luaL_tolstring(L, 2, NULL);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(name, names[i]) == 0)
+    for (size_t i = 0; i < address_shown.count; i++)
+        if (strcmp(name, address_members[i].name) == 0)
             return push[i](L, addr);
-    return luaL_error(L, "an address has no field '%s'%s", name, strict_hint_of(L, name, names, sizeof names / sizeof *names));
+    return luaL_error(L, "an address has no field '%s'%s", name, strict_hint_in(L, name, &address_shown));
 }
 
 static int address_text(lua_State *L)
@@ -151,6 +157,11 @@ static int contains(lua_State *L)
     return 1;
 }
 
+static const struct member cidr_members[] = {
+    CALL("contains", "fun(address: address|string): boolean", "an address, or its text", contains, 0),
+};
+const struct shown cidr_shown = SHOWN(ROLE_OBJECT, "cidr", "", cidr_members);
+
 static int refuse_range(lua_State *L, struct cidr_set *set, int at)
 {
     cidr_close(set);
@@ -170,7 +181,6 @@ static int add_range(lua_State *L, int at, struct cidr_set *set)
 
 int relay_cidr(lua_State *L)
 {
-    state_loading(L, "relay.cidr");
     lua_settop(L, 1);
     if (lua_type(L, 1) == LUA_TSTRING) {
         lua_createtable(L, 1, 0);
@@ -205,10 +215,9 @@ static void new_address(lua_State *L, struct policy *policy, int role)
 void address_open(lua_State *L)
 {
     static const luaL_Reg address_meta[] = {{"__index", address_index}, {"__tostring", address_text}, {"__eq", address_same}, {NULL, NULL}};
-    static const luaL_Reg cidr_methods[] = {{"contains", contains}, {NULL, NULL}};
     struct policy *policy = policy_of(L);
     object_define(L, OBJECT_ADDRESS, "address", NULL, address_meta);
-    object_define(L, OBJECT_CIDR, "cidr", cidr_methods, NULL);
+    object_define(L, OBJECT_CIDR, "cidr", &cidr_shown, NULL);
     for (int role = 0; role < ADDRESS_ROLES; role++)
         new_address(L, policy, role);
 }

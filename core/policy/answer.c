@@ -8,18 +8,27 @@
 
 #define KIND(kind) (1u << VERDICT_##kind)
 
+/* the codes last; 0: none */
+#define RULE(name, arguments, composition, kinds, limits, about, ...)                                                                      \
+    [HOOK_##name] = {#name, arguments, COMPOSE_##composition, kinds, {__VA_ARGS__}, limits, about}
+
 const struct hook_rule hook_rules[HOOK_COUNT] = {
-    [HOOK_init] = {"init", "c", COMPOSE_TELL, 0, {0}, 0},
-    [HOOK_route] = {"route", "r", COMPOSE_FIRST, KIND(TENANT) | KIND(REDIRECT), {403}, 0},
-    [HOOK_authenticate] = {"authenticate", "r", COMPOSE_FIRST, KIND(KEY) | KIND(LOOKUP), {401, 403}, 0},
-    [HOOK_authorize] = {"authorize", "r", COMPOSE_STRICTEST, KIND(ALLOW) | KIND(REDIRECT), {403, 440, 442, 486, 508}, UINT8_MAX},
-    [HOOK_permission] = {"permission", "apk", COMPOSE_FIRST, 0, {403, 443}, 0},
-    [HOOK_channel] = {"channel", "apn", COMPOSE_FIRST, 0, {403}, 0},
-    [HOOK_refresh] = {"refresh", "ar", COMPOSE_ASK_ALL, KIND(ALLOW) | KIND(REAUTH), {403, 486, 508}, LIMIT_MAX_LIFETIME},
-    [HOOK_usage] = {"usage", "au", COMPOSE_ASK_ALL, KIND(ALLOW) | KIND(CLOSE), {0}, LIMIT_MAX_BPS},
-    [HOOK_log] = {"log", "e", COMPOSE_TELL, 0, {0}, 0},
-    [HOOK_save] = {"save", "", COMPOSE_TELL, 0, {0}, 0},
-    [HOOK_shutdown] = {"shutdown", "", COMPOSE_TELL, 0, {0}, 0},
+    RULE(init, "c", TELL, 0, 0, "each worker, when it has loaded the files; what it raises ends the start, or the reload", 0),
+    RULE(route, "r", FIRST, KIND(TENANT) | KIND(REDIRECT), 0,
+         "no opinion: the default realm. The answer is kept for (listener, SNI, ALPN, ORIGIN), a failure is not", 403),
+    RULE(authenticate, "r", FIRST, KIND(KEY) | KIND(LOOKUP), 0, "no opinion: the users of the server, else 401", 401, 403),
+    RULE(authorize, "r", STRICTEST, KIND(ALLOW) | KIND(REDIRECT), UINT8_MAX, "of an Allocate whose password is right", 403, 440, 442, 486,
+         508),
+    RULE(permission, "apk", FIRST, 0, 0,
+         "`kind`: `\"permission\"`, `\"channel\"` or `\"connect\"` (of a TCP allocation), the request that asks", 403, 443),
+    RULE(channel, "apn", FIRST, 0, 0, "`number`: 0x4000 to 0x7FFF, with `strict-channel-numbers` to 0x4FFF", 403),
+    RULE(refresh, "ar", ASK_ALL, KIND(ALLOW) | KIND(REAUTH), LIMIT_MAX_LIFETIME,
+         "`allow` with `max_lifetime` only; failed: granted for 600 s, as clients give up on any error but 438", 403, 486, 508),
+    RULE(usage, "au", ASK_ALL, KIND(ALLOW) | KIND(CLOSE), LIMIT_MAX_BPS, "`allow` with `max_bps` only: it replaces the one that held", 0),
+    RULE(log, "e", TELL, 0, 0, "what it returns is ignored", 0),
+    RULE(save, "", TELL, 0, 0,
+         "before a reload: plain data for `ctx.saved` of the next `init` of the same file; what it raises ends the reload", 0),
+    RULE(shutdown, "", TELL, 0, 0, "what it returns is ignored", 0),
 };
 
 static bool code_is_allowed(const struct hook_rule *rule, int code)
@@ -28,6 +37,14 @@ static bool code_is_allowed(const struct hook_rule *rule, int code)
         if (rule->codes[i] == code)
             return true;
     return false;
+}
+
+bool answer_has_code(int code)
+{
+    bool found = false;
+    for (size_t hook = 0; hook < HOOK_COUNT; hook++)
+        found |= code_is_allowed(&hook_rules[hook], code);
+    return found;
 }
 
 const char *answer_judge(enum hook hook, const struct decision *decision, char *error, size_t error_cap)

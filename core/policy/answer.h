@@ -22,9 +22,13 @@ struct hook_rule {
     uint32_t kinds;    /* 1u << enum verdict_kind */
     uint16_t codes[6]; /* of relay.deny; 0 ends them */
     uint8_t limits;    /* of enum limit: those that relay.allow may give */
+    const char *about; /* Markdown, or "" */
 };
 
 extern const struct hook_rule hook_rules[HOOK_COUNT];
+
+/* answer_has_code: some hook may answer it by relay.deny. */
+bool answer_has_code(int code);
 
 /* answer_judge: NULL if `hook` may return this; else why not, into `error`. */
 const char *answer_judge(enum hook, const struct decision *, char *error, size_t error_cap);

@@ -138,10 +138,10 @@ static int request_count(lua_State *L)
       "the bytes of ACCESS-TOKEN, where `oauth` is on; the client signs with a key that its issuer put in there, and `username` says "     \
       "which of the issuer's keys sealed it",                                                                                              \
       fact_that(FACT_SECRET, fact_view(r->access_token)))                                                                                  \
-    X(attr, "fun(type: integer): string?", "`req:attr(type)`: the bytes of the first attribute of that number",                            \
+    X(attr, "fun(type: integer): string?", "the bytes of the first attribute of that number",                            \
       fact_function(request_attr))                                                                                                         \
-    X(count, "fun(kind: string): integer",                                                                                                 \
-      "`req:count(kind)`: live allocations of the `\"user\"`, the `\"realm\"` (its tenant) or in `\"total\"`: advice; quotas are "         \
+    X(count, "fun(kind: \"user\"|\"realm\"|\"total\"): integer",                                                                                                 \
+      "live allocations of the `\"user\"`, the `\"realm\"` (its tenant) or in `\"total\"`: advice; quotas are "         \
       "reserved after `authorize`",                                                                                                        \
       fact_function(request_count))
 
@@ -164,7 +164,7 @@ static int request_count(lua_State *L)
     X(permissions, "integer", "live now", fact_count(a->permissions))                                                                      \
     X(channels, "integer", "live now", fact_count(a->channels))                                                                            \
     X(connections, "integer", "with peers of a TCP allocation, live now", fact_count(a->tcp_peers))                                        \
-    X(tags, "tags", "`tags.plan`: a string or nil, for any name; `tostring`: `\"k=v,k=v\"`", fact_tags(a->limits.tags))
+    X(tags, "tags", "of `relay.allow`", fact_tags(a->limits.tags))
 
 /* q: the question */
 #define USAGE_FIELDS(X)                                                                                                                    \
@@ -279,25 +279,19 @@ static void push_fact(lua_State *L, const struct fact *fact)
     }
 }
 
-/* field_or_raise: the number of the field at 2; raises, with the nearest name. */
-static int field_or_raise(lua_State *L, enum object object, const char *label)
-{
-    const struct field_map *map = &policy_of(L)->fields[object];
-    const int field = field_find(map, L, 2);
-    if (field != FIELD_NONE)
-        return field;
-    const char *name = luaL_tolstring(L, 2, NULL);
-    return luaL_error(L, "%s has no field '%s'%s", label, name, strict_hint_of(L, name, map->names, (size_t)map->count));
-}
-
-/* push_field: the one that is named at 2. */
-static int push_field(lua_State *L, enum object object, const struct shown *shown)
+/* push_field: the one that is named at 2; raises, with the nearest name. */
+static int push_field(lua_State *L, enum object object)
 {
     const struct policy *policy = policy_of(L);
+    const struct field_map *map = &policy->fields[object];
     const struct sight sight = {policy->question, policy->event, policy->revision};
     char scratch[FACT_SCRATCH];
-    const int field = field_or_raise(L, object, shown->label);
-    const struct fact fact = argument_fact(shown->letter, &sight, field, scratch);
+    const int field = field_find(map, L, 2);
+    if (field == FIELD_NONE) {
+        const char *name = luaL_tolstring(L, 2, NULL);
+        return luaL_error(L, "%s has no field '%s'%s", map->shown->label, name, strict_hint_in(L, name, map->shown));
+    }
+    const struct fact fact = argument_fact(map->shown->letter, &sight, field, scratch);
     push_fact(L, &fact);
     return 1;
 }
@@ -305,7 +299,7 @@ static int push_field(lua_State *L, enum object object, const struct shown *show
 static int request_index(lua_State *L)
 {
     request_of(L);
-    return push_field(L, OBJECT_REQUEST, &request_shown);
+    return push_field(L, OBJECT_REQUEST);
 }
 
 static const struct allocation *allocation_of(lua_State *L)
@@ -324,7 +318,7 @@ static int allocation_index(lua_State *L)
     allocation_of(L);
     if (!question_of(L))
         return luaL_error(L, "the allocation is used after the hook returned");
-    return push_field(L, OBJECT_ALLOCATION, &allocation_shown);
+    return push_field(L, OBJECT_ALLOCATION);
 }
 
 static int usage_index(lua_State *L)
@@ -332,14 +326,14 @@ static int usage_index(lua_State *L)
     const struct question *q = question_of(L);
     if (!q || !q->delta)
         return luaL_error(L, "the usage is used after the hook returned");
-    return push_field(L, OBJECT_USAGE, &usage_shown);
+    return push_field(L, OBJECT_USAGE);
 }
 
 static int event_index(lua_State *L)
 {
     if (!policy_of(L)->event)
         return luaL_error(L, "the event is used after the hook returned");
-    return push_field(L, OBJECT_EVENT, &event_shown);
+    return push_field(L, OBJECT_EVENT);
 }
 
 /* tags are "k=v,k=v"; a name without a tag is nil */
@@ -366,9 +360,8 @@ static int tags_text(lua_State *L)
 }
 
 #define ARGUMENT(letter, name, called, FIELDS)                                                                                             \
-    static const char *const name##_names[] = {FIELDS(MEMBER_NAME)};                                                                       \
     static const struct member name##_members[] = {FIELDS(MEMBER_ROW)};                                                                    \
-    const struct shown name##_shown = {letter, called, #name, name##_members, sizeof name##_members / sizeof *name##_members};
+    const struct shown name##_shown = {ROLE_ARGUMENT, letter, called, #name, "", MEMBERS(name##_members)};
 
 ARGUMENT('r', request, "req", REQUEST_FIELDS)
 ARGUMENT('a', allocation, "alloc", ALLOCATION_FIELDS)
@@ -389,18 +382,19 @@ struct fact argument_fact(char letter, const struct sight *sight, int field, cha
     }
 }
 
+static const struct member tags_members[] = {
+    FIELD("[string]", "string?", "`tags.plan`: a string or nil, for any name; `tostring`: `\"k=v,k=v\"`"),
+};
+const struct shown tags_shown = SHOWN(ROLE_RETURNED, "tags", "", tags_members);
+
 static const struct {
     enum object object;
-    const char *label;
     lua_CFunction index;
-    const char *const *names;
-    int count;
+    const struct shown *shown;
 } rows[] = {
-    {OBJECT_REQUEST, "request", request_index, request_names, sizeof request_names / sizeof *request_names},
-    {OBJECT_ALLOCATION, "allocation", allocation_index, allocation_names, sizeof allocation_names / sizeof *allocation_names},
-    {OBJECT_USAGE, "usage", usage_index, usage_names, sizeof usage_names / sizeof *usage_names},
-    {OBJECT_EVENT, "event", event_index, event_names, sizeof event_names / sizeof *event_names},
-    {OBJECT_TAGS, "tags", tags_index, NULL, 0},
+    {OBJECT_REQUEST, request_index, &request_shown}, {OBJECT_ALLOCATION, allocation_index, &allocation_shown},
+    {OBJECT_USAGE, usage_index, &usage_shown},       {OBJECT_EVENT, event_index, &event_shown},
+    {OBJECT_TAGS, tags_index, &tags_shown},
 };
 
 void argument_open(lua_State *L)
@@ -409,10 +403,10 @@ void argument_open(lua_State *L)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const luaL_Reg meta[] = {
             {"__index", rows[i].index}, {rows[i].object == OBJECT_TAGS ? "__tostring" : NULL, tags_text}, {NULL, NULL}};
-        object_define(L, rows[i].object, rows[i].label, NULL, meta);
+        object_define(L, rows[i].object, rows[i].shown->label, NULL, meta);
         policy->arguments[rows[i].object] = object_new(L, rows[i].object, 0);
         lua_rawsetp(L, LUA_REGISTRYINDEX, &policy->arguments[rows[i].object]);
-        field_map_init(L, &policy->fields[rows[i].object], rows[i].names, rows[i].count);
+        field_map_init(L, &policy->fields[rows[i].object], rows[i].shown);
     }
     address_open(L);
 }

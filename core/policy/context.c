@@ -8,22 +8,22 @@
 
 static const char context_key = 'x'; /* registry: the table is under the address of this */
 
-#define CONTEXT_FIELDS(X)                                                                                                                  \
-    X(worker, "integer", "this worker, from 1")                                                                                            \
-    X(workers, "integer", "how many there are")                                                                                            \
-    X(reload, "boolean", "the policy takes the place of another")                                                                          \
-    X(saved, "any", "what `save` of the file before it returned, if its worker knows; else nil")
-
-static const struct member context_members[] = {CONTEXT_FIELDS(MEMBER_ROW)};
-const struct shown context_shown = {'c', "ctx", "ctx", context_members, sizeof context_members / sizeof *context_members};
+static const struct member context_members[] = {
+    FIELD("worker", "integer", "this worker, from 1"),
+    FIELD("workers", "integer", "how many there are"),
+    FIELD("reload", "boolean", "at a reload; `false` at the start"),
+    FIELD("saved", "any",
+          "what `save` returned: booleans, numbers, strings and tables of them without metatables, copied, together at most 64 KiB (8 "
+          "bytes for each value beside a string's own); nil at the start and without `save`"),
+};
+const struct shown context_shown = {ROLE_ARGUMENT, 'c', "ctx", "ctx", "", MEMBERS(context_members)};
 
 /* arguments: the fields, a name that is none of them */
 static int context_index(lua_State *L)
 {
-    static const char *const names[] = {CONTEXT_FIELDS(MEMBER_NAME)};
     const char *name = luaL_tolstring(L, 2, NULL);
     if (strcmp(name, "saved") != 0)
-        return luaL_error(L, "ctx has no field '%s'%s", name, strict_hint_of(L, name, names, sizeof names / sizeof *names));
+        return luaL_error(L, "ctx has no field '%s'%s", name, strict_hint_in(L, name, &context_shown));
     lua_rawgeti(L, LUA_REGISTRYINDEX, policy_of(L)->script->saved);
     return 1;
 }

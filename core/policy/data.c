@@ -140,6 +140,11 @@ int relay_data(lua_State *L)
     return 1;
 }
 
+static const struct member data_members[] = {
+    FIELD("[string|integer]", "any", "string, number, boolean, a part of the tree; what is missing is nil"),
+};
+const struct shown data_shown = SHOWN(ROLE_RETURNED, "data", "A part of a tree: index, `#`, `pairs`, `ipairs`; read-only.", data_members);
+
 void data_open(lua_State *L)
 {
     static const luaL_Reg meta[] = {{"__index", node_index}, {"__len", node_length}, {"__pairs", node_pairs}, {NULL, NULL}};

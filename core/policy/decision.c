@@ -1,7 +1,7 @@
 /* decision.c: the constructors of decisions. */
 #include "policy/decision.h"
 
-#include "policy/meter.h"
+#include "policy/answer.h"
 
 #include "base/opaque.h"
 
@@ -88,15 +88,11 @@ static void reason_argument(lua_State *L, struct draft *draft, int at, const cha
 
 static int deny(lua_State *L)
 {
-    static const int codes[] = {401, 403, 440, 442, 443, 486, 508};
     struct draft draft;
     const lua_Integer code = luaL_checkinteger(L, 1);
     if (code == 487)
         state_raise(L, "relay.deny: 487 is an answer of ICE, not of TURN");
-    bool known = false;
-    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-        known |= codes[i] == code;
-    if (!known)
+    if (code < 0 || code > INT_MAX || !answer_has_code((int)code))
         state_raise(L, "relay.deny: no policy may answer %I", (LUAI_UACINT)code);
     draft_init(L, &draft, VERDICT_DENY, (int)code);
     reason_argument(L, &draft, 2, "relay.deny: reason", "policy");
@@ -157,9 +153,8 @@ static void servers_field(lua_State *L, struct addr servers[2])
 
 static int redirect(lua_State *L)
 {
-    static const char *const names[] = {"server", "domain"};
     struct draft draft;
-    strict_only(L, 1, "relay.redirect", names, 2);
+    strict_only(L, 1, "relay.redirect", &redirect_given);
     draft_init(L, &draft, VERDICT_REDIRECT, STUN_TRY_ALTERNATE);
     servers_field(L, draft.decision.servers);
     if (text_field(L, &draft, 1, "relay.redirect", "domain", DOMAIN_MAX_LEN, false, &draft.decision.domain) &&
@@ -170,21 +165,21 @@ static int redirect(lua_State *L)
 }
 
 /* options: the table at 2, or an empty one */
-static void options(lua_State *L, const char *function, const char *name)
+static void options(lua_State *L, const struct shown *given)
 {
     lua_settop(L, 2);
     if (lua_isnil(L, 2)) {
         lua_newtable(L);
         lua_replace(L, 2);
     }
-    strict_only(L, 2, function, &name, 1);
+    strict_only(L, 2, given->label, given);
 }
 
 static int lookup(lua_State *L)
 {
     struct draft draft;
     size_t len;
-    options(L, "relay.lookup", "tenant");
+    options(L, &lookup_given);
     draft_init(L, &draft, VERDICT_LOOKUP, 0);
     const char *user = argument_text(L, 1, "relay.lookup: user", USERNAME_MAX_LEN, &len);
     draft.decision.user = keep(&draft, user, len);
@@ -210,7 +205,7 @@ static int tenant(lua_State *L)
 {
     struct draft draft;
     size_t len;
-    options(L, "relay.tenant", "realm");
+    options(L, &tenant_given);
     draft_init(L, &draft, VERDICT_TENANT, 0);
     const char *id = argument_text(L, 1, "relay.tenant", NAME_MAX_LEN, &len);
     draft.decision.tenant = keep(&draft, id, len);
@@ -297,9 +292,8 @@ static void expiry_fields(lua_State *L, struct decision *decision)
 
 static int key(lua_State *L)
 {
-    static const char *const names[] = {"user", "tenant", "password", "passwords", "ha1", "ha1_sha256", "mac_key", "expires", "on_expiry"};
     struct draft draft;
-    strict_only(L, 1, "relay.key", names, sizeof names / sizeof *names);
+    strict_only(L, 1, "relay.key", &key_given);
     draft_init(L, &draft, VERDICT_KEY, 0);
     text_field(L, &draft, 1, "relay.key", "user", NAME_MAX_LEN, true, &draft.decision.user);
     text_field(L, &draft, 1, "relay.key", "tenant", NAME_MAX_LEN, false, &draft.decision.tenant);
@@ -321,114 +315,64 @@ static int key(lua_State *L)
     return finish(L, &draft);
 }
 
-#define TAG_COUNT_MAX 32
-
-/* tag_names: the names of the tags in the table on the top, sorted. */
-static size_t tag_names(lua_State *L, const char *names[TAG_COUNT_MAX])
-{
-    size_t count = 0, len;
-    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &len) : NULL;
-        if (!name || count == TAG_COUNT_MAX || len == 0 || strcspn(name, "=,") != len)
-            state_raise(L, "relay.allow: tags: at most %d names without ',' and '=' expected", TAG_COUNT_MAX);
-        size_t at = count++;
-        for (; at > 0 && strcmp(names[at - 1], name) > 0; at--)
-            names[at] = names[at - 1];
-        names[at] = name;
-    }
-    return count;
-}
-
-/* tags_field: the table on the top as "k=v,k=v". */
-static void tags_field(lua_State *L, struct limits *limits)
-{
-    const char *names[TAG_COUNT_MAX];
-    if (!lua_istable(L, -1))
-        state_raise(L, "relay.allow: tags: a table expected, got %s", luaL_typename(L, -1));
-    struct slab out = slab_over(limits->tags, sizeof limits->tags - 1);
-    const size_t count = tag_names(L, names);
-    for (size_t i = 0; i < count; i++) {
-        size_t len;
-        const bool plain = lua_getfield(L, -1, names[i]) != LUA_TTABLE;
-        const char *value = luaL_tolstring(L, -1, &len);
-        if (!plain || strcspn(value, ",") != len)
-            state_raise(L, "relay.allow: tags: plain values without ',' expected");
-        if (i)
-            slab_put_u8(&out, ',');
-        slab_put_text(&out, names[i]);
-        slab_put_u8(&out, '=');
-        slab_put(&out, view_of(value, len));
-        lua_pop(L, 2);
-    }
-    if (out.overflow)
-        state_raise(L, "relay.allow: tags: longer than %d bytes", TAGS_MAX - 1);
-    limits->tags[out.len] = 0;
-}
-
-#define LIMIT(name, field, flag)                                                                                                           \
-    {                                                                                                                                      \
-        name, offsetof(struct limits, field), sizeof((struct limits){0}.field), flag                                                       \
-    }
-
-static const struct {
-    const char *name;
-    size_t offset, size;
-    enum limit flag;
-} limit_rows[] = {
-    LIMIT("total_quota", total_quota, LIMIT_OTHER),
-    LIMIT("realm_quota", realm_quota, LIMIT_OTHER),
-    LIMIT("user_quota", user_quota, LIMIT_OTHER),
-    LIMIT("max_lifetime", max_lifetime_s, LIMIT_MAX_LIFETIME),
-    LIMIT("max_permissions", max_permissions, LIMIT_OTHER),
-    LIMIT("max_channels", max_channels, LIMIT_OTHER),
-    LIMIT("max_bps", max_bps, LIMIT_MAX_BPS),
-};
-#define LIMIT_ROWS (sizeof limit_rows / sizeof *limit_rows)
-
-static void limit_field(lua_State *L, struct draft *draft, size_t row)
-{
-    const lua_Integer most = limit_rows[row].size == sizeof(uint32_t) ? UINT32_MAX : LUA_MAXINTEGER;
-    const lua_Integer value = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
-    if (value < 1 || value > most)
-        state_raise(L, "relay.allow: %s: an integer from 1 to %I expected, got %s", limit_rows[row].name, (LUAI_UACINT)most,
-                    luaL_tolstring(L, -1, NULL));
-    char *at = (char *)&draft->allowance.limits + limit_rows[row].offset;
-    if (limit_rows[row].size == sizeof(uint32_t))
-        memcpy(at, &(uint32_t){(uint32_t)value}, sizeof(uint32_t));
-    else
-        memcpy(at, &(uint64_t){(uint64_t)value}, sizeof(uint64_t));
-    draft->decision.limits_given |= (uint8_t)limit_rows[row].flag;
-}
-
 static int allow(lua_State *L)
 {
-    const char *names[LIMIT_ROWS + 3] = {"permission_acl", "tags", "meter"};
     struct draft draft;
-    for (size_t i = 0; i < LIMIT_ROWS; i++)
-        names[i + 3] = limit_rows[i].name;
     draft_init(L, &draft, VERDICT_ALLOW, 0);
-    if (lua_isnoneornil(L, 1))
-        return finish(L, &draft);
-    strict_only(L, 1, "relay.allow", names, sizeof names / sizeof *names);
-    for (size_t i = 0; i < LIMIT_ROWS; i++) {
-        if (lua_getfield(L, 1, limit_rows[i].name) != LUA_TNIL)
-            limit_field(L, &draft, i);
-        lua_pop(L, 1);
-    }
-    if (lua_getfield(L, 1, "permission_acl") != LUA_TNIL) {
-        draft.allowance.limits.acl = *(struct cidr_set **)object_check(L, -1, OBJECT_CIDR, "relay.allow: permission_acl: a relay.cidr");
-        draft.decision.limits_given |= LIMIT_OTHER;
-    }
-    if (lua_getfield(L, 1, "tags") != LUA_TNIL) {
-        tags_field(L, &draft.allowance.limits);
-        draft.decision.limits_given |= LIMIT_OTHER;
-    }
-    if (lua_getfield(L, 1, "meter") != LUA_TNIL) {
-        draft.allowance.metering = meter_field(L, -1);
-        draft.decision.limits_given |= LIMIT_OTHER;
-    }
+    if (!lua_isnoneornil(L, 1))
+        draft.decision.limits_given = allowance_read(L, 1, &draft.allowance);
     return finish(L, &draft);
 }
+
+static const struct member key_members[] = {
+    FIELD("user", "string", "whom quotas count"),
+    FIELD("tenant", "string?", "else that of `route`"),
+    FIELD("password", "string?", "at most 763 bytes"),
+    FIELD("passwords", "string[]?", "in place of `password`: up to eight, tried in order"),
+    FIELD("ha1", "string?", "in place of passwords: MD5 of `username:realm:password`, 32 hexadecimal digits"),
+    FIELD("ha1_sha256", "string?", "SHA-256 of the same, 64 hexadecimal digits; beside `ha1` or alone; counts where `offer-sha256` is on"),
+    FIELD("mac_key", "string?",
+          "the key that comes with an access token, 40 hexadecimal digits for clients with MESSAGE-INTEGRITY, 64 for "
+          "MESSAGE-INTEGRITY-SHA256; in place of the above. The allocation ends at `expires` unless a Refresh shows a new token"),
+    FIELD("expires", "integer?", "unix seconds; then the key opens no new allocation"),
+    FIELD("on_expiry", "\"keep\"|\"reauth\"|nil",
+          "`\"keep\"` (the default): an allocation may outlive its key; `\"reauth\"`: it is asked anew"),
+};
+const struct shown key_given = SHOWN(ROLE_GIVEN, "relay.key", "", key_members);
+
+static const struct member lookup_members[] = {FIELD("tenant", "string?", "else that of `route`")};
+const struct shown lookup_given = SHOWN(ROLE_GIVEN, "relay.lookup", "", lookup_members);
+
+static const struct member tenant_members[] = {
+    FIELD("realm", "string?", "with which clients are challenged, at most 127 bytes; else the default realm"),
+};
+const struct shown tenant_given = SHOWN(ROLE_GIVEN, "relay.tenant", "", tenant_members);
+
+static const struct member redirect_members[] = {
+    FIELD("server", "string|string[]", "`\"ip:port\"`, or `{\"ip4:port\", \"[ip6]:port\"}`"),
+    FIELD("domain", "string?", "whose certificate that server has, told to clients over TLS and DTLS; at most 255 bytes"),
+};
+const struct shown redirect_given = SHOWN(ROLE_GIVEN, "relay.redirect", "", redirect_members);
+
+static const struct member decision_members[] = {
+    CALL("deny", "fun(code: code, reason?: string): deny",
+         "`reason`: at most 95 bytes, else `\"policy\"`; the log shows it, the client does not", deny, 0),
+    CALL("allow", "fun(limits?: relay.allow): allow", "granted, within these limits", allow, 0),
+    CALL("key", "fun(key: relay.key): key", "what the client has to sign with", key, 0),
+    CALL("lookup", "fun(user: string, options?: relay.lookup): lookup", "the key of that user in the users database; nobody there: 401",
+         lookup, 0),
+    CALL("tenant", "fun(id: string, options?: relay.tenant): tenant", "whose client it is", tenant, 0),
+    CALL("redirect", "fun(to: relay.redirect): redirect",
+         "300 to that server, of the client's family; if it has none of that it has failed", redirect, 0),
+    CALL("reauth", "fun(): reauth", "438: the client has to show its password again", reauth, 0),
+    CALL("close", "fun(why: string): close", "ends the allocation with this reason", close, 0),
+    CALL("fail", "fun(why: string): fail", "the hook has failed: 500, but see `refresh`", fail, 0),
+};
+const struct shown decisions_shown =
+    SHOWN(ROLE_LIBRARY, "relay",
+          "Decisions: values that a script can only return. What is wrong with them raises where they are built; build constants at load. "
+          "Names of users and tenants have at most 128 bytes (`relay.lookup`: 763).",
+          decision_members);
 
 static const char *const kind_names[] = {
     [VERDICT_ALLOW] = "allow",   [VERDICT_DENY] = "deny",     [VERDICT_KEY] = "key",
@@ -455,10 +399,6 @@ static int show(lua_State *L)
 
 void decision_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"deny", deny},         {"allow", allow},   {"key", key},     {"lookup", lookup}, {"tenant", tenant},
-        {"redirect", redirect}, {"reauth", reauth}, {"close", close}, {"fail", fail},     {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__index", refuse_read}, {"__tostring", show}, {NULL, NULL}};
     object_define(L, OBJECT_DECISION, "decision", NULL, meta);
-    luaL_setfuncs(L, functions, 0);
 }

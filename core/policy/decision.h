@@ -6,20 +6,12 @@
 #ifndef RELAY_POLICY_DECISION_H
 #define RELAY_POLICY_DECISION_H
 
+#include "policy/allowance.h"
 #include "policy/state.h"
 
 /* struct text: a C string of a decision; of no length if absent. */
 struct text {
     uint16_t at, len;
-};
-
-/* enum limit: which limits relay.allow was given: refresh and usage take only one of them */
-enum limit { LIMIT_MAX_LIFETIME = 1 << 0, LIMIT_MAX_BPS = 1 << 1, LIMIT_OTHER = 1 << 2 };
-
-/* struct allowance: of relay.allow. */
-struct allowance {
-    struct limits limits;
-    struct metering metering;
 };
 
 struct decision {
@@ -38,7 +30,7 @@ struct decision {
     uint16_t texts_at;
 };
 
-/* decision_open: the constructors into the table on the top, and the metatable. May raise. */
+/* decision_open: the metatable. May raise. */
 void decision_open(lua_State *L);
 
 const char *decision_kind(const struct decision *); /* "deny" */

@@ -91,7 +91,7 @@ static bool is_url(lua_State *L)
     return url;
 }
 
-int relay_base64_encode(lua_State *L)
+static int base64_encode(lua_State *L)
 {
     luaL_Buffer out;
     const bool url = is_url(L);
@@ -101,7 +101,7 @@ int relay_base64_encode(lua_State *L)
     return 1;
 }
 
-int relay_base64_decode(lua_State *L)
+static int base64_decode(lua_State *L)
 {
     luaL_Buffer out;
     size_t len;
@@ -116,3 +116,10 @@ int relay_base64_decode(lua_State *L)
     luaL_pushresultsize(&out, len);
     return 1;
 }
+
+static const struct member base64_members[] = {
+    CALL("encode", "fun(bytes: string, alphabet?: \"standard\"|\"url\"): string",
+         "`\"standard\"` (the default), with padding, or `\"url\"`, without", base64_encode, 0),
+    CALL("decode", "fun(text: string, alphabet?: \"standard\"|\"url\"): string?", "nil for what `encode` does not write", base64_decode, 0),
+};
+const struct shown base64_shown = SHOWN(ROLE_LIBRARY, "relay.base64", "", base64_members);

@@ -141,6 +141,14 @@ static int response_json(lua_State *L)
     return json_push(L, view_of(body, len));
 }
 
+static const struct member answer_members[] = {
+    FIELD("status", "integer", "200"),
+    FIELD("body", "string", "at most 1 MiB"),
+    FIELD("headers", "table<string, string>", "by name in lower case"),
+    CALL("json", "fun(): any, string?", "the body as tables, strings, numbers and booleans; or nil and why", response_json, 0),
+};
+const struct shown response_shown = SHOWN_AS(ROLE_RETURNED, "answer", "the answer", "Of `relay.http`.", answer_members);
+
 static int push_response(lua_State *L, const struct http_response *response)
 {
     budget_charge(L, response->body.len / BYTES_PER_INSTRUCTION + response->header_count);
@@ -155,8 +163,7 @@ static int push_response(lua_State *L, const struct http_response *response)
         lua_setfield(L, -2, response->headers[i].name);
     }
     lua_setfield(L, -2, "headers");
-    lua_pushcfunction(L, response_json);
-    lua_setfield(L, -2, "json");
+    reference_bind(L, &response_shown);
     strict_table(L, "the answer has no field '%s'%s");
     return 1;
 }
@@ -234,7 +241,6 @@ static msec_t read_timeout(lua_State *L, int options)
 /* read_wish: (url, options). What it reads stays on the stack. */
 static void read_wish(lua_State *L, const char *method, struct wish *wish)
 {
-    static const char *const names[] = {"timeout", "headers", "single_flight", "json", "body"};
     const bool has_body = strcmp(method, "POST") == 0;
     wish->key = NULL;
     wish->request = (struct http_request){
@@ -242,7 +248,7 @@ static void read_wish(lua_State *L, const char *method, struct wish *wish)
     lua_settop(L, 2);
     if (lua_isnil(L, 2))
         return;
-    strict_only(L, 2, "relay.http", names, has_body ? 5 : 3);
+    strict_only(L, 2, "relay.http", has_body ? &post_given : &get_given);
     wish->request.timeout_ms = read_timeout(L, 2);
     if (lua_getfield(L, 2, "headers") != LUA_TNIL)
         read_headers(L, wish);
@@ -287,12 +293,41 @@ static int ask(lua_State *L, const char *method)
     return wait_yield(L, fetched, 0);
 }
 
-int relay_http_get(lua_State *L)
+static int get(lua_State *L)
 {
     return ask(L, "GET");
 }
 
-int relay_http_post(lua_State *L)
+static int post(lua_State *L)
 {
     return ask(L, "POST");
 }
+
+#define HTTP_ANSWER "): answer?, string?"
+#define HTTP_SAYS                                                                                                                          \
+    "the answer, whatever its status; or nil, `\"timeout\"`, `\"connect\"`, `\"resolve\"`, `\"tls\"`, `\"too large\"`, `\"busy\"` or "     \
+    "`\"failed\"`"
+
+static const struct member http_members[] = {
+    CALL("get", "fun(url: string, options?: relay.http.get" HTTP_ANSWER, HTTP_SAYS, get, MARK_WAITS),
+    CALL("post", "fun(url: string, options?: relay.http.post" HTTP_ANSWER, "as `get`", post, MARK_WAITS),
+};
+const struct shown http_shown = SHOWN(ROLE_LIBRARY, "relay.http",
+                                      "What may be asked is in the configuration (`policy-http`); another URL raises. Redirects are "
+                                      "answers like others; certificates are checked; connections are kept.",
+                                      http_members);
+
+#define GET_OPTIONS                                                                                                                        \
+    FIELD("timeout", "number?", "seconds, 2 if not said, and never more than the hook has left"),                                          \
+        FIELD("headers", "table<string, string>?", "up to 16"),                                                                            \
+        FIELD("single_flight", "string?", "waits with the same `single_flight`, method and URL share one exchange")
+
+static const struct member get_members[] = {GET_OPTIONS};
+const struct shown get_given = SHOWN_AS(ROLE_GIVEN, "relay.http.get", "relay.http", "", get_members);
+
+static const struct member post_members[] = {
+    GET_OPTIONS,
+    FIELD("json", "any", "a value, as of `relay.json.encode`, which is sent"),
+    FIELD("body", "string?", "or a text; 16,384 bytes"),
+};
+const struct shown post_given = SHOWN_AS(ROLE_GIVEN, "relay.http.post", "relay.http", "", post_members);

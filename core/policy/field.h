@@ -6,9 +6,9 @@
 #ifndef RELAY_POLICY_FIELD_H
 #define RELAY_POLICY_FIELD_H
 
-#include <stdint.h>
+#include "policy/reference.h"
 
-#include <lua.h>
+#include <stdint.h>
 
 #define FIELD_SLOTS 128 /* a power of two, at least twice the fields of any argument */
 #define FIELD_NONE (-1)
@@ -16,12 +16,11 @@
 struct field_map {
     const char *name[FIELD_SLOTS];
     int8_t number[FIELD_SLOTS];
-    const char *const *names;
-    int count;
+    const struct shown *shown;
 };
 
-/* field_map_init: interns and anchors `names` (constant, `count` of them). May raise. */
-void field_map_init(lua_State *L, struct field_map *, const char *const *names, int count);
+/* field_map_init: interns and anchors the names of the members. May raise. */
+void field_map_init(lua_State *L, struct field_map *, const struct shown *);
 
 /* field_find: the number of the name at stack index `at`, or FIELD_NONE. */
 int field_find(const struct field_map *, lua_State *L, int at);

@@ -134,14 +134,14 @@ void json_put(lua_State *L, int at, struct slab *out)
     put_value(L, at, out, 1);
 }
 
-int relay_json_decode(lua_State *L)
+static int decode(lua_State *L)
 {
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
     return json_push(L, view_of(text, len));
 }
 
-int relay_json_encode(lua_State *L)
+static int encode(lua_State *L)
 {
     char text[ENCODED_MAX];
     struct slab out = slab_over(text, sizeof text);
@@ -152,3 +152,10 @@ int relay_json_encode(lua_State *L)
     lua_pushlstring(L, text, out.len);
     return 1;
 }
+
+static const struct member json_members[] = {
+    CALL("decode", "fun(text: string): any, string?", "null is nil; or nil and why", decode, 0),
+    CALL("encode", "fun(value: any): string",
+         "names in order; keys 1 to n are a list, addresses are texts; at most 16,384 bytes, else it raises", encode, 0),
+};
+const struct shown json_shown = SHOWN(ROLE_LIBRARY, "relay.json", "", json_members);

@@ -30,7 +30,7 @@ struct demands {
     double leeway, now;
 };
 
-int relay_jwt_keys(lua_State *L)
+static int load_keys(lua_State *L)
 {
     struct source *source = library_file(L, "relay.jwt.keys", &keys_kind);
     *(struct source **)object_new(L, OBJECT_KEYS, sizeof source) = source;
@@ -190,11 +190,10 @@ static double number_demand(lua_State *L, const char *name, double none)
 
 static struct demands demands_at(lua_State *L)
 {
-    static const char *const names[] = {"aud", "iss", "leeway", "now"};
     struct demands demands = {.now = floor((double)policy_of(L)->unix_ms / 1000)};
     if (lua_isnil(L, 3))
         return demands;
-    strict_only(L, 3, "relay.jwt.verify", names, sizeof names / sizeof *names);
+    strict_only(L, 3, "relay.jwt.verify", &verify_given);
     demands.audience = text_demand(L, "aud");
     demands.issuer = text_demand(L, "iss");
     demands.leeway = number_demand(L, "leeway", 0);
@@ -205,7 +204,7 @@ static struct demands demands_at(lua_State *L)
 }
 
 /* relay.jwt.verify(token, keys, {aud, iss, leeway, now}): the claims; or nil and why not. */
-int relay_jwt_verify(lua_State *L)
+static int verify(lua_State *L)
 {
     size_t len;
     lua_settop(L, 3);
@@ -233,6 +232,34 @@ static int hide(lua_State *L)
     lua_pushliteral(L, "relay.jwt.keys(hidden)");
     return 1;
 }
+
+const struct shown keys_shown = {ROLE_OBJECT, 0, "keys", "keys", "Of `relay.jwt.keys`, for `relay.jwt.verify`; they cannot be read.",
+                                 NULL,        0};
+
+static const struct member jwt_members[] = {
+    CALL("keys", "fun(file: string): keys",
+         "a JWK Set (RFC 7517), or public keys in PEM: up to 64, RSA from 2,048 to 8,192 bits, P-256, Ed25519, secrets from 32 bytes",
+         load_keys, MARK_LOADS),
+    CALL("verify", "fun(token: string, keys: keys, options?: relay.jwt.verify): table<string, any>?, string?",
+         "the claims; or nil and why not: `\"malformed token\"` `\"token too long\"` `\"algorithm not allowed\"` `\"unknown key\"` `\"bad "
+         "signature\"` `\"malformed claims\"` `\"expired\"` `\"not yet valid\"` `\"wrong audience\"` `\"wrong issuer\"`",
+         verify, 0),
+};
+const struct shown jwt_shown =
+    SHOWN(ROLE_LIBRARY, "relay.jwt",
+          "Compact tokens of at most 8,192 bytes, signed with HS256, RS256, ES256 or EdDSA (Ed25519). The type of a key decides what it "
+          "verifies, so that no header can choose otherwise; `alg` and `kid` of the header choose among the keys (one without `kid` fits "
+          "every name), and a header with `crit` is refused. `exp` must be there, and lie ahead; `nbf` must not. A key that is tried costs "
+          "5,000 instructions.",
+          jwt_members);
+
+static const struct member verify_members[] = {
+    FIELD("aud", "string?", "what `aud` must name; absent if none is given"),
+    FIELD("iss", "string?", "what `iss` must be; any if none is given"),
+    FIELD("leeway", "number?", "up to 3,600 s of patience with `exp` and `nbf`"),
+    FIELD("now", "number?", "unix seconds; else the time of the event"),
+};
+const struct shown verify_given = SHOWN(ROLE_GIVEN, "relay.jwt.verify", "", verify_members);
 
 void jwt_open(lua_State *L)
 {

@@ -80,9 +80,7 @@ static int set(lua_State *L)
 /* relay.timer.every(seconds, function, {on = "one" | "all"}) */
 static int every(lua_State *L)
 {
-    static const char *const names[] = {"on"};
     struct policy *policy = policy_of(L);
-    state_loading(L, "relay.timer.every");
     lua_settop(L, 3);
     const lua_Number seconds = lua_type(L, 1) == LUA_TNUMBER ? lua_tonumber(L, 1) : 0;
     if (!(seconds > 0 && seconds < 1e9))
@@ -90,7 +88,7 @@ static int every(lua_State *L)
     luaL_checktype(L, 2, LUA_TFUNCTION);
     const char *on = "one";
     if (!lua_isnil(L, 3)) {
-        strict_only(L, 3, "relay.timer.every", names, 1);
+        strict_only(L, 3, "relay.timer.every", &every_given);
         if (lua_getfield(L, 3, "on") != LUA_TNIL)
             on = argument_text(L, -1, "relay.timer.every: on", 8, NULL);
     }
@@ -137,7 +135,6 @@ static int users_get(lua_State *L)
 struct source *library_file(lua_State *L, const char *label, const struct source_kind *kind)
 {
     char path[PATH_CAP], error[256];
-    state_loading(L, label);
     const struct policy *policy = policy_of(L);
     const char *file = argument_text(L, 1, label, NAME_MAX_LEN, NULL);
     if (*file == '/' || strstr(file, ".."))
@@ -149,64 +146,98 @@ struct source *library_file(lua_State *L, const char *label, const struct source
     return source;
 }
 
-static void push_library(lua_State *L, const char *label, const luaL_Reg *functions)
+static const struct member relay_members[] = {
+    CALL("params", "fun(namespace: string, rules: table<string, relay.params>): table<string, any>",
+         "values that `--set namespace.name=value` fills. `--set` of what no policy declares ends the start", relay_params, MARK_LOADS),
+    CALL("shared", "fun(name: string, options: relay.shared): shared", "a table", relay_shared, MARK_LOADS),
+    CALL("ratelimit", "fun(name: string, options: relay.ratelimit): ratelimit", "how often something may happen, by key", relay_ratelimit,
+         MARK_LOADS),
+    CALL("meter", "fun(name: string, options: relay.meter): meter", "sums of the day or month, of up to 65,536 keys", relay_meter,
+         MARK_LOADS),
+    CALL("cidr", "fun(ranges: string|string[]|data): cidr",
+         "`\"10.0.0.0/8\"`, `\"10.0.0.1-10.0.0.9\"`, `\"2001:db8::/32\"`, `\"192.0.2.1\"`", relay_cidr, MARK_LOADS),
+    CALL("secret", "fun(name: string): secret", "the file of `--secret name=FILE`: one to eight lines, newest first", relay_secret,
+         MARK_LOADS),
+    CALL("data", "fun(file: string): data", "a JSON file of the policy directory, one copy in C", relay_data, MARK_LOADS),
+    CALL("mmdb", "fun(file: string): mmdb", "a MaxMind DB, as of GeoIP", relay_mmdb, MARK_LOADS),
+    CALL("sleep", "fun(seconds: number)", "0 to 3,600, at least a millisecond", relay_sleep, MARK_WAITS),
+    CALL(
+        "all", "fun(functions: (fun(): any)[]): any ...",
+        "runs up to 16 functions side by side, which may wait. The first value of each, in order; what one raises, at once, and the others "
+        "are closed",
+        relay_all, MARK_WAITS),
+    CALL("set", "fun(list: string[]|data): table<any, true?>", "a read-only table: member = true", set, 0),
+    CALL("audit", "fun(row: table<string, any>)",
+         "a row of the audit table (without a database: of the log) of `row.type`, else `\"policy\"`; up to 32 fields, 4,096 bytes as "
+         "JSON, else it raises",
+         relay_audit, 0),
+    CALL("hash", "fun(algorithm: \"md5\"|\"sha1\"|\"sha256\", text: string): string", "raw bytes", relay_hash, 0),
+    CALL("hmac", "fun(algorithm: \"sha1\"|\"sha256\", key: string, text: string): string", "raw bytes", relay_hmac, 0),
+    CALL("hex", "fun(bytes: string): string", "lower-case hexadecimal digits", relay_hex, 0),
+    CALL("random", "fun(count: integer): string", "unpredictable bytes, 1 to 1,024", relay_random, 0),
+    CALL("userhash", "fun(name: string, realm: string): string",
+         "what `req.userhash` is for that name in that realm, both prepared as clients do it; for a table made while loading", userhash, 0),
+    CALL("split", "fun(text: string, separator: string): string, string?", "before and behind the first separator; or `text`, nil", split,
+         0),
+    CALL("prefix", "fun(text: string, start: string): boolean", "whether `text` begins so", prefix, 0),
+};
+const struct shown relay_shown = SHOWN(
+    ROLE_LIBRARY, "relay",
+    "*load*: only while the policy loads, `init` included. What is made by name is one object for all workers and policies, and outlives a "
+    "reload; the same name with other options raises, and so does a name of two kinds (`relay.shared`, `relay.ratelimit`, `relay.meter`). "
+    "A table or rate limit that no policy asks for after a reload is gone; meters and counters stay. *waits*: see \"Waiting\".",
+    relay_members);
+
+static const struct member timer_members[] = {
+    CALL("every", "fun(seconds: number, run: fun(), options?: relay.timer.every)",
+         "calls `run` with the budget of a hook, about to the second; a missed call is not made up for", every, MARK_LOADS),
+};
+const struct shown timer_shown = SHOWN(ROLE_LIBRARY, "relay.timer", "", timer_members);
+
+static const struct member every_members[] = {FIELD("on", "\"one\"|\"all\"|nil", "`\"one\"` worker (the default) or `\"all\"`")};
+const struct shown every_given = SHOWN(ROLE_GIVEN, "relay.timer.every", "", every_members);
+
+static const struct member users_members[] = {
+    CALL("get", "fun(tenant: string?, user: string): user?", "of the users database, or nil; raises if it cannot be read", users_get,
+         MARK_METHOD),
+};
+const struct shown users_shown = SHOWN(ROLE_LIBRARY, "relay.users", "", users_members);
+
+static const struct member user_members[] = {FIELD("tenant", "string", "\"\": of none"), FIELD("user", "string", "the name")};
+const struct shown user_shown = SHOWN(ROLE_RETURNED, "user", "Of `relay.users:get`.", user_members);
+
+/* push_library: a table of its functions; what it does not have raises. */
+static void push_library(lua_State *L, const struct shown *shown)
 {
     char missing[64];
     lua_newtable(L);
-    luaL_setfuncs(L, functions, 0);
-    snprintf(missing, sizeof missing, "%s has no field '%%s'%%s", label);
+    reference_bind(L, shown);
+    snprintf(missing, sizeof missing, "%s has no field '%%s'%%s", shown->label);
     strict_table(L, missing);
-    strict_proxy(L, label);
+    strict_proxy(L, shown->label);
 }
 
 void library_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"all", relay_all},
-                                         {"audit", relay_audit},
-                                         {"cidr", relay_cidr},
-                                         {"data", relay_data},
-                                         {"hash", relay_hash},
-                                         {"hex", relay_hex},
-                                         {"hmac", relay_hmac},
-                                         {"meter", relay_meter},
-                                         {"mmdb", relay_mmdb},
-                                         {"params", relay_params},
-                                         {"prefix", prefix},
-                                         {"random", relay_random},
-                                         {"ratelimit", relay_ratelimit},
-                                         {"secret", relay_secret},
-                                         {"set", set},
-                                         {"shared", relay_shared},
-                                         {"sleep", relay_sleep},
-                                         {"split", split},
-                                         {"userhash", userhash},
-                                         {NULL, NULL}};
-    static const luaL_Reg logs[] = {
-        {"debug", relay_log_debug}, {"info", relay_log_info}, {"warn", relay_log_warn}, {"error", relay_log_error}, {NULL, NULL}};
-    static const luaL_Reg metric[] = {{"counter", relay_counter}, {NULL, NULL}}, timer[] = {{"every", every}, {NULL, NULL}};
-    static const luaL_Reg base64[] = {{"encode", relay_base64_encode}, {"decode", relay_base64_decode}, {NULL, NULL}};
-    static const luaL_Reg jwt[] = {{"keys", relay_jwt_keys}, {"verify", relay_jwt_verify}, {NULL, NULL}};
-    static const luaL_Reg users[] = {{"get", users_get}, {NULL, NULL}}, http[] = {{"get", relay_http_get}, {"post", relay_http_post}, {NULL, NULL}};
-    static const luaL_Reg json[] = {{"decode", relay_json_decode}, {"encode", relay_json_encode}, {NULL, NULL}};
-    static const struct {
-        const char *name, *label;
-        const luaL_Reg *functions;
-    } parts[] = {
-        {"base64", "relay.base64", base64}, {"http", "relay.http", http},    {"json", "relay.json", json},
-        {"jwt", "relay.jwt", jwt},          {"log", "relay.log", logs},
-        {"metric", "relay.metric", metric}, {"timer", "relay.timer", timer}, {"users", "relay.users", users}};
+    size_t count;
+    const struct shown *const *shown = reference_all(&count);
     share_open(L);
     data_open(L);
     secret_open(L);
     jwt_open(L);
     mmdb_open(L);
     meter_open(L);
-    lua_newtable(L);
-    luaL_setfuncs(L, functions, 0);
     decision_open(L);
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        push_library(L, parts[i].label, parts[i].functions);
-        lua_setfield(L, -2, parts[i].name);
+    lua_newtable(L);
+    for (size_t i = 0; i < count; i++) {
+        if (shown[i]->role != ROLE_LIBRARY)
+            continue;
+        if (strcmp(shown[i]->name, "relay") == 0) {
+            reference_bind(L, shown[i]);
+        } else {
+            push_library(L, shown[i]);
+            lua_setfield(L, -2, shown[i]->name + strlen("relay."));
+        }
     }
     strict_table(L, "relay has no field '%s'%s");
 }

@@ -1,7 +1,7 @@
-/* library.h: the table `relay` that scripts see: one row per function, in library.c; the functions live with their subject.
+/* library.h: the table `relay` that scripts see; the functions live with their subject, and so do the rows (reference.h) that make them
+ * known.
  *
- * The same names are in lua/README.md. Functions raise what is wrong with their arguments; what lives as long as the process is made only
- * while a policy loads.
+ * Functions raise what is wrong with their arguments; what lives as long as the process is made only while a policy loads.
  */
 #ifndef RELAY_POLICY_LIBRARY_H
 #define RELAY_POLICY_LIBRARY_H
@@ -12,35 +12,23 @@
 
 #define ALL_MAX 16 /* functions of one relay.all */
 
+/* of relay_shown, whose rows are in library.c */
 int relay_shared(lua_State *L); /* share.c */
 int relay_ratelimit(lua_State *L);
-int relay_counter(lua_State *L);
 int relay_data(lua_State *L);   /* data.c */
 int relay_secret(lua_State *L); /* secret.c */
-int relay_hash(lua_State *L); /* digest.c */
+int relay_hash(lua_State *L);   /* digest.c */
 int relay_hmac(lua_State *L);
 int relay_hex(lua_State *L);
 int relay_random(lua_State *L);
-int relay_base64_encode(lua_State *L);
-int relay_base64_decode(lua_State *L);
-int relay_jwt_keys(lua_State *L); /* jwt.c */
-int relay_jwt_verify(lua_State *L);
-int relay_meter(lua_State *L); /* meter.c */
-int relay_mmdb(lua_State *L); /* mmdb.c */
+int relay_meter(lua_State *L);  /* meter.c */
+int relay_mmdb(lua_State *L);   /* mmdb.c */
 int relay_params(lua_State *L); /* params.c */
 int relay_audit(lua_State *L);  /* record.c */
 int relay_sleep(lua_State *L);  /* await.c */
 int relay_all(lua_State *L);
-int relay_http_get(lua_State *L); /* fetch.c */
-int relay_http_post(lua_State *L);
-int relay_json_decode(lua_State *L); /* json.c */
-int relay_json_encode(lua_State *L);
-int relay_log_debug(lua_State *L);
-int relay_log_info(lua_State *L);
-int relay_log_warn(lua_State *L);
-int relay_log_error(lua_State *L);
 
-/* library_file: the file of the policy directory that the string at 1 names, as that kind; raises, naming `label`. Only while the policy loads. */
+/* library_file: the file of the policy directory that the string at 1 names, as that kind; raises, naming `label`. */
 struct source *library_file(lua_State *L, const char *label, const struct source_kind *kind);
 
 /* each defines the metatables of its objects */

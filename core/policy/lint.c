@@ -8,14 +8,12 @@
 #include "policy/wait.h"
 
 #include "base/err.h"
-#include "base/nearest.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define FILES_MAX 32 /* of one script: itself and its modules */
 #define PATH_CAP 1024
-#define NAMES_MAX 64
 #define TEXT_CAP 256
 
 struct file {
@@ -174,7 +172,6 @@ static int function_of(const struct linting *lint, enum hook hook)
 static void check_member(struct linting *lint, const struct shown *shown, const char *path, int line)
 {
     char name[OUTLINE_PATH_MAX];
-    const char *names[NAMES_MAX];
     const size_t len = strcspn(path, ".");
     view_copy(view_of(path, len), name, sizeof name);
     const struct member *member = reference_find(shown, name);
@@ -182,9 +179,7 @@ static void check_member(struct linting *lint, const struct shown *shown, const 
         check_member(lint, &address_shown, path + len + 1, line);
     if (member)
         return;
-    for (size_t i = 0; i < shown->count; i++)
-        names[i] = shown->members[i].name;
-    const char *best = nearest(name, names, shown->count);
+    const char *best = reference_nearest(shown, name);
     find(lint, true, line, "%s%s has no field '%s'%s%s%s", shown == &address_shown ? "an " : "", shown->label, name,
          best ? "; did you mean '" : "", best ? best : "", best ? "'?" : "");
 }
@@ -205,11 +200,8 @@ static void check_arguments(struct linting *lint, enum hook hook, int function)
 
 static bool waits(const char *path)
 {
-    static const char *const paths[] = {"relay.sleep", "relay.all", "relay.http.get", "relay.http.post"};
-    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
-        if (strcmp(paths[i], path) == 0)
-            return true;
-    return false;
+    const struct member *member = reference_member(path);
+    return member && member->marks & MARK_WAITS;
 }
 
 /* follow: marks what `function` names, and all that this names. Every function is marked once: it ends. */

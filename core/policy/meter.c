@@ -75,11 +75,9 @@ static int make_meter(struct policy_shared *shared, struct shared_object *object
 
 int relay_meter(lua_State *L)
 {
-    static const char *const names[] = {"period", "persist"};
-    state_loading(L, "relay.meter");
     lua_settop(L, 2);
     const char *name = argument_text(L, 1, "relay.meter", NAME_MAX_LEN, NULL);
-    strict_only(L, 2, "relay.meter", names, 2);
+    strict_only(L, 2, "relay.meter", &meter_given);
     lua_getfield(L, 2, "persist"); /* at 3: make_meter looks at it */
     lua_getfield(L, 2, "period");
     const char *period = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
@@ -144,11 +142,21 @@ static enum on_cap on_cap_field(lua_State *L, int at)
     return (enum on_cap)found;
 }
 
+static const struct member metering_members[] = {
+    FIELD("[1]", "meter", "which"),
+    FIELD("[2]", "string", "its key"),
+    FIELD("cap", "integer?", "bytes of the period, both ways, from 1"),
+    FIELD("on_cap", "\"refuse\"|\"throttle\"|\"close\"|nil",
+          "at the cap: `\"refuse\"` (the default), 486 `meter_cap` to who comes; `\"close\"`, also ends allocations that still relay; "
+          "`\"throttle\"`, 64,000 bits a second each way for these until they end, and for who comes"),
+};
+const struct shown metering_given = SHOWN_AS(ROLE_GIVEN, "relay.allow.meter", "relay.allow: meter", "", metering_members);
+
 struct metering meter_field(lua_State *L, int at)
 {
     struct metering out = {0};
     at = lua_absindex(L, at);
-    luaL_checktype(L, at, LUA_TTABLE);
+    strict_only(L, at, "relay.allow: meter", &metering_given);
     lua_rawgeti(L, at, 1);
     out.meter = *(struct shared_object **)object_check(L, -1, OBJECT_METER, "relay.allow: meter: a relay.meter");
     lua_rawgeti(L, at, 2);
@@ -219,8 +227,21 @@ void policy_meters_changed(struct policy_shared *shared, msec_t now, int64_t uni
     shared_each(shared, SHARED_METER, keep_meter, &keeping);
 }
 
+static const struct member meter_members[] = {
+    CALL("get", "fun(key: string|integer): integer", "the sum of the period; 0 at first", meter_get, 0),
+    CALL("add", "fun(key: string|integer, n: integer): integer?, string?", "`n`: from 0. The sum; or nil, `\"full\"`", meter_add, 0),
+};
+const struct shown meter_shown = SHOWN(ROLE_OBJECT, "meter", "", meter_members);
+
+static const struct member given_members[] = {
+    FIELD("period", "\"day\"|\"month\"", "in UTC"),
+    FIELD("persist", "boolean?",
+          "`true`: kept in the database, twice a second and at the end, and read at the start; without a database the log says so. Keys "
+          "that are kept hold no zero byte"),
+};
+const struct shown meter_given = SHOWN(ROLE_GIVEN, "relay.meter", "", given_members);
+
 void meter_open(lua_State *L)
 {
-    static const luaL_Reg meter[] = {{"get", meter_get}, {"add", meter_add}, {NULL, NULL}};
-    object_define(L, OBJECT_METER, "meter", meter, NULL);
+    object_define(L, OBJECT_METER, "meter", &meter_shown, NULL);
 }

@@ -1,5 +1,5 @@
-/* mmdb.c: relay.mmdb: what a MaxMind DB file says of an address. One copy for all workers, in memory of our own: whoever writes over the file
- * while it is in use harms nobody.
+/* mmdb.c: relay.mmdb: what a MaxMind DB file says of an address. One copy for all workers, in memory of our own: whoever writes over the
+ * file while it is in use harms nobody.
  */
 #include "policy/argument.h"
 #include "policy/library.h"
@@ -158,8 +158,14 @@ static int mmdb_get(lua_State *L)
     return 1;
 }
 
+static const struct member mmdb_members[] = {
+    CALL("country", "fun(address: address|string): string?", "two letters; nil: not known", mmdb_country, 0),
+    CALL("get", "fun(address: address|string, ...: string|integer): string|number|boolean|nil",
+         "up to 8 names, or numbers of items: what stands there; nil: nothing, or a part of the tree", mmdb_get, 0),
+};
+const struct shown mmdb_shown = SHOWN(ROLE_OBJECT, "mmdb", "", mmdb_members);
+
 void mmdb_open(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"country", mmdb_country}, {"get", mmdb_get}, {NULL, NULL}};
-    object_define(L, OBJECT_MMDB, "mmdb", methods, NULL);
+    object_define(L, OBJECT_MMDB, "mmdb", &mmdb_shown, NULL);
 }

@@ -189,10 +189,16 @@ static int missing_value(lua_State *L)
     return luaL_error(L, "params has no field '%s'%s", name, strict_hint(L, lua_upvalueindex(1), name));
 }
 
+static const struct member rule_members[] = {
+    FIELD("default", "string|number|boolean|string[]|nil", "gives the type: integer, number, boolean, string, list of strings (`a,b`)"),
+    FIELD("min", "number?", "the least; without a default it is a number"),
+    FIELD("max", "number?", "the most"),
+    FIELD("required", "boolean?", "no default: without `--set` the policy does not load"),
+};
+const struct shown params_given = SHOWN(ROLE_GIVEN, "relay.params", "", rule_members);
+
 int relay_params(lua_State *L)
 {
-    static const char *const fields[] = {"default", "min", "max", "required"};
-    state_loading(L, "relay.params");
     const char *space = argument_text(L, 1, "relay.params", 64, NULL);
     luaL_checktype(L, 2, LUA_TTABLE);
     lua_settop(L, 2);
@@ -200,7 +206,7 @@ int relay_params(lua_State *L)
     for (lua_pushnil(L); lua_next(L, 2); lua_settop(L, 4)) {
         char full[160], about[ABOUT_MAX];
         snprintf(full, sizeof full, "%s.%s", space, argument_text(L, 4, "relay.params: a name", 64, NULL));
-        strict_only(L, 5, full, fields, sizeof fields / sizeof *fields);
+        strict_only(L, 5, full, &params_given);
         describe(L, 5, about);
         declare(L, full, about);
         const struct policy_param *param = find_param(policy_of(L), full);

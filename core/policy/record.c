@@ -56,25 +56,37 @@ static int write_line(lua_State *L, enum log_level level)
     return 0;
 }
 
-int relay_log_debug(lua_State *L)
+static int log_debug(lua_State *L)
 {
     return write_line(L, LOG_DEBUG);
 }
 
-int relay_log_info(lua_State *L)
+static int log_info(lua_State *L)
 {
     return write_line(L, LOG_INFO);
 }
 
-int relay_log_warn(lua_State *L)
+static int log_warn(lua_State *L)
 {
     return write_line(L, LOG_WARNING);
 }
 
-int relay_log_error(lua_State *L)
+static int log_error(lua_State *L)
 {
     return write_line(L, LOG_ERROR);
 }
+
+#define LOG_TYPE "fun(message: any, fields?: table<string, any>)"
+
+static const struct member log_members[] = {
+    CALL("debug", LOG_TYPE, "as `error`", log_debug, 0),
+    CALL("info", LOG_TYPE, "as `error`", log_info, 0),
+    CALL("warn", LOG_TYPE, "as `error`", log_warn, 0),
+    CALL("error", LOG_TYPE,
+         "up to 32 `name = value`; a line has 1,024 bytes; 20 lines in 10 s from one line of the script, the rest is counted", log_error,
+         0),
+};
+const struct shown log_shown = SHOWN(ROLE_LIBRARY, "relay.log", "", log_members);
 
 /* put_field: the value on the top. */
 static void put_field(lua_State *L, struct slab *out)

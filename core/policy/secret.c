@@ -87,7 +87,6 @@ static const struct policy_secret *find_secret(lua_State *L, const struct policy
 int relay_secret(lua_State *L)
 {
     char error[256];
-    state_loading(L, "relay.secret");
     const struct policy *policy = policy_of(L);
     const struct policy_secret *given = find_secret(L, policy->config, argument_text(L, 1, "relay.secret", NAME_MAX_LEN, NULL));
     struct source **out = object_new(L, OBJECT_SECRET, sizeof *out);
@@ -130,8 +129,14 @@ static int hide(lua_State *L)
     return 1;
 }
 
+static const struct member secret_members[] = {
+    CALL("hmac_b64", "fun(algorithm: \"sha1\"|\"sha256\", text: string): string[]",
+         "in Base64, of the newest secret first: `passwords` of `relay.key`", hmac_b64, 0),
+};
+const struct shown secret_shown = SHOWN(ROLE_OBJECT, "secret", "The secret itself cannot be read; `tostring` hides it.", secret_members);
+
 void secret_open(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"hmac_b64", hmac_b64}, {NULL, NULL}}, meta[] = {{"__tostring", hide}, {NULL, NULL}};
-    object_define(L, OBJECT_SECRET, "secret", methods, meta);
+    static const luaL_Reg meta[] = {{"__tostring", hide}, {NULL, NULL}};
+    object_define(L, OBJECT_SECRET, "secret", &secret_shown, meta);
 }

@@ -1,6 +1,6 @@
 /* share.c: relay.shared, relay.ratelimit, relay.metric: what scripts see of shared objects. */
-#include "policy/library.h"
 #include "policy/share.h"
+#include "policy/library.h"
 
 #include "base/err.h"
 
@@ -137,12 +137,11 @@ static int shared_add(lua_State *L)
 
 static int shared_incr(lua_State *L)
 {
-    static const char *const names[] = {"init", "ttl"};
     struct dictionary *dictionary = dictionary_self(L);
     const struct view key = share_key(L, 2);
     const int64_t n = luaL_optinteger(L, 3, 1);
     int64_t sum;
-    strict_only(L, 4, "incr", names, 2);
+    strict_only(L, 4, "incr", &incr_given);
     lua_getfield(L, 4, "ttl");
     const msec_t deadline = deadline_at(L, -1);
     lua_getfield(L, 4, "init");
@@ -193,10 +192,8 @@ static lua_Integer integer_field(lua_State *L, int at, const char *function, con
 
 int relay_shared(lua_State *L)
 {
-    static const char *const names[] = {"max_entries", "evict"};
-    state_loading(L, "relay.shared");
     const char *name = argument_text(L, 1, "relay.shared", NAME_MAX_LEN, NULL);
-    strict_only(L, 2, "relay.shared", names, 2);
+    strict_only(L, 2, "relay.shared", &shared_given);
     struct shared_options options = {.a = integer_field(L, 2, "relay.shared", "max_entries", DICTIONARY_MAX)};
     if (lua_getfield(L, 2, "evict") != LUA_TNIL) {
         if (lua_type(L, -1) != LUA_TSTRING || strcmp(lua_tostring(L, -1), "lru") != 0)
@@ -224,10 +221,8 @@ static int make_limiter(struct policy_shared *shared, struct shared_object *obje
 
 int relay_ratelimit(lua_State *L)
 {
-    static const char *const names[] = {"rate", "burst"};
-    state_loading(L, "relay.ratelimit");
     const char *name = argument_text(L, 1, "relay.ratelimit", NAME_MAX_LEN, NULL);
-    strict_only(L, 2, "relay.ratelimit", names, 2);
+    strict_only(L, 2, "relay.ratelimit", &ratelimit_given);
     struct rate rate = {.burst = (uint32_t)integer_field(L, 2, "relay.ratelimit", "burst", INT32_MAX), .now = policy_of(L)->now};
     lua_getfield(L, 2, "rate");
     rate.rate = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
@@ -311,11 +306,10 @@ static void series(lua_State *L, const char *name, const char *value, char full[
 }
 
 /* relay.metric.counter: whoever asks for more series of one name than there may be gets the one that stands for the others. */
-int relay_counter(lua_State *L)
+static int metric_counter(lua_State *L)
 {
     char full[METRIC_MAX + 1];
     const struct policy *policy = policy_of(L);
-    state_loading(L, "relay.metric.counter");
     lua_settop(L, 2);
     const char *name = argument_text(L, 1, "relay.metric.counter", 64, NULL);
     if (!is_metric_name(name))
@@ -339,13 +333,63 @@ static int counter_add(lua_State *L)
     return 0;
 }
 
+static const struct member shared_members[] = {
+    CALL("get", "fun(key: string|integer): string|number|boolean|nil", "nil: there is none", shared_get, 0),
+    CALL("set", "fun(key: string|integer, value: string|number|boolean, ttl: number|false): true?, string?", "true; or nil, `\"full\"`",
+         shared_set, 0),
+    CALL("add", "fun(key: string|integer, value: string|number|boolean, ttl: number|false): true?, string?",
+         "only if there is none: true; or nil, `\"exists\"` or `\"full\"`", shared_add, 0),
+    CALL("incr", "fun(key: string|integer, n: integer?, options: shared.incr): integer?, string?",
+         "atomic; `n` is 1 if nil. The sum; or nil, `\"full\"` or `\"not an integer\"`", shared_incr, 0),
+    CALL("cas",
+         "fun(key: string|integer, old: string|number|boolean|nil, value: string|number|boolean, ttl: number|false): boolean?, string?",
+         "only if the value is `old` (nil: there is none): true; false; or nil, `\"full\"`", shared_cas, 0),
+    CALL("delete", "fun(key: string|integer): boolean", "whether it was there", shared_delete, 0),
+};
+const struct shown shared_shown =
+    SHOWN(ROLE_OBJECT, "shared",
+          "A key is a string or an integer (`7` and `\"7\"` are the same) of at most 1,024 bytes, here and in what follows; a value a "
+          "string of at most 4,096 bytes, a number or a boolean; a ttl seconds, or `false` for ever: it may not be left out.",
+          shared_members);
+
+static const struct member incr_members[] = {
+    FIELD("init", "integer?", "what a new entry begins with: 0"),
+    FIELD("ttl", "number|false", "of a new entry"),
+};
+const struct shown incr_given = SHOWN_AS(ROLE_GIVEN, "shared.incr", "incr", "", incr_members);
+
+static const struct member shared_options[] = {
+    FIELD("max_entries", "integer", "1 to 10,000,000"),
+    FIELD("evict", "\"lru\"?", "forget what was used longest ago rather than refuse"),
+};
+const struct shown shared_given = SHOWN(ROLE_GIVEN, "relay.shared", "", shared_options);
+
+static const struct member ratelimit_members[] = {
+    CALL("take", "fun(key: string|integer, n?: number): boolean, number",
+         "`n` is 1; more than `burst` never passes. true, 0; or false and the seconds to wait", limiter_method_take, 0),
+};
+const struct shown ratelimit_shown = SHOWN(ROLE_OBJECT, "ratelimit", "", ratelimit_members);
+
+static const struct member ratelimit_options[] = {
+    FIELD("rate", "number", "a second, above 0 and up to 100,000"),
+    FIELD("burst", "integer", "at once, from 1; `burst / rate` up to 10,000,000 s"),
+};
+const struct shown ratelimit_given = SHOWN(ROLE_GIVEN, "relay.ratelimit", "", ratelimit_options);
+
+static const struct member counter_members[] = {CALL("add", "fun(n?: integer)", "`n`: from 0, else 1", counter_add, 0)};
+const struct shown counter_shown = SHOWN(ROLE_OBJECT, "counter", "", counter_members);
+
+static const struct member metric_members[] = {
+    CALL("counter", "fun(name: string, labels?: table<string, string|number|boolean>): counter",
+         "lower-case letters, digits, `_`; up to 8 labels, 200 bytes in all. A name has 256 series; further ones are one, whose labels say "
+         "`other`; the log says so once",
+         metric_counter, MARK_LOADS),
+};
+const struct shown metric_shown = SHOWN(ROLE_LIBRARY, "relay.metric", "", metric_members);
+
 void share_open(lua_State *L)
 {
-    static const luaL_Reg dictionary[] = {{"get", shared_get}, {"set", shared_set},       {"add", shared_add}, {"incr", shared_incr},
-                                          {"cas", shared_cas}, {"delete", shared_delete}, {NULL, NULL}};
-    static const luaL_Reg limiter[] = {{"take", limiter_method_take}, {NULL, NULL}};
-    static const luaL_Reg counter[] = {{"add", counter_add}, {NULL, NULL}};
-    object_define(L, OBJECT_DICTIONARY, "shared", dictionary, NULL);
-    object_define(L, OBJECT_LIMITER, "ratelimit", limiter, NULL);
-    object_define(L, OBJECT_COUNTER, "counter", counter, NULL);
+    object_define(L, OBJECT_DICTIONARY, "shared", &shared_shown, NULL);
+    object_define(L, OBJECT_LIMITER, "ratelimit", &ratelimit_shown, NULL);
+    object_define(L, OBJECT_COUNTER, "counter", &counter_shown, NULL);
 }

@@ -113,7 +113,7 @@ static void set_refusal(lua_State *L, const char *label)
     lua_setfield(L, -2, "__metatable");
 }
 
-void object_define(lua_State *L, enum object object, const char *name, const luaL_Reg *methods, const luaL_Reg *meta)
+void object_define(lua_State *L, enum object object, const char *name, const struct shown *methods, const luaL_Reg *meta)
 {
     struct policy *policy = policy_of(L);
     lua_newtable(L);
@@ -125,7 +125,7 @@ void object_define(lua_State *L, enum object object, const char *name, const lua
         luaL_setfuncs(L, meta, 0);
     if (methods) {
         lua_newtable(L);
-        luaL_setfuncs(L, methods, 0);
+        reference_bind(L, methods);
         char missing[96];
         snprintf(missing, sizeof missing, "%s has no method '%%s'%%s", name);
         strict_table(L, missing);
@@ -167,10 +167,19 @@ void *object_check(lua_State *L, int at, enum object object, const char *name)
 
 #define HINT_WORDS 256
 
+static const char *push_hint(lua_State *L, const char *best)
+{
+    return best ? lua_pushfstring(L, "; did you mean '%s'?", best) : lua_pushstring(L, "");
+}
+
 const char *strict_hint_of(lua_State *L, const char *name, const char *const *names, size_t count)
 {
-    const char *best = nearest(name, names, count);
-    return best ? lua_pushfstring(L, "; did you mean '%s'?", best) : lua_pushstring(L, "");
+    return push_hint(L, nearest(name, names, count));
+}
+
+const char *strict_hint_in(lua_State *L, const char *name, const struct shown *shown)
+{
+    return push_hint(L, reference_nearest(shown, name));
 }
 
 const char *strict_hint(lua_State *L, int at, const char *name)
@@ -212,21 +221,21 @@ void strict_proxy(lua_State *L, const char *label)
     lua_setmetatable(L, -2);
 }
 
-void strict_only(lua_State *L, int at, const char *label, const char *const *names, size_t count)
+void strict_only(lua_State *L, int at, const char *label, const struct shown *given)
 {
     at = lua_absindex(L, at);
     if (!lua_istable(L, at))
         state_raise(L, "%s: a table expected, got %s", label, luaL_typename(L, at));
     for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
-        bool known = false;
-        const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
-        for (size_t i = 0; key && i < count && !known; i++)
-            known = strcmp(key, names[i]) == 0;
-        if (known)
+        char place[32] = "";
+        if (lua_isinteger(L, -2))
+            snprintf(place, sizeof place, "[%lld]", lua_tointeger(L, -2));
+        const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : place;
+        if (reference_find(given, key))
             continue;
         lua_pushvalue(L, -2);
         key = luaL_tolstring(L, -1, NULL);
-        state_raise(L, "%s: unknown field '%s'%s", label, key, strict_hint_of(L, key, names, count));
+        state_raise(L, "%s: unknown field '%s'%s", label, key, strict_hint_in(L, key, given));
     }
 }
 

@@ -11,6 +11,7 @@
 #include "policy/budget.h"
 #include "policy/field.h"
 #include "policy/policy.h"
+#include "policy/reference.h"
 #include "policy/source.h"
 
 #include <lauxlib.h>
@@ -97,13 +98,13 @@ struct policy {
     lua_State *lua;
     size_t heap, heap_at_idle;
     bool heap_warned, loading, renews; /* renews: in place of an old one */
-    uint32_t memory_failures; /* in a row */
-    msec_t rests_until;       /* after a second one: what fills the memory is kept by the script, and each try costs a full collection */
+    uint32_t memory_failures;          /* in a row */
+    msec_t rests_until; /* after a second one: what fills the memory is kept by the script, and each try costs a full collection */
     uint64_t calls_at_idle;
     struct budget budget;
     const struct policy_config *config;
     struct policy_shared *shared;
-    struct source_reader reader; /* of the shared files */
+    struct source_reader reader;    /* of the shared files */
     struct policy_edition *edition; /* while it loads */
     struct policy_world world;
     unsigned worker;
@@ -118,9 +119,9 @@ struct policy {
     struct pool pending, flights;
     struct table flights_by_key;
     struct alarms alarms;
-    msec_t told;           /* what the world knows of them */
-    const void *arrived;   /* what a coroutine waited for, while it goes on */
-    struct verdict *init;  /* while the policy loads */
+    msec_t told;          /* what the world knows of them */
+    const void *arrived;  /* what a coroutine waited for, while it goes on */
+    struct verdict *init; /* while the policy loads */
 
     struct script *scripts;
     size_t script_count;
@@ -161,11 +162,11 @@ void state_loading(lua_State *L, const char *function);
 
 /* object_define: the metatable of a kind: `methods` become its strict __index (NULL: none), `meta` its metamethods; it is read-only and
  * hidden. */
-void object_define(lua_State *L, enum object, const char *name, const luaL_Reg *methods, const luaL_Reg *meta);
+void object_define(lua_State *L, enum object, const char *name, const struct shown *methods, const luaL_Reg *meta);
 void *object_new(lua_State *L, enum object, size_t size);
 void *object_new_holding(lua_State *L, enum object, size_t size, int values); /* with so many user values */
-void *object_test(lua_State *L, int at, enum object);                    /* NULL if it is something else */
-void *object_check(lua_State *L, int at, enum object, const char *name); /* raises */
+void *object_test(lua_State *L, int at, enum object);                         /* NULL if it is something else */
+void *object_check(lua_State *L, int at, enum object, const char *name);      /* raises */
 
 /* strict_table: the table on the top becomes one whose missing fields raise `missing`, a format of (name, hint), with the nearest name. */
 void strict_table(lua_State *L, const char *missing);
@@ -176,9 +177,10 @@ void strict_proxy(lua_State *L, const char *label);
 /* strict_hint: "; did you mean 'x'?" for the nearest of the string keys of the table at `at`, or ""; pushes it. */
 const char *strict_hint(lua_State *L, int at, const char *name);
 const char *strict_hint_of(lua_State *L, const char *name, const char *const *names, size_t count);
+const char *strict_hint_in(lua_State *L, const char *name, const struct shown *);
 
-/* strict_only: raises for a key of the table at `at` that is not one of `names`, with the nearest. */
-void strict_only(lua_State *L, int at, const char *label, const char *const *names, size_t count);
+/* strict_only: raises for a key of the table at `at` that is none of those that are given, with the nearest. */
+void strict_only(lua_State *L, int at, const char *label, const struct shown *given);
 
 /* argument_text: the string at `at`, of at most `longest` bytes and without zero bytes; raises, naming `label`. */
 const char *argument_text(lua_State *L, int at, const char *label, size_t longest, size_t *len);
