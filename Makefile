@@ -16,9 +16,12 @@ CFLAGS ?= -O2 -g
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wconversion -Werror -fno-strict-overflow -fstack-protector-strong \
               -fPIE -MMD -MP -Icore -DRELAY_VERSION='"$(VERSION)"' -DRELAY_DATA_DIR='"$(PREFIX)/share/relay"'
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -pthread
+ifeq ($(SAN),thread)
+TOLD := $(B)/support/tsan.o
+endif
 ifdef SAN
 CFLAGS_ALL += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
-LDFLAGS_ALL += -fsanitize=$(SAN)
+LDFLAGS_ALL += -fsanitize=$(SAN) $(TOLD)
 else
 CFLAGS_ALL += -D_FORTIFY_SOURCE=2
 endif
@@ -100,8 +103,12 @@ $(B)/store/migrations.o: $(B)/store/migrations.c
 	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) -c $< -o $@
 
 # objects are made again when the way to make them changes
-$(B)/stamp: Makefile
+$(B)/stamp: Makefile $(TOLD)
 	@mkdir -p $(B) && echo '$(CC) $(SAN)' > $@
+
+$(B)/support/tsan.o: tests/support/tsan.c
+	@mkdir -p $(@D) && echo "  $(notdir $(CC)) $<"
+	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) -c $< -o $@
 
 $(B)/relay: $(call LINK,server)
 	@echo "  link $@"

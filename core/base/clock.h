@@ -11,6 +11,7 @@
 typedef int64_t msec_t;
 
 msec_t clock_monotonic_ms(void);
+int64_t clock_monotonic_ns(void); /* for measuring */
 int64_t clock_unix_ms(void);
 msec_t clock_thread_ms(void); /* processor time of the calling thread: what work costs, whatever else the machine does */
 

@@ -45,8 +45,8 @@ static void on_count(lua_State *L, lua_Debug *frame)
     if (!budget->killed) {
         const int step = lua_gethookcount(L);
         budget->spent += (unsigned)step;
-        if (step != BUDGET_STEP)
-            lua_sethook(L, on_count, LUA_MASKCOUNT, BUDGET_STEP);
+        if (step != budget->step)
+            lua_sethook(L, on_count, LUA_MASKCOUNT, budget->step);
         const enum outcome killed = judge(budget);
         if (!killed)
             return;
@@ -131,7 +131,7 @@ static int new_thread(lua_State *L)
         return luaL_error(L, "not enough memory");
     out->reference = luaL_ref(L, LUA_REGISTRYINDEX);
     out->thread = thread;
-    lua_sethook(thread, on_count, LUA_MASKCOUNT, BUDGET_STEP);
+    lua_sethook(thread, on_count, LUA_MASKCOUNT, policy_of(L)->budget.step);
     return 0;
 }
 
@@ -194,6 +194,7 @@ void budget_arm(struct policy *policy, const struct slice *slice)
 {
     struct budget *budget = &policy->budget;
     budget->allowed = *slice;
+    budget->before += budget->spent;
     budget->spent = budget->charged = 0;
     budget->killed = RUN_DONE;
     budget->memory = false;
@@ -244,4 +245,17 @@ int budget_resume(lua_State *L, lua_State *thread, int arguments, int *results, 
     if (L == outer && lua_isyieldable(L))
         return lua_yield(L, 0);
     return luaL_error(L, kill_text(budget->killed));
+}
+
+void policy_count_instructions(struct policy *policy, bool each)
+{
+    struct budget *budget = &policy->budget;
+    budget->step = each ? 1 : BUDGET_STEP;
+    for (unsigned i = 0; i < budget->idle_count; i++)
+        lua_sethook(budget->idle[i].thread, on_count, LUA_MASKCOUNT, budget->step);
+}
+
+uint64_t policy_instructions(const struct policy *policy)
+{
+    return policy->budget.before + policy->budget.spent;
 }

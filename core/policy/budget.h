@@ -46,6 +46,8 @@ struct coroutine {
 struct budget {
     struct slice allowed;
     uint64_t spent, charged;  /* charged: since the last look at the clock */
+    uint64_t before;          /* spent by the slices before this one */
+    int step;                 /* instructions between two looks: BUDGET_STEP, or 1: to count them */
     msec_t started;           /* by allowed.clock_ms */
     enum outcome killed;      /* RUN_DONE: not killed */
     bool memory;              /* the error that ended the run was a want of memory */

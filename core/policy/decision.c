@@ -385,6 +385,12 @@ const char *decision_kind(const struct decision *decision)
     return kind_names[decision->kind];
 }
 
+const char *policy_answer_name(enum verdict_kind kind)
+{
+    const char *name = kind < sizeof kind_names / sizeof *kind_names ? kind_names[kind] : NULL;
+    return name ? name : "nothing";
+}
+
 static int refuse_read(lua_State *L)
 {
     return luaL_error(L, "a decision cannot be read");

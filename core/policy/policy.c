@@ -173,6 +173,7 @@ static struct policy *conceive(const struct policy_birth *birth, char *error, si
     policy->now = policy->idle_at = birth->now;
     policy->unix_ms = birth->unix_ms;
     policy->loading = true;
+    policy->budget.step = BUDGET_STEP;
     policy->renews = birth->old != NULL;
     pool_init(&policy->pending, sizeof(struct pending), 0);
     fetch_init(policy);

@@ -161,6 +161,9 @@ void policy_params(const struct policy *, policy_param_fn *each, void *ctx);
  * follows; of a question that needs a ticket and has none: nothing waits, there is no room. route is memoised by (listener, sni, alpn, origin). Passwords and ha1 of relay.key become long-term keys here. */
 void policy_ask(struct policy *, const struct question *, struct verdict *);
 
+/* policy_answer_name: "deny", as in relay.deny; "nothing" for no opinion. */
+const char *policy_answer_name(enum verdict_kind);
+
 /* policy_forget: nobody waits for the answer under this ticket any more: its hook never goes on, and what it fetches is given up. */
 void policy_forget(struct policy *, struct ticket);
 
@@ -185,5 +188,10 @@ struct policy_counts {
 };
 const struct policy_counts *policy_counts(const struct policy *);
 size_t policy_heap_bytes(const struct policy *);
+
+/* policy_count_instructions: each one, which is slow, or (the default) a thousand at a time.  policy_instructions: what hooks have spent since the
+ * policy was made, the library's work included. */
+void policy_count_instructions(struct policy *, bool each);
+uint64_t policy_instructions(const struct policy *);
 
 #endif

@@ -46,6 +46,12 @@ static const struct command table[] = {
     {"check", "FILE... [--set NAME=VALUE]... [--secret NAME=FILE]... [--lua-dir DIR] [--format human|github]",
      "load policies as the server would, run init, and tell what is wrong with them, each with file and line", POLICY_FLAGS | F(FORMAT), 0,
      1, 64, command_check},
+    {"eval", "FILE... HOOK JSON [--set NAME=VALUE]... [--secret NAME=FILE]... [--lua-dir DIR] [--json]",
+     "ask one hook about what JSON says, as {\"user\": \"ann\"}, and show what it decides, who did, and what that costs",
+     POLICY_FLAGS | F(JSON), 0, 3, 64, command_eval},
+    {"bench-policy", "FILE... [HOOK] [--set NAME=VALUE]... [--secret NAME=FILE]... [--lua-dir DIR] [--json]",
+     "measure each hook: time, instructions, garbage; and the memory that the policies have", POLICY_FLAGS | F(JSON), 0, 1, 64,
+     command_bench_policy},
 };
 
 #undef F

@@ -77,14 +77,11 @@ static void tell_refusal(struct check *check)
 
 static void print_hooks(const struct policy *policy)
 {
-#define X(name) #name,
-    static const char *const names[] = {HOOKS(X)};
-#undef X
     const uint32_t hooks = policy_hooks(policy);
     printf("hooks:");
     for (size_t i = 0; i < HOOK_COUNT; i++)
         if (hooks & HOOK_BIT(i))
-            printf(" %s", names[i]);
+            printf(" %s", rehearsal_hook_name((enum hook)i));
     puts(hooks ? "" : " none");
 }
 

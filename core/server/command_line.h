@@ -94,6 +94,9 @@ void list_begin(struct list *, const struct column *columns, size_t count, bool 
 void list_row(struct list *, const struct cell *cells);
 void list_end(struct list *);
 
+/* list_json_text: `text` in quotes, as JSON. */
+void list_json_text(const char *text);
+
 /* One for each row of the table. */
 int command_user_add(const struct command_line *);
 int command_user_list(const struct command_line *);
@@ -108,5 +111,7 @@ int command_usage(const struct command_line *);
 int command_reload(const struct command_line *);
 int command_policy(const struct command_line *);
 int command_check(const struct command_line *);
+int command_eval(const struct command_line *);
+int command_bench_policy(const struct command_line *);
 
 #endif

@@ -22,7 +22,7 @@ static size_t sequence_len(const uint8_t *at)
     return len;
 }
 
-static void print_json_text(const char *text)
+void list_json_text(const char *text)
 {
     putchar('"');
     for (const uint8_t *at = (const uint8_t *)text; *at;) {
@@ -82,7 +82,7 @@ static void print_json_cell(const struct column *column, const struct cell *cell
 {
     char text[32];
     if (column->kind == COLUMN_TEXT)
-        print_json_text(cell->text);
+        list_json_text(cell->text);
     else if (column->kind == COLUMN_NUMBER)
         printf("%jd", (intmax_t)cell->number);
     else if (cell->number)

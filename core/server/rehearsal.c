@@ -4,6 +4,7 @@
 #include "server/config.h"
 
 #include "base/err.h"
+#include "base/nearest.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,14 @@ static void audit(void *ctx, const char *type, const char *detail_json)
 {
     const struct rehearsal *rehearsal = ctx;
     log_say(rehearsal->world.log, LOG_INFO, "audit", "type=%s detail=%s", type, detail_json);
+}
+
+static void answer(void *ctx, const struct question *question, struct verdict *verdict)
+{
+    struct rehearsal *rehearsal = ctx;
+    (void)question;
+    if (rehearsal->answer)
+        *rehearsal->answer = *verdict;
 }
 
 static void wake(void *ctx, msec_t due)
@@ -107,6 +116,7 @@ int rehearsal_open(struct rehearsal *rehearsal, const struct command_line *line,
                                              .crypto = crypto_new(),
                                              .count = count,
                                              .audit = audit,
+                                             .answer = answer,
                                              .wake = wake,
                                              .turn = turn,
                                              .fetch = fetch,
@@ -137,4 +147,62 @@ struct policy *rehearsal_bare(struct rehearsal *rehearsal)
     struct policy_config *bare = &rehearsal->bare;
     *bare = (struct policy_config){.workers = 1};
     return policy_new(bare, rehearsal->shared, &rehearsal->world, 0, rehearsal->now, rehearsal->unix_ms, error, sizeof error);
+}
+
+static const char *const hook_names[] = {
+#define X(name) #name,
+    HOOKS(X)
+#undef X
+};
+
+int rehearsal_hook(const struct command_line *line, const char *name, enum hook *hook)
+{
+    for (size_t i = 0; i < HOOK_COUNT; i++)
+        if (strcmp(hook_names[i], name) == 0) {
+            *hook = (enum hook)i;
+            return 0;
+        }
+    const char *best = nearest(name, hook_names, HOOK_COUNT);
+    return command_fail(line, COMMAND_MISUSED, "%s: no such hook%s%s%s", name, best ? ": did you mean " : "", best ? best : "",
+                        best ? "?" : "");
+}
+
+const char *rehearsal_hook_name(enum hook hook)
+{
+    return hook_names[hook];
+}
+
+/* wait: until nothing waits. */
+static void wait(struct rehearsal *rehearsal)
+{
+    while (policy_waits(rehearsal->policy)) {
+        const msec_t now = turn(rehearsal, policy_due(rehearsal->policy));
+        policy_turn(rehearsal->policy, now, rehearsal->unix_ms);
+    }
+}
+
+static void tell(struct rehearsal *rehearsal, const struct scene *scene, struct verdict *verdict)
+{
+    const struct policy_counts *counts = policy_counts(rehearsal->policy), before = *counts;
+    policy_tell(rehearsal->policy, &scene->event);
+    wait(rehearsal);
+    const bool failed = counts->errors + counts->killed_instructions + counts->killed_wall + counts->memory + counts->late >
+                        before.errors + before.killed_instructions + before.killed_wall + before.memory + before.late;
+    *verdict = (struct verdict){.kind = failed ? VERDICT_FAIL : VERDICT_SILENT};
+}
+
+void rehearsal_ask(struct rehearsal *rehearsal, const struct scene *scene, struct verdict *verdict)
+{
+    struct question question = scene->question;
+    rehearsal->now = question.now;
+    rehearsal->unix_ms = question.unix_ms;
+    if (question.hook == HOOK_log) {
+        tell(rehearsal, scene, verdict);
+        return;
+    }
+    question.ticket.parked.generation = 1; /* it may wait */
+    rehearsal->answer = verdict;
+    policy_ask(rehearsal->policy, &question, verdict);
+    wait(rehearsal);
+    rehearsal->answer = NULL;
 }

@@ -1,4 +1,4 @@
-/* rehearsal.h: a chain of policies without a server: for relay check.
+/* rehearsal.h: a chain of policies without a server: for relay check, eval and bench-policy.
  *
  * It loads as in a server, init included, as the first of one worker. Time is a number that only moves while a hook waits. Nobody has an
  * allocation, there is no users database, and nothing goes out: relay.http answers that it cannot connect.
@@ -7,6 +7,7 @@
 #define RELAY_SERVER_REHEARSAL_H
 
 #include "policy/policy.h"
+#include "policy/scene.h"
 #include "server/command_line.h"
 
 #define REHEARSAL_FETCHES 64 /* under way at a time */
@@ -29,6 +30,7 @@ struct rehearsal {
     struct handle fetches[REHEARSAL_FETCHES];
     size_t fetch_count;
     struct policy *fetcher;
+    struct verdict *answer; /* to the question that waits */
 };
 
 /* rehearsal_open: the first `files` words of the line, with what --set, --secret and --lua-dir say: 0, or the exit code, told; a policy
@@ -38,5 +40,13 @@ void rehearsal_close(struct rehearsal *);
 
 /* rehearsal_bare: a policy of no files in this world, for policy_free; NULL without memory. */
 struct policy *rehearsal_bare(struct rehearsal *);
+
+/* rehearsal_hook: the hook of that name: 0, or the exit code, told, with the nearest name. */
+int rehearsal_hook(const struct command_line *, const char *name, enum hook *);
+const char *rehearsal_hook_name(enum hook);
+
+/* rehearsal_ask: asks what the scene is of, at its time, and waits: the verdict; of log, which decides nothing, VERDICT_SILENT, or
+ * VERDICT_FAIL if it failed. */
+void rehearsal_ask(struct rehearsal *, const struct scene *, struct verdict *);
 
 #endif

@@ -5,6 +5,7 @@
 #include "server/command.h"
 #include "test.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -32,16 +33,18 @@ static inline struct room room_make(void)
 
 static const char *room_path(const struct room *room, const char *name, char out[128])
 {
-    snprintf(out, 128, "%s/%s", room->dir, name);
+    snprintf(out, 128, "%s/%.60s", room->dir, name);
     return out;
 }
 
 static inline void room_remove(const struct room *room)
 {
-    static const char *const names[] = {"relay.db", "relay.db-wal", "relay.db-shm", "in", "out", "err", "password", "p.lua"};
-    char path[128];
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        unlink(room_path(room, names[i], path));
+    DIR *directory = opendir(room->dir);
+    CHECK(directory);
+    for (const struct dirent *entry; (entry = readdir(directory));)
+        if (*entry->d_name != '.')
+            unlinkat(dirfd(directory), entry->d_name, 0);
+    closedir(directory);
     CHECK_INT(rmdir(room->dir), 0);
 }
 
