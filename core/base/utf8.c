@@ -1,6 +1,8 @@
 /* utf8.c: the table of RFC 3629 section 4. */
 #include "base/utf8.h"
 
+#include <string.h>
+
 size_t utf8_len(struct view in)
 {
     static const struct {
@@ -34,4 +36,22 @@ bool utf8_is_text(struct view in)
         in = view_from(in, len);
     }
     return true;
+}
+
+char *utf8_text(struct view in, char *out, size_t cap)
+{
+    const bool is_latin = !utf8_is_text(in);
+    size_t used = 0;
+    while (in.len) {
+        const uint8_t latin[] = {(uint8_t)(0xc0 | in.at[0] >> 6), (uint8_t)(0x80 | (in.at[0] & 0x3f))};
+        const size_t len = is_latin ? 1 : utf8_len(in);
+        const struct view one = is_latin && in.at[0] >= 0x80 ? view_of(latin, sizeof latin) : view_cut(in, len);
+        if (one.len >= cap - used)
+            break;
+        memcpy(out + used, one.at, one.len);
+        used += one.len;
+        in = view_from(in, len);
+    }
+    out[used] = 0;
+    return out;
 }

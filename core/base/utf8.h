@@ -9,4 +9,8 @@
 size_t utf8_len(struct view in);
 bool utf8_is_text(struct view in);
 
+/* utf8_text: `in` as a C string into `out` of `cap` bytes (cap > 0), cut between two characters if need be; bytes that are no text are read
+ * as Latin-1. Returns `out`. */
+char *utf8_text(struct view in, char *out, size_t cap);
+
 #endif

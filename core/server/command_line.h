@@ -6,6 +6,8 @@
 #include "server/command.h"
 #include "store/desk.h"
 
+#include <jansson.h>
+
 #define COMMAND_USERDB "/var/lib/relay/relay.db"
 
 enum command_exit { COMMAND_DONE = 0, COMMAND_FAILED = 1, COMMAND_MISUSED = 2 };
@@ -30,6 +32,9 @@ enum command_flag {
     COMMAND_FLAG_SECRET = 65536,
     COMMAND_FLAG_LUA_DIR = 131072,
     COMMAND_FLAG_FORMAT = 262144,
+    COMMAND_FLAG_USER = 524288,
+    COMMAND_FLAG_TAG = 1048576,
+    COMMAND_FLAG_LIMIT = 2097152,
 };
 
 /* struct command_values: of a flag that may be said again. */
@@ -42,7 +47,8 @@ struct command_values {
 struct command_line {
     const struct command *command;
     unsigned given; /* enum command_flag */
-    const char *userdb, *realm, *tenant, *from, *to, *key, *password_file, *algorithm, *lifetime, *admin_socket, *config, *lua_dir, *format;
+    const char *userdb, *realm, *tenant, *from, *to, *key, *password_file, *algorithm, *lifetime, *admin_socket, *config, *lua_dir, *format,
+        *user, *tag, *limit;
     struct command_values sets, secrets;
     char **words; /* what is left: names, field=value */
     size_t word_count;
@@ -64,6 +70,11 @@ const char *command_who(char out[COMMAND_WHO_MAX]);
 /* command_prepare: the argument by the OpaqueString profile (base/opaque.h) into `out`, of at most `most` bytes: 0, or the exit code, told
  * with `what` it is. */
 int command_prepare(const struct command_line *, const char *what, const char *text, size_t most, char out[OPAQUE_MAX_LEN + 1]);
+
+/* command_ask: asks the relay that runs: 0 and its answer, to be let go; or the exit code: nobody answers, or it refuses: it is said why.
+ * command_answered: lets the answer go; the exit code when all is written. */
+int command_ask(const struct command_line *, const char *method, const char *path, json_t **body);
+int command_answered(const struct command_line *, json_t *body);
 
 /* command_read_line: the first line of a file (NULL: standard input), without its end; 0 or negative: unreadable, empty, or longer than
  * `cap`. */
@@ -113,5 +124,7 @@ int command_policy(const struct command_line *);
 int command_check(const struct command_line *);
 int command_eval(const struct command_line *);
 int command_bench_policy(const struct command_line *);
+int command_allocations(const struct command_line *);
+int command_kick(const struct command_line *);
 
 #endif

@@ -15,7 +15,16 @@
 #define MAIL_OFFERS_MAX 256
 
 /* enum letter_kind: a row each in worker_mail.c */
-enum letter_kind { LETTER_STOP, LETTER_CONNECTION, LETTER_DATAGRAM, LETTER_FOREIGN, LETTER_PREPARE, LETTER_COMMIT, LETTER_ABORT };
+enum letter_kind {
+    LETTER_STOP,
+    LETTER_CONNECTION,
+    LETTER_DATAGRAM,
+    LETTER_FOREIGN,
+    LETTER_PREPARE,
+    LETTER_COMMIT,
+    LETTER_ABORT,
+    LETTER_ROSTER
+};
 
 struct letter {
     struct letter *next;

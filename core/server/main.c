@@ -21,6 +21,7 @@ struct relay {
     struct service service;
     struct loop *loop;
     struct reload policies;
+    struct roster roster;
     struct routes routes;
     struct watch terminate, interrupt, hangup, reload, half, second, hour;
 };
@@ -105,7 +106,7 @@ static int serve(struct relay *relay, struct refusal *refusal)
     snprintf(refusal->text, sizeof refusal->text, "relay: out of memory");
     if (!relay->loop)
         return -1;
-    if (reload_open(&relay->policies, &relay->service, relay->loop) != 0)
+    if (reload_open(&relay->policies, &relay->service, relay->loop) != 0 || roster_open(&relay->roster, &relay->service, relay->loop) != 0)
         return -1;
     signal(SIGPIPE, SIG_IGN);
     watch_signal(&relay->terminate, relay->loop, SIGTERM, on_stop, relay);
@@ -121,7 +122,7 @@ static int serve(struct relay *relay, struct refusal *refusal)
     for (unsigned i = 0; i < config->workers; i++)
         if (worker_start(relay->service.workers[i]) != 0)
             return -1;
-    routes_serve(&relay->routes, relay->loop, &relay->policies);
+    routes_serve(&relay->routes, relay->loop, &relay->policies, &relay->roster);
     log_say(relay->service.log, LOG_INFO, "started", "version=%s workers=%u listeners=%zu policies=%zu relaying=%s", RELAY_VERSION, config->workers,
             relay->service.listener_count, config->policy_count, config->relaying ? "yes" : "no");
     loop_run(relay->loop);
@@ -141,6 +142,7 @@ static void stop(struct relay *relay)
             worker_join(workers[i]);
     meter_keep(&relay->service);
     reload_close(&relay->policies);
+    roster_close(&relay->roster);
     routes_close(&relay->routes);
     for (unsigned i = 0; i < count; i++)
         worker_free(workers[i]);

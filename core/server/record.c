@@ -43,8 +43,12 @@ static void say(struct worker *worker, const struct event *event)
             log_quote(event->username, username, sizeof username), peer, worker->policy ? policy_revision(worker->policy) : "-");
 }
 
-/* how the client comes, and how its peers do if not by datagrams: "udp", "tls", "tcp/tcp" */
-static const char *transports_of(const struct allocation *allocation)
+const char *record_tenant(const struct allocation *allocation)
+{
+    return tenant_or_realm(allocation->tenant, allocation->realm);
+}
+
+const char *record_transport(const struct allocation *allocation)
 {
     if (allocation->protocol == PROTOCOL_UDP)
         return transport_name(allocation->flow.transport);
@@ -56,9 +60,9 @@ static void put_usage(struct worker *worker, const struct allocation *allocation
     const struct store_usage row = {
         .id = (int64_t)allocation->id,
         .at_ms = at_ms,
-        .tenant = tenant_or_realm(allocation->tenant, allocation->realm),
+        .tenant = record_tenant(allocation),
         .user = allocation->user,
-        .transport = transports_of(allocation),
+        .transport = record_transport(allocation),
         .bytes_in = delta->bytes_in,
         .bytes_out = delta->bytes_out,
         .packets_in = delta->packets_in,
@@ -74,11 +78,11 @@ static void put_opened(struct worker *worker, const struct allocation *allocatio
     const struct store_session row = {
         .id = (int64_t)allocation->id,
         .opened_ms = allocation->created_unix_ms,
-        .tenant = tenant_or_realm(allocation->tenant, allocation->realm),
+        .tenant = record_tenant(allocation),
         .realm = allocation->realm,
         .user = allocation->user,
         .username = allocation->username,
-        .transport = transports_of(allocation),
+        .transport = record_transport(allocation),
         .client = addr_format(&allocation->flow.client, client),
         .relayed = addr_format(&allocation->relayed_shown, relayed),
         .tags = allocation->limits.tags,

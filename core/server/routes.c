@@ -9,8 +9,6 @@
 
 #define SECOND_S 1
 
-enum { HTTP_OK = 200, HTTP_CONFLICT = 409, HTTP_INTERNAL = 500 };
-
 struct reload_wait {
     struct reload_asker asker;
     const struct routes *routes;
@@ -111,6 +109,8 @@ static void get_readyz(void *ctx, struct door_request *request)
 static const struct door_route rows[] = {
     {"POST", "/v1/reload", 0, post_reload, NULL},
     {"GET", "/v1/policy", 0, get_policy, NULL},
+    {"GET", "/v1/allocations", 0, routes_allocations, routes_allocation_query},
+    {"DELETE", "/v1/allocations/*", 0, routes_allocation_end, NULL},
     {"GET", "/livez", 0, get_livez, NULL},
     {"GET", "/readyz", 0, get_readyz, NULL},
 };
@@ -139,9 +139,10 @@ static void on_door(void *owner)
     door_run(routes->door);
 }
 
-void routes_serve(struct routes *routes, struct loop *loop, struct reload *policies)
+void routes_serve(struct routes *routes, struct loop *loop, struct reload *policies, struct roster *roster)
 {
     routes->policies = policies;
+    routes->roster = roster;
     if (!routes->door)
         return;
     watch_read(&routes->readable, loop, door_descriptor(routes->door), on_door, routes);

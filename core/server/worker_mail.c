@@ -40,7 +40,8 @@ static void read_stop(struct worker *worker, struct letter *letter)
     worker_end(worker);
 }
 
-static void drop_stop(struct letter *letter)
+/* drop_mains: it is main's, who waits no more. */
+static void drop_mains(struct letter *letter)
 {
     (void)letter;
 }
@@ -86,13 +87,14 @@ static const struct {
     void (*read)(struct worker *, struct letter *);
     void (*drop)(struct letter *); /* unread: the worker has stopped */
 } kinds[] = {
-    [LETTER_STOP] = {read_stop, drop_stop},
+    [LETTER_STOP] = {read_stop, drop_mains},
     [LETTER_CONNECTION] = {read_connection, drop_connection},
     [LETTER_DATAGRAM] = {read_datagram, drop_plain},
     [LETTER_FOREIGN] = {read_foreign, drop_plain},
-    [LETTER_PREPARE] = {worker_policy_prepare, worker_policy_drop},
-    [LETTER_COMMIT] = {worker_policy_commit, worker_policy_drop},
-    [LETTER_ABORT] = {worker_policy_abort, worker_policy_drop},
+    [LETTER_PREPARE] = {worker_policy_prepare, drop_mains},
+    [LETTER_COMMIT] = {worker_policy_commit, drop_mains},
+    [LETTER_ABORT] = {worker_policy_abort, drop_mains},
+    [LETTER_ROSTER] = {worker_roster, drop_mains},
 };
 
 static void read_letters(struct worker *worker)

@@ -101,11 +101,6 @@ void worker_policy_abort(struct worker *worker, struct letter *letter)
     answer(worker, (struct policy_letter *)letter);
 }
 
-void worker_policy_drop(struct letter *letter)
-{
-    (void)letter; /* main's, who waits no more */
-}
-
 static void end_retired(struct worker *worker, msec_t now)
 {
     for (struct tenure **at = &worker->retired, *each; (each = *at);) {

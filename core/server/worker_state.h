@@ -144,7 +144,9 @@ void worker_policy_tick(struct worker *, msec_t now);
 void worker_policy_prepare(struct worker *, struct letter *);
 void worker_policy_commit(struct worker *, struct letter *);
 void worker_policy_abort(struct worker *, struct letter *);
-void worker_policy_drop(struct letter *);
+
+/* worker_roster.c: the letter of server/roster.h */
+void worker_roster(struct worker *, struct letter *);
 
 /* metering.c: meters of policies.  meter_usage: counts what was relayed.
  * meter_close_capped: ends whom meter_usage found over a cap. */
@@ -152,6 +154,9 @@ void meter_usage(struct worker *, const struct allocation *, const struct usage 
 void meter_close_capped(struct worker *, msec_t now);
 
 /* record.c: what is written down: log lines, the log and usage hooks, sessions and usage rows */
+const char *record_tenant(const struct allocation *); /* or its realm, where there is none */
+const char *
+record_transport(const struct allocation *); /* how the client comes, and how its peers do if not by datagrams: "udp", "tls", "tcp/tcp" */
 void worker_tell(void *ctx, const struct event *);
 void worker_audit(void *ctx, const char *type, const char *detail_json);
 void worker_record_usage(struct worker *, msec_t now);

@@ -63,5 +63,15 @@ TEST(characters_are_whole_and_shortest)
     CHECK(utf8_is_text(view_text("")));
 }
 
-TEST_LIST(RUN(what_json_wants_escaped_is) RUN(utf8_stays_and_other_bytes_are_latin) RUN(what_does_not_fit_is_an_overflow)
-              RUN(characters_are_whole_and_shortest))
+TEST(text_is_made_of_any_bytes_and_cut_between_characters)
+{
+    char out[8];
+    CHECK_TEXT(utf8_text(view_text("J\xc3\xbcrg"), out, sizeof out), "J\xc3\xbcrg");
+    CHECK_TEXT(utf8_text(view_text("J\xfcrg"), out, sizeof out), "J\xc3\xbcrg");
+    CHECK_TEXT(utf8_text(view_text("abcdef\xc3\xbc"), out, sizeof out), "abcdef");
+    CHECK_TEXT(utf8_text(view_text("abcdef\xfc"), out, sizeof out), "abcdef");
+    CHECK_TEXT(utf8_text(view_text("a"), out, 1), "");
+}
+
+TEST_LIST(RUN(text_is_made_of_any_bytes_and_cut_between_characters) RUN(what_json_wants_escaped_is)
+              RUN(utf8_stays_and_other_bytes_are_latin) RUN(what_does_not_fit_is_an_overflow) RUN(characters_are_whole_and_shortest))

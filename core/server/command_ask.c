@@ -1,0 +1,55 @@
+/* command_ask.c: how a verb asks the relay that runs: at the admin door that the command line or its configuration names. */
+#include "server/command_line.h"
+
+#include "admin/ask.h"
+#include "server/config.h"
+
+#include <stdio.h>
+
+enum { HTTP_OK = 200 };
+
+/* door_of: the socket that the command line or the configuration names, into `out`: 0; else the exit code, and it is said why. */
+static int door_of(const struct command_line *line, char *out, size_t cap)
+{
+    struct config config;
+    struct config_report report;
+    char *arguments[] = {"relay", "-c", (char *)(uintptr_t)line->config, NULL};
+    if (line->admin_socket) {
+        snprintf(out, cap, "%s", line->admin_socket);
+        return 0;
+    }
+    if (!line->config)
+        return command_fail(line, COMMAND_MISUSED, "which relay? say --admin-socket, or -c with the file that it was started with");
+    config_load(&config, 3, arguments, &report); /* what else is wrong with the file is not our business */
+    int code = 0;
+    if (config.admin_socket)
+        snprintf(out, cap, "%s", config.admin_socket);
+    else
+        code = command_fail(line, COMMAND_FAILED, "%s: %s", line->config, report.error_count ? report.errors[0] : "no admin-socket");
+    config_report_close(&report);
+    config_close(&config);
+    return code;
+}
+
+int command_ask(const struct command_line *line, const char *method, const char *path, json_t **body)
+{
+    char socket[4096], error[512];
+    long status;
+    const int code = door_of(line, socket, sizeof socket);
+    if (code)
+        return code;
+    if (ask_door(socket, method, path, &status, body, error, sizeof error) != 0)
+        return command_fail(line, COMMAND_FAILED, "%s", error);
+    if (status == HTTP_OK)
+        return 0;
+    const char *why = json_string_value(json_object_get(*body, "error"));
+    command_fail(line, COMMAND_FAILED, "%s", why ? why : "refused");
+    json_decref(*body);
+    return COMMAND_FAILED;
+}
+
+int command_answered(const struct command_line *line, json_t *body)
+{
+    json_decref(body);
+    return fflush(stdout) == 0 ? COMMAND_DONE : command_fail(line, COMMAND_FAILED, "standard output cannot be written");
+}
