@@ -130,7 +130,7 @@ void worker_take_usage_verdict(struct worker *worker, const struct question *que
         return;
     if (verdict->kind == VERDICT_CLOSE)
         engine_close(worker->engine, of, verdict, now);
-    else if (verdict->kind == VERDICT_ALLOW && verdict->limits.max_bps)
+    else if (verdict->limits.max_bps) /* also if another policy of the chain failed */
         engine_limit(worker->engine, of, verdict->limits.max_bps);
 }
 

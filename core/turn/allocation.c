@@ -148,6 +148,7 @@ static void allocation_fill(struct engine *engine, struct allocation *allocation
     allocation->key_expires_unix_s = opening->key_expires_unix_s;
     allocation->reauth_on_expiry = opening->reauth_on_expiry;
     allocation->limits = opening->limits;
+    allocation->granted_bps = opening->limits.max_bps;
     allocation->is_mobile = opening->is_mobile;
     memcpy(allocation->tid, opening->tid, STUN_TID_LEN);
     bucket_fill(&allocation->from_client, opening->limits.max_bps, now);

@@ -44,9 +44,10 @@ struct allocation {
     bool reauth_on_expiry, has_moved;
     struct long_term_key key; /* len 0: forgotten, the next request is authenticated anew */
     struct limits limits;
+    uint64_t granted_bps; /* limits.max_bps as authorized: engine_limit goes no higher */
     struct quota_units units;
-    uint64_t reservation;      /* token of the sibling port while it is reserved, else 0 */
     uint8_t tid[STUN_TID_LEN]; /* of the Allocate: a retransmission gets the same answer */
+    uint64_t reservation;      /* token of the sibling port while it is reserved, else 0 */
 
     struct usage usage, reported;               /* reported: what `usage` was when it was last taken */
     struct bucket from_client, to_client;       /* of limits.max_bps */

@@ -304,7 +304,7 @@ bool engine_limit(struct engine *engine, struct handle handle, uint64_t max_bps)
 {
     struct allocation *allocation = pool_at(&engine->allocations, handle);
     if (allocation)
-        allocation->limits.max_bps = max_bps;
+        allocation->limits.max_bps = limit_strictest(max_bps, allocation->granted_bps);
     return allocation != NULL;
 }
 

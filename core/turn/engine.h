@@ -148,7 +148,8 @@ struct send engine_next_overdue(struct engine *, msec_t now);
 typedef void engine_usage_fn(void *ctx, const struct allocation *, const struct usage *delta);
 void engine_usage(struct engine *, engine_usage_fn *, void *ctx);
 
-/* engine_close: end an allocation now; the closed event tells the verdict's `reason` and `by`.  engine_limit: change its bit rate. False if stale. */
+/* engine_close: end an allocation now; the closed event tells the verdict's `reason` and `by`.  engine_limit: change its bit rate, up to
+ * what was granted at first (0: to that). False if stale. */
 bool engine_close(struct engine *, struct handle, const struct verdict *, msec_t now);
 bool engine_limit(struct engine *, struct handle, uint64_t max_bps);
 

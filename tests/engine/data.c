@@ -362,6 +362,21 @@ TEST(a_bit_rate_can_be_changed_while_it_runs)
     world_end(&w);
 }
 
+TEST(a_bit_rate_is_never_raised_over_what_was_granted)
+{
+    struct world w;
+    world_start(&w, NULL);
+    world_answer(&w, HOOK_authorize, limited);
+    bound(&w, TRANSPORT_UDP);
+    const struct handle self = engine_allocation_at(w.engine, 0)->self;
+    static const uint64_t asked[] = {8000, 90000, 8000, 0}, given[] = {8000, 80000, 8000, 80000};
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        CHECK(engine_limit(w.engine, self, asked[i]));
+        CHECK_INT(engine_allocation_at(w.engine, 0)->limits.max_bps, given[i]);
+    }
+    world_end(&w);
+}
+
 TEST(a_bucket_neither_drifts_nor_starves_nor_overflows)
 {
     struct bucket bucket;
@@ -469,7 +484,8 @@ TEST_LIST(
                         RUN(channel_data_is_padded_with_zeros_on_streams_only) RUN(channel_data_that_lies_about_its_length_is_dropped)
                             RUN(what_is_relayed_is_counted_without_framing) RUN(usage_is_told_as_differences_of_those_that_moved)
                                 RUN(the_data_path_does_not_allocate) RUN(a_bit_rate_is_kept_exactly_in_each_direction)
-                                    RUN(a_bit_rate_can_be_changed_while_it_runs) RUN(a_bucket_neither_drifts_nor_starves_nor_overflows)
+                                    RUN(a_bit_rate_can_be_changed_while_it_runs) RUN(a_bit_rate_is_never_raised_over_what_was_granted)
+                                    RUN(a_bucket_neither_drifts_nor_starves_nor_overflows)
                                         RUN(an_icmp_about_a_peer_becomes_a_data_indication)
                                             RUN(an_icmpv6_about_a_peer_becomes_a_data_indication)
                                                 RUN(an_icmp_of_another_type_or_without_permission_or_allocation_is_dropped)

@@ -245,6 +245,28 @@ describe("relay.testing: hooks", function()
     assert.matches("^p%.lua:%d+$", s.events[#s.events].by)
   end)
 
+  it("slows down to the strictest of several policies, and gives back no more than was granted", function()
+    local s = T.new {
+      policy = {"a.lua", "b.lua"}, users = {ann = "p"}, files = {["a.lua"] = [[
+        return {
+          authorize = function() return relay.allow{max_bps = 5000} end,
+          usage = function(alloc) return relay.allow{max_bps = alloc.bytes_in > 200 and 2000 or 9000} end,
+        }]], ["b.lua"] = [[
+        return {usage = function(alloc)
+          if alloc.bytes_in == 100 then return relay.allow{max_bps = 1000} end
+          if alloc.bytes_in == 400 then error("b") end
+        end}]]},
+    }
+    local a = s:allocate(ann)
+    s:permission(a, "20.0.0.9")
+    for _, bps in ipairs {1000, 5000, 2000, 2000} do
+      s:traffic(a, 100)
+      s:advance(60)
+      assert.equal(bps, s:refresh(a).limits.max_bps)
+    end
+    assert.equal("b.lua:3", s.errors[1].by)
+  end)
+
   it("runs init, timers and shutdown", function()
     local s = with [[
       relay.timer.every(10, function() relay.log.info("tick") end)

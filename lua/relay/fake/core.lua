@@ -60,6 +60,7 @@ function M:add_allocation(client, who, limits, lifetime_ms)
   self.serial = self.serial + 1
   local a = {
     id = self.serial, client = client, user = who.user, tenant = who.tenant, realm = who.realm, username = who.username, limits = limits,
+    granted_bps = limits.max_bps,
     created_ms = self.now_ms, expires_ms = self.now_ms + lifetime_ms, permissions = {}, channels = {},
     usage = {bytes_in = 0, bytes_out = 0, packets_in = 0, packets_out = 0},
     reported = {bytes_in = 0, bytes_out = 0, packets_in = 0, packets_out = 0},
@@ -78,12 +79,14 @@ local function report_usage(core, a, closing_down)
   local alloc, forget = views.allocation(core, a)
   local usage, forget_usage = views.usage(delta)
   local closing
+  local bps = math.huge -- the strictest answer; never more than was granted at first
   for d in core.chain:answers("usage", alloc, usage) do
-    if d.kind == "close" then closing = closing or d end
-    if d.kind == "allow" then a.limits.max_bps = d.limits.max_bps or a.limits.max_bps end
+    if d.kind == "close" then closing = d break end
+    if d.kind == "allow" then bps = math.min(bps, d.limits.max_bps or bps) end
   end
   forget()
   forget_usage()
+  if not closing and bps < math.huge then a.limits.max_bps = math.min(bps, a.granted_bps or bps) end
   return closing
 end
 

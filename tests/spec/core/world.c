@@ -141,7 +141,7 @@ static void take_usage_verdict(struct world *w, const struct question *question,
         return;
     if (verdict->kind == VERDICT_CLOSE)
         engine_close(w->engine, question->allocation->self, verdict, w->now);
-    else if (verdict->kind == VERDICT_ALLOW && verdict->limits.max_bps)
+    else if (verdict->limits.max_bps) /* also if another policy of the chain failed */
         engine_limit(w->engine, question->allocation->self, verdict->limits.max_bps);
 }
 
