@@ -4,7 +4,8 @@
 --
 -- The backend is posted {"username", "realm", "tenant", "ip"} and answers 200 with {"ha1"} (MD5 of username:realm:password, 32 digits) or
 -- {"password"}, and perhaps "user" (whom quotas count), "tenant", "expires" (unix seconds); or 404: there is no such user. Anything else is
--- an outage: 500, never 401. Answers are kept for `auth.ttl` seconds, and that there is nobody for five: who guesses names costs nothing.
+-- an outage: 500, never 401. Answers are kept for `auth.ttl` seconds (a changed password counts after that), and that there is nobody for five:
+-- who guesses names costs nothing. Every name is asked about: in a chain this policy comes behind those that know some names themselves.
 --
 --   auth.url      where to ask; needed
 --   auth.timeout  seconds until an answer must be there (1.5)
@@ -26,7 +27,9 @@ local function ask(req)
   if not res then return nil, why end
   if res.status == 404 then return "-" end
   if res.status ~= 200 then return nil, "answers " .. res.status end
-  return res.body, nil, res:json()
+  local user = res:json()
+  if type(user) ~= "table" or not (user.ha1 or user.password) then return nil, "answers neither ha1 nor password" end
+  return res.body
 end
 
 local function fetch(req, key)

@@ -1,13 +1,15 @@
 -- rest_secret.lua: short-lived credentials that a web application makes from a shared secret, without asking the server.
 --
+--   relay --policy policies/rest_secret.lua --secret rest=/run/secrets/turn
+--
 --   username  "<unix expiry>:<user>", or the expiry alone
 --   password  base64(HMAC-SHA1(secret, username))
 --
 --   rest.skew       0     seconds that a credential is taken after its expiry, for clocks that differ
 --   rest.max_ttl    86400 seconds that an expiry may lie ahead: whoever knows the secret for a day does not own the server for a year
 --
--- The secret is called `rest`. It may have several values, newest first: the core tries each, so that a secret can be changed without
--- a moment in which credentials fail. A running call outlives its credential; a new allocation needs a new one.
+-- The file of the secret may have several lines, newest first: the core tries each, so that a secret can be changed without a moment in which
+-- credentials fail; it is read again when it changes. A running call outlives its credential; a new allocation needs a new one.
 
 local P       = relay.params("rest", {skew = {default = 0, min = 0, max = 300}, max_ttl = {default = 86400, min = 60}})
 local secrets = relay.secret("rest")
@@ -17,6 +19,7 @@ local OLDEST  = 1000000000                                 -- smaller numbers ar
 return {
   name = "rest_secret",
   authenticate = function(req)
+    if not req.username then return nil end
     local time, user = relay.split(req.username, ":")
     local expiry = time:find("^%d+$") and math.tointeger(time)
     if not expiry or expiry < OLDEST or user == "" then return nil end   -- not ours: next policy, or the users database

@@ -6,25 +6,29 @@
 --    "tenants": {"acme": {"realm": "acme.example", "allocations": 100, "per_user": 4, "bps": 2000000,
 --                         "monthly_bytes": 1000000000, "on_cap": "refuse", "slow_bps": 64000}, "beta": {...}}}
 --
--- Every limit may be left out. on_cap, once monthly_bytes have been relayed: "refuse" new calls and Refreshes (the default), "throttle"
--- to slow_bps, "close" at once. What was relayed before the server started is not counted. Users of a tenant are those of the users database;
--- other names than the tenants' own are strangers. A user of the form user@tenant is stored under that whole name and the default realm, because that
--- is what his client signs with: relay user add --realm DEFAULT ann@acme; he counts as ann of acme.
+-- The file is read again when it changes: new limits count for new allocations. Every limit may be left out. on_cap, once monthly_bytes have been
+-- relayed: "refuse" new calls and Refreshes (the default), "throttle" to slow_bps (64000), "close" within a minute. Months are UTC's; the sums are
+-- kept in the database (userdb), without one a restart forgets them.
+--
+-- Users of a tenant are those of the users database; names of no tenant are strangers. A user of the form user@tenant is stored under that whole
+-- name and the default realm, because that is what his client signs with: relay user add --realm DEFAULT ann@acme; he counts as ann of acme.
 
 local D       = relay.data("tenants.json")
-local month   = relay.meter("transfer", {period = "month"})
+local month   = relay.meter("transfer", {period = "month", persist = true})
 local UNKNOWN = relay.deny(403, "unknown tenant")
 local CAPPED  = relay.deny(486, "monthly transfer cap reached")
 local NOAUTH  = relay.deny(401, "unknown tenant")
 local CLOSE   = relay.close("monthly transfer cap reached")
-local SLOW_BPS = 64000
+local ON_CAP  = relay.set{"refuse", "throttle", "close"}
+local SLOW_BPS <const> = 64000
 
 local function find(map, key) return map and key and map[key] end
 local function tenant_of(id) return find(D.tenants, id) end
 
 -- what is to be done because the tenant's month is used up: nil, "refuse", "throttle" or "close"
 local function over_cap(id, t)
-  if t.monthly_bytes and month:get(id) >= t.monthly_bytes then return t.on_cap or "refuse" end
+  if not t.monthly_bytes or month:get(id) < t.monthly_bytes then return nil end
+  return ON_CAP[t.on_cap or ""] and t.on_cap or "refuse"
 end
 
 return {
@@ -35,7 +39,7 @@ return {
     if t then return relay.tenant(id, {realm = t.realm}) end
   end,
   authenticate = function(req)
-    if req.tenant then return nil end             -- routed: the users database is asked for (tenant, user)
+    if req.tenant or not req.username then return nil end   -- routed: the users database is asked for (tenant, user)
     local user, id = relay.split(req.username, "@")
     if not tenant_of(id) then return NOAUTH end
     return relay.lookup(user, {tenant = id})
@@ -45,17 +49,17 @@ return {
     if not t then return UNKNOWN end
     local full = over_cap(req.tenant, t)
     if full == "refuse" or full == "close" then return CAPPED end
-    return relay.allow{realm_quota = t.allocations, user_quota = t.per_user, max_bps = full and (t.slow_bps or SLOW_BPS) or t.bps}
+    return relay.allow{
+      realm_quota = t.allocations, user_quota = t.per_user, max_bps = full and (t.slow_bps or SLOW_BPS) or t.bps, meter = {month, req.tenant},
+    }
   end,
   refresh = function(alloc)                       -- a long call outlives the cap by one lifetime at most
     local t = tenant_of(alloc.tenant)
     if t and over_cap(alloc.tenant, t) == "refuse" then return CAPPED end
   end,
-  usage = function(alloc, used)
+  usage = function(alloc)                         -- the core counts, by the meter of `authorize`
     local t = tenant_of(alloc.tenant)
-    if not t then return nil end
-    month:add(alloc.tenant, used.bytes_in + used.bytes_out)
-    local full = over_cap(alloc.tenant, t)
+    local full = t and over_cap(alloc.tenant, t)
     if full == "close" then return CLOSE end
     if full == "throttle" then return relay.allow{max_bps = t.slow_bps or SLOW_BPS} end
   end,

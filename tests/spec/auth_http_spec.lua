@@ -77,6 +77,14 @@ describe("auth_http.lua", function()
     end
   end)
 
+  it("keeps no answer that says nothing", function()
+    local s = server()
+    said = {{body = "<html>"}}
+    assert.equal("backend: answers neither ha1 nor password", s:allocate{username = "ann", password = "p"}.reason)
+    said = {{json = {password = "p"}}}
+    assert.is_true(s:allocate{username = "ann", password = "p"}.ok)
+  end)
+
   it("waits no longer than it may", function()
     local s = server {set = {["auth.url"] = URL, ["auth.timeout"] = 3}}
     said = {{json = {password = "p"}, after = 10}}

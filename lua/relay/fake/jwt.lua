@@ -6,7 +6,7 @@ local json = require "relay.json"
 local strict = require "relay.fake.strict"
 
 local M = {}
-local TOKEN_MAX <const>, LEEWAY_MAX <const>, KEYS_MAX <const>, SECRET_MIN <const> = 8192, 3600, 64, 32
+local TOKEN_MAX <const>, LEEWAY_MAX <const>, KEYS_MAX <const>, SECRET_MIN <const>, WORK <const> = 8192, 3600, 64, 32, 5000
 
 local contents = setmetatable({}, {__mode = "k"}) -- of a relay.jwt.keys: a function that returns its list of {algorithm, kid?, secret?}
 
@@ -115,15 +115,11 @@ local function demands_of(core, given)
   return demands
 end
 
-local function verify(core, token, keys, given)
-  if type(token) ~= "string" then error("relay.jwt.verify: a string expected, got " .. type(token), 2) end
-  local get = contents[keys] or error("relay.jwt.verify: a relay.jwt.keys expected", 2)
-  local demands = demands_of(core, given)
-  if #token > TOKEN_MAX then return nil, "token too long" end
+local function examine(core, token, keys, demands)
   local signed, header, payload, signature = token:match("^(([^.]*)%.([^.]*))%.([^.]*)$")
   header, payload, signature = object(base64.decode_url(header or ".")), base64.decode_url(payload or "."), base64.decode_url(signature or ".")
   if not header or not payload or not signature then return nil, "malformed token" end
-  local why = refuse_signature(core, get(), header, signed, signature)
+  local why = refuse_signature(core, keys, header, signed, signature)
   if why then return nil, why end
   local claims = object(payload)
   if not claims then return nil, "malformed claims" end
@@ -133,8 +129,16 @@ local function verify(core, token, keys, given)
   return claims
 end
 
--- The library relay.jwt.
-function M.new(core)
+local function verify(core, box, token, keys, given)
+  if type(token) ~= "string" then error("relay.jwt.verify: a string expected, got " .. type(token), 2) end
+  local get = contents[keys] or error("relay.jwt.verify: a relay.jwt.keys expected", 2)
+  local demands = demands_of(core, given)
+  if #token > TOKEN_MAX then return nil, "token too long" end
+  return box:work(WORK, examine, core, token, get(), demands)
+end
+
+-- The library relay.jwt; box(): the sandbox.
+function M.new(core, box)
   return strict.library("relay.jwt", {
     keys = function(file)
       local get, why = core.sources:open(file, read(file))
@@ -143,7 +147,7 @@ function M.new(core)
       contents[keys] = get
       return keys
     end,
-    verify = function(...) return verify(core, ...) end,
+    verify = function(...) return verify(core, box(), ...) end,
   })
 end
 

@@ -13,7 +13,7 @@ local strict = require "relay.fake.strict"
 local waiting = require "relay.fake.waiting"
 
 local M = {}
-local RANDOM_MAX <const>, SERIES_MAX <const> = 1024, 256
+local RANDOM_MAX <const>, SERIES_MAX <const>, WORK <const> = 1024, 256, 10
 
 local function plain(fields)
   local out = {}
@@ -38,12 +38,12 @@ local function set_of(list)
   })
 end
 
--- candidates(): the values at the moment
-local function secret(candidates)
+-- candidates(): the values at the moment; work(f, ...) calls a function of the library
+local function secret(candidates, work)
   local function macs(_, algorithm, text)
     if algorithm ~= "sha1" and algorithm ~= "sha256" then error("hmac_b64: 'sha1' or 'sha256' expected", 2) end
     local out = {}
-    for i, key in ipairs(candidates()) do out[i] = base64.encode(hash.hmac(algorithm, key, text)) end
+    for i, key in ipairs(candidates()) do out[i] = base64.encode(work(hash.hmac, algorithm, key, text)) end
     return out
   end
   return setmetatable({}, {
@@ -63,14 +63,14 @@ local function is_url(alphabet)
 end
 
 -- hash, hmac, hex, base64, random
-local function digests(relay)
+local function digests(relay, work)
   function relay.hash(algorithm, text)
     check_algorithm("relay.hash", algorithm, true)
-    return hash[algorithm](text)
+    return work(hash[algorithm], text)
   end
   function relay.hmac(algorithm, key, text)
     check_algorithm("relay.hmac", algorithm)
-    return hash.hmac(algorithm, key, text)
+    return work(hash.hmac, algorithm, key, text)
   end
   relay.hex = hash.hex
   function relay.random(count)
@@ -82,8 +82,8 @@ local function digests(relay)
     return table.concat(bytes)
   end
   relay.base64 = strict.library("relay.base64", {
-    encode = function(bytes, alphabet) return (is_url(alphabet) and base64.encode_url or base64.encode)(bytes) end,
-    decode = function(text, alphabet) return (is_url(alphabet) and base64.decode_url or base64.decode)(text) end,
+    encode = function(bytes, alphabet) return work(is_url(alphabet) and base64.encode_url or base64.encode, bytes) end,
+    decode = function(text, alphabet) return work(is_url(alphabet) and base64.decode_url or base64.decode, text) end,
   })
 end
 
@@ -158,7 +158,8 @@ end
 function M.new(core, where, box)
   local relay = decision.constructors(where)
   for name, make in pairs(shared.constructors(function() return core.unix_ms() / 1000 end)) do relay[name] = make end
-  digests(relay)
+  local function work(f, ...) return box():work(WORK, f, ...) end
+  digests(relay, work)
   waiting.add(relay, core, box)
   relay.cidr, relay.set, relay.split = address.set, set_of, split
   function relay.userhash(name, realm) return hash.hex(hash.sha256(name .. ":" .. realm)) end
@@ -180,9 +181,9 @@ function M.new(core, where, box)
     end)
     return get and geo(get) or error("relay.mmdb: " .. why, 2)
   end
-  relay.jwt = jwt.new(core)
+  relay.jwt = jwt.new(core, box)
   function relay.secret(name)
-    if core.spec.secrets[name] then return secret(function() return core.spec.secrets[name] end) end
+    if core.spec.secrets[name] then return secret(function() return core.spec.secrets[name] end, work) end
     error(("relay.secret: no secret '%s' (--secret %s=FILE)%s"):format(name, name, nearest.hint(name, nearest.keys(core.spec.secrets))), 2)
   end
   function relay.audit(row) table.insert(core.lists.audit, plain(row)) end

@@ -49,8 +49,9 @@ local function watch(self, thread)
     if event == "line" then
       local source = debug.getinfo(2, "S").short_src
       cost = self.names[source] and 1 or 0
-      if cost == 1 then self.last_line = ("%s:%d"):format(source, line) end
+      if cost == 1 then self.last_line, self.at_work = ("%s:%d"):format(source, line), false end
     end
+    if self.at_work then return end
     self.spent = self.spent + cost
     if self.spent > self.allowed then
       self.killed = "budget"
@@ -138,6 +139,17 @@ function M:compile(name, text)
   return load(text, "@" .. name, "t", env)
 end
 
+local function worked(self, ...)
+  self.at_work = false
+  return ...
+end
+
+-- f(...), which the real core does in C: it costs the policy `cost` instructions, not those of its Lua.
+function M:work(cost, f, ...)
+  self.spent, self.at_work = self.spent + cost, true
+  return worked(self, f(...))
+end
+
 -- Where a policy called a constructor: the innermost policy line on the stack. A tail call leaves no frame: then the last line that ran.
 function M:where(tail_called)
   local level = 2
@@ -175,7 +187,7 @@ end
 -- false, message, "error" | "budget" | "memory" | "late", and perhaps the line.
 function M:run(allowed, f, ...)
   local outer = {self.spent, self.allowed, self.memory, self.killed, self.thread, self.wait_left}
-  self.spent, self.allowed, self.memory, self.killed, self.last_line = 0, allowed, collectgarbage("count"), nil, nil
+  self.spent, self.allowed, self.memory, self.killed, self.last_line, self.at_work = 0, allowed, collectgarbage("count"), nil, nil, false
   local thread = watch(self, coroutine.create(f))
   self.thread, self.wait_left, self.longest = thread, self.longest, nil
   local ok, result, late = go_on(self, thread, coroutine.resume(thread, ...))

@@ -1,5 +1,6 @@
 /* relay.mmdb: files that are none, cut, or written over while they are in use; more is in tests/spec/tokens_spec.lua. */
 #include "geo.h"
+#include "stage.h"
 
 static const char german[] = GEO(GEO_NOTHING, GEO_DATA, "DE"), french[] = GEO(GEO_DATA, GEO_NOTHING, "FR");
 #define GEO_LEN (sizeof german - 1)
@@ -12,7 +13,7 @@ static void play(struct stage *stage)
 {
     stage_set(stage);
     stage_file(stage, "g", "");
-    geo_write(stage, "g", german, GEO_LEN);
+    geo_write(stage->directory, "g", german, GEO_LEN);
     stage_add(stage, "p.lua", script);
     if (!stage_load(stage))
         test_failed("p.lua", 0, "%s", stage->error);
@@ -36,10 +37,10 @@ TEST(a_country_is_found_and_a_new_file_followed)
     struct stage stage;
     play(&stage);
     CHECK_TEXT(says(&stage), "{\"v\":\"DE nil nil\"}");
-    geo_write(&stage, "g", french, sizeof french - 1);
+    geo_write(stage.directory, "g", french, sizeof french - 1);
     look(&stage);
     CHECK_TEXT(says(&stage), "{\"v\":\"nil FR nil\"}");
-    geo_write(&stage, "g", "no database", 11);
+    geo_write(stage.directory, "g", "no database", 11);
     look(&stage);
     CHECK_TEXT(says(&stage), "{\"v\":\"nil FR nil\"}");
     stage_clear(&stage);
@@ -63,14 +64,14 @@ TEST(damaged_files_are_refused_or_know_nothing)
     struct stage stage;
     play(&stage);
     for (size_t len = 0; len < GEO_LEN; len += 7) {
-        geo_write(&stage, "g", german, len);
+        geo_write(stage.directory, "g", german, len);
         look(&stage);
         says(&stage);
     }
     for (size_t at = 0; at < GEO_LEN; at++) {
         memcpy(damaged, german, GEO_LEN);
         damaged[at] = (char)~damaged[at];
-        geo_write(&stage, "g", damaged, GEO_LEN);
+        geo_write(stage.directory, "g", damaged, GEO_LEN);
         look(&stage);
         says(&stage);
     }
@@ -95,7 +96,7 @@ TEST(wrong_arguments_raise)
     struct stage stage;
     stage_set(&stage);
     stage_file(&stage, "g", "");
-    geo_write(&stage, "g", german, GEO_LEN);
+    geo_write(stage.directory, "g", german, GEO_LEN);
     stage_add(&stage, "p.lua",
               "local G = relay.mmdb('g') local a = '200.1.1.1' assert(G:country(a) == 'DE' and G:get(a, 'country') == nil)\n"
               "for _, f in ipairs{function() G:get(a) end, function() G:get(a, 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i') end, function() "

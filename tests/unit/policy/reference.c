@@ -7,6 +7,7 @@
  * `req` | `method` is req.method; `shared` | `shared:incr(key, {init?, ttl})` is shared.incr, shared.incr.init, shared.incr.ttl.
  */
 #include "geo.h"
+#include "stage.h"
 
 #include "base/nearest.h"
 #include "policy/answer.h"
@@ -112,7 +113,7 @@ static void play(const char *text, enum hook hook)
     const struct policy_secret secret = {"s", stage_file(&stage, "secret", "x\n")};
     stage_file(&stage, "k.json", "{\"keys\":[{\"kty\":\"oct\",\"k\":\"a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s\"}]}");
     stage_file(&stage, "g.mmdb", "");
-    geo_write(&stage, "g.mmdb", geo, sizeof geo - 1);
+    geo_write(stage.directory, "g.mmdb", geo, sizeof geo - 1);
     stage.config.secrets = &secret;
     stage.config.secret_count = 1;
     stage_add(&stage, "p.lua", text);

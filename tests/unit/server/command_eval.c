@@ -1,4 +1,5 @@
 /* command_eval.c: relay eval and relay bench-policy: what they print, what hooks cost. */
+#include "geo.h"
 #include "room.h"
 
 static const char policy[] =
@@ -179,6 +180,10 @@ static size_t ship(const struct room *room, char paths[WORDS_MAX][128])
         room_path(room, entry->d_name, paths[count++]);
     }
     closedir(directory);
+    static const char geo[] = GEO(GEO_NOTHING, GEO_DATA, "DE");
+    geo_write(room->dir, "country.mmdb", geo, sizeof geo - 1);
+    put_file(room, "maintenance.json", "{}");
+    put_file(room, "jwks.json", "{\"keys\": [{\"kty\": \"oct\", \"k\": \"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T\"}]}");
     put_file(room, "secret", "hush\n");
     put_file(room, "tenants.json",
              "{\"by_sni\": {\"a.example\": \"a\"}, \"tenants\": {\"a\": {\"realm\": \"a.example\", \"allocations\": 9}}}");
@@ -188,17 +193,19 @@ static size_t ship(const struct room *room, char paths[WORDS_MAX][128])
 TEST(the_heap_of_all_shipped_policies_is_small)
 {
     struct room room = room_make();
-    char paths[WORDS_MAX][128], secret[160], path[128];
+    char paths[WORDS_MAX][128], rest[160], jwt[160], path[128];
     const char *words[2 * WORDS_MAX] = {"bench-policy"};
     const size_t count = ship(&room, paths);
     size_t at = 1;
-    snprintf(secret, sizeof secret, "--secret=rest=%s", room_path(&room, "secret", path));
+    snprintf(rest, sizeof rest, "--secret=rest=%s", room_path(&room, "secret", path));
+    snprintf(jwt, sizeof jwt, "--secret=jwt=%s", path);
     for (size_t i = 0; i < count; i++)
         words[at++] = paths[i];
-    words[at++] = secret;
+    words[at++] = rest;
+    words[at++] = jwt;
     words[at++] = "--set=auth.url=https://x/";
     words[at++] = "--json";
-    CHECK(count >= 6 && at <= WORDS_MAX);
+    CHECK(count >= 11 && at <= WORDS_MAX);
     const struct ran ran = run_words(&room, "", words);
     check_ran(&ran, 0, "\"authorize\"", "");
     CHECK(cost_of(&ran, "authenticate").heap < HEAP_BYTES);

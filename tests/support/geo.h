@@ -2,7 +2,7 @@
 #ifndef RELAY_TESTS_GEO_H
 #define RELAY_TESTS_GEO_H
 
-#include "stage.h"
+#include "test.h"
 
 #define GEO(left, right, country)                                                                                                          \
     left right                                             /* the node: 1 is nothing, 17 (1 node and 16 zeros) the first data */           \
@@ -22,11 +22,11 @@
 #define GEO_NOTHING "\0\0\x01"
 #define GEO_DATA "\0\0\x11"
 
-/* geo_write: `bytes` as the file `name` of the stage, in place of one that is there. */
-static inline void geo_write(struct stage *stage, const char *name, const void *bytes, size_t len)
+/* geo_write: `bytes` as the file `name` of a directory, in place of one that is there. */
+static inline void geo_write(const char *directory, const char *name, const void *bytes, size_t len)
 {
     char path[160], next[176];
-    snprintf(path, sizeof path, "%s/%s", stage->directory, name);
+    snprintf(path, sizeof path, "%s/%s", directory, name);
     snprintf(next, sizeof next, "%s.new", path);
     FILE *file = fopen(next, "wb");
     if (!file || fwrite(bytes, 1, len, file) != len || fclose(file) || rename(next, path))
