@@ -178,11 +178,12 @@ spec-programs: $(B)/spec/lua-core
 bench-programs: $(B)/bench/load
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/relay/lua/relay/fake $(DESTDIR)$(PREFIX)/share/relay/policies
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/relay/lua/relay/fake $(DESTDIR)$(PREFIX)/share/relay/lua/relay/spec $(DESTDIR)$(PREFIX)/share/relay/policies
 	install -m 755 $(B)/relay $(DESTDIR)$(PREFIX)/bin/relay
 	install -m 644 $(B)/relay.8 $(DESTDIR)$(PREFIX)/share/man/man8/relay.8
 	install -m 644 $(wildcard lua/relay/*.lua) $(DESTDIR)$(PREFIX)/share/relay/lua/relay
 	install -m 644 $(wildcard lua/relay/fake/*.lua) $(DESTDIR)$(PREFIX)/share/relay/lua/relay/fake
+	install -m 644 $(wildcard lua/relay/spec/*.lua) $(DESTDIR)$(PREFIX)/share/relay/lua/relay/spec
 	install -m 644 $(wildcard policies/*.lua) $(DESTDIR)$(PREFIX)/share/relay/policies
 
 clean:

@@ -57,6 +57,12 @@ static const struct command table[] = {
     {"bench-policy", "FILE... [HOOK] [--set NAME=VALUE]... [--secret NAME=FILE]... [--lua-dir DIR] [--json]",
      "measure each hook: time, instructions, garbage; and the memory that the policies have", POLICY_FLAGS | F(JSON), 0, 1, 64,
      command_bench_policy},
+    {"test",
+     "[FILE|DIR]... [--filter PATTERN] [--coverage] [--coverage-min PERCENT] [--junit FILE] [--format human|tap|github] [--json] "
+     "[--lua-dir DIR]",
+     "run specs of policies, written as for busted, without a server; without a name those found beside the policies: *_spec.lua here and "
+     "in policies, and in spec and policies/spec",
+     F(FILTER) | F(COVERAGE) | F(COVERAGE_MIN) | F(JUNIT) | F(FORMAT) | F(JSON) | F(LUA_DIR), 0, 0, 4096, command_test},
 };
 
 #undef F
@@ -95,12 +101,16 @@ static const struct flag flags[] = {
     VALUE("--user", COMMAND_FLAG_USER, user),
     VALUE("--tag", COMMAND_FLAG_TAG, tag),
     VALUE("--limit", COMMAND_FLAG_LIMIT, limit),
+    VALUE("--filter", COMMAND_FLAG_FILTER, filter),
+    VALUE("--coverage-min", COMMAND_FLAG_COVERAGE_MIN, coverage_min),
+    VALUE("--junit", COMMAND_FLAG_JUNIT, junit),
     {"--set", COMMAND_FLAG_SET, FLAG_VALUES, offsetof(struct command_line, sets)},
     {"--secret", COMMAND_FLAG_SECRET, FLAG_VALUES, offsetof(struct command_line, secrets)},
     {"--key-stdin", COMMAND_FLAG_KEY_STDIN, FLAG_BARE, 0},
     {"--password-stdin", COMMAND_FLAG_PASSWORD_STDIN, FLAG_BARE, 0},
     {"--secret-stdin", COMMAND_FLAG_SECRET_STDIN, FLAG_BARE, 0},
     {"--json", COMMAND_FLAG_JSON, FLAG_BARE, 0},
+    {"--coverage", COMMAND_FLAG_COVERAGE, FLAG_BARE, 0},
 };
 
 #define FLAGS (sizeof flags / sizeof *flags)

@@ -35,6 +35,10 @@ enum command_flag {
     COMMAND_FLAG_USER = 524288,
     COMMAND_FLAG_TAG = 1048576,
     COMMAND_FLAG_LIMIT = 2097152,
+    COMMAND_FLAG_FILTER = 4194304,
+    COMMAND_FLAG_COVERAGE = 8388608,
+    COMMAND_FLAG_COVERAGE_MIN = 16777216,
+    COMMAND_FLAG_JUNIT = 33554432,
 };
 
 /* struct command_values: of a flag that may be said again. */
@@ -48,7 +52,7 @@ struct command_line {
     const struct command *command;
     unsigned given; /* enum command_flag */
     const char *userdb, *realm, *tenant, *from, *to, *key, *password_file, *algorithm, *lifetime, *admin_socket, *config, *lua_dir, *format,
-        *user, *tag, *limit;
+        *user, *tag, *limit, *filter, *coverage_min, *junit;
     struct command_values sets, secrets;
     char **words; /* what is left: names, field=value */
     size_t word_count;
@@ -126,5 +130,6 @@ int command_eval(const struct command_line *);
 int command_bench_policy(const struct command_line *);
 int command_allocations(const struct command_line *);
 int command_kick(const struct command_line *);
+int command_test(const struct command_line *);
 
 #endif

@@ -11,7 +11,8 @@
 --
 -- T.new takes (a wrong name raises; a policy that would refuse the start of a server raises with file and line):
 --   policy    a file name, or a list of them, in order; found in `files`, else in `dir`. May be left out
---   dir       the policy directory: $RELAY_POLICIES or "policies"; a `policy` with a directory in its name sets it
+--   dir       the policy directory: $RELAY_POLICIES or "policies", else where the spec file is, or the directory above; a `policy` with a directory in
+--             its name sets it. A directory that is said is seen from where the specs are run, else from the spec file
 --   set       {["quota.user"] = 4}: what --set gives; lists as tables
 --   users     {["tenant/user"] = "password"} ("/ann" or "ann": no tenant); the value may be {ha1 = "32 hex digits"}
 --   secrets   {name = {"newest", "older"}}
@@ -28,7 +29,7 @@
 -- THE BACK-END. Without more, requests go to relay.fake.core. If the global `relay_core_backend` or the module `relay.testing.core` exists, they go
 -- there: a table {open = function(spec) -> core}. All names in `spec` and `fields` below are always there unless marked `?`.
 --   spec      policies = list of {name, text}; files = {name = text}; dir; set = {["ns.name"] = text}; realm; now (unix seconds);
---             jwt_signature? = as above; users = list of {tenant (""), user, password? or ha1?}; secrets = {name = list of text};
+--             jwt_signature? = as above; trace? (file, line): told what runs, if M.trace is set, of files of the directory; users = list of {tenant (""), user, password? or ha1?}; secrets = {name = list of text};
 --             http(request) -> {status, body, headers} or nil, why; and the seconds until then;
 --             options = {the options above}: numbers, lists of text (…_peer_ip), boolean
 --   open      starts a core on a virtual clock at `now`; runs `init`; raises "file:line: why" where a server would refuse to start
@@ -108,13 +109,54 @@ local function text_of(value)
   return table.concat(items, ",")
 end
 
+local function is_file(path)
+  local file = io.open(path, "rb")
+  return file ~= nil and file:close()
+end
+
+-- the directory of the spec file that is running, with "/" behind; "" if none is
+local function spec_dir()
+  local level = 2
+  local info = debug.getinfo(level, "S")
+  while info and not info.source:find("_spec%.lua$") do
+    level = level + 1
+    info = debug.getinfo(level, "S")
+  end
+  return info and info.source:match("^@(.*/)") or ""
+end
+
+-- "a/spec/" -> "a"
+local function above(dir)
+  local up, last = dir:match("^(.-)([^/]+)/$")
+  if not last or last:find("^%.%.?$") then return dir .. ".." end
+  return up == "" and "." or (up:gsub("(.)/$", "%1"))
+end
+
+-- Where a policy is: in `dir`, as it was said, or seen from the spec file; where none was said, also beside the spec file and above it.
+local function find_policy(name, dir, is_said)
+  local own, places = spec_dir(), {dir}
+  if is_said then places[2] = own .. dir else places[2], places[3] = own .. ".", above(own) end
+  for _, place in ipairs(places) do
+    if is_file(place .. "/" .. name) then return (place:gsub("/%.$", ""):gsub("^%./", "")) end
+  end
+  return dir
+end
+
+-- tells `trace` which lines of files of the policy directory run
+local function trace_of(spec, trace)
+  return function(name, line)
+    if not spec.files[name] then trace(((spec.dir .. "/" .. name):gsub("^%./", "")), line) end
+  end
+end
+
 local function policies_of(given, spec)
-  local names = type(given) == "table" and given or {given}
+  local names = type(given.policy) == "table" and given.policy or {given.policy}
   for i, path in ipairs(names) do
     local dir, name = path:match("^(.*)/([^/]+)$")
-    spec.dir = dir or spec.dir
-    name = name or path
+    name, dir = name or path, dir or i > 1 and spec.dir
+    if not spec.files[name] then spec.dir = find_policy(name, dir or spec.dir, dir or given.dir) end
     spec.policies[i] = {name = name, text = spec.files[name] or read_file(spec.dir .. "/" .. name)}
+    if M.trace and not spec.files[name] then spec.trace = trace_of(spec, M.trace) end
   end
 end
 
@@ -160,7 +202,7 @@ local function spec_of(given)
     spec.options[name] = value
   end
   for _, name in ipairs(without_default) do spec.options[name] = given[name] end
-  policies_of(given.policy, spec)
+  policies_of(given, spec)
   return spec
 end
 

@@ -37,7 +37,7 @@ end
 function M.new(core)
   local box
   box = sandbox.new {
-    relay = library.new(core, function(tail_called) return box:where(tail_called) end, function() return box end), read = core.read,
+    trace = core.spec.trace, relay = library.new(core, function(tail_called) return box:where(tail_called) end, function() return box end), read = core.read,
     wait = function(ms) core:advance(ms) end,
     now = function() return core.unix_ms() // 1000 end,
     print = function(...)

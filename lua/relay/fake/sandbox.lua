@@ -50,6 +50,7 @@ local function watch(self, thread)
       local source = debug.getinfo(2, "S").short_src
       cost = self.names[source] and 1 or 0
       if cost == 1 then self.last_line, self.at_work = ("%s:%d"):format(source, line), false end
+      if cost == 1 and self.hooks.trace then self.hooks.trace(source, line) end
     end
     if self.at_work then return end
     self.spent = self.spent + cost
@@ -62,7 +63,7 @@ local function watch(self, thread)
       debug.sethook(thread, function() error("killed: " .. self.killed, 2) end, "", 1) -- again after every pcall
       error("killed: " .. self.killed, 2)
     end
-  end, self.allowed > SLICE and "" or "l", STEP) -- following lines is slow: not through a long load
+  end, self.allowed > SLICE and not self.hooks.trace and "" or "l", STEP) -- following lines is slow: not through a long load
   return thread
 end
 
@@ -111,7 +112,7 @@ local function environment(self, hooks)
   }), globals
 end
 
--- A sandbox. hooks: relay (the library), now() -> unix seconds, print(...), read(name) -> text or nil.
+-- A sandbox. hooks: relay (the library), now() -> unix seconds, print(...), read(name) -> text or nil, and perhaps trace(file, line): each that runs.
 function M.new(hooks)
   local self = setmetatable({names = {}, required = {}, spent = 0, allowed = 0, memory = 0}, {__index = M})
   self.hooks = hooks

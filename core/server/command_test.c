@@ -1,0 +1,52 @@
+/* command_test.c: relay test: runs specs of policies. */
+#include "server/command_line.h"
+
+#include "policy/specs.h"
+#include "server/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const formats[] = {"human", "tap", "github"};
+
+static const char *find_format(const char *name)
+{
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (strcmp(formats[i], name) == 0)
+            return formats[i];
+    return NULL;
+}
+
+static bool parse_percent(const char *text, double *percent)
+{
+    char *end;
+    *percent = strtod(text, &end);
+    return end != text && !*end && *percent >= 0 && *percent <= 100;
+}
+
+int command_test(const struct command_line *line)
+{
+    char lua_dir[CONFIG_PATH_MAX], reason[2048];
+    struct specs specs = {.paths = (const char *const *)line->words,
+                          .path_count = line->word_count,
+                          .filter = line->filter,
+                          .format = line->format ? find_format(line->format) : "human",
+                          .junit = line->junit,
+                          .coverage = line->given & (COMMAND_FLAG_COVERAGE | COMMAND_FLAG_COVERAGE_MIN),
+                          .lua_dir = line->lua_dir};
+    if (!specs.format)
+        return command_fail(line, COMMAND_MISUSED, "--format: human, tap or github, not %s", line->format);
+    if (line->given & COMMAND_FLAG_JSON)
+        specs.format = "json";
+    if (line->coverage_min && !parse_percent(line->coverage_min, &specs.coverage_min))
+        return command_fail(line, COMMAND_MISUSED, "--coverage-min: a percentage expected, got %s", line->coverage_min);
+    if (!specs.lua_dir) {
+        config_lua_dir(lua_dir);
+        specs.lua_dir = lua_dir;
+    }
+    const int outcome = specs_run(&specs, reason, sizeof reason);
+    if (outcome < 0)
+        return command_fail(line, COMMAND_FAILED, "%s", reason);
+    return outcome ? COMMAND_FAILED : COMMAND_DONE;
+}
