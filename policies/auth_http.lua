@@ -18,10 +18,10 @@ local NOBODY_TTL <const> = 5
 local cache = relay.shared("auth.cache", {max_entries = 200000, evict = "lru"})
 local NOBODY = relay.deny(401, "unknown_user")
 
--- what the backend says of the name: the text of its answer, or "-"; or nil and why it is out of order
-local function ask(req)
+-- what the backend says of the name, which `key` says in full: the text of its answer, or "-"; or nil and why it is out of order
+local function ask(req, key)
   local res, why = relay.http.post(P.url, {
-    timeout = P.timeout, single_flight = req.username,
+    timeout = P.timeout, single_flight = key,
     json = {username = req.username, realm = req.realm, tenant = req.tenant, ip = req.src.ip},
   })
   if not res then return nil, why end
@@ -33,7 +33,7 @@ local function ask(req)
 end
 
 local function fetch(req, key)
-  local text, why = ask(req)
+  local text, why = ask(req, key)
   if not text then return nil, why end
   cache:set(key, text, text == "-" and NOBODY_TTL or P.ttl)
   return text
@@ -43,7 +43,7 @@ return {
   name = "auth_http",
   authenticate = function(req)
     if not req.username then return nil end
-    local key = (req.realm or "") .. "\n" .. req.username
+    local key = (req.tenant or "") .. "\n" .. req.realm .. "\n" .. req.username
     local text, why = cache:get(key)
     if not text then text, why = fetch(req, key) end
     if not text then return relay.fail("backend: " .. why) end

@@ -12,6 +12,11 @@
 local P = relay.params("geo", {
   file = {default = "country.mmdb"}, countries = {default = {}}, refuse = {default = {}}, unknown = {default = false}, peers = {default = {}},
 })
+for _, list in ipairs{P.countries, P.refuse} do
+  for _, cc in ipairs(list) do
+    if not cc:find("^%u%u$") then error(("geo: '%s' is no country: two capital letters expected"):format(cc), 0) end
+  end
+end
 local geo = relay.mmdb(P.file)
 local wanted, refused, peers = relay.set(P.countries), relay.set(P.refuse), relay.cidr(P.peers)
 local FENCED <const>, OPEN <const> = #P.peers > 0, #P.countries == 0

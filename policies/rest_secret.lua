@@ -13,7 +13,8 @@
 
 local P       = relay.params("rest", {skew = {default = 0, min = 0, max = 300}, max_ttl = {default = 86400, min = 60}})
 local secrets = relay.secret("rest")
-local REJECT  = relay.deny(401, "credential expired or too long-lived")
+local EXPIRED = relay.deny(401, "expired")
+local FAR     = relay.deny(401, "expires too far ahead")
 local OLDEST  = 1000000000                                 -- smaller numbers are names of users, not times
 
 return {
@@ -23,7 +24,8 @@ return {
     local time, user = relay.split(req.username, ":")
     local expiry = time:find("^%d+$") and math.tointeger(time)
     if not expiry or expiry < OLDEST or user == "" then return nil end   -- not ours: next policy, or the users database
-    if expiry + P.skew <= req.now or expiry > req.now + P.max_ttl then return REJECT end
+    if expiry + P.skew <= req.now then return EXPIRED end
+    if expiry > req.now + P.max_ttl then return FAR end
     return relay.key{
       user = user or req.username, tenant = req.tenant, expires = expiry + P.skew, passwords = secrets:hmac_b64("sha1", req.username),
     }

@@ -77,6 +77,16 @@ describe("auth_http.lua", function()
     end
   end)
 
+  it("keeps the same name apart in two tenants", function()
+    local s = server {policy = {"route.lua", "auth_http.lua"}, files = {["route.lua"] = [[
+      return {route = function(req) if req.sni then return relay.tenant(req.sni) end end}]]}}
+    for _, tenant in ipairs {"acme", "beta"} do
+      said = {{json = {password = tenant}}}
+      assert.equal(tenant, s:allocate{username = "ann", password = tenant, sni = tenant, transport = "tls"}.tenant)
+    end
+    assert.equal(2, #asked)
+  end)
+
   it("keeps no answer that says nothing", function()
     local s = server()
     said = {{body = "<html>"}}

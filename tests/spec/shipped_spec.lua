@@ -140,7 +140,7 @@ describe("all shipped policies in one chain", function()
     assert.equal("monthly transfer cap reached", s:refresh(carl).reason)
     assert.is_true(come(s, "bob@beta", "q").ok)
     s:stop()
-    assert.same({"closed", 50000}, {s.audit[3].type, s.audit[3].bytes})
+    assert.same({"closed", 50000, "cc=DE"}, {s.audit[3].type, s.audit[3].bytes, s.audit[3].tags})
     assert.same({}, s.errors)
   end)
 

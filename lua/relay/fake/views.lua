@@ -2,6 +2,7 @@
 
 local address = require "relay.address"
 local hash = require "relay.hash"
+local nearest = require "relay.nearest"
 local strict = require "relay.fake.strict"
 
 local M = {}
@@ -30,6 +31,15 @@ function M.request(core, client, fields, known)
   return strict.view("request", request_names, shown)
 end
 
+local function tags_of(tags)
+  local pairs_of = {}
+  for i, name in ipairs(nearest.keys(tags)) do pairs_of[i] = name .. "=" .. tags[name] end
+  local text = table.concat(pairs_of, ",")
+  return setmetatable({}, {
+    __index = tags, __newindex = function() error("tags are read-only", 2) end, __tostring = function() return text end, __metatable = "relay.tags",
+  })
+end
+
 local allocation_names = {
   "id", "user", "tenant", "realm", "src", "relay", "transport", "relay_transport", "created", "expires", "bytes_in", "bytes_out", "packets_in",
   "packets_out", "permissions", "channels", "connections", "tags",
@@ -45,7 +55,7 @@ function M.allocation(core, a)
   local shown = {
     id = a.id, user = a.user, tenant = a.tenant, realm = a.realm, src = a.client.flow.src, relay = address.parse(a.relayed),
     transport = a.client.flow.transport, relay_transport = a.protocol, created = a.created_ms // 1000 + core.spec.now, expires = a.expires_ms // 1000 + core.spec.now,
-    permissions = M.size(a.permissions), channels = M.size(a.channels), connections = M.size(a.connected), tags = strict.tree(a.limits.tags or {}, "tags"),
+    permissions = M.size(a.permissions), channels = M.size(a.channels), connections = M.size(a.connected), tags = tags_of(a.limits.tags or {}),
   }
   for name, value in pairs(a.usage) do shown[name] = value end
   return strict.view("allocation", allocation_names, shown)
@@ -66,7 +76,7 @@ function M.event(event)
   for name, value in pairs(event) do shown[name] = value end
   shown.src = event.src and address.parse(event.src)
   shown.peer = event.peer and address.parse(event.peer)
-  shown.tags = event.tags and strict.tree(event.tags, "tags")
+  shown.tags = event.tags and tags_of(event.tags)
   return strict.view("event", event_names, shown)
 end
 
