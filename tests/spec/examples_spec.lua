@@ -1,19 +1,19 @@
--- Every ```lua block of the documents that users read is loaded as the policy it shows, or run as the spec it shows.
+-- Every ```lua block of the documents that users read is loaded as the policy it shows, or run as the spec it shows. Specs that have a file's name are
+-- run by tests/e2e/guide.py, as users run them.
 
 local T = require "relay.testing"
 
-local files = {
-  ["tenants.json"] = '{"tenants": {}}',
-}
+local files = {} -- what the blocks that have a file's name say
 
 local function blocks(path)
   local file = io.open(path, "rb")
   if not file then return nil end
   local text, found = file:read("a"), {}
   file:close()
-  for at, body in text:gmatch("\n()```lua\n(.-)\n```") do
+  for at, language, name, body in text:gmatch("\n()```(%w+) ?(%S*)\n(.-)\n```") do
     local _, lines = text:sub(1, at):gsub("\n", "")
-    found[#found + 1] = {line = lines + 1, text = body}
+    if name ~= "" then files[name] = body end
+    if language == "lua" and not name:find("_spec.lua$") then found[#found + 1] = {line = lines + 1, text = body} end
   end
   return found
 end

@@ -72,6 +72,14 @@ describe("all shipped policies in one chain", function()
     assert.same(there, asked)
   end)
 
+  it("are asked in the order of policies/README.md", function()
+    local file = assert(io.open "policies/README.md")
+    local told = {}
+    for name in file:read("a"):gmatch "\n    policy=policies/([%w_]+%.lua)" do told[#told + 1] = name end
+    file:close()
+    assert.same(without(order, "auth_http.lua"), told)
+  end)
+
   it("let in whom each of them knows", function()
     local s = server()
     assert.equal("acme", come(s, "ann@acme", "p").tenant)
