@@ -58,7 +58,7 @@ UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/*.c))
 ENGINE := $(patsubst tests/engine/%.c,$(B)/engine/%,$(filter-out %/world.c %/world_client.c %/world_tcp.c,$(wildcard tests/engine/*.c)))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
 
-.PHONY: all run test check unit engine spec e2e asan tsan fuzz bench lint install deps clean help
+.PHONY: all run test check unit engine spec e2e asan tsan fuzz bench reference lint install deps clean help
 .DEFAULT_GOAL := all
 
 all: $(B)/relay $(B)/relay.8
@@ -74,6 +74,7 @@ help:
 ## make asan|tsan  unit, engine and e2e tests under the sanitizers
 ## make fuzz       libFuzzer targets, a minute each (needs clang)
 ## make bench      what a packet costs; with OLD=relay also beside another build (tests/bench/README.md)
+## make reference  lua/relay/meta/relay.lua and the reference of lua/README.md, from the rows of core/policy/reference.h
 ## make install    under PREFIX (and DESTDIR)
 ## make deps       install Debian's packages that the above need (as root)
 
@@ -169,6 +170,11 @@ fuzz: $(FUZZ)
 bench: deps all bench-programs
 	@tests/bench/compare $(OLD) $(B)/relay
 
+reference: $(B)/relay
+	$(B)/relay stubs --out lua/relay/meta/relay.lua
+	$(B)/relay stubs --format markdown --out $(B)/reference.md
+	sed -i -e '/^<!-- reference: begin/,/^<!-- reference: end/{//!d}' -e '/^<!-- reference: begin/r $(B)/reference.md' lua/README.md
+
 lint:
 	@tests/support/lint
 
@@ -178,12 +184,13 @@ spec-programs: $(B)/spec/lua-core
 bench-programs: $(B)/bench/load
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/relay/lua/relay/fake $(DESTDIR)$(PREFIX)/share/relay/lua/relay/spec $(DESTDIR)$(PREFIX)/share/relay/policies
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/relay/lua/relay/fake $(DESTDIR)$(PREFIX)/share/relay/lua/relay/spec $(DESTDIR)$(PREFIX)/share/relay/lua/relay/meta $(DESTDIR)$(PREFIX)/share/relay/policies
 	install -m 755 $(B)/relay $(DESTDIR)$(PREFIX)/bin/relay
 	install -m 644 $(B)/relay.8 $(DESTDIR)$(PREFIX)/share/man/man8/relay.8
 	install -m 644 $(wildcard lua/relay/*.lua) $(DESTDIR)$(PREFIX)/share/relay/lua/relay
 	install -m 644 $(wildcard lua/relay/fake/*.lua) $(DESTDIR)$(PREFIX)/share/relay/lua/relay/fake
 	install -m 644 $(wildcard lua/relay/spec/*.lua) $(DESTDIR)$(PREFIX)/share/relay/lua/relay/spec
+	install -m 644 $(wildcard lua/relay/meta/*.lua) $(DESTDIR)$(PREFIX)/share/relay/lua/relay/meta
 	install -m 644 $(wildcard policies/*.lua) $(DESTDIR)$(PREFIX)/share/relay/policies
 
 clean:

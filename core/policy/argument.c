@@ -138,10 +138,9 @@ static int request_count(lua_State *L)
       "the bytes of ACCESS-TOKEN, where `oauth` is on; the client signs with a key that its issuer put in there, and `username` says "     \
       "which of the issuer's keys sealed it",                                                                                              \
       fact_that(FACT_SECRET, fact_view(r->access_token)))                                                                                  \
-    X(attr, "fun(type: integer): string?", "the bytes of the first attribute of that number",                            \
-      fact_function(request_attr))                                                                                                         \
-    X(count, "fun(kind: \"user\"|\"realm\"|\"total\"): integer",                                                                                                 \
-      "live allocations of the `\"user\"`, the `\"realm\"` (its tenant) or in `\"total\"`: advice; quotas are "         \
+    X(attr, "fun(type: integer): string?", "the bytes of the first attribute of that number", fact_function(request_attr))                 \
+    X(count, "fun(kind: \"user\"|\"realm\"|\"total\"): integer",                                                                           \
+      "live allocations of the `\"user\"`, the `\"realm\"` (its tenant) or in `\"total\"`: advice; quotas are "                            \
       "reserved after `authorize`",                                                                                                        \
       fact_function(request_count))
 
@@ -182,7 +181,8 @@ static int request_count(lua_State *L)
     X(reason, "string?", "`\"user_quota\"`, `\"released\"`, or what a policy said", fact_text(e->reason))                                  \
     X(by, "string", "who decided: `\"core\"`, or file and line of the policy", fact_text(e->by))                                           \
     X(decision_id, "integer", "as `req.id`", fact_count(e->decision))                                                                      \
-    X(policy_rev, "string", "12 digits that change with the files of the policies", fact_text(s->revision))                                \
+    X(policy_rev, "string", "12 digits that change with the files of the policies, and what they require while they load",                 \
+      fact_text(s->revision))                                                                                                              \
     X(method, "string?", "as in `req`", fact_method(e->method))                                                                            \
     X(user, "string?", "whom quotas count", fact_that(FACT_NAME, fact_text(e->user)))                                                      \
     X(tenant, "string?", "whose user that is", fact_text(e->tenant))                                                                       \

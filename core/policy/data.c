@@ -141,7 +141,7 @@ int relay_data(lua_State *L)
 }
 
 static const struct member data_members[] = {
-    FIELD("[string|integer]", "any", "string, number, boolean, a part of the tree; what is missing is nil"),
+    FIELD("[any]", "any", "string, number, boolean, a part of the tree; what is missing is nil"),
 };
 const struct shown data_shown = SHOWN(ROLE_RETURNED, "data", "A part of a tree: index, `#`, `pairs`, `ipairs`; read-only.", data_members);
 

@@ -149,7 +149,7 @@ struct source *library_file(lua_State *L, const char *label, const struct source
 static const struct member relay_members[] = {
     CALL("params", "fun(namespace: string, rules: table<string, relay.params>): table<string, any>",
          "values that `--set namespace.name=value` fills. `--set` of what no policy declares ends the start", relay_params, MARK_LOADS),
-    CALL("shared", "fun(name: string, options: relay.shared): shared", "a table", relay_shared, MARK_LOADS),
+    CALL("shared", "fun(name: string, options: relay.shared): shared", "a table of all workers and policies", relay_shared, MARK_LOADS),
     CALL("ratelimit", "fun(name: string, options: relay.ratelimit): ratelimit", "how often something may happen, by key", relay_ratelimit,
          MARK_LOADS),
     CALL("meter", "fun(name: string, options: relay.meter): meter", "sums of the day or month, of up to 65,536 keys", relay_meter,
@@ -239,5 +239,4 @@ void library_open(lua_State *L)
             lua_setfield(L, -2, shown[i]->name + strlen("relay."));
         }
     }
-    strict_table(L, "relay has no field '%s'%s");
 }

@@ -79,12 +79,12 @@ static int log_error(lua_State *L)
 #define LOG_TYPE "fun(message: any, fields?: table<string, any>)"
 
 static const struct member log_members[] = {
-    CALL("debug", LOG_TYPE, "as `error`", log_debug, 0),
-    CALL("info", LOG_TYPE, "as `error`", log_info, 0),
-    CALL("warn", LOG_TYPE, "as `error`", log_warn, 0),
-    CALL("error", LOG_TYPE,
-         "up to 32 `name = value`; a line has 1,024 bytes; 20 lines in 10 s from one line of the script, the rest is counted", log_error,
+    CALL("debug", LOG_TYPE,
+         "up to 32 `name = value`; a line has 1,024 bytes; 20 lines in 10 s from one line of the script, the rest is counted", log_debug,
          0),
+    CALL("info", LOG_TYPE, "as `debug`", log_info, 0),
+    CALL("warn", LOG_TYPE, "as `debug`", log_warn, 0),
+    CALL("error", LOG_TYPE, "as `debug`", log_error, 0),
 };
 const struct shown log_shown = SHOWN(ROLE_LIBRARY, "relay.log", "", log_members);
 

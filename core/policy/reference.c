@@ -34,6 +34,19 @@ const struct shown *reference_argument(char letter)
     return NULL;
 }
 
+const struct hook_argument *reference_hook_argument(char letter)
+{
+    static const struct hook_argument rows[] = {
+        {'c', "ctx", "ctx"},        {'r', "req", "req"},   {'a', "alloc", "alloc"},
+        {'p', "peer", "address"},   {'u', "used", "used"}, {'k', "kind", "\"permission\"|\"channel\"|\"connect\""},
+        {'n', "number", "integer"}, {'e', "ev", "ev"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].letter == letter)
+            return &rows[i];
+    return NULL;
+}
+
 const struct member *reference_find(const struct shown *shown, const char *name)
 {
     for (size_t i = 0; i < shown->count; i++)

@@ -72,7 +72,7 @@ extern const struct shown allow_given, metering_given, key_given, lookup_given, 
     ratelimit_given, meter_given, incr_given, every_given, get_given, post_given, verify_given;
 extern const struct shown response_shown, user_shown;
 
-/* reference_all: every one, and how many. */
+/* reference_all: every one, and how many, in the order in which one reads them: what is given and returned behind who uses it first. */
 const struct shown *const *reference_all(size_t *count);
 
 /* reference_argument: the one of a letter; NULL: it has no members.  reference_find: the member of that name, or NULL.  reference_member:
@@ -80,6 +80,13 @@ const struct shown *const *reference_all(size_t *count);
 const struct shown *reference_argument(char letter);
 const struct member *reference_find(const struct shown *, const char *name);
 const struct member *reference_member(const char *path);
+
+/* struct hook_argument: what a letter of hook_rule.arguments stands for.  reference_hook_argument: that of a letter of it. */
+struct hook_argument {
+    char letter;
+    const char *name, *type;
+};
+const struct hook_argument *reference_hook_argument(char letter);
 
 /* reference_nearest: the member that was meant, or NULL. */
 const char *reference_nearest(const struct shown *, const char *name);

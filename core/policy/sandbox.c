@@ -193,7 +193,10 @@ void sandbox_open(lua_State *L)
     pick(L, names);
     luaL_setfuncs(L, ours, 0);
     for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
+        char missing[64];
+        snprintf(missing, sizeof missing, "%s has no field '%%s'%%s", libraries[i].name);
         libraries[i].push(L);
+        strict_table(L, missing);
         strict_proxy(L, libraries[i].name);
         lua_setfield(L, -2, libraries[i].name);
     }

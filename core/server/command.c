@@ -63,6 +63,9 @@ static const struct command table[] = {
      "run specs of policies, written as for busted, without a server; without a name those found beside the policies: *_spec.lua here and "
      "in policies, and in spec and policies/spec",
      F(FILTER) | F(COVERAGE) | F(COVERAGE_MIN) | F(JUNIT) | F(FORMAT) | F(JSON) | F(LUA_DIR), 0, 0, 4096, command_test},
+    {"stubs", "[--format lua|markdown] [--out FILE]",
+     "print what policies may use: for editors with lua-language-server, or as the tables of lua/README.md", F(FORMAT) | F(OUT), 0, 0, 0,
+     command_stubs},
 };
 
 #undef F
@@ -104,6 +107,7 @@ static const struct flag flags[] = {
     VALUE("--filter", COMMAND_FLAG_FILTER, filter),
     VALUE("--coverage-min", COMMAND_FLAG_COVERAGE_MIN, coverage_min),
     VALUE("--junit", COMMAND_FLAG_JUNIT, junit),
+    VALUE("--out", COMMAND_FLAG_OUT, out),
     {"--set", COMMAND_FLAG_SET, FLAG_VALUES, offsetof(struct command_line, sets)},
     {"--secret", COMMAND_FLAG_SECRET, FLAG_VALUES, offsetof(struct command_line, secrets)},
     {"--key-stdin", COMMAND_FLAG_KEY_STDIN, FLAG_BARE, 0},

@@ -39,6 +39,7 @@ enum command_flag {
     COMMAND_FLAG_COVERAGE = 8388608,
     COMMAND_FLAG_COVERAGE_MIN = 16777216,
     COMMAND_FLAG_JUNIT = 33554432,
+    COMMAND_FLAG_OUT = 67108864,
 };
 
 /* struct command_values: of a flag that may be said again. */
@@ -52,7 +53,7 @@ struct command_line {
     const struct command *command;
     unsigned given; /* enum command_flag */
     const char *userdb, *realm, *tenant, *from, *to, *key, *password_file, *algorithm, *lifetime, *admin_socket, *config, *lua_dir, *format,
-        *user, *tag, *limit, *filter, *coverage_min, *junit;
+        *user, *tag, *limit, *filter, *coverage_min, *junit, *out;
     struct command_values sets, secrets;
     char **words; /* what is left: names, field=value */
     size_t word_count;
@@ -131,5 +132,6 @@ int command_bench_policy(const struct command_line *);
 int command_allocations(const struct command_line *);
 int command_kick(const struct command_line *);
 int command_test(const struct command_line *);
+int command_stubs(const struct command_line *);
 
 #endif

@@ -8,6 +8,8 @@
 -- Inside, an address is 16 bytes in network order, IPv4 as ::ffff:a.b.c.d, so that ranges compare as strings.
 -- A set judges IPv6 forms that embed an IPv4 address by the address that a packet to them would reach.
 
+local nearest = require "relay.nearest"
+
 local M = {}
 
 local V4 <const> = ("\0"):rep(10) .. "\255\255"
@@ -122,8 +124,7 @@ function M.canonical(bytes)
   return bytes
 end
 
-local Set = {}
-Set.__index, Set.__name, Set.__metatable = Set, "relay.cidr", "relay.cidr"
+local Set = {__name = "relay.cidr", __metatable = "relay.cidr"}
 local Address = {__name = "relay.Address", __metatable = "relay.Address"}
 local bytes_of = setmetatable({}, {__mode = "k"}) -- an address's 16 bytes
 
@@ -135,12 +136,17 @@ local function to_bytes(address)
   return parsed and bytes_of[parsed] or error("an address expected, got " .. tostring(address), 3)
 end
 
-function Set:contains(address)
+local function contains(self, address)
   local bytes = M.canonical(to_bytes(address))
   for _, range in ipairs(ranges_of[self]) do
     if bytes >= range[1] and bytes <= range[2] then return true end
   end
   return false
+end
+
+function Set:__index(name)
+  if name == "contains" then return contains end
+  error(("cidr has no method '%s'%s"):format(tostring(name), nearest.hint(name, {"contains"})), 2)
 end
 
 -- the 16 bytes of an address or its text; raises
@@ -181,7 +187,9 @@ local fields_of = setmetatable({}, {__mode = "k"})
 
 function Address:__index(name)
   local value = methods[name] or fields_of[self][name]
-  if value == nil then error(("an address has no field '%s'"):format(tostring(name)), 2) end
+  if value == nil then
+    error(("an address has no field '%s'%s"):format(tostring(name), nearest.hint(name, {"ip", "port", "family", "within", "mask"})), 2)
+  end
   return value
 end
 

@@ -28,7 +28,7 @@ end
 function M.find(name, names)
   local best, least = nil, math.max(2, #name // 3) + 1
   for _, known in ipairs(names) do
-    local d = distance(tostring(name), known)
+    local d = distance(tostring(name), tostring(known))
     if d < least then best, least = known, d end
   end
   return best

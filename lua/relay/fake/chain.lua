@@ -26,7 +26,8 @@ local function load_policy(box, source)
   if type(policy) ~= "table" then error(("%s:1: a policy returns a table of hooks, got %s"):format(source.name, type(policy)), 0) end
   for key, value in pairs(policy) do
     local expected = expected_type[key]
-    local place = ("%s:%d"):format(source.name, type(value) == "function" and debug.getinfo(value, "S").linedefined or 1)
+    local info = type(value) == "function" and debug.getinfo(value, "S")
+    local place = ("%s:%d"):format(source.name, info and box.names[info.short_src] and info.linedefined or 1)
     if not expected then error(("%s: unknown hook '%s'%s"):format(place, tostring(key), nearest.hint(key, known)), 0) end
     if type(value) ~= expected then error(("%s: %s: a %s expected, got %s"):format(place, key, expected, type(value)), 0) end
   end
@@ -78,8 +79,8 @@ function M:ask(policy, hook, ...)
   self.box.longest = waits_ms[hook]
   local ok, result, kind, by = self.box:run(sandbox.SLICE, policy.hooks[hook], ...)
   if not ok then return self:report(policy.file, hook, kind, result, by) end
-  local d, why = decision.judge(hook, result)
-  if why then return self:report(policy.file, hook, "type", policy.file .. ": " .. why) end
+  local d, why, built = decision.judge(hook, result)
+  if why then return self:report(policy.file, hook, "type", built and why or policy.file .. ": " .. why, built) end
   if d and d.kind == "fail" then
     self:report(policy.file, hook, "fail", d.reason, d.by)
   end

@@ -70,7 +70,8 @@ local on_caps = {refuse = true, throttle = true, close = true}
 
 -- {meter, key, cap?, on_cap?} as {inside, key, cap, on_cap}
 local function metering_of(given)
-  local inside = type(given) == "table" and shared.inside(given[1]) or error("relay.allow: meter: a relay.meter expected", 4)
+  strict.only("relay.allow: meter", given, {1, 2, "cap", "on_cap"})
+  local inside = shared.inside(given[1]) or error("relay.allow: meter: a relay.meter expected", 4)
   local on_cap = given.on_cap or "refuse"
   if type(given[2]) ~= "string" then error("relay.allow: meter: key: a string expected", 4) end
   if not on_caps[on_cap] then error("relay.allow: meter: on_cap: 'refuse', 'throttle' or 'close' expected", 4) end
@@ -79,7 +80,6 @@ local function metering_of(given)
   end
   return {inside = inside, key = given[2], cap = given.cap, on_cap = on_cap}
 end
-
 
 local function limits_of(given)
   local limits = {}
@@ -184,7 +184,7 @@ function M.constructors(where)
   local out = {}
   for kind, make in pairs(build) do
     out[kind] = function(...)
-      local made = make(...)
+      local made = strict.checked(make, ...)
       made.kind, made.by = kind, where(debug.getinfo(1, "t").istailcall)
       made.reason = made.reason or made.code and (kind == "deny" and "policy" or kind)
       local decision = setmetatable({}, meta)
@@ -195,19 +195,19 @@ function M.constructors(where)
   return out
 end
 
--- what `hook` returned: nil, the decision's content, or nil and why it cannot be an answer of this hook
+-- what `hook` returned: nil, the decision's content, or nil, why it cannot be an answer of this hook, and where it was built
 function M.judge(hook, value)
   if value == nil then return nil end
   local d = content[value]
-  if not d then return nil, ("%s returned %s; a decision or nil expected"):format(hook, type(value)) end
+  if not d then return nil, ("%s returned a %s, not a decision or nil"):format(hook, type(value)) end
   if d.kind == "fail" then return d end
   if d.kind == "deny" then
     if deny_hooks[d.code][hook] then return d end
-    return nil, ("%s may not answer %d (built at %s)"):format(hook, d.code, d.by)
+    return nil, ("%s may not answer %d (built at %s)"):format(hook, d.code, d.by), d.by
   end
-  if not kinds[hook][d.kind] then return nil, ("%s may not return relay.%s (built at %s)"):format(hook, d.kind, d.by) end
+  if not kinds[hook][d.kind] then return nil, ("%s may not return relay.%s (built at %s)"):format(hook, d.kind, d.by), d.by end
   for name in pairs(d.kind == "allow" and allow_fields[hook] and d.limits or {}) do
-    if not allow_fields[hook][name] then return nil, ("%s may not set %s (built at %s)"):format(hook, name, d.by) end
+    if not allow_fields[hook][name] then return nil, ("%s may not set this limit (built at %s)"):format(hook, d.by), d.by end
   end
   return d
 end

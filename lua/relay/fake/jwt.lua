@@ -147,7 +147,10 @@ function M.new(core, box)
       contents[keys] = get
       return keys
     end,
-    verify = function(...) return verify(core, box(), ...) end,
+    verify = function(...)
+      local said = strict.checked(function(...) return table.pack(verify(core, box(), ...)) end, ...)
+      return table.unpack(said, 1, said.n)
+    end,
   })
 end
 

@@ -5,6 +5,7 @@
 -- wall time, string patterns, and methods of strings.
 
 local nearest = require "relay.nearest"
+local strict = require "relay.fake.strict"
 
 local M = {}
 local SLICE <const>, LOAD_SLICE <const>, STEP <const>, MEMORY_KIB <const> = 100000, 50000000, 1000, 64 * 1024
@@ -90,6 +91,7 @@ local function globals_of(self, hooks)
     getmetatable = function(v) return type(v) ~= "string" and getmetatable(v) or nil end, relay = hooks.relay,
   }
   g.string.rep, g.table.move = rep, move
+  for _, name in ipairs {"string", "table", "math", "utf8", "coroutine", "os", "debug"} do g[name] = strict.frozen(name, g[name]) end
   for _, name in ipairs(base) do g[name] = _G[name] end
   return g
 end

@@ -63,6 +63,20 @@ function M.following(get, label)
   })
 end
 
+-- a library of Lua itself: as fast as a plain table
+function M.frozen(label, fields)
+  local names = nearest.keys(fields)
+  setmetatable(fields, {__index = function(_, name) error(("%s has no field '%s'%s"):format(label, tostring(name), nearest.hint(name, names)), 2) end})
+  return setmetatable({}, {__index = fields, __newindex = function() error(label .. " is read-only", 2) end, __metatable = "relay." .. label})
+end
+
+-- what `make` returns; what it says is wrong is a mistake in the caller's caller's line
+function M.checked(make, ...)
+  local ok, made = pcall(make, ...)
+  if ok then return made end
+  error(type(made) == "string" and made:gsub("^[^:]*%.lua:%d+: ", "") or made, 3)
+end
+
 -- raises, in the caller's caller, for a key of `given` that is not in `names`
 function M.only(label, given, names)
   if type(given) ~= "table" then error(("%s: a table expected, got %s"):format(label, type(given)), 3) end

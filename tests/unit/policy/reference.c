@@ -1,21 +1,28 @@
-/* lua/README.md names all that a policy may use, and nothing else; run from the top of the source.
+/* The rows of reference.h name all that a policy may use, and nothing else; lua/README.md and the stubs are what is printed of them. Run
+ * from the top of the source.
  *
  * Whatever refuses an unknown name asks `nearest` for the one that was meant, and so shows it all the names that it knows. The `nearest` of
  * this program writes them down: each row of `places` is a use of the unknown name `zz`.
  *
  * In the page, a table whose head begins with a name in backticks lists members of it, in backticks, in its first column:
- * `req` | `method` is req.method; `shared` | `shared:incr(key, {init?, ttl})` is shared.incr, shared.incr.init, shared.incr.ttl.
+ * `req` | `method` is req.method; `shared` | `shared:get(key)` is shared.get.
  */
 #include "geo.h"
 #include "stage.h"
 
 #include "base/nearest.h"
 #include "policy/answer.h"
+#include "policy/page.h"
+#include "policy/reference.h"
+#include "policy/signature.h"
+#include "policy/stubs.h"
 
 #include <ctype.h>
 #include <glob.h>
+#include <lualib.h>
 
 #define PAGE "lua/README.md"
+#define STUBS "lua/relay/meta/relay.lua"
 #define NAMES_MAX 512
 
 struct names {
@@ -87,6 +94,7 @@ static const struct {
     {"relay.timer", HOOK_init, "", "relay.timer.zz"},
     {"relay.users", HOOK_init, "", "relay.users.zz"},
     {"relay.allow", HOOK_init, "", "relay.allow{zz = 1}"},
+    {"relay.allow.meter", HOOK_init, "", "relay.allow{meter = {relay.meter('m', {period = 'day'}), 'k', zz = 1}}"},
     {"relay.key", HOOK_init, "", "relay.key{zz = 1}"},
     {"relay.lookup", HOOK_init, "", "relay.lookup('u', {zz = 1})"},
     {"relay.tenant", HOOK_init, "", "relay.tenant('t', {zz = 1})"},
@@ -142,14 +150,19 @@ static void offer_everything(void)
     play("return {zz = print}", HOOK_init);
 }
 
-static char *read_page(void)
+static char *read_file(const char *path)
 {
-    FILE *file = fopen(PAGE, "r");
+    FILE *file = fopen(path, "r");
     char *text = calloc(1, 1 << 17);
     if (!file || !text || fread(text, 1, (1 << 17) - 1, file) == 0)
-        test_failed(PAGE, 0, "cannot be read");
+        test_failed(path, 0, "cannot be read");
     fclose(file);
     return text;
+}
+
+static char *read_page(void)
+{
+    return read_file(PAGE);
 }
 
 static size_t word_len(const char *text)
@@ -169,26 +182,23 @@ static size_t path_len(const char *text)
     return len;
 }
 
-/* add_options: those of "{init?, ttl}" before `end`. */
-static void add_options(struct names *names, const char *path, const char *at, const char *end)
-{
-    const char *open = memchr(at, '{', (size_t)(end - at));
-    for (at = open ? open + 1 : end; at < end && *at != '}'; at += strspn(at, "?, ")) {
-        const size_t len = word_len(at);
-        if (!len)
-            test_failed(PAGE, 0, "%s: options expected: %.20s", path, at);
-        add(names, path, at, len);
-        at += len;
-    }
-}
-
 /* add_member: what stands between backticks in the table of `owner`. */
 static void add_member(struct names *names, const char *owner, const char *at, const char *end)
 {
-    const size_t len = path_len(at), owner_len = strlen(owner);
+    const size_t len = *at == '[' ? (size_t)(end - at) : path_len(at), owner_len = strlen(owner);
     const bool whole = len > owner_len && strncmp(at, owner, owner_len) == 0 && strchr(".:", at[owner_len]);
-    const char *path = add(names, whole ? "" : owner, at, len);
-    add_options(names, path, at + len, end);
+    add(names, whole ? "" : owner, at, len);
+}
+
+/* is_returned: a table that is only read. */
+static bool is_returned(const char *name)
+{
+    size_t count;
+    const struct shown *const *all = reference_all(&count);
+    for (size_t i = 0; i < count; i++)
+        if (all[i]->role == ROLE_RETURNED && strcmp(all[i]->name, name) == 0)
+            return true;
+    return false;
 }
 
 /* documented: the members of every table of the page. */
@@ -205,6 +215,7 @@ static void documented(struct names *names, const char *page)
             continue;
         if (strncmp(next, "|--", 3) == 0) {
             snprintf(owner, sizeof owner, "%.*s", (int)strcspn(line + 3, "`"), line + 3);
+            *owner = is_returned(owner) ? 0 : *owner;
             continue;
         }
         const char *cell = line + 1 + strcspn(line + 1, "|\n"), *end;
@@ -259,7 +270,8 @@ TEST(every_relay_name_of_the_page_exists_and_every_module_is_on_it)
     modules.count = said.count = 0;
     add_modules(&modules);
     for (const char *at = text; (at = strstr(at, "relay.")); at += strlen("relay."))
-        add(&said, "", at, path_len(at));
+        if (at[-1] != '/' && !isupper((unsigned char)at[strlen("relay.")])) /* a file; a class of the stubs */
+            add(&said, "", at, path_len(at));
     free(text);
     CHECK_INT(missing(&modules, &said, false, "not in " PAGE), 0);
     for (int i = 0; i < modules.count; i++)
@@ -267,50 +279,164 @@ TEST(every_relay_name_of_the_page_exists_and_every_module_is_on_it)
     CHECK_INT(missing(&said, &offered, true, "in " PAGE ", but does not exist"), 0);
 }
 
-static const char *argument_name(char letter)
+/* printed: to be freed. */
+static char *printed(void (*print)(FILE *))
 {
-    static const char letters[] = "rauepnkc";
-    static const char *const names[] = {"req", "alloc", "used", "ev", "peer", "number", "kind", "ctx"};
-    return names[strchr(letters, letter) - letters];
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    print(out);
+    fclose(out);
+    return text;
 }
 
-/* row_of: the beginning of the line of a hook in the page's table. */
-static void row_of(const struct hook_rule *rule, struct slab *out)
+static void check_printed(const char *path, void (*print)(FILE *))
 {
-    char code[8];
-    slab_put_text(out, "\n| `");
-    slab_put_text(out, rule->name);
-    for (const char *letter = rule->arguments; *letter; letter++) {
-        slab_put_text(out, letter == rule->arguments ? "(" : ", ");
-        slab_put_text(out, argument_name(*letter));
-    }
-    slab_put_text(out, *rule->arguments ? ")` |" : "()` |");
-    for (int kind = 0; kind < VERDICT_LATER; kind++)
-        if (rule->kinds & 1u << kind) {
-            slab_put_text(out, " `");
-            slab_put_text(out, decision_kind(&(struct decision){.kind = (enum verdict_kind)kind}));
-            slab_put_text(out, "`");
-        }
-    slab_put_text(out, " |");
-    for (size_t i = 0; i < sizeof rule->codes / sizeof *rule->codes && rule->codes[i]; i++) {
-        snprintf(code, sizeof code, " %d", rule->codes[i]);
-        slab_put_text(out, code);
-    }
-    slab_put_text(out, " |");
-}
-
-TEST(the_table_of_hooks_says_what_each_is_shown_and_may_return)
-{
-    char *text = read_page();
-    for (size_t hook = 0; hook < HOOK_COUNT; hook++) {
-        char row[256] = "";
-        struct slab out = slab_over(row, sizeof row - 1);
-        row_of(&hook_rules[hook], &out);
-        if (!strstr(text, row))
-            test_failed(PAGE, 0, "no line begins with %s", row + 1);
-    }
+    char *file = read_file(path), *text = printed(print);
+    if (!strstr(file, text))
+        test_failed(path, 0, "is not what is printed: make reference");
+    free(file);
     free(text);
 }
 
+TEST(the_page_has_what_is_printed_of_the_rows)
+{
+    check_printed(PAGE, page_print);
+}
+
+TEST(the_stubs_are_what_is_printed_of_the_rows)
+{
+    check_printed(STUBS, stubs_print);
+}
+
+typedef void member_fn(const struct shown *, const struct member *);
+
+static void each_member(member_fn *each)
+{
+    size_t count;
+    const struct shown *const *all = reference_all(&count);
+    for (size_t i = 0; i < count; i++)
+        for (size_t at = 0; at < all[i]->count; at++)
+            each(all[i], &all[i]->members[at]);
+}
+
+static bool is_type(struct view word)
+{
+    static const char *const words[] = {"string", "integer", "number", "boolean", "any",  "nil",
+                                        "true",   "false",   "table",  "fun",     "code", "..."};
+    size_t count;
+    const struct shown *const *all = reference_all(&count);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (view_equal(word, view_text(words[i])))
+            return true;
+    for (size_t i = 0; i < count; i++)
+        if (view_equal(word, view_text(all[i]->name)))
+            return true;
+    for (size_t i = 0; i < decisions_shown.count; i++)
+        if (view_equal(word, view_text(decisions_shown.members[i].name)))
+            return true;
+    return false;
+}
+
+static void check_member(const struct shown *shown, const struct member *member)
+{
+    struct signature signature;
+    struct view rest = view_text(member->type), before, word;
+    const bool is_function = signature_init(&signature, member->type);
+    if (reference_find(shown, member->name) != member)
+        test_failed(shown->name, 0, "%s: twice", member->name);
+    if (!*member->about)
+        test_failed(shown->name, 0, "%s: nothing is said about it", member->name);
+    if ((shown->role == ROLE_LIBRARY || shown->role == ROLE_OBJECT) != (member->function != NULL) && shown->role != ROLE_RETURNED)
+        test_failed(shown->name, 0, "%s: a function, or none", member->name);
+    if (member->function && !is_function)
+        test_failed(shown->name, 0, "%s: %s is no function's type", member->name, member->type);
+    while (signature_word(&rest, &before, &word))
+        if (!is_type(word))
+            test_failed(shown->name, 0, "%s: unknown type in %s", member->name, member->type);
+}
+
+TEST(every_row_has_a_type_that_is_known_and_a_line_about_it)
+{
+    each_member(check_member);
+}
+
+static lua_State *lua;
+static size_t defined, named;
+
+/* check_defined: the stubs have that function of the library. */
+static void check_defined(const struct shown *shown, const struct member *member)
+{
+    if (shown->role != ROLE_LIBRARY)
+        return;
+    char chunk[128];
+    snprintf(chunk, sizeof chunk, "return type(%s.%s) == 'function'", shown->name, member->name);
+    if (luaL_dostring(lua, chunk) || !lua_toboolean(lua, -1))
+        test_failed(STUBS, 0, "%s.%s is not defined", shown->name, member->name);
+    lua_settop(lua, 0);
+    named++;
+}
+
+TEST(the_stubs_are_lua_and_define_the_functions_of_the_library_and_no_others)
+{
+    static const char count[] = "local n = 0 for _, v in pairs(relay) do if type(v) == 'function' then n = n + 1 else for _ in pairs(v) do "
+                                "n = n + 1 end end end return n";
+    lua = luaL_newstate();
+    luaL_openlibs(lua);
+    if (luaL_dofile(lua, STUBS) || luaL_dostring(lua, count))
+        test_failed(STUBS, 0, "%s", lua_tostring(lua, -1));
+    defined = (size_t)lua_tointeger(lua, -1);
+    named = 0;
+    each_member(check_defined);
+    CHECK_INT(named, defined);
+    lua_close(lua);
+}
+
+static int fetch_nothing(void *ctx, struct policy *policy, struct handle handle, const struct http_request *request, void **transfer)
+{
+    (void)ctx, (void)policy, (void)handle, (void)request, (void)transfer;
+    return ERR_BUSY;
+}
+
+/* check_refused: why the hook failed that calls a function with these arguments. */
+static void check_refused(enum hook hook, const struct shown *shown, const struct member *member, const char *arguments, const char *why)
+{
+    struct stage stage;
+    char text[256];
+    snprintf(text, sizeof text, "return {%s = function() %s.%s(%s) end}", hook_rules[hook].name, shown->name, member->name, arguments);
+    stage_set(&stage);
+    stage.world.fetch = fetch_nothing;
+    stage_add(&stage, "p.lua", text);
+    if (!stage_load(&stage) || stage_ask(&stage, hook) != VERDICT_FAIL || !strstr(stage.verdict.reason, why))
+        test_failed(text, 0, "%s%s", stage.error, stage.verdict.reason);
+    stage_clear(&stage);
+}
+
+static void check_load(const struct shown *shown, const struct member *member)
+{
+    if (member->marks & MARK_LOADS)
+        check_refused(HOOK_authorize, shown, member, "", "only while the policy loads");
+}
+
+TEST(what_is_for_the_load_is_refused_in_hooks)
+{
+    each_member(check_load);
+}
+
+static void check_wait(const struct shown *shown, const struct member *member)
+{
+    const char *arguments = strcmp(member->name, "sleep") == 0 ? "1" : strcmp(member->name, "all") == 0 ? "{print}" : "'http://a.test/'";
+    if (member->marks & MARK_WAITS)
+        check_refused(HOOK_permission, shown, member, arguments, "only in authenticate");
+}
+
+TEST(what_waits_is_refused_where_nothing_may_wait)
+{
+    each_member(check_wait);
+}
+
 TEST_LIST(RUN(the_page_names_what_the_code_has_and_nothing_else) RUN(every_relay_name_of_the_page_exists_and_every_module_is_on_it)
-              RUN(the_table_of_hooks_says_what_each_is_shown_and_may_return))
+              RUN(the_page_has_what_is_printed_of_the_rows) RUN(the_stubs_are_what_is_printed_of_the_rows)
+                  RUN(every_row_has_a_type_that_is_known_and_a_line_about_it)
+                      RUN(the_stubs_are_lua_and_define_the_functions_of_the_library_and_no_others)
+                          RUN(what_is_for_the_load_is_refused_in_hooks) RUN(what_waits_is_refused_where_nothing_may_wait))
