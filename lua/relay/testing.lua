@@ -7,6 +7,7 @@
 --   s:permission(a, "20.0.0.9")   s:channel(a, "20.0.0.9", 0x4000)   s:refresh(a, {lifetime = 600})   s:traffic(a, bytes)
 --   s:close(a)   s:advance(seconds)   s:now()   s:held("total" | "realm" | "user", tenant, user)   s:retransmit(a)   s:stop()
 --   s:rewrite(file, text)   s:rotate(secret, {"newest", "older"})     -- on the disk; policies see it after the next s:advance
+--   s:reload{["quota.lua"] = text}                     -- rewrites files, and reads the policies again: true; or nil and why the old ones stay
 --   s.audit  s.errors  s.events  s.log  s.metrics      -- what the policies wrote, what went wrong, what the log hooks were told
 --
 -- T.new takes (a wrong name raises; a policy that would refuse the start of a server raises with file and line):
@@ -46,6 +47,7 @@
 --             server, domain? with 300. If ok: lifetime (s left), relayed, mapped, user, tenant? realm, tags ({name = text}),
 --             limits (what applies: numbers by name), allocation (id), reservation?
 --   core:change("files", name, text), core:change("secrets", name, list)   on the disk; seen from the next advance of 3 s or more on
+--   core:reload() -> true, or nil and "file:line: why": the policies are exchanged, and take what the old ones saved; or the old ones stay
 --   core:advance(ms)       moves the clock and runs everything that falls due on the way, in order: expiry, usage every usage_interval, timers
 --   core:elapsed() -> ms since open: a request whose hooks wait moves the clock, too
 --   core:close()           stops: live allocations end with reason "shutdown", `shutdown` hooks run
@@ -296,6 +298,13 @@ function Session:advance(seconds)
 end
 
 function Session:rewrite(file, text) self.core:change("files", file, text) end
+
+-- files: {name = text}, if any have changed
+function Session:reload(files)
+  for name, text in pairs(files or {}) do self:rewrite(name, text) end
+  return self.core:reload()
+end
+
 function Session:rotate(secret, list) self.core:change("secrets", secret, list) end
 
 -- unix seconds

@@ -9,10 +9,11 @@ local function stubs()
   return text
 end
 
--- classes: {["relay.Request"] = {"id", ...}}; functions: {"relay.http.get", ...}; methods: {Shared = {"get", ...}}
+-- classes: {["relay.Request"] = {"id", ...}}; functions: {"relay.http.get", ...}; methods: {Shared = {"get", ...}}; those that are for the load
 local function names()
-  local classes, functions, methods, class = {}, {}, {}, nil
+  local classes, functions, methods, class, loads = {}, {}, {}, nil, {}
   for line in stubs():gmatch "[^\n]+" do
+    loads.next = loads.next or line == "---Only while the policy loads."
     local owner, method = line:match "^function ([%w.]+):([%w_]+)"
     class = line:match "^%-%-%-@class ([%w.]+)" or class
     classes[class or ""] = classes[class or ""] or {}
@@ -22,9 +23,11 @@ local function names()
       table.insert(methods[owner], method)
     elseif line:find "^function" then
       table.insert(functions, (line:match "^function ([%w_.:]+)":gsub(":", ".")))
+      if loads.next then table.insert(loads, functions[#functions]) end
     end
+    loads.next = loads.next and line:find "^%-%-%-"
   end
-  return classes, functions, methods
+  return classes, functions, methods, loads
 end
 
 local more = {
@@ -83,7 +86,14 @@ local takes = {
 }
 
 describe("names", function()
-  local classes, functions, methods = names()
+  local classes, functions, methods, loads = names()
+
+  for _, path in ipairs(loads) do
+    it("of the load are refused in hooks: " .. path, function()
+      local s = server(("return {authorize = function()\n %s('x', {}) end}"):format(path))
+      assert.equal(("p.lua:2: %s: only while the policy loads"):format(path), s:allocate({username = "ann", password = "p"}).reason)
+    end)
+  end
 
   it("of the library are functions", function()
     local lines = {}

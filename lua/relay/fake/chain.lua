@@ -5,6 +5,8 @@ local hash = require "relay.hash"
 local library = require "relay.fake.library"
 local nearest = require "relay.nearest"
 local sandbox = require "relay.fake.sandbox"
+local saved = require "relay.fake.saved"
+local strict = require "relay.fake.strict"
 
 local M = {}
 local REASON_MAX <const> = 95
@@ -132,17 +134,42 @@ function M:refresh(limits, ...)
   return nil, told
 end
 
--- init, log, shutdown: everybody is told; what they return is ignored. `init` refuses the start by raising.
+-- log, shutdown: everybody is told; what they return is ignored.
 function M:tell(hook, argument)
-  local budget = hook == "init" and sandbox.LOAD_SLICE or sandbox.SLICE
   for _, policy in ipairs(self.policies) do
     if policy.hooks[hook] then
       self.box.longest = waits_ms[hook]
-      local ok, why, kind, by = self.box:run(budget, policy.hooks[hook], argument)
-      if not ok and hook == "init" then error(by and by .. ": " .. why or why, 0) end
+      local ok, why, kind, by = self.box:run(sandbox.SLICE, policy.hooks[hook], argument)
       if not ok then self:report(policy.file, hook, kind, why, by) end
     end
   end
+end
+
+-- Raises what refuses the start, or the reload. kept: what `save` of the old policies returned, by file.
+function M:init(reload, kept)
+  for _, policy in ipairs(self.policies) do
+    if policy.hooks.init then
+      self.box.longest = waits_ms.init
+      local ctx = strict.view("ctx", {"reload", "saved", "worker", "workers"}, {reload = reload, saved = kept[policy.file], worker = 1, workers = 1})
+      local ok, why, _, by = self.box:run(sandbox.LOAD_SLICE, policy.hooks.init, ctx)
+      if not ok then error(by and by .. ": " .. why or why, 0) end
+    end
+  end
+end
+
+-- what the policies hand on to those that take their place, by file; raises what refuses the reload
+function M:save()
+  local kept = {}
+  for _, policy in ipairs(self.policies) do
+    if policy.hooks.save then
+      local ok, value = self.box:run(sandbox.SLICE, policy.hooks.save)
+      if not ok then error(value, 0) end
+      local copied, copy = pcall(saved.copy, value)
+      if not copied then error(("%s: save: %s"):format(policy.file, copy), 0) end
+      kept[policy.file] = copy
+    end
+  end
+  return kept
 end
 
 return M

@@ -10,8 +10,8 @@ local ports = require "relay.fake.ports"
 local quota = require "relay.fake.quota"
 local requests = require "relay.fake.requests"
 local sandbox = require "relay.fake.sandbox"
+local shared = require "relay.fake.shared"
 local sources = require "relay.fake.sources"
-local strict = require "relay.fake.strict"
 local views = require "relay.fake.views"
 
 local M = {}
@@ -36,11 +36,10 @@ end
 function M.open(spec)
   local o = spec.options
   local core = setmetatable({
-    spec = spec, now_ms = 0, decision = 0, serial = 0, clients = {}, allocations = {}, routes = {}, timers = {}, pending = {},
+    spec = spec, now_ms = 0, decision = 0, serial = 0, clients = {}, allocations = {}, routes = {}, pending = {},
     lists = {audit = {}, errors = {}, events = {}, log = {}, metrics = {}},
     quota = quota.new(), ports = {[4] = ports.new(o.min_port, o.max_port), [6] = ports.new(o.min_port, o.max_port)},
     tcp_ports = {[4] = ports.new(o.min_port, o.max_port), [6] = ports.new(o.min_port, o.max_port)},
-    params = params.new(spec.set),
     peer_allowed = peers.new(o.allowed_peer_ip, o.denied_peer_ip, o.allow_loopback_peers),
   }, {__index = M})
   core.find_user, core.has_user = user_index(spec.users)
@@ -49,11 +48,38 @@ function M.open(spec)
     if spec.files[name] or name:find("/", 1, true) then return spec.files[name] end
     return read_file(spec.dir .. "/" .. name)
   end
-  core.sources = sources.new(core.read)
-  core.chain = chain.new(core)
-  core.chain:tell("init", (strict.view("ctx", {"reload", "saved", "worker", "workers"}, {reload = false, worker = 1, workers = 1})))
-  core.chain.box.loaded = true
+  core.sources, core.objects = sources.new(core.read), {}
+  core:begin({})
   return core
+end
+
+-- Loads the policies, in place of the old ones whose `save` returned `saved`, by file, if there are any; raises why not, with file and line.
+function M:begin(saved)
+  local reloads = self.chain ~= nil
+  self.chain, self.params, self.timers, self.asked = nil, params.new(self.spec.set), {}, {}
+  self.chain = chain.new(self)
+  self.chain:init(reloads, saved)
+  self.chain.box.loaded = true
+end
+
+local replaced = {"chain", "params", "timers", "objects", "asked"} -- by a reload
+
+-- Policies are read again; the old ones stay if that fails: true; or nil and why.
+function M:reload()
+  local before, spec = {}, self.spec
+  for _, name in ipairs(replaced) do before[name] = self[name] end
+  self.objects = shared.kept(self.objects, self.asked)
+  local ok, why = pcall(function()
+    local saved = before.chain:save()
+    for _, policy in ipairs(spec.policies) do policy.text = spec.files[policy.name] or policy.text end
+    self:begin(saved)
+  end)
+  if ok then
+    self.objects, self.routes = shared.kept(self.objects, self.asked), {}
+    return true
+  end
+  for _, name in ipairs(replaced) do self[name] = before[name] end
+  return nil, why
 end
 
 function M:add_allocation(client, who, limits, lifetime_ms)

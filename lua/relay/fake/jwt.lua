@@ -141,6 +141,7 @@ end
 function M.new(core, box)
   return strict.library("relay.jwt", {
     keys = function(file)
+      if box().loaded then error("relay.jwt.keys: only while the policy loads", 2) end
       local get, why = core.sources:open(file, read(file))
       if not get then error("relay.jwt.keys: " .. why, 2) end
       local keys = setmetatable({}, {__metatable = "relay.jwt.keys", __tostring = function() return "relay.jwt.keys(hidden)" end})

@@ -140,6 +140,7 @@ end
 
 local function every(core, seconds, run, options)
   strict.only("relay.timer.every", options or {}, {"on"})
+  if options and options.on ~= nil and options.on ~= "one" and options.on ~= "all" then error("relay.timer.every: on: 'one' or 'all' expected", 3) end
   if type(seconds) ~= "number" or seconds <= 0 then error("relay.timer.every: seconds above 0 expected", 2) end
   if type(run) ~= "function" then error("relay.timer.every: a function expected", 2) end
   table.insert(core.timers, {interval_ms = math.ceil(seconds * 1000), due = core.now_ms + math.ceil(seconds * 1000), run = run})
@@ -157,7 +158,7 @@ end
 -- box(): the sandbox.
 function M.new(core, where, box)
   local relay = decision.constructors(where)
-  for name, make in pairs(shared.constructors(function() return core.unix_ms() / 1000 end)) do relay[name] = make end
+  for name, make in pairs(shared.constructors(function() return core.unix_ms() / 1000 end, core.objects, core.asked)) do relay[name] = make end
   local function work(f, ...) return box():work(WORK, f, ...) end
   digests(relay, work)
   waiting.add(relay, core, box)
@@ -188,8 +189,10 @@ function M.new(core, where, box)
   end
   function relay.audit(row) table.insert(core.lists.audit, plain(row)) end
   relay.log = log_of(core)
-  relay.metric = strict.library("relay.metric", {counter = function(name, labels) return counter(core, name, labels) end})
-  relay.timer = strict.library("relay.timer", {every = function(...) return every(core, ...) end})
+  relay.metric = strict.library("relay.metric", {
+    counter = while_loading(core, "metric.counter", function(name, labels) return counter(core, name, labels) end),
+  })
+  relay.timer = strict.library("relay.timer", {every = while_loading(core, "timer.every", function(...) return every(core, ...) end)})
   relay.users = strict.library("relay.users", {
     get = function(_, tenant, user)
       local found = core.find_user(tenant, user)

@@ -151,9 +151,19 @@ end
 
 local option_names = {shared = {"max_entries", "evict"}, ratelimit = {"rate", "burst"}, meter = {"period", "persist"}}
 
--- The constructors relay.shared, relay.ratelimit, relay.meter: one name is one object, whichever policy asks for it.
-function M.constructors(now)
-  local out, objects = {}, {}
+-- What outlives a reload: meters, and of the rest what is in `asked`.
+function M.kept(objects, asked)
+  local out = {}
+  for name, made in pairs(objects) do
+    if made.kind == "meter" or asked[name] then out[name] = made end
+  end
+  return out
+end
+
+-- The constructors relay.shared, relay.ratelimit, relay.meter: one name is one object, whichever policy asks for it. objects: those that there are, by
+-- name; asked[name] becomes true.
+function M.constructors(now, objects, asked)
+  local out = {}
   for kind, make in pairs {shared = shared_table, ratelimit = rate_limit, meter = meter} do
     out[kind] = function(name, options)
       if type(name) ~= "string" then error(("relay.%s: a name expected, got %s"):format(kind, type(name)), 2) end
@@ -162,9 +172,9 @@ function M.constructors(now)
       for i, option in ipairs(option_names[kind]) do how[i] = tostring((options or {})[option]) end
       how = table.concat(how, ",")
       local made = objects[name] or {object = make(now, options or {}), kind = kind, how = how}
-      if made.kind ~= kind then error(("relay.%s: '%s' is there already, as a relay.%s"):format(kind, name, made.kind), 2) end
-      if made.how ~= how then error(("relay.%s: '%s' was made with other options"):format(kind, name), 2) end
-      objects[name] = made
+      if made.kind ~= kind then error(("'%s' is there already, as a relay.%s"):format(name, made.kind), 2) end
+      if made.how ~= how then error(("'%s' is there already, with other options"):format(name), 2) end
+      objects[name], asked[name] = made, true
       return made.object
     end
   end

@@ -63,6 +63,19 @@ static int core_change(lua_State *L)
     return 0;
 }
 
+static int core_reload(lua_State *L)
+{
+    char error[1024];
+    const char *why = world_reload(world_at(L), error, sizeof error);
+    if (why) {
+        lua_pushnil(L);
+        lua_pushstring(L, why);
+        return 2;
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 static int core_elapsed(lua_State *L)
 {
     const struct world *w = world_at(L);
@@ -109,7 +122,7 @@ static int core_metrics(lua_State *L)
 void backend_open(lua_State *L)
 {
     static const luaL_Reg methods[] = {{"request", core_request}, {"advance", core_advance}, {"change", core_change}, {"close", core_close},
-                                       {"held", core_held},       {"metrics", core_metrics}, {"elapsed", core_elapsed}, {NULL, NULL}};
+                                       {"reload", core_reload}, {"held", core_held},       {"metrics", core_metrics}, {"elapsed", core_elapsed}, {NULL, NULL}};
     luaL_newmetatable(L, WORLD);
     lua_pushcfunction(L, core_collect);
     lua_setfield(L, -2, "__gc");

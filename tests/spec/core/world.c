@@ -14,6 +14,7 @@
 
 #define TICK_MS 1000 /* a worker sweeps once a second */
 #define IDLE_MS 60000 /* with nothing to expire and no timers, a minute goes by at once */
+#define RETIRED_MS 10000 /* as core/server/worker_policy.c */
 
 /* struct usage_mark: what the usage hook was told of an allocation. */
 struct usage_mark {
@@ -321,9 +322,8 @@ static uint32_t world_count(void *ctx, const char *kind, const char *tenant, con
     return world_held(ctx, kind, tenant, user);
 }
 
-static void start_policies(struct world *w)
+static struct policy_world policies_see(struct world *w)
 {
-    char error[1024] = "";
     struct policy_world world = {.ctx = w,
                                  .log = record_log(w),
                                  .crypto = w->crypto,
@@ -332,6 +332,47 @@ static void start_policies(struct world *w)
                                  .audit = record_audit,
                                  .answer = world_answer};
     waiting_open(&world);
+    return world;
+}
+
+/* let_waits_end: in the old policy, or never. */
+static void let_waits_end(struct world *w)
+{
+    const msec_t ends = w->now + RETIRED_MS;
+    while (policy_waits(w->policy) && w->now < ends) {
+        const msec_t due = waiting_due(w);
+        world_advance(w, due > w->now && due < ends ? due - w->now : ends - w->now);
+    }
+}
+
+const char *world_reload(struct world *w, char *error, size_t error_cap)
+{
+    const struct policy_world world = policies_see(w);
+    let_waits_end(w);
+    policy_shared_begin(w->policy_shared);
+    struct policy_birth birth = {.config = &w->policies,
+                                 .shared = w->policy_shared,
+                                 .world = &world,
+                                 .old = w->policy,
+                                 .now = w->now,
+                                 .unix_ms = world_unix_ms(w)};
+    birth.edition = policy_edition_new(&w->policies, error, error_cap);
+    struct policy *policy = birth.edition ? policy_make(&birth, error, error_cap) : NULL;
+    policy_edition_free(birth.edition);
+    if (policy) {
+        policy_free(w->policy);
+        w->policy = policy;
+        engine_hooks(w->engine, policy_hooks(policy) | HOOK_BIT(HOOK_authenticate));
+    }
+    policy_shared_end(w->policy_shared, policy != NULL);
+    policy_shared_sweep(w->policy_shared);
+    return policy ? NULL : error;
+}
+
+static void start_policies(struct world *w)
+{
+    char error[1024] = "";
+    const struct policy_world world = policies_see(w);
     w->policy_shared = policy_shared_new(&w->policies);
     if (w->policy_shared)
         w->policy = policy_new(&w->policies, w->policy_shared, &world, 0, w->now, world_unix_ms(w), error, sizeof error);

@@ -73,6 +73,9 @@ void world_open(struct world *, lua_State *, int at);
 /* world_change: the text at `at` becomes the file `name` of the policy directory; kind "secrets": the list at `at` becomes that secret. */
 void world_change(struct world *, const char *kind, const char *name, int at);
 
+/* world_reload: the policies are read again; NULL, or why the old ones stay, in `error`. */
+const char *world_reload(struct world *, char *error, size_t error_cap);
+
 void world_remove_directory(const char *path);
 
 /* world_start: engine and policies of a world that is configured.  world_close: frees all; twice is harmless. */
