@@ -10,7 +10,7 @@
 --
 -- A network is a /24 of IPv4, a /64 of IPv6. Sources are real: nobody gets as far as a failed login without an answer to a nonce. A ban refuses
 -- logins, new allocations and new peers with 403 "banned"; calls that run go on. What was refused because of a ban does not prolong it; an expired
--- credential is no strike. Each ban is a row of the audit table, a line in the log and one of the counter abuse_bans. Bans live in memory: a
+-- credential is no strike. Each ban is a row of the audit table, a line in the log and one of the counter anti_abuse_bans_total. Bans live in memory: a
 -- restart forgets them, a reload does not. To lift one: put the network into abuse.allow and reload.
 
 local P = relay.params("abuse", {
@@ -21,7 +21,7 @@ local strikes = relay.ratelimit("abuse.strikes", {rate = P.strikes / P.window, b
 local scans   = relay.ratelimit("abuse.scans", {rate = P.peers / P.window, burst = P.peers})
 local banned  = relay.shared("abuse.banned", {max_entries = 100000, evict = "lru"})
 local allow   = relay.cidr(P.allow)
-local bans    = relay.metric.counter("abuse_bans")
+local bans    = relay.metric.counter("anti_abuse_bans_total")
 local REASON <const> = "banned"
 local BANNED  = relay.deny(403, REASON)
 

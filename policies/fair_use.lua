@@ -15,7 +15,7 @@ local P = relay.params("fair", {
   bps = {default = 64000, min = 1000}, window = {default = 300, min = 1, max = 86400}, peak = {default = 2000000, min = 1000},
 })
 local debts  = relay.shared("fair.debts", {max_entries = 500000, evict = "lru"})   -- by user: the second in which fair.bps has caught up with him
-local slowed = relay.metric.counter("fair_use_slowed")
+local slowed = relay.metric.counter("fair_use_slowed_total")
 local PEAK   = relay.allow{max_bps = P.peak}
 local SLOW   = relay.allow{max_bps = math.max(P.bps // 2, 1)}
 

@@ -23,18 +23,24 @@ local FENCED <const>, OPEN <const> = #P.peers > 0, #P.countries == 0
 local NOWHERE = relay.deny(403, "no country is known of this address")
 local OUTSIDE = relay.deny(403, "peer not in geo.peers")
 
+local denials, grants = {}, {}                    -- by country, each made when it is first needed
+
+-- a denial; or nil and the country, if it is known
 local function judge(src)
   local cc = geo:country(src)
   if not cc then return not P.unknown and NOWHERE or nil end
-  if refused[cc] or not (OPEN or wanted[cc]) then return relay.deny(403, "country " .. cc) end
-  return nil, cc
+  if not refused[cc] and (OPEN or wanted[cc]) then return nil, cc end
+  denials[cc] = denials[cc] or relay.deny(403, "country " .. cc)
+  return denials[cc]
 end
 
 return {
   name = "geofence",
   authorize = function(req)
     local no, cc = judge(req.src)
-    return no or cc and relay.allow{tags = {cc = cc}} or nil
+    if no or not cc then return no end
+    grants[cc] = grants[cc] or relay.allow{tags = {cc = cc}}
+    return grants[cc]
   end,
   -- A hook rather than `permission_acl`, whose members would be granted without asking the other policies of a chain.
   permission = function(_, peer)

@@ -23,7 +23,7 @@ describe("anti_abuse.lua", function()
       type = "banned", network = "198.51.100.0/24", src = "198.51.100.4:1000", why = "logins", user = "ann", seconds = 100,
     }, s.audit[1])
     assert.equal("banned", s.log[1].message)
-    assert.equal(1, s.metrics.abuse_bans)
+    assert.equal(1, s.metrics.anti_abuse_bans_total)
     s:advance(101)
     assert.is_true(login(s, "198.51.100.99:2000").ok)
   end)
