@@ -111,13 +111,13 @@ static void fill_keys(struct policy *policy, const struct request *request, cons
     }
 }
 
-/* fill_identity: a tenant that the policy does not name stays what it was. */
+/* fill_identity: a tenant that the policy does not name stays what it was, of those whose key it is. */
 static void fill_identity(const struct question *question, const struct decision *decision, struct verdict *verdict)
 {
     copy_text(decision, decision->user, verdict->user, sizeof verdict->user);
     copy_text(decision, decision->realm, verdict->realm, sizeof verdict->realm);
     copy_text(decision, decision->tenant, verdict->tenant, sizeof verdict->tenant);
-    if (!decision->tenant.len && question->request && question->request->tenant)
+    if (!decision->tenant.len && (decision->kind == VERDICT_KEY || decision->kind == VERDICT_LOOKUP) && question->request->tenant)
         view_copy(view_text(question->request->tenant), verdict->tenant, sizeof verdict->tenant);
 }
 

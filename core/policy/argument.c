@@ -182,7 +182,7 @@ static int request_count(lua_State *L)
     X(by, "string", "who decided: `\"core\"`, or file and line of the policy", fact_text(e->by))                                           \
     X(decision_id, "integer", "as `req.id`", fact_count(e->decision))                                                                      \
     X(policy_rev, "string", "12 digits that change with the files of the policies, and what they require while they load",                 \
-      fact_text(s->revision))                                                                                                              \
+      fact_that(FACT_FOLLOWS, fact_text(s->revision)))                                                                                     \
     X(method, "string?", "as in `req`", fact_method(e->method))                                                                            \
     X(user, "string?", "whom quotas count", fact_that(FACT_NAME, fact_text(e->user)))                                                      \
     X(tenant, "string?", "whose user that is", fact_text(e->tenant))                                                                       \
@@ -192,7 +192,7 @@ static int request_count(lua_State *L)
     X(transport, "string", "`\"udp\"` `\"tcp\"` `\"tls\"` `\"dtls\"`", fact_text(transport_name(e->flow->transport)))                      \
     X(peer, "address?", "of a permission, channel or connection", e->peer ? fact_address(ADDRESS_EVENT_PEER, e->peer) : fact_nil())        \
     X(allocation, "integer?", "its id; without one what follows is nil", fact_known(a ? a->id : 0))                                        \
-    X(bytes, "integer?", "in both directions, since it began", fact_if(u, u ? u->bytes_in + u->bytes_out : 0))                             \
+    X(bytes, "integer?", "in both directions, since it began", fact_that(FACT_FOLLOWS, fact_if(u, u ? u->bytes_in + u->bytes_out : 0)))                             \
     X(bytes_in, "integer?", "from the client", fact_if(u, u ? u->bytes_in : 0))                                                            \
     X(bytes_out, "integer?", "to the client", fact_if(u, u ? u->bytes_out : 0))                                                            \
     X(packets_in, "integer?", "from the client", fact_if(u, u ? u->packets_in : 0))                                                        \

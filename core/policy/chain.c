@@ -4,6 +4,7 @@
 #include "policy/answer.h"
 #include "policy/argument.h"
 #include "policy/context.h"
+#include "policy/cost.h"
 
 #include "base/err.h"
 
@@ -261,11 +262,13 @@ static void enter(struct policy *policy, struct run *run)
     policy->question = run->question;
     policy->event = run->event;
     policy->call = run->call;
+    cost_begin(policy);
 }
 
 /* leave: what hooks were shown is dead, or sleeps. */
 static void leave(struct policy *policy)
 {
+    cost_end(policy);
     policy->run = NULL;
     policy->task = NULL;
     policy->question = NULL;
@@ -391,6 +394,7 @@ static void ask_route(struct policy *policy, const struct question *question, st
     struct memo *memo = policy->memos ? memo_of(policy, question->request, key) : NULL;
     if (memo && memo->known && memo->key[0] == key[0] && memo->key[1] == key[1]) {
         *verdict = memo->verdict;
+        policy->cost.remembered = true;
         return;
     }
     ask_chain(policy, question, verdict);
@@ -405,6 +409,7 @@ void policy_ask(struct policy *policy, const struct question *question, struct v
         return;
     policy->now = question->now;
     policy->unix_ms = question->unix_ms;
+    policy->cost = (struct policy_cost){0};
     if (question->hook == HOOK_route)
         ask_route(policy, question, verdict);
     else

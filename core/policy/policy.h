@@ -55,6 +55,7 @@ struct policy_config {
     unsigned workers;
     struct hash_key hash_key;
     struct policy_meters meters;
+    bool measures; /* policy_cost is wanted */
 };
 
 /* struct policy_world: what scripts reach through C, and the answers they may ask for; called in the worker's thread, must not block. */
@@ -188,6 +189,16 @@ struct policy_counts {
 };
 const struct policy_counts *policy_counts(const struct policy *);
 size_t policy_heap_bytes(const struct policy *);
+
+/* struct policy_cost: of an answer; all of its runs, if it waited.  remembered: of a route that was asked before: nothing ran. */
+struct policy_cost {
+    int64_t ns;
+    uint64_t instructions; /* Lua's in thousands, unless each is counted; the library's work exactly */
+    bool waited, remembered;
+};
+
+/* policy_cost: of the answer that was given last; zeroed where nothing measures. */
+const struct policy_cost *policy_cost(const struct policy *);
 
 /* policy_count_instructions: each one, which is slow, or (the default) a thousand at a time.  policy_instructions: what hooks have spent since the
  * policy was made, the library's work included. */

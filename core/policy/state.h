@@ -140,6 +140,7 @@ struct policy {
     struct field_map fields[ARGUMENT_COUNT];
     const void *arguments[ARGUMENT_COUNT];
     struct policy_counts counts;
+    struct policy_cost cost, began; /* of the last answer; what the clocks said when the hook went on */
 };
 
 struct policy *policy_of(lua_State *L);

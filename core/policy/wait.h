@@ -24,6 +24,7 @@ struct run {
     struct verdict *verdict; /* of those that were asked so far */
     bool failed;             /* one of those that are told */
     bool refused;            /* there is no room to wait: it never goes on */
+    struct policy_cost cost; /* so far */
     struct wait *wait;       /* NULL: it has not waited yet */
 };
 

@@ -115,6 +115,9 @@ struct config {
     const char **policy_http; /* hosts and URLs that they may ask */
     size_t policy_http_count;
     bool policy_watch;
+    const char *decision_log; /* NULL: none */
+    uint32_t decision_log_sample;
+    const char *decision_log_key; /* NULL: names are written as they are */
 
     const char *admin_socket; /* NULL: none */
 

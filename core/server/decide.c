@@ -111,7 +111,8 @@ static void decide_route(struct worker *worker, msec_t now, struct verdict *verd
     snprintf(verdict->realm, sizeof verdict->realm, "%s", kept->realm);
 }
 
-void worker_default(struct worker *worker, const struct question *question, struct verdict *verdict)
+/* settle: what is built in. */
+static void settle(struct worker *worker, const struct question *question, struct verdict *verdict)
 {
     if (question->hook == HOOK_route)
         decide_route(worker, question->now, verdict);
@@ -121,13 +122,26 @@ void worker_default(struct worker *worker, const struct question *question, stru
         decide_authorize(worker, question, verdict);
 }
 
+void worker_settle(struct worker *worker, const struct policy *policy, const struct question *question, struct verdict *verdict)
+{
+    if (!worker->page) {
+        settle(worker, question, verdict);
+        return;
+    }
+    struct verdict said = *verdict;
+    settle(worker, question, verdict);
+    journal_note(worker->page, &(struct finding){policy, question, &said, verdict});
+    crypto_wipe(said.keys, sizeof said.keys);
+}
+
 void worker_ask(void *ctx, const struct question *question, struct verdict *verdict)
 {
     struct worker *worker = ctx;
-    if (worker->policy && policy_hooks(worker->policy) & HOOK_BIT(question->hook))
+    const struct policy *asked = worker->policy && policy_hooks(worker->policy) & HOOK_BIT(question->hook) ? worker->policy : NULL;
+    if (asked)
         policy_ask(worker->policy, question, verdict);
     if (verdict->kind != VERDICT_LATER)
-        worker_default(worker, question, verdict);
+        worker_settle(worker, asked, question, verdict);
 }
 
 int worker_unhash(void *ctx, const char *realm, struct view hash, char name[UNHASHED_MAX_LEN + 1])

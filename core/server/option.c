@@ -136,6 +136,12 @@ const struct option options[] = {
      .help = "What policies may ask over HTTP: a host (on the scheme's port, or that one), or a URL and what is below it; without it nothing"},
     {.name = "policy-watch", .section = SECTION_POLICY, FLAG(policy_watch),
      .help = "Read the policies anew when their files have changed, as SIGHUP does"},
+    {.name = "decision-log", .section = SECTION_POLICY, FILE_NAME(decision_log),
+     .help = "Write what policies and the server decided, and of what, to this file: one JSON object a line; SIGHUP opens it anew; without it nothing is written"},
+    {.name = "decision-log-sample", .section = SECTION_POLICY, NUMBER(decision_log_sample, 0, 100), .value = "PERCENT", .fallback = "100",
+     .help = "Of the requests that are let in, this share is in the decision log; refusals and failures always are"},
+    {.name = "decision-log-key", .section = SECTION_POLICY, TEXT(decision_log_key, 255), .traits = OPTION_CONFIDENTIAL, .value = "KEY",
+     .help = "In place of the names of clients their HMAC-SHA256 under this key is in the decision log"},
     {.name = "lua-dir", .section = SECTION_POLICY, TEXT(lua_dir, 4095), .value = "DIRECTORY",
      .help = "Where policies find require \"relay.x\"; without it in ../lua beside the program, or where relay was installed"},
 

@@ -26,6 +26,11 @@ static enum log_level level_of(enum event_type type)
     }
 }
 
+static const char *revision_of(const struct worker *worker)
+{
+    return worker->policy ? policy_revision(worker->policy) : "-";
+}
+
 static void say(struct worker *worker, const struct event *event)
 {
     struct log *log = worker->service->log;
@@ -40,7 +45,7 @@ static void say(struct worker *worker, const struct event *event)
             (unsigned long long)event->decision, event->allocation ? (long long)event->allocation->id : 0LL, addr_format(&event->flow->client, client),
             transport_name(event->flow->transport), event->method ? stun_method_name(event->method) : "-", event->code, log_quote(view_text(event->reason), reason, sizeof reason),
             event->by, log_quote(view_text(tenant_or_realm(event->tenant, event->realm)), tenant, sizeof tenant), log_quote(view_text(event->user), user, sizeof user),
-            log_quote(event->username, username, sizeof username), peer, worker->policy ? policy_revision(worker->policy) : "-");
+            log_quote(event->username, username, sizeof username), peer, revision_of(worker));
 }
 
 const char *record_tenant(const struct allocation *allocation)
@@ -128,9 +133,11 @@ void worker_take_usage_verdict(struct worker *worker, const struct question *que
     const struct handle of = question->allocation->self;
     if (question->closing)
         return;
-    if (verdict->kind == VERDICT_CLOSE)
-        engine_close(worker->engine, of, verdict, now);
-    else if (verdict->limits.max_bps) /* also if another policy of the chain failed */
+    if (verdict->kind == VERDICT_CLOSE) {
+        struct verdict closing = *verdict;
+        closing.decision = question->decision;
+        engine_close(worker->engine, of, &closing, now);
+    } else if (verdict->limits.max_bps) /* also if another policy of the chain failed */
         engine_limit(worker->engine, of, verdict->limits.max_bps);
 }
 
@@ -149,6 +156,7 @@ static void ask_usage(struct worker *worker, const struct allocation *allocation
     };
     const struct question question = {
         .hook = HOOK_usage,
+        .decision = engine_id(worker->engine, now),
         .now = now,
         .unix_ms = now + worker->unix_offset_ms,
         .allocation = allocation,
@@ -157,6 +165,8 @@ static void ask_usage(struct worker *worker, const struct allocation *allocation
     };
     mark->told = *total;
     policy_ask(worker->policy, &question, &verdict);
+    if (verdict.kind != VERDICT_LATER)
+        worker_settle(worker, worker->policy, &question, &verdict);
     worker_take_usage_verdict(worker, &question, &verdict, now);
 }
 
@@ -169,6 +179,8 @@ void worker_tell(void *ctx, const struct event *event)
 {
     struct worker *worker = ctx;
     say(worker, event);
+    if (worker->page)
+        journal_tell(worker->page, event, revision_of(worker));
     if (event->type == EVENT_CLOSED && wants(worker, HOOK_usage))
         ask_usage(worker, event->allocation, event->now, true);
     if (event->type == EVENT_CLOSED)

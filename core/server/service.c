@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "net/udp.h"
+#include "server/journal.h"
 #include "server/own.h"
 #include "server/process.h"
 
@@ -168,6 +169,8 @@ void service_renew(struct service *service)
 void service_reload(struct service *service)
 {
     log_reopen(service->log);
+    if (!journal_reopen(service->journal))
+        log_say(service->log, LOG_WARNING, "decision_log_kept", "reason=\"%s\"", strerrordesc_np(errno));
     reload_certificates(service);
 }
 
@@ -242,6 +245,8 @@ int service_open(struct service *service, const struct config *config, struct re
     snprintf(refusal->text, sizeof refusal->text, "relay: out of memory");
     fill_engine(service);
     int err = is_check(config) ? 0 : open_log(service, refusal);
+    if (!err && !is_check(config))
+        err = journal_open(config, &service->journal, refusal);
     if (!err)
         err = open_tls(service, refusal);
     if (!err)
@@ -282,6 +287,7 @@ int service_open_store(struct service *service, struct refusal *refusal)
         .workers = config->workers,
         .hash_key = service->engine.hash_key,
         .meters = meter_source(service),
+        .measures = service->journal != NULL,
     };
     char reason[REFUSAL_MAX];
     service->edition = policy_edition_new(&service->policy, reason, sizeof reason);
@@ -307,5 +313,6 @@ void service_close(struct service *service)
     free(service->own);
     crypto_wipe(service->engine.nonce_key, sizeof service->engine.nonce_key);
     crypto_wipe(service->engine.mobility_key, sizeof service->engine.mobility_key);
+    journal_close(service->journal);
     log_free(service->log);
 }

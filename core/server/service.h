@@ -28,6 +28,7 @@ struct service {
     struct policy_shared *policy_shared; /* NULL: no policy */
     struct policy_edition *edition;      /* what the workers' first policies are made of; main takes it over when they have been */
     struct log *log;
+    struct journal *journal; /* NULL: no decision log */
     struct store *store; /* NULL: no database */
     struct tls *tls;     /* NULL: no certificate; guards its certificates itself */
     struct tls_pair *certificates; /* the files of config->certs and config->pkeys */
@@ -38,14 +39,14 @@ struct service {
     struct addr *own; /* engine.listeners: every own address and port that listens */
 };
 
-/* service_open: log, certificates, listeners (is one taken by another program?), ledger; with the privileges that the process was started with. 0, or
+/* service_open: logs, certificates, listeners (is one taken by another program?), ledger; with the privileges that the process was started with. 0, or
  * negative with the refusal. */
 int service_open(struct service *, const struct config *, struct refusal *);
 
 /* service_open_store: the database and the policies' shared state; after privileges are dropped, so that their files belong to the right user. */
 int service_open_store(struct service *, struct refusal *);
 
-/* service_reload: opens the log anew, after rotation, and reads the certificates anew: what is wrong with one keeps all as they were, and the log says
+/* service_reload: opens the logs anew, after rotation, and reads the certificates anew: what is wrong with one keeps all as they were, and the log says
  * so. Main's. */
 void service_reload(struct service *);
 

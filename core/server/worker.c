@@ -10,6 +10,13 @@
 #define HALF_S 0.5
 #define TENTH_S 0.1
 
+static void tell_lost(const struct worker *worker)
+{
+    const uint64_t lost = journal_lost(worker->page);
+    if (lost)
+        log_say(worker->service->log, LOG_WARNING, "decisions_lost", "worker=%u count=%llu", worker->index + 1, (unsigned long long)lost);
+}
+
 /* Twice a second, so that a crash loses less than a second of usage, the store's own tenth included. */
 static void on_half(void *owner)
 {
@@ -22,6 +29,8 @@ static void on_half(void *owner)
     worker_record_usage(worker, now);
     if (worker->policy)
         policy_idle(worker->policy, now, unix_ms);
+    if (worker->page)
+        tell_lost(worker);
 }
 
 static void on_tenth(void *owner)
@@ -37,8 +46,11 @@ static void on_tenth(void *owner)
 
 static void on_flush(void *owner)
 {
+    const struct worker *worker = owner;
     worker_flush(owner);
     worker_rouse(owner);
+    if (worker->page)
+        journal_write(worker->page);
 }
 
 void worker_end(struct worker *worker)
@@ -107,6 +119,8 @@ int worker_prepare(struct worker *worker, struct refusal *refusal)
                           "%s has users of coturn's (turnusers_lt), who are not found by their hash: add them with relay user add, and drop the table",
                           service->config->userdb);
     }
+    if (service->journal && !(worker->page = journal_page_new(service->journal, worker->index + 1, worker->crypto)))
+        return ERR_MEMORY;
     const int failed = worker_policy_open(worker, refusal);
     if (failed)
         return failed;
@@ -166,6 +180,7 @@ void worker_free(struct worker *worker)
     udp_out_free(worker->out);
     udp_in_free(worker->in);
     worker_policy_close(worker);
+    journal_page_free(worker->page);
     store_reader_close(worker->reader);
     crypto_free(worker->crypto);
     if (worker->loop) {

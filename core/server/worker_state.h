@@ -9,6 +9,7 @@
 #include "net/stream.h"
 #include "net/udp.h"
 #include "server/foreign.h"
+#include "server/journal.h"
 #include "server/mail.h"
 #include "server/reload.h"
 #include "server/ring.h"
@@ -92,6 +93,7 @@ struct worker {
     int64_t unix_offset_ms; /* wall clock minus monotonic clock, taken twice a second */
     struct watch half, tenth, flush;
     struct mail mail;
+    struct journal_page *page; /* NULL: no decision log */
     struct letter stop; /* posted once */
     struct foreign foreign;
     _Atomic(struct ring *) *inward; /* by the worker that puts; made on first use, by that one */
@@ -130,7 +132,7 @@ void worker_ask(void *ctx, const struct question *, struct verdict *);
 uint32_t worker_hooks(const struct worker *);
 int worker_unhash(void *ctx, const char *realm, struct view hash, char name[UNHASHED_MAX_LEN + 1]);
 int worker_user_key(void *ctx, const char *tenant, const char *user, struct long_term_key *out);
-void worker_default(struct worker *, const struct question *, struct verdict *); /* what is built in, to what the policies said */
+void worker_settle(struct worker *, const struct policy *, const struct question *, struct verdict *); /* what is built in, to what that policy said; kept in the decision log */
 
 /* worker_wait.c: hooks that wait.  tenure_new: with a policy made of that, without world; `early`: before the worker's loop turns. NULL with the reason. */
 struct tenure *tenure_new(struct worker *, struct policy_birth *, bool early, char *reason, size_t reason_cap);

@@ -72,13 +72,14 @@ static void cancel_fetch(void *ctx, void *transfer)
 /* The answer to a question whose hook has waited: as one that was given at once, from here on. */
 static void answer(void *ctx, const struct question *question, struct verdict *verdict)
 {
-    struct worker *worker = ((struct tenure *)ctx)->worker;
+    const struct tenure *tenure = ctx;
+    struct worker *worker = tenure->worker;
     const msec_t now = loop_now(worker->loop);
+    worker_settle(worker, tenure->policy, question, verdict);
     if (question->hook == HOOK_usage) {
         worker_take_usage_verdict(worker, question, verdict, now);
         return;
     }
-    worker_default(worker, question, verdict);
     const struct send send = engine_resume(worker->engine, question->ticket, verdict, now);
     worker_deliver(worker, &send, false);
 }

@@ -295,9 +295,11 @@ void engine_usage(struct engine *engine, engine_usage_fn *tell, void *ctx)
 bool engine_close(struct engine *engine, struct handle handle, const struct verdict *verdict, msec_t now)
 {
     struct allocation *allocation = pool_at(&engine->allocations, handle);
-    if (allocation)
-        allocation_end(engine, allocation, verdict->reason, verdict->by, now);
-    return allocation != NULL;
+    if (!allocation)
+        return false;
+    allocation->decision = verdict->decision;
+    allocation_end(engine, allocation, verdict->reason, verdict->by, now);
+    return true;
 }
 
 bool engine_limit(struct engine *engine, struct handle handle, uint64_t max_bps)

@@ -123,6 +123,10 @@ void engine_free(struct engine *);
 /* engine_clock: what the wall clock says at `now`; call at start and about once a second. */
 void engine_clock(struct engine *, msec_t now, int64_t unix_ms);
 
+/* engine_id: for an allocation or a decision: positive as int64, never the same twice, over workers and restarts: 42 bits of milliseconds, 13 to
+ * count within one, 8 for the worker. */
+uint64_t engine_id(struct engine *, msec_t now);
+
 /* engine_hooks: the host's hooks changed (a policy was loaded). */
 void engine_hooks(struct engine *, uint32_t hooks);
 

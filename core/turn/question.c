@@ -116,6 +116,7 @@ void question_put(struct transaction *tr, struct question *question, struct verd
         return;
     const bool may_wait = rules[hook].kinds & KIND(VERDICT_LATER);
     const struct request request = question_request(tr);
+    question->decision = tr->decision;
     question->now = tr->now;
     question->unix_ms = engine_unix_ms(engine, tr->now);
     question->request = &request;

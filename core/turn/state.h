@@ -49,10 +49,6 @@ struct engine {
 
 int64_t engine_unix_ms(const struct engine *, msec_t now);
 
-/* engine_id: positive as int64, never the same twice, over workers and restarts: 42 bits of milliseconds, 13 to count within one, 8 for the
- * worker. */
-uint64_t engine_id(struct engine *, msec_t now);
-
 uint64_t engine_hash(const struct engine *, const void *key, size_t len);
 
 /* engine_forget: the host need not answer this ticket any more. */

@@ -112,6 +112,7 @@ struct verdict {
     struct limits limits;
     struct metering metering; /* ALLOW, of authorize */
     struct alternate alternate; /* REDIRECT */
+    uint64_t decision;          /* CLOSE: of the question; 0: it was no question's */
     char reason[REASON_MAX];
     char by[REASON_MAX]; /* who decided: "quota.lua:12", or "core" */
     char tenant[NAME_MAX_LEN + 1], user[NAME_MAX_LEN + 1], realm[REALM_MAX_LEN + 1]; /* KEY: user "" is the username as sent */
@@ -152,6 +153,7 @@ struct allocation;
 /* struct question: what is asked; the fields that a hook has are in POLICY: others are NULL or 0. */
 struct question {
     enum hook hook;
+    uint64_t decision; /* as in the event that tells of it */
     msec_t now;
     int64_t unix_ms;
     struct ticket ticket;

@@ -466,6 +466,20 @@ TEST(decision_ids_differ_and_name_one_request)
     world_end(&w);
 }
 
+TEST(what_ends_an_allocation_is_told_with_its_decision)
+{
+    struct world w;
+    world_start(&w, NULL);
+    struct client c = held(&w);
+    const struct handle self = engine_allocation_at(w.engine, 0)->self;
+    CHECK(engine_close(w.engine, self, &(struct verdict){.kind = VERDICT_CLOSE, .decision = 77, .reason = "r", .by = "p.lua:1"}, w.now));
+    CHECK_INT(w.told[EVENT_CLOSED].decision, 77);
+    CHECK_INT(client_allocate(&c), 0);
+    CHECK_INT(client_refresh(&c, 0), 0);
+    CHECK(w.told[EVENT_CLOSED].decision != 77 && w.told[EVENT_CLOSED].decision != 0);
+    world_end(&w);
+}
+
 TEST_LIST(RUN(a_hook_that_nobody_answers_is_not_asked) RUN(route_chooses_tenant_and_realm)
           RUN(route_may_deny_or_redirect_before_any_challenge) RUN(authenticate_may_deny) RUN(a_policy_that_fails_to_authenticate_is_500)
           RUN(verdicts_that_make_no_sense_fail_closed) RUN(an_expired_key_does_not_open_an_allocation)
@@ -476,4 +490,4 @@ TEST_LIST(RUN(a_hook_that_nobody_answers_is_not_asked) RUN(route_chooses_tenant_
           RUN(permission_may_deny_and_fails_closed) RUN(an_acl_is_granted_in_c_and_the_rest_asked_or_refused)
           RUN(channel_is_asked_for_a_new_binding_and_may_deny) RUN(refresh_may_be_denied_and_the_allocation_lives_on)
           RUN(refresh_may_shorten_what_is_granted) RUN(a_policy_that_fails_at_refresh_drops_no_call) RUN(refresh_may_ask_for_the_key_again)
-          RUN(decision_ids_differ_and_name_one_request))
+          RUN(decision_ids_differ_and_name_one_request) RUN(what_ends_an_allocation_is_told_with_its_decision))
