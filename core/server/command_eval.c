@@ -2,6 +2,7 @@
 #include "server/rehearsal.h"
 
 #include "base/err.h"
+#include "policy/account.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -46,44 +47,16 @@ static void print_number(struct printer *printer, const char *name, uint64_t num
     printf("%" PRIu64 "%s", number, printer->json ? "" : "\n");
 }
 
-static void print_limits(struct printer *printer, const struct limits *limits)
-{
-    print_number(printer, "total_quota", limits->total_quota);
-    print_number(printer, "realm_quota", limits->realm_quota);
-    print_number(printer, "user_quota", limits->user_quota);
-    print_number(printer, "max_lifetime", limits->max_lifetime_s);
-    print_number(printer, "max_bps", limits->max_bps);
-    print_number(printer, "max_permissions", limits->max_permissions);
-    print_number(printer, "max_channels", limits->max_channels);
-    print_text(printer, "permission_acl", limits->acl ? "set" : "");
-    print_text(printer, "tags", limits->tags);
-}
-
-static void print_servers(struct printer *printer, const struct alternate *alternate)
-{
-    static const char *const names[] = {"server", "other_server"};
-    char text[ADDR_TEXT_MAX];
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        print_text(printer, names[i], alternate->servers[i].family ? addr_format(&alternate->servers[i], text) : "");
-    print_text(printer, "domain", alternate->domain);
-}
-
-/* Keys are never shown: how many they are. */
 static void print_verdict(struct printer *printer, const struct verdict *verdict, const struct cost *cost)
 {
-    const bool is_key = verdict->kind == VERDICT_KEY;
-    print_text(printer, "decision", policy_answer_name(verdict->kind));
-    print_number(printer, "code", verdict->code > 0 ? (uint64_t)verdict->code : 0);
-    print_text(printer, "reason", verdict->reason);
-    print_text(printer, "by", verdict->by);
-    print_text(printer, "tenant", verdict->tenant);
-    print_text(printer, "user", verdict->user);
-    print_text(printer, "realm", verdict->realm);
-    print_number(printer, "keys", is_key ? verdict->key_count : 0);
-    print_number(printer, "expires", verdict->expires_unix_s > 0 ? (uint64_t)verdict->expires_unix_s : 0);
-    print_text(printer, "on_expiry", verdict->reauth_on_expiry ? "reauth" : "");
-    print_servers(printer, &verdict->alternate);
-    print_limits(printer, &verdict->limits);
+    char text[ADDR_TEXT_MAX];
+    struct fact fact;
+    const char *name;
+    for (size_t i = 0; (name = account_answer(verdict, i, &fact)) != NULL; i++)
+        if (fact.kind == FACT_INTEGER)
+            print_number(printer, name, (uint64_t)fact.integer);
+        else if (fact.kind != FACT_NIL)
+            print_text(printer, name, fact.kind == FACT_ADDRESS ? addr_format(fact.address, text) : (const char *)fact.text.at);
     print_number(printer, "ns", (uint64_t)cost->ns);
     print_number(printer, "instructions", cost->instructions);
     fputs(printer->json ? "}\n" : "", stdout);

@@ -46,7 +46,6 @@ struct allocation {
     struct limits limits;
     uint64_t granted_bps; /* limits.max_bps as authorized: engine_limit goes no higher */
     struct quota_units units;
-    uint64_t decision; /* that ends it; 0: none */
     uint8_t tid[STUN_TID_LEN]; /* of the Allocate: a retransmission gets the same answer */
     uint64_t reservation;      /* token of the sibling port while it is reserved, else 0 */
 

@@ -297,8 +297,9 @@ bool engine_close(struct engine *engine, struct handle handle, const struct verd
     struct allocation *allocation = pool_at(&engine->allocations, handle);
     if (!allocation)
         return false;
-    allocation->decision = verdict->decision;
+    engine->ending = verdict->decision;
     allocation_end(engine, allocation, verdict->reason, verdict->by, now);
+    engine->ending = 0;
     return true;
 }
 

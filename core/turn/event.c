@@ -29,7 +29,7 @@ void event_closed(struct engine *engine, const struct allocation *allocation, co
 {
     const struct event event = {
         .type = EVENT_CLOSED,
-        .decision = allocation->decision ? allocation->decision : engine_id(engine, now),
+        .decision = engine->ending ? engine->ending : engine_id(engine, now),
         .reason = reason,
         .by = by,
         .flow = &allocation->flow,

@@ -25,6 +25,7 @@ struct engine {
     unsigned worker;
     int64_t unix_offset_ms; /* wall clock minus monotonic clock */
     uint64_t last_id;
+    uint64_t ending; /* the decision that ends an allocation now; 0: none does */
     uint64_t indications; /* sent so far: their transaction ids */
     uint32_t redirects;   /* made so far: whose turn it is */
 
