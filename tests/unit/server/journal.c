@@ -59,7 +59,8 @@ static size_t count(const struct diary *diary, const char *part)
 {
     char *text = test_file(diary->path);
     size_t n = 0;
-    for (const char *at = text; (at = strstr(at, part)) != NULL; at++)
+    const char *stop = text + strlen(text);
+    for (const char *at = text; (at = memmem(at, (size_t)(stop - at), part, strlen(part))) != NULL; at++)
         n++;
     free(text);
     return n;
@@ -83,7 +84,7 @@ TEST(a_line_has_what_was_asked_and_what_was_answered)
 
 TEST(a_sample_is_of_whole_requests_and_has_the_share_that_was_asked_for)
 {
-    enum { REQUESTS = 20000 };
+    enum { REQUESTS = 5000 };
     static const unsigned percents[] = {0, 1, 25, 50, 99, 100};
     for (size_t i = 0; i < sizeof percents / sizeof *percents; i++) {
         struct diary diary;
@@ -96,7 +97,7 @@ TEST(a_sample_is_of_whole_requests_and_has_the_share_that_was_asked_for)
         const size_t share = REQUESTS / 100 * percents[i];
         CHECK_INT(first, second);
         CHECK(percents[i] % 100 || first == share);
-        CHECK(first + REQUESTS / 50 > share && first < share + REQUESTS / 50); /* 2 % is more than five deviations */
+        CHECK(first + REQUESTS / 25 > share && first < share + REQUESTS / 25); /* 4 % is more than five deviations */
         CHECK(percents[i] != 1 || first > 0);
         end(&diary);
     }
