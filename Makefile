@@ -41,7 +41,7 @@ UNDER_server := admin net store policy turn ledger wire base
 LIBS_base := -lcrypto -lunistring
 LIBS_policy = $(LUA_LIBS) -ljansson -lmaxminddb -lm
 LIBS_store := -lsqlite3
-LIBS_net := -lssl -lev -lcurl
+LIBS_net := -lssl -lev -lcurl -lcares
 LIBS_admin := -lmicrohttpd -lcurl -ljansson
 CFLAGS_policy = $(LUA_CFLAGS)
 
