@@ -1,9 +1,7 @@
 /* fetch.c: relay.http. */
-#include "policy/fetch.h"
-
+#include "policy/flight.h"
 #include "policy/json.h"
 #include "policy/library.h"
-#include "policy/wait.h"
 
 #include "base/err.h"
 #include "base/http.h"
@@ -17,117 +15,11 @@
 #define SENT_HEADERS_MAX 16
 #define TIMEOUT_MS 2000
 
-/* struct flight: one exchange. */
-struct flight {
-    char *key; /* method, url, single_flight; NULL: nobody else joins */
-    uint64_t hash;
-    void *transfer;      /* the world's name for it */
-    struct handle first; /* of those that wait */
-    bool has_landed;
-};
-
-/* ---- flights ---- */
-
-static void end_flight(struct policy *policy, struct handle handle)
-{
-    struct flight *flight = pool_at(&policy->flights, handle);
-    if (flight->key)
-        table_drop(&policy->flights_by_key, flight->hash, handle.index);
-    free(flight->key);
-    pool_give(&policy->flights, handle.index);
-}
-
-void fetch_leave(struct policy *policy, struct handle waiter)
-{
-    const struct pending *pending = pool_at(&policy->pending, waiter);
-    const struct handle handle = pending->flight;
-    struct flight *flight = pool_at(&policy->flights, handle);
-    if (!flight)
-        return;
-    struct handle *link = &flight->first;
-    for (struct pending *each; (each = pool_at(&policy->pending, *link)) && each != pending;)
-        link = &each->sharing;
-    *link = pending->sharing;
-    if (flight->first.generation || flight->has_landed)
-        return;
-    policy->world.cancel(policy->world.ctx, flight->transfer);
-    end_flight(policy, handle);
-}
-
-static void join(struct policy *policy, struct handle flight, struct pending *pending, struct handle waiter)
-{
-    struct flight *of = pool_at(&policy->flights, flight);
-    pending->flight = flight;
-    pending->sharing = of->first;
-    of->first = waiter;
-}
-
-static uint64_t hash_of(const struct policy *policy, const char *key)
-{
-    return table_hash(&policy->config->hash_key, view_text(key));
-}
-
-/* find_flight: one that is under way, with this key; {0} if there is none. */
-static struct handle find_flight(const struct policy *policy, const char *key)
-{
-    struct table_cursor cursor;
-    for (uint32_t at = table_first(&policy->flights_by_key, hash_of(policy, key), &cursor); at != TABLE_NONE;
-         at = table_next(&policy->flights_by_key, &cursor)) {
-        const struct flight *flight = pool_index(&policy->flights, at);
-        if (strcmp(flight->key, key) == 0 && !flight->has_landed)
-            return pool_handle(&policy->flights, at);
-    }
-    return (struct handle){0};
-}
-
-/* start_flight: 0 and *out, or an error of the world. */
-static int start_flight(struct policy *policy, const struct http_request *request, const char *key, struct handle *out)
-{
-    struct flight *flight = pool_take(&policy->flights, out);
-    if (!flight)
-        return ERR_MEMORY;
-    if (key) {
-        flight->hash = hash_of(policy, key);
-        flight->key = strdup(key);
-        if (flight->key && table_put(&policy->flights_by_key, flight->hash, out->index) != 0) {
-            free(flight->key);
-            flight->key = NULL;
-        }
-    }
-    const int err = key && !flight->key ? ERR_MEMORY : policy->world.fetch(policy->world.ctx, policy, *out, request, &flight->transfer);
-    if (err)
-        end_flight(policy, *out);
-    return err;
-}
-
 void policy_fetched(struct policy *policy, struct handle handle, const struct http_response *response, msec_t now, int64_t unix_ms)
 {
-    struct flight *flight = pool_at(&policy->flights, handle);
-    if (!flight)
-        return;
     policy->now = now;
     policy->unix_ms = unix_ms;
-    flight->has_landed = true;
-    for (struct pending *pending; (pending = pool_at(&policy->pending, flight->first));) {
-        const struct handle waiter = flight->first;
-        flight->first = pending->sharing;
-        pending->flight = pending->sharing = (struct handle){0};
-        wait_wake(policy, waiter, response);
-        flight = pool_at(&policy->flights, handle);
-    }
-    end_flight(policy, handle);
-}
-
-void fetch_init(struct policy *policy)
-{
-    pool_init(&policy->flights, sizeof(struct flight), 0);
-    table_init(&policy->flights_by_key);
-}
-
-void fetch_close(struct policy *policy)
-{
-    table_close(&policy->flights_by_key);
-    pool_close(&policy->flights);
+    flight_land(policy, handle, response);
 }
 
 /* ---- the answer, as a script sees it ---- */
@@ -273,6 +165,11 @@ static int refuse(lua_State *L, int err, const char *url)
     }
 }
 
+static int begin(struct policy *policy, struct handle handle, const void *wish, void **errand)
+{
+    return policy->world.fetch(policy->world.ctx, policy, handle, wish, errand);
+}
+
 static int ask(lua_State *L, const char *method)
 {
     struct policy *policy = policy_of(L);
@@ -281,16 +178,12 @@ static int ask(lua_State *L, const char *method)
     read_wish(L, method, &wish);
     if (!policy->world.fetch)
         state_raise(L, "relay.http: not here");
-    struct pending *pending = wait_begin(L, "relay.http", &waiter);
-    struct handle flight = wish.key ? find_flight(policy, wish.key) : (struct handle){0};
+    wait_begin(L, "relay.http", &waiter);
     const msec_t left = wait_left_ms(policy, policy->run->wait);
     if (wish.request.timeout_ms > left)
         wish.request.timeout_ms = left > 0 ? left : 1;
-    const int err = flight.generation ? 0 : start_flight(policy, &wish.request, wish.key, &flight);
-    if (err)
-        return refuse(L, err, wish.request.url);
-    join(policy, flight, pending, waiter);
-    return wait_yield(L, fetched, 0);
+    const int err = flight_join(policy, waiter, &(struct flight_plan){.key = wish.key, .begin = begin, .wish = &wish.request});
+    return err ? refuse(L, err, wish.request.url) : wait_yield(L, fetched, 0);
 }
 
 static int get(lua_State *L)

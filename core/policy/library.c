@@ -109,29 +109,6 @@ static int every(lua_State *L)
     return 0;
 }
 
-/* relay.users:get(tenant, user): a table with both names, or nil if there is no such user. */
-static int users_get(lua_State *L)
-{
-    const struct policy_world *world = &policy_of(L)->world;
-    struct long_term_key key;
-    const char *tenant = lua_isnoneornil(L, 2) ? "" : argument_text(L, 2, "relay.users:get: tenant", NAME_MAX_LEN, NULL);
-    const char *user = argument_text(L, 3, "relay.users:get: user", USERNAME_MAX_LEN, NULL);
-    const int status = world->user_key ? world->user_key(world->ctx, tenant, user, &key) : ERR_NOT_FOUND;
-    crypto_wipe(&key, sizeof key);
-    if (status && status != ERR_NOT_FOUND)
-        state_raise(L, "relay.users: the users cannot be read");
-    if (status) {
-        lua_pushnil(L);
-        return 1;
-    }
-    lua_createtable(L, 0, 2);
-    lua_pushstring(L, tenant);
-    lua_setfield(L, -2, "tenant");
-    lua_pushstring(L, user);
-    lua_setfield(L, -2, "user");
-    return 1;
-}
-
 struct source *library_file(lua_State *L, const char *label, const struct source_kind *kind)
 {
     char path[PATH_CAP], error[256];
@@ -196,15 +173,6 @@ const struct shown timer_shown = SHOWN(ROLE_LIBRARY, "relay.timer", "", timer_me
 
 static const struct member every_members[] = {FIELD("on", "\"one\"|\"all\"|nil", "`\"one\"` worker (the default) or `\"all\"`")};
 const struct shown every_given = SHOWN(ROLE_GIVEN, "relay.timer.every", "", every_members);
-
-static const struct member users_members[] = {
-    CALL("get", "fun(tenant: string?, user: string): user?", "of the users database, or nil; raises if it cannot be read", users_get,
-         MARK_METHOD),
-};
-const struct shown users_shown = SHOWN(ROLE_LIBRARY, "relay.users", "", users_members);
-
-static const struct member user_members[] = {FIELD("tenant", "string", "\"\": of none"), FIELD("user", "string", "the name")};
-const struct shown user_shown = SHOWN(ROLE_RETURNED, "user", "Of `relay.users:get`.", user_members);
 
 /* push_library: a table of its functions; what it does not have raises. */
 static void push_library(lua_State *L, const struct shown *shown)

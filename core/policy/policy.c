@@ -4,7 +4,7 @@
 #include "policy/argument.h"
 #include "policy/chain.h"
 #include "policy/edition.h"
-#include "policy/fetch.h"
+#include "policy/flight.h"
 #include "policy/params.h"
 #include "policy/sandbox.h"
 #include "policy/saved.h"
@@ -176,7 +176,7 @@ static struct policy *conceive(const struct policy_birth *birth, char *error, si
     policy->budget.step = BUDGET_STEP;
     policy->renews = birth->old != NULL;
     pool_init(&policy->pending, sizeof(struct pending), 0);
-    fetch_init(policy);
+    flights_init(policy);
     source_join(shared_sources(birth->shared), &policy->reader);
     if (load(policy, error, error_cap) == 0)
         return policy;
@@ -263,7 +263,7 @@ void policy_free(struct policy *policy)
     wait_free_all(policy);
     if (policy->lua)
         lua_close(policy->lua);
-    fetch_close(policy);
+    flights_close(policy);
     alarms_close(&policy->alarms);
     pool_close(&policy->pending);
     source_leave(shared_sources(policy->shared), &policy->reader);

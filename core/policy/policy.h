@@ -11,8 +11,10 @@
 #define RELAY_POLICY_POLICY_H
 
 #include "base/crypto.h"
+#include "base/dns.h"
 #include "base/http.h"
 #include "base/log.h"
+#include "base/query.h"
 #include "base/table.h"
 #include "turn/verdict.h"
 
@@ -65,9 +67,6 @@ struct policy_world {
     struct crypto *crypto;
     /* count: live allocations of the user, the tenant or all ("user", "realm", "total"), for req:count. */
     uint32_t (*count)(void *ctx, const char *kind, const char *tenant, const char *user);
-    /* user_key: relay.users:get: the long-term key of (realm of the tenant, user): 0, ERR_NOT_FOUND, or another error when the database
-     * cannot be read. */
-    int (*user_key)(void *ctx, const char *tenant, const char *user, struct long_term_key *out);
     /* audit: one row for the audit table; `detail_json` is an object as text. */
     void (*audit)(void *ctx, const char *type, const char *detail_json);
 
@@ -78,10 +77,15 @@ struct policy_world {
     void (*wake)(void *ctx, msec_t due);
     msec_t (*turn)(void *ctx, msec_t due);
 
-    /* fetch: begins an exchange, for policy_fetched of this policy with this handle: 0 and its name; ERR_DENIED: the configuration does not
-     * allow that URL; ERR_BAD: it is none; ERR_BUSY: too many; ERR_MEMORY.  cancel: nothing more is told of it. */
-    int (*fetch)(void *ctx, struct policy *, struct handle, const struct http_request *, void **transfer);
-    void (*cancel)(void *ctx, void *transfer);
+    /* Each begins an errand and gives its name; what comes of it is told to this policy with this handle, later. fetch: ERR_DENIED: the
+     * configuration does not allow that URL; ERR_BAD: it is none.  query: ERR_NOT_FOUND: there is no database, as where it is NULL; of a
+     * user, the empty realm is the default one.  resolve: ERR_BAD: it is no name.  All: ERR_BUSY: too many; ERR_MEMORY.  recall: the answer
+     * that is known already, until the next call, or NULL; may be NULL.  cancel: nothing more is told of the errand. */
+    int (*fetch)(void *ctx, struct policy *, struct handle, const struct http_request *, void **errand);
+    int (*query)(void *ctx, struct policy *, struct handle, const struct query *, void **errand);
+    int (*resolve)(void *ctx, struct policy *, struct handle, const struct dns_question *, void **errand);
+    const struct dns_answer *(*recall)(void *ctx, const struct dns_question *);
+    void (*cancel)(void *ctx, void *errand);
 };
 
 /* policy_shared_new: NULL without memory. Freed after the last policy. */
@@ -174,8 +178,11 @@ void policy_turn(struct policy *, msec_t now, int64_t unix_ms);
 msec_t policy_due(struct policy *);
 uint32_t policy_waits(const struct policy *);
 
-/* policy_fetched: what world.fetch was asked for; nothing happens if nobody wants it any more. */
+/* policy_fetched, policy_queried, policy_resolved: what world.fetch, query or resolve was asked for; nothing happens if nobody wants it any
+ * more. */
 void policy_fetched(struct policy *, struct handle, const struct http_response *, msec_t now, int64_t unix_ms);
+void policy_queried(struct policy *, struct handle, const struct rows *, msec_t now, int64_t unix_ms);
+void policy_resolved(struct policy *, struct handle, const struct dns_answer *, msec_t now, int64_t unix_ms);
 
 /* policy_tell: the log hook, at once; errors are counted and logged, never returned. */
 void policy_tell(struct policy *, const struct event *);

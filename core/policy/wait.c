@@ -3,7 +3,7 @@
 
 #include "policy/argument.h"
 #include "policy/chain.h"
-#include "policy/fetch.h"
+#include "policy/flight.h"
 
 #include "base/err.h"
 
@@ -133,7 +133,7 @@ static bool set_deadline(struct policy *policy, struct wait *wait)
 static void forget(struct policy *policy, struct task *task)
 {
     if (pool_at(&policy->pending, task->waits_for)) {
-        fetch_leave(policy, task->waits_for);
+        flight_leave(policy, task->waits_for);
         pool_give(&policy->pending, task->waits_for.index);
     }
     task->waits_for = (struct handle){0};
@@ -376,10 +376,12 @@ static void ring(struct policy *policy, struct handle whom)
     const struct pending *pending = pool_at(&policy->pending, whom);
     if (!pending)
         return;
-    if (pending->task)
-        wait_wake(policy, whom, NULL);
-    else
+    if (!pending->task) {
         chain_expire(policy, pending->wait);
+        return;
+    }
+    flight_leave(policy, whom);
+    wait_wake(policy, whom, NULL);
 }
 
 void policy_turn(struct policy *policy, msec_t now, int64_t unix_ms)

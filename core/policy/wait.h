@@ -1,4 +1,4 @@
-/* wait.h: runs of hooks that wait: relay.sleep, relay.http, relay.all.
+/* wait.h: runs of hooks that wait: relay.sleep, relay.all, relay.http, relay.db, relay.dns.
  *
  * A run begins on the stack of policy_ask and its kin. Its first wait moves it to the heap: its place in the chain, the verdict so far, a
  * copy of what it was shown, and its coroutines: that of the hook, and those of relay.all. What a coroutine waits for is named by a handle
@@ -57,8 +57,8 @@ struct wait {
 struct pending {
     struct wait *wait;
     struct task *task;     /* NULL: the deadline of the run */
-    struct handle flight;  /* of relay.http */
-    struct handle sharing; /* the next that waits for the same flight */
+    struct handle flight;  /* flight.h */
+    struct handle sharing; /* the next that waits for the same one */
 };
 
 bool wait_is_allowed(enum hook);
@@ -75,7 +75,7 @@ bool wait_task(lua_State *L, lua_State *thread, int arguments);
 /* wait_left_ms: until the deadline of the run that waits. */
 msec_t wait_left_ms(const struct policy *, const struct wait *);
 
-/* wait_at: wake it then; 0 or ERR_MEMORY.  wait_wake: what it waited for is there, and `arrived` until this returns; false if it is stale.
+/* wait_at: wake it then, with nothing, unless it was before; 0 or ERR_MEMORY.  wait_wake: what it waited for is there, and `arrived` until this returns; false if it is stale.
  */
 int wait_at(struct policy *, msec_t due, struct handle);
 bool wait_wake(struct policy *, struct handle, const void *arrived);

@@ -114,6 +114,8 @@ struct config {
     const char *lua_dir; /* never NULL */
     const char **policy_http; /* hosts and URLs that they may ask */
     size_t policy_http_count;
+    struct addr *policy_dns; /* name servers for them; none: the system's */
+    size_t policy_dns_count;
     bool policy_watch;
     const char *decision_log; /* NULL: none */
     uint32_t decision_log_sample;

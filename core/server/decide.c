@@ -149,18 +149,3 @@ int worker_unhash(void *ctx, const char *realm, struct view hash, char name[UNHA
     const struct credentials from = credentials_of(ctx);
     return credentials_unhash(&from, view_text(realm), hash, name);
 }
-
-int worker_user_key(void *ctx, const char *tenant, const char *user, struct long_term_key *out)
-{
-    struct worker *worker = ((struct tenure *)ctx)->worker;
-    const char *realm = tenant[0] ? tenant : worker->service->engine.realm;
-    if (!worker->reader)
-        return ERR_NOT_FOUND;
-    struct store_keys keys;
-    const int err = store_reader_keys(worker->reader, view_text(realm), view_text(user), &keys);
-    out->len = STORE_KEY_LEN;
-    if (!err)
-        memcpy(out->bytes, keys.md5[0], STORE_KEY_LEN);
-    crypto_wipe(&keys, sizeof keys);
-    return err;
-}

@@ -134,6 +134,8 @@ const struct option options[] = {
      .help = "A file of secrets for relay.secret(NAME), one a line, the newest first"},
     {.name = "policy-http", .section = SECTION_POLICY, LIST(OPTION_HOSTS, policy_http, policy_http_count), .value = "HOST[:PORT]|URL",
      .help = "What policies may ask over HTTP: a host (on the scheme's port, or that one), or a URL and what is below it; without it nothing"},
+    {.name = "policy-dns", .section = SECTION_POLICY, LIST(OPTION_SERVERS, policy_dns, policy_dns_count), .min = 53, .value = "ADDRESS[:PORT]",
+     .help = "A name server for relay.dns of policies, up to eight; without it those of /etc/resolv.conf"},
     {.name = "policy-watch", .section = SECTION_POLICY, FLAG(policy_watch),
      .help = "Read the policies anew when their files have changed, as SIGHUP does"},
     {.name = "decision-log", .section = SECTION_POLICY, FILE_NAME(decision_log),

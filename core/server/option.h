@@ -24,6 +24,7 @@ enum option_kind {
     OPTION_ALTERNATES, /* struct alternates, with the port that is not said in min */
     OPTION_PARAMS,    /* struct policy_param * and a count */
     OPTION_SECRETS,   /* struct policy_secret * and a count */
+    OPTION_SERVERS,   /* struct addr * and a count, with the port that is not said in min */
     OPTION_HOSTS,     /* const char ** and a count, for net/http.h */
     OPTION_ACTION,    /* enum config_action, taken from min */
     OPTION_KINDS

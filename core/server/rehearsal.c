@@ -36,31 +36,71 @@ static void wake(void *ctx, msec_t due)
     (void)ctx, (void)due; /* who asks turns until nothing waits */
 }
 
-static int fetch(void *ctx, struct policy *policy, struct handle handle, const struct http_request *request, void **transfer)
+/* put_off: it fails when time would pass. */
+static int put_off(struct rehearsal *rehearsal, struct policy *policy, struct handle handle, rehearsal_fail_fn *fail)
 {
-    struct rehearsal *rehearsal = ctx;
-    if (rehearsal->fetch_count == REHEARSAL_FETCHES)
+    if (rehearsal->errand_count == REHEARSAL_ERRANDS)
         return ERR_BUSY;
-    log_say(rehearsal->world.log, LOG_WARNING, "not_fetched", "method=%s url=%s", request->method, request->url);
-    rehearsal->fetches[rehearsal->fetch_count++] = handle;
-    rehearsal->fetcher = policy;
-    *transfer = NULL;
+    rehearsal->errands[rehearsal->errand_count++] = (struct rehearsal_errand){policy, handle, fail};
     return 0;
 }
 
-static void cancel(void *ctx, void *transfer)
-{
-    (void)ctx, (void)transfer; /* its handle is stale from now on */
-}
-
-/* turn: what was to be fetched has failed; else time passes. */
-static msec_t turn(void *ctx, msec_t due)
+static void fail_fetch(const struct rehearsal *rehearsal, const struct rehearsal_errand *errand)
 {
     static const struct http_response response = {.error = "connect"};
+    policy_fetched(errand->policy, errand->handle, &response, rehearsal->now, rehearsal->unix_ms);
+}
+
+static int fetch(void *ctx, struct policy *policy, struct handle handle, const struct http_request *request, void **errand)
+{
     struct rehearsal *rehearsal = ctx;
-    if (rehearsal->fetch_count) {
-        const struct handle handle = rehearsal->fetches[--rehearsal->fetch_count];
-        policy_fetched(rehearsal->fetcher, handle, &response, rehearsal->now, rehearsal->unix_ms);
+    *errand = NULL;
+    log_say(rehearsal->world.log, LOG_WARNING, "not_fetched", "method=%s url=%s", request->method, request->url);
+    return put_off(rehearsal, policy, handle, fail_fetch);
+}
+
+static void fail_query(const struct rehearsal *rehearsal, const struct rehearsal_errand *errand)
+{
+    static const struct rows rows = {.error = "failed"};
+    policy_queried(errand->policy, errand->handle, &rows, rehearsal->now, rehearsal->unix_ms);
+}
+
+static int query(void *ctx, struct policy *policy, struct handle handle, const struct query *query, void **errand)
+{
+    struct rehearsal *rehearsal = ctx;
+    *errand = NULL;
+    if (query->is_user)
+        return ERR_NOT_FOUND;
+    log_say(rehearsal->world.log, LOG_WARNING, "not_queried", "parameters=%zu", query->datum_count);
+    return put_off(rehearsal, policy, handle, fail_query);
+}
+
+static void fail_lookup(const struct rehearsal *rehearsal, const struct rehearsal_errand *errand)
+{
+    static const struct dns_answer answer = {.error = "failed"};
+    policy_resolved(errand->policy, errand->handle, &answer, rehearsal->now, rehearsal->unix_ms);
+}
+
+static int resolve(void *ctx, struct policy *policy, struct handle handle, const struct dns_question *question, void **errand)
+{
+    struct rehearsal *rehearsal = ctx;
+    *errand = NULL;
+    log_say(rehearsal->world.log, LOG_WARNING, "not_resolved", "name=%s", question->name);
+    return put_off(rehearsal, policy, handle, fail_lookup);
+}
+
+static void cancel(void *ctx, void *errand)
+{
+    (void)ctx, (void)errand; /* its handle is stale from now on */
+}
+
+/* turn: what was to be done outside has failed; else time passes. */
+static msec_t turn(void *ctx, msec_t due)
+{
+    struct rehearsal *rehearsal = ctx;
+    if (rehearsal->errand_count) {
+        const struct rehearsal_errand errand = rehearsal->errands[--rehearsal->errand_count];
+        errand.fail(rehearsal, &errand);
     } else if (due != POLICY_NEVER && due > rehearsal->now) {
         rehearsal->unix_ms += due - rehearsal->now;
         rehearsal->now = due;
@@ -120,6 +160,8 @@ int rehearsal_open(struct rehearsal *rehearsal, const struct command_line *line,
                                              .wake = wake,
                                              .turn = turn,
                                              .fetch = fetch,
+                                             .query = query,
+                                             .resolve = resolve,
                                              .cancel = cancel};
     const int code = read_line(rehearsal, line);
     if (code)

@@ -1,7 +1,7 @@
 /* rehearsal.h: a chain of policies without a server: for relay check, eval and bench-policy.
  *
  * It loads as in a server, init included, as the first of one worker. Time is a number that only moves while a hook waits. Nobody has an
- * allocation, there is no users database, and nothing goes out: relay.http answers that it cannot connect.
+ * allocation, there is no users database, and nothing goes out: relay.http answers "connect", relay.db and relay.dns "failed".
  */
 #ifndef RELAY_SERVER_REHEARSAL_H
 #define RELAY_SERVER_REHEARSAL_H
@@ -10,7 +10,18 @@
 #include "policy/scene.h"
 #include "server/command_line.h"
 
-#define REHEARSAL_FETCHES 64 /* under way at a time */
+#define REHEARSAL_ERRANDS 64 /* under way at a time */
+
+struct rehearsal;
+struct rehearsal_errand;
+typedef void rehearsal_fail_fn(const struct rehearsal *, const struct rehearsal_errand *);
+
+/* struct rehearsal_errand: what a policy waits for, and how it is told that it failed. */
+struct rehearsal_errand {
+    struct policy *policy;
+    struct handle handle;
+    rehearsal_fail_fn *fail;
+};
 
 struct rehearsal {
     struct policy_config config, bare;
@@ -27,9 +38,8 @@ struct rehearsal {
 
     msec_t now;
     int64_t unix_ms;
-    struct handle fetches[REHEARSAL_FETCHES];
-    size_t fetch_count;
-    struct policy *fetcher;
+    struct rehearsal_errand errands[REHEARSAL_ERRANDS];
+    size_t errand_count;
     struct verdict *answer; /* to the question that waits */
 };
 

@@ -290,6 +290,8 @@ int service_open_store(struct service *service, struct refusal *refusal)
         .measures = service->journal != NULL,
     };
     char reason[REFUSAL_MAX];
+    if (service->store && inquiries_open(config->userdb, &service->inquiries, reason, sizeof reason) != 0)
+        return refuse(refusal, config, "userdb", "%s", reason);
     service->edition = policy_edition_new(&service->policy, reason, sizeof reason);
     if (!service->edition)
         return refuse(refusal, config, "policy", "%s", reason);
@@ -301,6 +303,7 @@ void service_close(struct service *service)
 {
     policy_edition_free(service->edition);
     policy_shared_free(service->policy_shared);
+    inquiries_close(service->inquiries);
     store_close(service->store);
     connections_free(service->ledger.connections);
     tickets_free(service->ledger.tickets);

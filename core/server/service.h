@@ -8,6 +8,7 @@
 #include "net/stream.h"
 #include "policy/policy.h"
 #include "server/refusal.h"
+#include "store/inquiry.h"
 #include "store/store.h"
 #include "turn/engine.h"
 
@@ -30,6 +31,7 @@ struct service {
     struct log *log;
     struct journal *journal; /* NULL: no decision log */
     struct store *store; /* NULL: no database */
+    struct inquiries *inquiries; /* NULL: no database, or no policy that could ask */
     struct tls *tls;     /* NULL: no certificate; guards its certificates itself */
     struct tls_pair *certificates; /* the files of config->certs and config->pkeys */
     uint8_t cookie_key[32];

@@ -349,6 +349,19 @@ static void add_alternate(const struct setting *setting)
     }
 }
 
+/* An address without a port gets the option's. */
+static void add_server(const struct setting *setting)
+{
+    struct addr server, *item;
+    char quote[QUOTE_MAX];
+    if (addr_parse(view_text(setting->value), &server) != 0 || addr_is_any(&server))
+        setting_error(setting, "%s is not %s; names are not resolved", setting_quote(setting, quote), setting->option->value);
+    else if ((item = append(setting, sizeof *item)) != NULL) {
+        server.port = server.port ? server.port : (uint16_t)setting->option->min;
+        *item = server;
+    }
+}
+
 static void add_host(const struct setting *setting)
 {
     char quote[QUOTE_MAX];
@@ -379,6 +392,7 @@ static void (*const setters[OPTION_KINDS])(const struct setting *) = {
     [OPTION_PARAMS] = add_param,
     [OPTION_SECRETS] = add_secret_file,
     [OPTION_ALTERNATES] = add_alternate,
+    [OPTION_SERVERS] = add_server,
     [OPTION_HOSTS] = add_host,
     [OPTION_ACTION] = set_action,
 };

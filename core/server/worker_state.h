@@ -2,6 +2,7 @@
 #ifndef RELAY_SERVER_WORKER_STATE_H
 #define RELAY_SERVER_WORKER_STATE_H
 
+#include "net/dns.h"
 #include "net/dtls.h"
 #include "net/http.h"
 #include "net/loop.h"
@@ -59,6 +60,8 @@ struct tenure {
     struct policy *policy; /* NULL while it is made */
     struct loop *loop;     /* the worker's; at the start, whose loop does not turn yet, another while it is made */
     struct http *http;
+    struct dns *dns;
+    struct mail mail;      /* queries that have ended */
     struct watch due;      /* when hooks that wait go on */
     msec_t ends;           /* of a retired one: then it goes, whatever waits */
     struct tenure *next;
@@ -131,13 +134,22 @@ struct peer_streams *worker_peers_new(struct worker *);
 void worker_ask(void *ctx, const struct question *, struct verdict *);
 uint32_t worker_hooks(const struct worker *);
 int worker_unhash(void *ctx, const char *realm, struct view hash, char name[UNHASHED_MAX_LEN + 1]);
-int worker_user_key(void *ctx, const char *tenant, const char *user, struct long_term_key *out);
 void worker_settle(struct worker *, const struct policy *, const struct question *, struct verdict *); /* what is built in, to what that policy said; kept in the decision log */
 
 /* worker_wait.c: hooks that wait.  tenure_new: with a policy made of that, without world; `early`: before the worker's loop turns. NULL with the reason. */
 struct tenure *tenure_new(struct worker *, struct policy_birth *, bool early, char *reason, size_t reason_cap);
 void tenure_free(struct tenure *);
 void worker_forget(void *ctx, struct ticket);
+
+/* worker_errand.c: what policies have done outside of them. errands_open: on this loop, instead of the one before, on which nothing is under way.
+ * errands_close: what is under way has been cancelled. */
+int errands_open(struct tenure *, struct loop *);
+void errands_close(struct tenure *);
+int errand_fetch(void *ctx, struct policy *, struct handle, const struct http_request *, void **out);
+int errand_query(void *ctx, struct policy *, struct handle, const struct query *, void **out);
+int errand_resolve(void *ctx, struct policy *, struct handle, const struct dns_question *, void **out);
+const struct dns_answer *errand_recall(void *ctx, const struct dns_question *);
+void errand_cancel(void *ctx, void *errand);
 
 /* worker_policy.c: the policies, and the letters of server/reload.h.  worker_policy_tick: ten times a second: what waits has come to an end? */
 int worker_policy_open(struct worker *, struct refusal *);

@@ -1,18 +1,10 @@
-/* worker_wait.c: what hooks wait for: time, and what they fetch; and what becomes of their answers. */
+/* worker_wait.c: hooks that wait: for time, and what becomes of their answers. */
 #include "server/worker_state.h"
 
 #include "base/err.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-/* struct fetch: an exchange, and whose it is. */
-struct fetch {
-    struct tenure *tenure;
-    struct handle handle;
-    struct http_exchange *exchange;
-    struct policy *policy; /* of the tenure, which does not know it yet while it is made */
-};
 
 static void on_due(void *owner)
 {
@@ -35,38 +27,6 @@ static msec_t turn(void *ctx, msec_t due)
     wake(tenure, due);
     loop_turn(tenure->loop);
     return loop_now(tenure->loop);
-}
-
-static void on_fetched(void *owner, const struct http_response *response)
-{
-    struct fetch *fetch = owner;
-    const struct tenure *tenure = fetch->tenure;
-    const msec_t now = loop_now(tenure->loop);
-    policy_fetched(fetch->policy, fetch->handle, response, now, now + tenure->worker->unix_offset_ms);
-    free(fetch);
-}
-
-static int start_fetch(void *ctx, struct policy *policy, struct handle handle, const struct http_request *request, void **transfer)
-{
-    struct tenure *tenure = ctx;
-    struct fetch *fetch = calloc(1, sizeof *fetch);
-    if (!fetch)
-        return ERR_MEMORY;
-    *fetch = (struct fetch){.tenure = tenure, .policy = policy, .handle = handle};
-    const struct http_ending ending = {on_fetched, fetch};
-    const int err = http_start(tenure->http, request, &ending, &fetch->exchange);
-    *transfer = fetch;
-    if (err)
-        free(fetch);
-    return err;
-}
-
-static void cancel_fetch(void *ctx, void *transfer)
-{
-    struct fetch *fetch = transfer;
-    (void)ctx;
-    http_cancel(fetch->exchange);
-    free(fetch);
 }
 
 /* The answer to a question whose hook has waited: as one that was given at once, from here on. */
@@ -108,15 +68,11 @@ static uint32_t count_allocations(void *ctx, const char *kind, const char *tenan
     }
 }
 
-/* use_loop: what the policy fetches, it fetches on this one from now on. */
+/* use_loop: what the policy waits for, it waits for on this one from now on. */
 static int use_loop(struct tenure *tenure, struct loop *loop)
 {
-    const struct config *config = tenure->worker->service->config;
     watch_stop(&tenure->due);
-    http_free(tenure->http);
-    tenure->loop = loop;
-    tenure->http = loop ? http_new(loop, config->policy_http, config->policy_http_count) : NULL;
-    return tenure->http ? 0 : ERR_MEMORY;
+    return errands_open(tenure, loop);
 }
 
 /* make: in a loop that turns while `init` waits, or else the worker's. */
@@ -128,13 +84,15 @@ static int make(struct tenure *tenure, struct policy_birth *birth, struct loop *
         .log = worker->service->log,
         .crypto = worker->crypto,
         .count = count_allocations,
-        .user_key = worker_user_key,
         .audit = worker_audit,
         .answer = answer,
         .wake = wake,
         .turn = early ? turn : NULL,
-        .fetch = start_fetch,
-        .cancel = cancel_fetch,
+        .fetch = errand_fetch,
+        .query = errand_query,
+        .resolve = errand_resolve,
+        .recall = errand_recall,
+        .cancel = errand_cancel,
     };
     birth->world = &world;
     if (use_loop(tenure, early ? early : worker->loop) != 0)
@@ -168,6 +126,6 @@ void tenure_free(struct tenure *tenure)
         return;
     policy_free(tenure->policy);
     watch_stop(&tenure->due);
-    http_free(tenure->http);
+    errands_close(tenure);
     free(tenure);
 }

@@ -21,6 +21,11 @@
 --   jwt_signature  function(algorithm, kid, signed, signature) -> boolean: for the fake core, which verifies HS256 alone; the real one verifies
 --   http_stubs  {[url] = function(request) ... end}: what relay.http gets, also s.http_stubs[url] = f. request: method, url, headers, body?; returns
 --             {status?, body? or json?, headers?, after? (seconds)}, or nil and "timeout", "connect", ...; without a stub: "connect"
+--   db_stubs  {[sql] = function(...) ... end}: what relay.db gets for that statement, also s.db_stubs[sql] = f. The parameters come as they reach the
+--             database; returns a list of rows {name = value}, with after? (seconds) and columns? (names, for what is NULL in every row); or nil
+--             and "timeout", "busy", "too large" or "failed"; or nil and what is wrong with the statement, which raises. Without a stub: that
+--   dns_stubs {["SRV _turn._udp.example.org"] = list}: what relay.dns gets: a list, with after?, or a function that returns it, or nil and why: texts,
+--             of SRV {target, port, priority?, weight?}. Without a stub: "not found"
 --   realm     the default realm; now: unix seconds at the start; and options of the server, `-` as `_`:
 --   total_quota user_quota max_allocate_lifetime permission_lifetime channel_lifetime min_port max_port allowed_peer_ip
 --   denied_peer_ip allow_loopback_peers, and usage_interval max_permissions max_channels
@@ -31,7 +36,8 @@
 -- there: a table {open = function(spec) -> core}. All names in `spec` and `fields` below are always there unless marked `?`.
 --   spec      policies = list of {name, text}; files = {name = text}; dir; set = {["ns.name"] = text}; realm; now (unix seconds);
 --             jwt_signature? = as above; trace? (file, line): told what runs, if M.trace is set, of files of the directory; users = list of {tenant (""), user, password? or ha1?}; secrets = {name = list of text};
---             http(request) -> {status, body, headers} or nil, why; and the seconds until then;
+--             http(request) -> {status, body, headers} or nil, why; db(sql, ...) -> a list of rows, with columns = sorted names, or nil, why; dns(type,
+--             name) -> a list or nil, why; of each then the seconds until that;
 --             options = {the options above}: numbers, lists of text (…_peer_ip), boolean
 --   open      starts a core on a virtual clock at `now`; runs `init`; raises "file:line: why" where a server would refuse to start
 --   core:request(kind, fields) -> answer       one whole exchange of a client, challenge included
@@ -68,7 +74,7 @@ local strict = require "relay.fake.strict"
 
 local M = {}
 
-local new_fields = {"policy", "dir", "set", "users", "secrets", "files", "realm", "now", "jwt_signature", "http_stubs"}
+local new_fields = {"policy", "dir", "set", "users", "secrets", "files", "realm", "now", "jwt_signature", "http_stubs", "db_stubs", "dns_stubs"}
 
 local options = {
   max_allocate_lifetime = 3600, permission_lifetime = 300, channel_lifetime = 600, min_port = 49152, max_port = 65535,
@@ -188,6 +194,52 @@ local function http_of(stubs)
   end
 end
 
+-- the names in the rows, and those that are said to be
+local function columns_of(said)
+  local known, columns = {}, {}
+  for _, name in ipairs(said.columns or {}) do known[name] = true end
+  for _, row in ipairs(said) do
+    for name in pairs(row) do known[name] = true end
+  end
+  for name in pairs(known) do columns[#columns + 1] = name end
+  table.sort(columns)
+  return columns
+end
+
+local function db_of(stubs)
+  return function(sql, ...)
+    local stub = stubs[sql]
+    if not stub then return nil, "db_stubs has no '" .. sql .. "'", 0 end
+    local said, why = stub(...)
+    if not said then return nil, why or "failed", 0 end
+    local rows = {columns = columns_of(said)}
+    for i, row in ipairs(said) do
+      rows[i] = {}
+      for name, value in pairs(row) do
+        if type(value) == "boolean" then value = value and 1 or 0 end
+        rows[i][name] = value
+      end
+    end
+    return rows, nil, said.after or 0
+  end
+end
+
+local function dns_of(stubs)
+  return function(kind, name)
+    local stub, why = stubs[kind .. " " .. name], nil
+    if type(stub) == "function" then stub, why = stub() end
+    if not stub then return nil, why or "not found", 0 end
+    local records = {}
+    for i, record in ipairs(stub) do
+      records[i] = record
+      if kind == "SRV" then
+        records[i] = {target = record.target, port = record.port, priority = record.priority or 0, weight = record.weight or 0}
+      end
+    end
+    return records, nil, stub.after or 0
+  end
+end
+
 local function spec_of(given)
   local spec = {
     policies = {}, files = given.files or {}, dir = given.dir or os.getenv("RELAY_POLICIES") or "policies", set = {},
@@ -196,6 +248,8 @@ local function spec_of(given)
   }
   spec.http_stubs = given.http_stubs or {}
   spec.http = http_of(spec.http_stubs)
+  spec.db_stubs, spec.dns_stubs = given.db_stubs or {}, given.dns_stubs or {}
+  spec.db, spec.dns = db_of(spec.db_stubs), dns_of(spec.dns_stubs)
   for name, value in pairs(given.set or {}) do spec.set[name] = text_of(value) end
   for name, default in pairs(options) do
     local value = given[name]
@@ -221,7 +275,10 @@ function M.new(given)
   strict.only("relay.testing.new", given or {}, new_fields)
   local spec = spec_of(given or {})
   local make, name = backend()
-  return setmetatable({core = make.open(spec), backend = name, spec = spec, http_stubs = spec.http_stubs, clients = 0, transactions = 0}, Session)
+  return setmetatable({
+    core = make.open(spec), backend = name, spec = spec, http_stubs = spec.http_stubs, db_stubs = spec.db_stubs, dns_stubs = spec.dns_stubs,
+    clients = 0, transactions = 0,
+  }, Session)
 end
 
 local tls = {tls = true, dtls = true}

@@ -105,11 +105,9 @@ describe("the library", function()
     end
   end)
 
-  it("splits, compares, and looks up users", function()
+  it("splits and compares", function()
     assert.equal("a b@c nil", run "local a, b = relay.split('a@b@c', '@') return a .. ' ' .. b .. ' ' .. tostring(select(2, relay.split('a', '@')))")
     assert.equal("true", run "return relay.prefix('eyJx', 'eyJ') and not relay.prefix('e', 'eyJ')")
-    assert.equal("ann", run("return relay.users:get('t', 'ann').user", {users = {["t/ann"] = "p"}}))
-    assert.equal("nil", run("return relay.users:get('t', 'bob')", {users = {["t/ann"] = "p"}}))
   end)
 end)
 

@@ -82,6 +82,7 @@ local takes = {
   ["relay.SharedFields"] = "relay.shared('o', %s)", ["relay.RatelimitFields"] = "relay.ratelimit('r', %s)", ["relay.MeterFields"] = "relay.meter('m', %s)",
   ["relay.TimerEveryFields"] = "relay.timer.every(1, print, %s)", ["relay.SharedIncrFields"] = "relay.shared('o', {max_entries = 1}):incr('k', 1, %s)",
   ["relay.HttpGetFields"] = "relay.http.get('http://a.test/', %s)", ["relay.HttpPostFields"] = "relay.http.post('http://a.test/', %s)",
+  ["relay.DnsLookupFields"] = "relay.dns.lookup('a.example', %s)",
   ["relay.JwtVerifyFields"] = "relay.jwt.verify('x', relay.jwt.keys('k.json'), %s)",
 }
 
@@ -126,7 +127,7 @@ describe("names", function()
     it("of " .. class .. " are told when another is given", function()
       local field = classes[class][#classes[class]]
       local body = call:format(("{%s_ = 1}"):format(field))
-      local hook = body:find "http" and "authorize" or "init"
+      local hook = (body:find "http" or body:find "dns") and "authorize" or "init"
       local ok, why = pcall(function()
         local s = server(("return {%s = function()\n local _ = %s end}"):format(hook, body))
         error(s:allocate({username = "ann", password = "p"}).reason, 0)

@@ -193,12 +193,6 @@ function M.new(core, where, box)
     counter = while_loading(core, "metric.counter", function(name, labels) return counter(core, name, labels) end),
   })
   relay.timer = strict.library("relay.timer", {every = while_loading(core, "timer.every", function(...) return every(core, ...) end)})
-  relay.users = strict.library("relay.users", {
-    get = function(_, tenant, user)
-      local found = core.find_user(tenant, user)
-      return found and strict.tree({tenant = found.tenant, user = found.user}, "user")
-    end,
-  })
   for _, name in ipairs {"cidr", "data", "mmdb", "params", "secret", "shared", "ratelimit", "meter"} do
     relay[name] = while_loading(core, name, relay[name])
   end

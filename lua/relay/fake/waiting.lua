@@ -1,13 +1,14 @@
--- relay.fake.waiting: relay.sleep, relay.http and relay.all over a fake core. A hook that waits moves the clock; what falls due on the way
--- happens. spec.http answers requests.
+-- relay.fake.waiting: relay.sleep, relay.all, relay.http, relay.db, relay.users and relay.dns over a fake core. A hook that waits moves the
+-- clock; what falls due on the way happens. spec.http, spec.db and spec.dns answer.
 
+local address = require "relay.address"
 local json = require "relay.json"
 local nearest = require "relay.nearest"
 local sandbox = require "relay.fake.sandbox"
 local strict = require "relay.fake.strict"
 
 local M = {}
-local TIMEOUT <const>, SENT_MAX <const>, ALL_MAX <const> = 2, 16384, 16
+local TIMEOUT <const>, SENT_MAX <const>, ALL_MAX <const>, VALUES_MAX <const> = 2, 16384, 16, 32
 
 local function check(box, name)
   local why
@@ -80,6 +81,13 @@ local function all(box, functions)
   return table.unpack(results, 1, #tasks)
 end
 
+-- after so many seconds the answer, or nil and why; none comes after the timeout
+local function arrive(answer, why, after, timeout)
+  wait(math.max(1, math.ceil(math.min(after, timeout) * 1000)))
+  if after > timeout then return nil, "timeout" end
+  return answer, why
+end
+
 local function answer_of(response)
   local fields = {status = response.status, body = response.body, headers = response.headers}
   function fields.json(answer) return json.decode(answer.body) end
@@ -105,10 +113,80 @@ local function fetch(core, box, method, url, options)
   if options.json ~= nil then request.headers["Content-Type"] = "application/json" end
   check(box, "relay.http")
   local response, why, after = core.spec.http(request)
-  wait(math.max(1, math.ceil(math.min(after, timeout) * 1000)))
-  if after > timeout then return nil, "timeout" end
+  response, why = arrive(response, why, after, timeout)
   if not response then return nil, why end
   return answer_of(response)
+end
+
+-- what no column is named raises; what is NULL is nil
+local function row_of(fields, columns)
+  local known = {}
+  for _, name in ipairs(columns) do known[name] = true end
+  return setmetatable(fields, {
+    __index = function(_, name)
+      if not known[name] then error(("the row has no column '%s'%s"):format(tostring(name), nearest.hint(name, columns)), 2) end
+    end,
+    __metatable = "row",
+  })
+end
+
+local sendable = {string = true, number = true, boolean = true, ["nil"] = true}
+
+local function parameters(...)
+  local values, sent = table.pack(...), 0
+  if values.n > VALUES_MAX then error(("relay.db:query: more than %d parameters"):format(VALUES_MAX), 3) end
+  for i = 1, values.n do
+    if address.is_address(values[i]) then values[i] = tostring(values[i]) end
+    local kind = type(values[i])
+    if not sendable[kind] then
+      error(("relay.db:query: parameter %d: a string, number, boolean or nil expected, got %s"):format(i, kind), 3)
+    end
+    if kind == "boolean" then values[i] = values[i] and 1 or 0 end
+    sent = sent + (kind == "string" and #values[i] or 0)
+  end
+  if sent > SENT_MAX then error(("relay.db:query: parameters: longer than %d bytes"):format(SENT_MAX), 3) end
+  return values
+end
+
+local worldly = {timeout = true, busy = true, failed = true, ["too large"] = true}
+
+local function query(core, box, sql, ...)
+  if type(sql) ~= "string" then error("relay.db:query: the statement: a string expected, got " .. type(sql), 2) end
+  local values = parameters(...)
+  check(box, "relay.db:query")
+  local rows, why, after = core.spec.db(sql, table.unpack(values, 1, values.n))
+  local answer
+  answer, why = arrive(rows, why, after, TIMEOUT)
+  if not answer and not worldly[why] then error("relay.db: " .. why, 2) end
+  if not answer then return nil, why end
+  for i, row in ipairs(rows) do rows[i] = row_of(row, rows.columns) end
+  rows.columns = nil
+  return rows
+end
+
+local function find_user(core, box, tenant, user)
+  check(box, "relay.users:get")
+  wait(1)
+  local found = core.find_user(tenant, user)
+  return found and {tenant = found.tenant, user = found.user}
+end
+
+local types = {A = true, AAAA = true, SRV = true, TXT = true}
+
+local function lookup(core, box, name, options)
+  options = options or {}
+  strict.only("relay.dns.lookup", options, {"type", "timeout"})
+  local kind, timeout = options.type or "A", options.timeout or TIMEOUT
+  if not types[kind] then error(("relay.dns.lookup: type: 'A', 'AAAA', 'SRV' or 'TXT' expected, got '%s'"):format(kind), 2) end
+  if not (timeout > 0 and timeout <= 3600) then error("relay.dns.lookup: timeout: seconds above 0 expected", 2) end
+  check(box, "relay.dns.lookup")
+  local records, why, after = core.spec.dns(kind, name)
+  records, why = arrive(records, why, after, timeout)
+  if not records then return nil, why end
+  for i, record in ipairs(records) do
+    if kind == "SRV" then records[i] = strict.library("the service", record) end
+  end
+  return records
 end
 
 -- adds them to the library `relay`; box() is the sandbox
@@ -123,6 +201,9 @@ function M.add(relay, core, box)
     get = function(url, options) return fetch(core, box(), "GET", url, options) end,
     post = function(url, options) return fetch(core, box(), "POST", url, options) end,
   })
+  relay.db = strict.library("relay.db", {query = function(_, sql, ...) return query(core, box(), sql, ...) end})
+  relay.users = strict.library("relay.users", {get = function(_, tenant, user) return find_user(core, box(), tenant, user) end})
+  relay.dns = strict.library("relay.dns", {lookup = function(name, options) return lookup(core, box(), name, options) end})
 end
 
 return M

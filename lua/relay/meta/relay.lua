@@ -509,10 +509,23 @@ function relay.timer.every(seconds, run, options) end
 ---@class relay.TimerEveryFields
 ---@field on "one"|"all"|nil `"one"` worker (the default) or `"all"`
 
+---The users database (`userdb`), read only, by threads of its own. One SELECT, with up to 32 parameters for its `?`; statement and parameters have 16,384 bytes, an answer has 1,000 rows and 1 MiB. Whatever would write, ATTACH and PRAGMA are refused, and so are the columns that hold keys and secrets (db/README.md). A boolean is 1 or 0 there, an address its text; to compare with bytes, `CAST(? AS BLOB)`.
+---@class relay.Db
+relay.db = {}
+
+---a list of rows, each a table by the names of its columns, in which NULL is nil; or nil, `"timeout"` (after 2 s), `"too large"`, `"busy"` or `"failed"`. A statement that is wrong raises, with what SQLite says
+---It waits: only in authenticate, authorize, usage, log, init and timers.
+---@param statement string
+---@param ... string|number|boolean|relay.Address|nil
+---@return table<string, any>[]?
+---@return string?
+function relay.db:query(statement, ...) end
+
 ---@class relay.Users
 relay.users = {}
 
----of the users database, or nil; raises if it cannot be read
+---of the users database, or nil; raises if it cannot be read. Users of the configuration are not there
+---It waits: only in authenticate, authorize, usage, log, init and timers.
 ---@param tenant string?
 ---@param user string
 ---@return relay.User?
@@ -522,6 +535,29 @@ function relay.users:get(tenant, user) end
 ---@class relay.User
 ---@field tenant string "": of none
 ---@field user string the name
+
+---Any name may be asked for, of the servers of `policy-dns`, or else those of /etc/resolv.conf. It is the whole name: no search domain is put behind it, and /etc/hosts is not read. Answers are kept for as long as their TTL says, at most 300 s, that there is none for 5 s; 256 lookups are under way on a worker.
+---@class relay.Dns
+relay.dns = {}
+
+---of A and AAAA addresses, of TXT texts, of SRV services by priority; or nil, `"not found"`, `"timeout"`, `"busy"` or `"failed"`
+---It waits: only in authenticate, authorize, usage, log, init and timers.
+---@param name string
+---@param options? relay.DnsLookupFields
+---@return (string|relay.Service)[]?
+---@return string?
+function relay.dns.lookup(name, options) end
+
+---@class relay.DnsLookupFields
+---@field type "A"|"AAAA"|"SRV"|"TXT"|nil "A" if not said
+---@field timeout? number seconds, 2 if not said, and never more than the hook has left
+
+---Of `relay.dns.lookup` for SRV (RFC 2782).
+---@class relay.Service
+---@field target string a name; "": the service is not offered
+---@field port integer at the target
+---@field priority integer the lowest is to be tried first
+---@field weight integer of those of one priority
 
 ---A key is a string or an integer (`7` and `"7"` are the same) of at most 1,024 bytes, here and in what follows; a value a string of at most 4,096 bytes, a number or a boolean; a ttl seconds, or `false` for ever: it may not be left out.
 ---@class relay.Shared

@@ -20,7 +20,7 @@ static int core_open(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
     struct world *w = lua_newuserdatauv(L, sizeof *w, 0);
-    *w = (struct world){.lua = L, .lists = LUA_NOREF, .http = LUA_NOREF};
+    *w = (struct world){.lua = L, .lists = LUA_NOREF, .stubs = {LUA_NOREF, LUA_NOREF, LUA_NOREF}};
     luaL_setmetatable(L, WORLD);
     lua_createtable(L, 0, 4);
     for (const char *const *list = (const char *const[]){"audit", "errors", "events", "log", NULL}; *list; list++) {

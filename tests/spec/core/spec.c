@@ -299,8 +299,10 @@ static void configure(struct world *w, int at)
     };
     w->policies = (struct policy_config){.lua_dir = "lua", .workers = 1, .hash_key = {3, 4}};
     w->now = w->started = START_MS;
-    lua_getfield(w->lua, at, "http");
-    w->http = luaL_ref(w->lua, LUA_REGISTRYINDEX);
+    for (size_t i = 0; i < STUB_COUNT; i++) {
+        lua_getfield(w->lua, at, stub_names[i]);
+        w->stubs[i] = luaL_ref(w->lua, LUA_REGISTRYINDEX);
+    }
     lua_getfield(w->lua, at, "now");
     w->unix_offset_ms = lua_tointeger(w->lua, -1) * 1000 - START_MS;
     lua_getfield(w->lua, at, "options");

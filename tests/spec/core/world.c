@@ -29,7 +29,7 @@ int64_t world_unix_ms(const struct world *w)
 
 /* ---- users ---- */
 
-static const struct user *find_user(const struct world *w, const char *tenant, struct view name)
+const struct user *world_user(const struct world *w, const char *tenant, struct view name)
 {
     for (size_t i = 0; i < w->user_count; i++)
         if (strcmp(w->users[i].tenant, tenant) == 0 && view_equal(view_text(w->users[i].name), name))
@@ -46,20 +46,13 @@ static int user_key(const struct world *w, const struct user *user, struct view 
     return 0;
 }
 
-static int world_user_key(void *ctx, const char *tenant, const char *name, struct long_term_key *out)
-{
-    const struct world *w = ctx;
-    const struct user *user = find_user(w, tenant, view_text(name));
-    return user ? user_key(w, user, view_text(name), tenant[0] ? tenant : w->config.realm, out) : ERR_NOT_FOUND;
-}
-
 /* decide_key: the users of the spec, when a policy says relay.lookup or nothing. */
 static void decide_key(const struct world *w, const struct request *request, struct verdict *verdict)
 {
     const bool lookup = verdict->kind == VERDICT_LOOKUP;
     struct verdict found = {.kind = VERDICT_DENY, .code = STUN_UNAUTHENTICATED, .reason = "unknown_user", .by = "core"};
     const struct view name = lookup ? view_text(verdict->user) : request->username;
-    const struct user *user = find_user(w, lookup ? verdict->tenant : request->tenant, name);
+    const struct user *user = world_user(w, lookup ? verdict->tenant : request->tenant, name);
     if (user) {
         found = (struct verdict){.kind = VERDICT_KEY, .key_count = 1, .by = "core"};
         view_copy(view_text(user->tenant), found.tenant, sizeof found.tenant);
@@ -328,7 +321,6 @@ static struct policy_world policies_see(struct world *w)
                                  .log = record_log(w),
                                  .crypto = w->crypto,
                                  .count = world_count,
-                                 .user_key = world_user_key,
                                  .audit = record_audit,
                                  .answer = world_answer};
     waiting_open(&world);
@@ -422,8 +414,9 @@ void world_close(struct world *w)
     free(w->owned);
     free(w->marks);
     luaL_unref(w->lua, LUA_REGISTRYINDEX, w->lists);
-    luaL_unref(w->lua, LUA_REGISTRYINDEX, w->http);
-    *w = (struct world){.lua = w->lua, .lists = LUA_NOREF, .http = LUA_NOREF};
+    for (size_t i = 0; i < STUB_COUNT; i++)
+        luaL_unref(w->lua, LUA_REGISTRYINDEX, w->stubs[i]);
+    *w = (struct world){.lua = w->lua, .lists = LUA_NOREF, .stubs = {LUA_NOREF, LUA_NOREF, LUA_NOREF}};
 }
 
 void *world_own(struct world *w, void *at)

@@ -25,10 +25,14 @@ struct refusal {
 struct client;
 struct arrival;
 
+/* enum stub: what the spec answers in place of the outside; stub_names: as the spec calls them. */
+enum stub { STUB_HTTP, STUB_DB, STUB_DNS, STUB_COUNT };
+extern const char *const stub_names[STUB_COUNT];
+
 struct world {
     lua_State *lua;
     int lists; /* in the registry: {audit = {}, errors = {}, events = {}, log = {}} */
-    int http;  /* in the registry: answers what policies ask */
+    int stubs[STUB_COUNT]; /* in the registry: answer what policies ask */
     msec_t now, started;
     int64_t unix_offset_ms;
     msec_t usage_interval_ms;
@@ -82,6 +86,7 @@ void world_remove_directory(const char *path);
 void world_start(struct world *);
 void world_close(struct world *);
 
+const struct user *world_user(const struct world *, const char *tenant, struct view name); /* NULL: nobody */
 void world_advance(struct world *, msec_t ms);
 
 /* world_wait: moves the clock until the request is answered whose hooks wait: SEND_NOTHING if none is. */

@@ -82,6 +82,9 @@ static const struct {
     {"address", HOOK_permission, "_, peer", "peer.zz"},
     {"relay", HOOK_init, "", "relay.zz"},
     {"relay.base64", HOOK_init, "", "relay.base64.zz"},
+    {"relay.db", HOOK_init, "", "relay.db.zz"},
+    {"relay.dns", HOOK_init, "", "relay.dns.zz"},
+    {"relay.dns.lookup", HOOK_authorize, "", "relay.dns.lookup('', {zz = 1})"},
     {"relay.http", HOOK_init, "", "relay.http.zz"},
     {"relay.http.get", HOOK_authorize, "", "relay.http.get('', {zz = 1})"},
     {"relay.http.post", HOOK_authorize, "", "relay.http.post('', {zz = 1})"},
@@ -425,7 +428,7 @@ TEST(what_is_for_the_load_is_refused_in_hooks)
 
 static void check_wait(const struct shown *shown, const struct member *member)
 {
-    const char *arguments = strcmp(member->name, "sleep") == 0 ? "1" : strcmp(member->name, "all") == 0 ? "{print}" : "'http://a.test/'";
+    const char *arguments = strcmp(member->name, "sleep") == 0 ? "1" : strcmp(member->name, "all") == 0 ? "{print}" : member->marks & MARK_METHOD ? "nil, 'x', 'x'" : "'http://a.test/'";
     if (member->marks & MARK_WAITS)
         check_refused(HOOK_permission, shown, member, arguments, "only in authenticate");
 }

@@ -51,15 +51,6 @@ static inline uint32_t stage_count(void *ctx, const char *kind, const char *tena
     return strcmp(kind, "user") == 0 ? (uint32_t)strlen(user) : strcmp(kind, "realm") == 0 ? 20 : 300;
 }
 
-static inline int stage_user_key(void *ctx, const char *tenant, const char *user, struct long_term_key *out)
-{
-    (void)ctx;
-    *out = (struct long_term_key){.len = 16};
-    if (strcmp(tenant, "broken") == 0)
-        return ERR_SYSTEM;
-    return strcmp(user, "ann") == 0 ? 0 : ERR_NOT_FOUND;
-}
-
 static inline void stage_audit(void *ctx, const char *type, const char *detail)
 {
     struct stage *stage = ctx;
@@ -104,7 +95,7 @@ static inline void stage_set(struct stage *stage)
         abort();
     stage->config = (struct policy_config){.files = stage->files, .workers = 2, .hash_key = {.k0 = 1, .k1 = 2}};
     stage->world =
-        (struct policy_world){.ctx = stage, .crypto = crypto_new(), .count = stage_count, .user_key = stage_user_key, .audit = stage_audit};
+        (struct policy_world){.ctx = stage, .crypto = crypto_new(), .count = stage_count, .audit = stage_audit};
     stage->flow = (struct flow){.client = stage_addr("198.51.100.7:5000"),
                                 .server = stage_addr("192.0.2.1:3478"),
                                 .transport = TRANSPORT_TLS,

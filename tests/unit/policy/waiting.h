@@ -9,18 +9,22 @@
 #define WHEN 61000
 #define UNIX 1700000060000
 
-/* struct waiting: a stage whose world remembers what was answered and what was fetched. */
+/* struct waiting: a stage whose world remembers what was answered and what was asked of it. */
 struct waiting {
     struct stage stage;
     struct verdict answer;
     enum hook answered; /* HOOK_COUNT: nothing was */
     struct ticket ticket;
     int answers, fetches, cancels;
-    struct handle fetched[8];
+    struct handle fetched[8], http; /* http: the last exchange */
     struct http_request asked; /* the last one */
     char url[256], body[256], header[256];
     msec_t due, timeout_ms;
     int fetch_error;
+    struct datum data[8]; /* of the last query; its statement is in url, texts are in texts */
+    char texts[8][64];
+    size_t datum_count;
+    const struct dns_answer *known;
 };
 
 static inline void on_answer(void *ctx, const struct question *question, struct verdict *verdict)
@@ -37,6 +41,14 @@ static inline void on_wake(void *ctx, msec_t due)
     ((struct waiting *)ctx)->due = due;
 }
 
+/* take_errand: one more is under way. */
+static inline int take_errand(struct waiting *w, struct handle handle, void **errand)
+{
+    *errand = &w->fetched[w->fetches & 7];
+    w->fetched[w->fetches++ & 7] = handle;
+    return 0;
+}
+
 static inline int on_fetch(void *ctx, struct policy *policy, struct handle handle, const struct http_request *request, void **transfer)
 {
     struct waiting *w = ctx;
@@ -49,9 +61,40 @@ static inline int on_fetch(void *ctx, struct policy *policy, struct handle handl
     if (request->header_count)
         snprintf(w->header, sizeof w->header, "%s: %s", request->headers[0].name, request->headers[0].value);
     w->timeout_ms = request->timeout_ms;
-    *transfer = &w->fetched[w->fetches & 7];
-    w->fetched[w->fetches++ & 7] = handle;
-    return 0;
+    w->http = handle;
+    return take_errand(w, handle, transfer);
+}
+
+static inline int on_query(void *ctx, struct policy *policy, struct handle handle, const struct query *query, void **errand)
+{
+    struct waiting *w = ctx;
+    (void)policy;
+    if (w->fetch_error)
+        return w->fetch_error;
+    view_copy(query->sql, w->url, sizeof w->url);
+    w->datum_count = query->datum_count;
+    for (size_t i = 0; i < query->datum_count && i < 8; i++) {
+        w->data[i] = query->data[i];
+        if (query->data[i].kind == DATUM_TEXT)
+            view_copy(query->data[i].text, w->texts[i], sizeof w->texts[i]);
+    }
+    return take_errand(w, handle, errand);
+}
+
+static inline int on_resolve(void *ctx, struct policy *policy, struct handle handle, const struct dns_question *question, void **errand)
+{
+    struct waiting *w = ctx;
+    (void)policy;
+    if (w->fetch_error)
+        return w->fetch_error;
+    snprintf(w->url, sizeof w->url, "%d %s", (int)question->type, question->name);
+    return take_errand(w, handle, errand);
+}
+
+static inline const struct dns_answer *on_recall(void *ctx, const struct dns_question *question)
+{
+    (void)question;
+    return ((struct waiting *)ctx)->known;
 }
 
 static inline void on_cancel(void *ctx, void *transfer)
@@ -82,6 +125,9 @@ static inline void play(struct waiting *w, const char *text)
     world->answer = on_answer;
     world->wake = on_wake;
     world->fetch = on_fetch;
+    world->query = on_query;
+    world->resolve = on_resolve;
+    world->recall = on_recall;
     world->cancel = on_cancel;
     stage_add(&w->stage, "p.lua", text);
     if (!stage_load(&w->stage))

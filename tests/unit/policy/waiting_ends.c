@@ -152,17 +152,20 @@ TEST(any_malloc_of_a_wait_may_fail)
     struct waiting w;
     play(&w, "return {authorize = function(req)\n"
              "  local a, b = relay.all{function() return relay.http.get('http://a/', {single_flight = 'k'}).body end, function() "
-             "relay.sleep(0.1) return req.user end}\n"
+             "relay.sleep(0.1) return req.user end,\n"
+             "    function() return relay.db:query('SELECT x', req.user) end, function() return relay.dns.lookup('a.example') end}\n"
              "  return relay.deny(403, a .. b)\n"
              "end}");
     int denied = 0, failed = 0;
-    for (long n = 0; n < 120; n++) {
-        w.answers = w.fetches = 0;
+    for (long n = 0; n < 200; n++) {
+        w.answers = 0;
+        w.http = (struct handle){0};
         test_fail_malloc_after(n);
         const enum verdict_kind kind = ask(&w, HOOK_authorize, 1);
-        if (w.fetches)
-            land(&w, 0, "body ");
+        w.fetched[0] = w.http;
+        land(&w, 0, "body ");
         turn(&w, 100);
+        turn(&w, 2000); /* the database and the name server are mute */
         test_fail_malloc_after(-1);
         turn(&w, POLICY_WAIT_MS);
         CHECK(kind == VERDICT_LATER ? w.answers == 1 : kind == VERDICT_FAIL);
