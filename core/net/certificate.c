@@ -187,3 +187,10 @@ bool certificates_doubt(const struct certificates *set, size_t pair, int64_t uni
     out[len] = 0;
     return true;
 }
+
+int64_t certificates_expiry(const struct certificates *set, size_t pair)
+{
+    struct tm day = {0};
+    ASN1_TIME_to_tm(X509_get0_notAfter(set->items[pair].leaf), &day);
+    return timegm(&day);
+}

@@ -26,4 +26,7 @@ bool certificates_show(const struct certificates *, SSL *ssl);
 /* certificates_doubt: as tls_doubt. */
 bool certificates_doubt(const struct certificates *, size_t pair, int64_t unix_s, char out[TLS_TEXT_MAX]);
 
+/* certificates_expiry: as tls_expiry. */
+int64_t certificates_expiry(const struct certificates *, size_t pair);
+
 #endif

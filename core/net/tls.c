@@ -151,6 +151,11 @@ bool tls_doubt(const struct tls *tls, size_t pair, int64_t unix_s, char out[TLS_
     return certificates_doubt(tls->certificates, pair, unix_s, out);
 }
 
+int64_t tls_expiry(const struct tls *tls, size_t pair)
+{
+    return certificates_expiry(tls->certificates, pair);
+}
+
 SSL *tls_open(struct tls *tls, struct tls_pipe *pipe)
 {
     pthread_rwlock_rdlock(&tls->lock);

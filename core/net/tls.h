@@ -46,4 +46,7 @@ int tls_renew(struct tls *);
 /* tls_doubt: whether something is wrong with a certificate that does not forbid to use it, and what: its time has not come, or is over. Not during tls_load. */
 bool tls_doubt(const struct tls *, size_t pair, int64_t unix_s, char out[TLS_TEXT_MAX]);
 
+/* tls_expiry: when the time of a certificate is over, in Unix seconds. Not during tls_load. */
+int64_t tls_expiry(const struct tls *, size_t pair);
+
 #endif

@@ -5,6 +5,7 @@
 #include "policy/argument.h"
 #include "policy/context.h"
 #include "policy/cost.h"
+#include "policy/tally.h"
 
 #include "base/err.h"
 
@@ -142,6 +143,7 @@ static enum outcome start(struct policy *policy, int function, char *why, size_t
     policy->call = run->call = ++policy->calls;
     policy->script = script_of(policy, run);
     policy->task = run->wait ? &run->wait->root : NULL;
+    tally_begin(policy);
     lua_State *L = policy->now < policy->rests_until ? NULL : budget_begin(policy);
     if (!L) {
         view_copy(view_text("not enough memory"), why, why_cap);
@@ -152,6 +154,7 @@ static enum outcome start(struct policy *policy, int function, char *why, size_t
     const enum outcome outcome = budget_run(policy, run->slice, why, why_cap);
     if (outcome != RUN_WAITS)
         return outcome;
+    tally_pause(policy);
     if (run->refused)
         budget_close(policy, &policy->budget.current);
     return run->refused ? RUN_WAITS : wait_suspend(policy, why, why_cap);
@@ -228,6 +231,7 @@ static bool settle(struct policy *policy, enum outcome outcome, const char *why)
     if (outcome == RUN_DONE)
         policy->memory_failures = 0;
     budget_end(policy);
+    tally_end(policy, one.kind);
     if (composition != COMPOSE_TELL)
         return answered && add_answer(policy, composition, run->verdict, &one);
     if (outcome == RUN_DONE)
@@ -333,8 +337,10 @@ void chain_resume(struct policy *policy, struct wait *wait)
     enter(policy, &wait->run);
     policy->script = script_of(policy, &wait->run);
     budget_arm(policy, wait->run.slice);
+    tally_resume(policy);
     const enum outcome outcome = wait_go(policy, wait, why, sizeof why);
     if (outcome == RUN_WAITS) {
+        tally_pause(policy);
         leave(policy);
         return;
     }
@@ -346,6 +352,7 @@ void chain_expire(struct policy *policy, struct wait *wait)
     char where[BUDGET_WHERE_MAX];
     enter(policy, &wait->run);
     budget_arm(policy, wait->run.slice);
+    tally_resume(policy);
     state_where(wait->root.coroutine.thread, 0, where, sizeof where);
     wait_close(policy, wait);
     view_copy(view_text(where), policy->budget.where, sizeof policy->budget.where);

@@ -9,6 +9,7 @@
 #include "policy/sandbox.h"
 #include "policy/saved.h"
 #include "policy/shared.h"
+#include "policy/tally.h"
 
 #include "base/err.h"
 #include "base/nearest.h"
@@ -168,6 +169,7 @@ static struct policy *conceive(const struct policy_birth *birth, char *error, si
     policy->config = birth->config;
     policy->shared = birth->shared;
     policy->edition = birth->edition;
+    policy->tallies = birth->tallies;
     policy->world = *birth->world;
     policy->worker = birth->worker;
     policy->now = policy->idle_at = birth->now;
@@ -199,6 +201,7 @@ static void settle_down(struct policy *policy)
         luaL_unref(policy->lua, LUA_REGISTRYINDEX, policy->scripts[i].saved);
         policy->scripts[i].saved = LUA_REFNIL;
     }
+    tally_hooks(policy);
     free(policy->init);
     policy->init = NULL;
     policy->loading = false;
@@ -299,7 +302,9 @@ const char *policy_revision(const struct policy *policy)
 static void collect(struct policy *policy)
 {
     const size_t grown = policy->heap > policy->heap_at_idle ? policy->heap - policy->heap_at_idle : 0;
+    const int64_t began = clock_monotonic_ns();
     lua_gc(policy->lua, LUA_GCSTEP, (int)(GC_STEP_KIB + 2 * grown / 1024));
+    policy->counts.gc_ns += (uint64_t)(clock_monotonic_ns() - began);
     policy->heap_at_idle = policy->heap;
     policy->calls_at_idle = policy->counts.calls;
     policy->idle_at = policy->now;

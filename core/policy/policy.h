@@ -123,6 +123,18 @@ struct policy_edition *policy_edition_new(const struct policy_config *, char *er
 void policy_edition_free(struct policy_edition *);
 uint64_t policy_edition_stale(struct policy_edition *);
 
+/* struct policy_tally: what one hook of one script has done, and how long it took: `busy` while it held the worker's thread, `all` with
+ * what it waited for. Written in the worker's thread. */
+#define POLICY_TIMES 24 /* up to 1 us, 2 us, 4 us, ...; the last: longer */
+struct policy_times {
+    uint64_t counts[POLICY_TIMES], ns;
+};
+struct policy_tally {
+    bool is_there; /* the script has that hook */
+    uint64_t answers[VERDICT_KINDS];
+    struct policy_times busy, all;
+};
+
 /* struct policy_birth: of what a policy is made, for which worker; in whose place, at a reload: `save` of the old one is run, and what that
  * returns is ctx.saved of the new one's `init`. */
 struct policy_birth {
@@ -131,6 +143,7 @@ struct policy_birth {
     struct policy_edition *edition;
     const struct policy_world *world;
     struct policy *old; /* NULL: at the start */
+    struct policy_tally (*tallies)[HOOK_COUNT]; /* one for each file, filled from now on; outlives the policy. NULL: nobody measures */
     unsigned worker;
     msec_t now;
     int64_t unix_ms;
@@ -193,6 +206,7 @@ void policy_idle(struct policy *, msec_t now, int64_t unix_ms);
 /* struct policy_counts: errors by kind, for metrics and tests. */
 struct policy_counts {
     uint64_t calls, errors, killed_instructions, killed_wall, memory, wrong_type, late; /* late: waited too long */
+    uint64_t gc_ns;                                                                     /* spent on collecting garbage between hooks */
 };
 const struct policy_counts *policy_counts(const struct policy *);
 size_t policy_heap_bytes(const struct policy *);

@@ -382,7 +382,7 @@ const struct shown counter_shown = SHOWN(ROLE_OBJECT, "counter", "", counter_mem
 static const struct member metric_members[] = {
     CALL("counter", "fun(name: string, labels?: table<string, string|number|boolean>): counter",
          "lower-case letters, digits, `_`; up to 8 labels, 200 bytes in all. A name has 256 series; further ones are one, whose labels say "
-         "`other`; the log says so once",
+         "`other`; the log says so once. GET /metrics tells it as `relay_script_NAME`; Prometheus wants names that end with `_total`",
          metric_counter, MARK_LOADS),
 };
 const struct shown metric_shown = SHOWN(ROLE_LIBRARY, "relay.metric", "", metric_members);

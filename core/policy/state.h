@@ -141,6 +141,7 @@ struct policy {
     const void *arguments[ARGUMENT_COUNT];
     struct policy_counts counts;
     struct policy_cost cost, began; /* of the last answer; what the clocks said when the hook went on */
+    struct policy_tally (*tallies)[HOOK_COUNT]; /* NULL: nobody measures */
 };
 
 struct policy *policy_of(lua_State *L);

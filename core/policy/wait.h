@@ -26,6 +26,7 @@ struct run {
     bool refused;            /* there is no room to wait: it never goes on */
     struct policy_cost cost; /* so far */
     struct wait *wait;       /* NULL: it has not waited yet */
+    int64_t began_ns, resumed_ns, busy_ns; /* tally.h: of the script that is asked */
 };
 
 enum task_state { TASK_READY, TASK_WAITS, TASK_DONE };

@@ -46,6 +46,8 @@ static const struct command table[] = {
     {"allocations", "--admin-socket PATH | -c FILE [--tenant NAME] [--user NAME] [--tag NAME[=VALUE]] [--limit NUMBER] [--json]",
      "list the allocations of the relay that runs there", F(ADMIN_SOCKET) | F(CONFIG) | F(TENANT) | F(USER) | F(TAG) | F(LIMIT) | F(JSON),
      0, 0, 0, command_allocations},
+    {"metrics", "--admin-socket PATH | -c FILE | --describe", "print the metrics of the relay that runs there, or which there are",
+     F(ADMIN_SOCKET) | F(CONFIG) | F(DESCRIBE), 0, 0, 0, command_metrics},
     {"kick", "--admin-socket PATH | -c FILE ID", "end an allocation, by the id that `relay allocations` shows", F(ADMIN_SOCKET) | F(CONFIG),
      0, 1, 1, command_kick},
     {"check", "FILE... [--set NAME=VALUE]... [--secret NAME=FILE]... [--lua-dir DIR] [--format human|github]",
@@ -115,6 +117,7 @@ static const struct flag flags[] = {
     {"--secret-stdin", COMMAND_FLAG_SECRET_STDIN, FLAG_BARE, 0},
     {"--json", COMMAND_FLAG_JSON, FLAG_BARE, 0},
     {"--coverage", COMMAND_FLAG_COVERAGE, FLAG_BARE, 0},
+    {"--describe", COMMAND_FLAG_DESCRIBE, FLAG_BARE, 0},
 };
 
 #define FLAGS (sizeof flags / sizeof *flags)

@@ -5,6 +5,7 @@
 #include "server/config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { HTTP_OK = 200 };
 
@@ -29,6 +30,21 @@ static int door_of(const struct command_line *line, char *out, size_t cap)
     config_report_close(&report);
     config_close(&config);
     return code;
+}
+
+int command_ask_text(const struct command_line *line, const char *path, char **text)
+{
+    char socket[4096], error[512];
+    long status;
+    const int code = door_of(line, socket, sizeof socket);
+    if (code)
+        return code;
+    if (ask_door_text(socket, "GET", path, &status, text, error, sizeof error) != 0)
+        return command_fail(line, COMMAND_FAILED, "%s", error);
+    if (status == HTTP_OK)
+        return 0;
+    free(*text);
+    return command_fail(line, COMMAND_FAILED, "refused: %ld", status);
 }
 
 int command_ask(const struct command_line *line, const char *method, const char *path, json_t **body)

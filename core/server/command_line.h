@@ -40,6 +40,7 @@ enum command_flag {
     COMMAND_FLAG_COVERAGE_MIN = 16777216,
     COMMAND_FLAG_JUNIT = 33554432,
     COMMAND_FLAG_OUT = 67108864,
+    COMMAND_FLAG_DESCRIBE = 134217728,
 };
 
 /* struct command_values: of a flag that may be said again. */
@@ -80,6 +81,7 @@ int command_prepare(const struct command_line *, const char *what, const char *t
  * command_answered: lets the answer go; the exit code when all is written. */
 int command_ask(const struct command_line *, const char *method, const char *path, json_t **body);
 int command_answered(const struct command_line *, json_t *body);
+int command_ask_text(const struct command_line *, const char *path, char **text); /* the same, as it is said; from malloc */
 
 /* command_read_line: the first line of a file (NULL: standard input), without its end; 0 or negative: unreadable, empty, or longer than
  * `cap`. */
@@ -133,5 +135,6 @@ int command_allocations(const struct command_line *);
 int command_kick(const struct command_line *);
 int command_test(const struct command_line *);
 int command_stubs(const struct command_line *);
+int command_metrics(const struct command_line *);
 
 #endif

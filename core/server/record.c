@@ -185,6 +185,8 @@ void worker_tell(void *ctx, const struct event *event)
         ask_usage(worker, event->allocation, event->now, true);
     if (event->type == EVENT_CLOSED)
         meter_usage(worker, event->allocation, &event->delta, event->now);
+    if (worker->tally)
+        metric_event(worker, event);
     if (worker->service->store && event->type == EVENT_ALLOCATED)
         put_opened(worker, event->allocation);
     if (worker->service->store && event->type == EVENT_CLOSED)
@@ -209,6 +211,8 @@ static void take_usage(void *ctx, const struct allocation *allocation, const str
     const msec_t now = loop_now(worker->loop);
     if (worker->service->store)
         put_usage(worker, allocation, delta, now + worker->unix_offset_ms);
+    if (worker->tally)
+        metric_usage(worker, allocation, delta);
     meter_usage(worker, allocation, delta, now);
 }
 
@@ -227,7 +231,7 @@ static void ask_all_usage(struct worker *worker, msec_t now)
 
 void worker_record_usage(struct worker *worker, msec_t now)
 {
-    if (worker->service->store || worker->policy)
+    if (worker->service->store || worker->policy || worker->tally)
         engine_usage(worker->engine, take_usage, worker);
     meter_close_capped(worker, now);
     if (wants(worker, HOOK_usage))

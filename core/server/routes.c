@@ -111,6 +111,7 @@ static const struct door_route rows[] = {
     {"GET", "/v1/policy", 0, get_policy, NULL},
     {"GET", "/v1/allocations", 0, routes_allocations, routes_allocation_query},
     {"DELETE", "/v1/allocations/*", 0, routes_allocation_end, NULL},
+    {"GET", "/metrics", 0, routes_metrics, NULL},
     {"GET", "/livez", 0, get_livez, NULL},
     {"GET", "/readyz", 0, get_readyz, NULL},
 };
@@ -139,8 +140,9 @@ static void on_door(void *owner)
     door_run(routes->door);
 }
 
-void routes_serve(struct routes *routes, struct loop *loop, struct reload *policies, struct roster *roster)
+void routes_serve(struct routes *routes, const struct service *service, struct loop *loop, struct reload *policies, struct roster *roster)
 {
+    routes->service = service;
     routes->policies = policies;
     routes->roster = roster;
     if (!routes->door)

@@ -10,6 +10,7 @@
 
 struct routes {
     const struct config *config;
+    const struct service *service;
     struct reload *policies;
     struct roster *roster;
     struct door *door; /* NULL: there is none */
@@ -19,11 +20,14 @@ struct routes {
 /* routes_open: makes the socket, with the privileges of the start. 0, or negative with the refusal.  routes_serve: answers from now on;
  * what routes speak of is there.  routes_close: after reload_close and roster_close, which tell who still waits; before the loop goes. */
 int routes_open(struct routes *, const struct config *, struct refusal *);
-void routes_serve(struct routes *, struct loop *, struct reload *, struct roster *);
+void routes_serve(struct routes *, const struct service *, struct loop *, struct reload *, struct roster *);
 void routes_close(struct routes *);
 
 /* The rows' own, by file. */
 enum { HTTP_OK = 200, HTTP_BAD_REQUEST = 400, HTTP_NOT_FOUND = 404, HTTP_CONFLICT = 409, HTTP_INTERNAL = 500, HTTP_UNAVAILABLE = 503 };
+
+/* routes_metrics.c */
+void routes_metrics(void *ctx, struct door_request *);
 
 /* routes_allocation.c */
 extern const char *const routes_allocation_query[];

@@ -7,6 +7,7 @@
 #include "server/journal.h"
 #include "server/own.h"
 #include "server/process.h"
+#include "server/tenants.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -152,10 +153,12 @@ static void reload_certificates(struct service *service)
     if (!service->tls)
         return;
     if (tls_load(service->tls, &(struct tls_config){service->certificates, count}, &fault) != 0) {
+        service->certificate_loads[1]++;
         log_say(service->log, LOG_ERROR, "certificates_kept", "option=%s reason=%s", fault.in_key ? "pkey" : "cert",
                 log_quote(view_text(fault.text), quote, sizeof quote));
         return;
     }
+    service->certificate_loads[0]++;
     log_say(service->log, LOG_INFO, "certificates_loaded", "count=%zu", count);
     warn_of_dates(service);
 }
@@ -241,7 +244,7 @@ static int open_ledger(struct service *service)
 
 int service_open(struct service *service, const struct config *config, struct refusal *refusal)
 {
-    *service = (struct service){.config = config};
+    *service = (struct service){.config = config, .started_unix_s = clock_unix_ms() / 1000};
     snprintf(refusal->text, sizeof refusal->text, "relay: out of memory");
     fill_engine(service);
     int err = is_check(config) ? 0 : open_log(service, refusal);
@@ -253,6 +256,8 @@ int service_open(struct service *service, const struct config *config, struct re
         err = open_listeners(service, refusal);
     if (!err)
         err = open_ledger(service);
+    if (!err && config->admin_socket && !(service->tenants = tenants_new()))
+        err = ERR_MEMORY;
     return err;
 }
 
@@ -311,6 +316,7 @@ void service_close(struct service *service)
     ports_free(service->ledger.ports);
     quota_free(service->ledger.quota);
     tls_free(service->tls);
+    tenants_free(service->tenants);
     free(service->certificates);
     free(service->listeners);
     free(service->own);

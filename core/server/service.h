@@ -34,10 +34,13 @@ struct service {
     struct inquiries *inquiries; /* NULL: no database, or no policy that could ask */
     struct tls *tls;     /* NULL: no certificate; guards its certificates itself */
     struct tls_pair *certificates; /* the files of config->certs and config->pkeys */
+    uint64_t certificate_loads[2]; /* read anew: done, refused; main's */
+    int64_t started_unix_s;
     uint8_t cookie_key[32];
     struct listener *listeners;
     size_t listener_count;
     struct worker **workers; /* config->workers of them, main's; to post letters to */
+    struct tenants *tenants; /* NULL: nobody counts by them: there is no door to ask at */
     struct addr *own; /* engine.listeners: every own address and port that listens */
 };
 

@@ -31,6 +31,8 @@ static void on_half(void *owner)
         policy_idle(worker->policy, now, unix_ms);
     if (worker->page)
         tell_lost(worker);
+    if (worker->tally)
+        metric_publish(worker);
 }
 
 static void on_tenth(void *owner)
@@ -121,10 +123,14 @@ int worker_prepare(struct worker *worker, struct refusal *refusal)
     }
     if (service->journal && !(worker->page = journal_page_new(service->journal, worker->index + 1, worker->crypto)))
         return ERR_MEMORY;
-    const int failed = worker_policy_open(worker, refusal);
+    int failed = metric_open(worker);
+    if (!failed)
+        failed = worker_policy_open(worker, refusal);
     if (failed)
         return failed;
     engine_hooks(worker->engine, worker_hooks(worker));
+    if (worker->tally)
+        metric_publish(worker);
     return 0;
 }
 
@@ -181,6 +187,7 @@ void worker_free(struct worker *worker)
     udp_in_free(worker->in);
     worker_policy_close(worker);
     journal_page_free(worker->page);
+    metric_close(worker);
     store_reader_close(worker->reader);
     crypto_free(worker->crypto);
     if (worker->loop) {

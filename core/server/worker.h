@@ -20,6 +20,10 @@ int worker_start(struct worker *);
 void worker_post(struct worker *, struct letter *);
 void worker_policy_state(const struct worker *, struct policy_letter *);
 
+/* worker_metrics: adds to `sums` what the worker last said of `count` numbers from the place `at` on, of the rows of metric_of_worker; any
+ * thread. */
+void worker_metrics(const struct worker *, size_t at, uint64_t *sums, size_t count);
+
 /* worker_stop: ask the thread to end its allocations and leave; once.  worker_join: wait for it.  worker_free: NULL is fine. */
 void worker_stop(struct worker *);
 void worker_join(struct worker *);

@@ -12,6 +12,7 @@ static struct tenure *make(struct worker *worker, struct policy_edition *edition
                                  .shared = service->policy_shared,
                                  .edition = edition,
                                  .old = worker->policy,
+                                 .tallies = worker->tally ? worker->tally->hooks : NULL,
                                  .worker = worker->index,
                                  .now = clock_monotonic_ms(),
                                  .unix_ms = clock_unix_ms()};
@@ -109,6 +110,8 @@ static void end_retired(struct worker *worker, msec_t now)
             continue;
         }
         *at = each->next;
+        if (worker->tally)
+            metric_part(worker, each->policy);
         tenure_free(each);
         atomic_fetch_sub_explicit(worker->retirements, 1, memory_order_release);
     }

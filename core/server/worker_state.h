@@ -12,8 +12,10 @@
 #include "server/foreign.h"
 #include "server/journal.h"
 #include "server/mail.h"
+#include "server/metric.h"
 #include "server/reload.h"
 #include "server/ring.h"
+#include "server/tenants.h"
 #include "server/worker.h"
 
 #include <pthread.h>
@@ -41,6 +43,18 @@ struct relay_socket {
 struct usage_mark {
     uint64_t id;
     struct usage told;
+};
+
+/* struct tally: what a worker has counted for metric_of_worker, beside what others count anyway. */
+struct tally {
+    struct usage relayed[TRANSPORT_COUNT];
+    uint64_t opened[TRANSPORT_COUNT], ended[METRIC_REASONS_MAX], refused[METRIC_REASONS_MAX];
+    uint64_t tenants[TENANTS_MAX + 1];        /* live allocations */
+    struct policy_counts gone;                /* of policies that others have replaced */
+    struct policy_tally (*hooks)[HOOK_COUNT]; /* one for each file */
+    uint64_t *numbers;                        /* of all rows, `places` of them */
+    _Atomic uint64_t *board;                  /* the same, for main */
+    size_t places;
 };
 
 #define CAPPED_MAX 64
@@ -102,6 +116,7 @@ struct worker {
     _Atomic(struct ring *) *inward; /* by the worker that puts; made on first use, by that one */
     bool has_passed;                /* datagrams into rings, since the last flush */
     uint64_t lost;                  /* datagrams for which a ring had no room */
+    struct tally *tally;            /* NULL: nobody can ask */
     pthread_t thread;
     bool started, stopped;
 };
@@ -161,6 +176,15 @@ void worker_policy_abort(struct worker *, struct letter *);
 
 /* worker_roster.c: the letter of server/roster.h */
 void worker_roster(struct worker *, struct letter *);
+
+/* worker_metric.c: what it counts, and lays open for main twice a second.  metric_open: 0 or ERR_MEMORY; nothing is counted where there is
+ * no door. metric_event, metric_usage: something happened.  metric_part: the counts of a policy that goes. */
+int metric_open(struct worker *);
+void metric_close(struct worker *);
+void metric_event(struct worker *, const struct event *);
+void metric_usage(struct worker *, const struct allocation *, const struct usage *delta);
+void metric_part(struct worker *, const struct policy *);
+void metric_publish(struct worker *);
 
 /* metering.c: meters of policies.  meter_usage: counts what was relayed.
  * meter_close_capped: ends whom meter_usage found over a cap. */

@@ -30,6 +30,7 @@ struct store {
     pthread_cond_t wake;  /* of the thread */
     pthread_cond_t done;  /* a round has ended */
     struct batch filling;
+    uint64_t rows_taken; /* of `writing` */
     struct store_counts counts;
     uint64_t flush_wanted, flush_done; /* rounds asked for; the last one that was served */
     int flush_err;
@@ -79,6 +80,7 @@ static int commit(struct store *store)
     pthread_mutex_lock(&store->lock);
     store->counts.batches++;
     store->counts.rows += store->writing.rows;
+    store->rows_taken = 0;
     pthread_mutex_unlock(&store->lock);
     batch_close(&store->writing);
     return 0;
@@ -94,6 +96,7 @@ static int commit_round(struct store *store)
     const struct batch empty = store->writing;
     store->writing = store->filling;
     store->filling = empty;
+    store->rows_taken = store->writing.rows;
     pthread_mutex_unlock(&store->lock);
     return commit(store);
 }
@@ -289,5 +292,6 @@ void store_counts(struct store *store, struct store_counts *out)
 {
     pthread_mutex_lock(&store->lock);
     *out = store->counts;
+    out->waiting = store->filling.rows + store->rows_taken;
     pthread_mutex_unlock(&store->lock);
 }

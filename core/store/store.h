@@ -70,6 +70,7 @@ int store_flush(struct store *);
 
 struct store_counts {
     uint64_t rows, batches, dropped, failures;
+    uint64_t waiting; /* rows that are not committed yet */
     bool failing;
 };
 void store_counts(struct store *, struct store_counts *out); /* any thread */

@@ -114,12 +114,20 @@ static const struct flow *engine_way_back(struct transaction *tr, int code)
     return flow;
 }
 
+static void engine_count(struct engine *engine, uint16_t method, int code)
+{
+    const size_t row = method_row(method);
+    if (row < ENGINE_METHODS)
+        engine->counts.answered[row][stun_code_place(code)]++;
+}
+
 static struct send engine_answer(struct transaction *tr, int code)
 {
     struct engine *engine = tr->engine;
     struct send send = {.flow = engine_way_back(tr, code)};
     if (code != TRANSACTION_PARKED) {
         send.bytes = reply_make(tr, code);
+        engine_count(engine, tr->message.method, code);
         engine_tell_refusal(tr, code);
     }
     if (send.bytes.len) {
@@ -146,8 +154,10 @@ static struct send engine_request(struct engine *engine, const struct flow *flow
         return (struct send){.to = SEND_TO_WORKER, .bytes = message->bytes, .flow = flow, .worker = worker};
     if (method->needs_auth) {
         const struct view again = retransmit_find(engine->answers, flow, message, now);
-        if (again.len)
+        if (again.len) {
+            engine->counts.repeated++;
             return (struct send){.to = SEND_TO_CLIENT, .bytes = again, .flow = flow};
+        }
         if (park_has(engine, flow, message))
             return (struct send){0};
     }
@@ -325,6 +335,11 @@ uint32_t engine_allocations(const struct engine *engine)
 const struct allocation *engine_allocation_at(const struct engine *engine, uint32_t from)
 {
     return pool_index(&engine->allocations, pool_next(&engine->allocations, from));
+}
+
+uint32_t engine_parked(const struct engine *engine)
+{
+    return engine->parked.live;
 }
 
 const struct engine_counts *engine_counts(const struct engine *engine)

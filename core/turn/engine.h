@@ -14,6 +14,7 @@
 #include "turn/host.h"
 
 #define ENGINE_HEADROOM 48 /* writable bytes before a peer's payload: the largest header written in front of it */
+#define ENGINE_METHODS 7
 #define ENGINE_TAILROOM 4  /* writable bytes behind it: padding */
 
 struct engine;
@@ -168,7 +169,15 @@ struct engine_counts {
     uint64_t bindings, allocated, refused, closed, auth_failed, policy_errors;
     uint64_t relayed_in, relayed_out;                     /* packets relayed from and to clients */
     uint64_t dropped_no_permission, dropped_rate, dropped_malformed;
+    uint64_t repeated;                              /* requests that were answered as before */
+    uint64_t answered[ENGINE_METHODS][STUN_PLACES]; /* all others, by method (engine_method) and code */
 };
 const struct engine_counts *engine_counts(const struct engine *);
+
+/* engine_method: of a row of `answered`. */
+uint16_t engine_method(size_t row);
+
+/* engine_parked: how many requests wait for an answer of the policies. */
+uint32_t engine_parked(const struct engine *);
 
 #endif

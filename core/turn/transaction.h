@@ -91,6 +91,7 @@ struct method {
 };
 
 const struct method *method_find(uint16_t method);
+size_t method_row(uint16_t method); /* ENGINE_METHODS: it has none */
 
 int request_binding(struct transaction *);
 int request_allocate(struct transaction *);

@@ -56,6 +56,7 @@ enum verdict_kind {
     VERDICT_CLOSE,    /* usage: end the allocation */
     VERDICT_FAIL,     /* the policy failed: 500 (see enum hook for the exceptions) */
     VERDICT_LATER,    /* parked: engine_resume follows */
+    VERDICT_KINDS
 };
 
 struct long_term_key {

@@ -39,6 +39,29 @@ const char *stun_code_reason(int code)
     }
 }
 
+enum stun_code_place stun_code_place(int code)
+{
+    switch (code) {
+#define X(name, number, reason)                                                                                                            \
+    case number:                                                                                                                           \
+        return STUN_PLACE_##name;
+        STUN_CODES(X)
+#undef X
+        default:
+            return STUN_PLACE_SUCCESS;
+    }
+}
+
+int stun_code_at(enum stun_code_place place)
+{
+    static const int codes[STUN_PLACES] = {
+#define X(name, number, reason) [STUN_PLACE_##name] = (number),
+        STUN_CODES(X)
+#undef X
+    };
+    return codes[place];
+}
+
 enum attr_slot stun_attr_slot(uint16_t type)
 {
     switch (type) {

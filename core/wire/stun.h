@@ -139,6 +139,19 @@ enum stun_code {
 #undef X
 };
 
+/* A code's place among the rows, to count by: 0: success, or a code without a row. */
+enum stun_code_place {
+    STUN_PLACE_SUCCESS,
+#define X(name, code, reason) STUN_PLACE_##name,
+    STUN_CODES(X)
+#undef X
+        STUN_PLACES
+};
+
+/* stun_code_place, and back: 0 for success. */
+enum stun_code_place stun_code_place(int code);
+int stun_code_at(enum stun_code_place);
+
 /* stun_method_name, stun_code_reason: from the rows; "unknown" for what has no row. */
 const char *stun_method_name(uint16_t method);
 const char *stun_code_reason(int code);

@@ -489,7 +489,7 @@ function relay.log.error(message, fields) end
 ---@class relay.Metric
 relay.metric = {}
 
----lower-case letters, digits, `_`; up to 8 labels, 200 bytes in all. A name has 256 series; further ones are one, whose labels say `other`; the log says so once
+---lower-case letters, digits, `_`; up to 8 labels, 200 bytes in all. A name has 256 series; further ones are one, whose labels say `other`; the log says so once. GET /metrics tells it as `relay_script_NAME`; Prometheus wants names that end with `_total`
 ---Only while the policy loads.
 ---@param name string
 ---@param labels? table<string, string|number|boolean>

@@ -1,0 +1,122 @@
+/* metric_main.c: the rows that main reads: what all workers share, and what is its own. */
+#include "server/metric.h"
+
+#include "net/tls.h"
+
+static void read_version(const struct metric_sources *sources, uint64_t *out)
+{
+    (void)sources;
+    *out = 1;
+}
+
+static void read_started(const struct metric_sources *sources, uint64_t *out)
+{
+    *out = (uint64_t)sources->service->started_unix_s;
+}
+
+static void read_workers(const struct metric_sources *sources, uint64_t *out)
+{
+    *out = sources->service->config->workers;
+}
+
+static void read_quota(const struct metric_sources *sources, uint64_t *out)
+{
+    *out = quota_total(sources->service->ledger.quota);
+}
+
+static void read_quota_limit(const struct metric_sources *sources, uint64_t *out)
+{
+    *out = sources->service->config->total_quota;
+}
+
+static struct store_counts store_of(const struct metric_sources *sources)
+{
+    struct store_counts counts = {0};
+    if (sources->service->store)
+        store_counts(sources->service->store, &counts);
+    return counts;
+}
+
+static void read_rows(const struct metric_sources *sources, uint64_t *out)
+{
+    *out = store_of(sources).rows;
+}
+
+static void read_batches(const struct metric_sources *sources, uint64_t *out)
+{
+    *out = store_of(sources).batches;
+}
+
+static void read_waiting(const struct metric_sources *sources, uint64_t *out)
+{
+    *out = store_of(sources).waiting;
+}
+
+static void read_dropped(const struct metric_sources *sources, uint64_t *out)
+{
+    *out = store_of(sources).dropped;
+}
+
+static void read_failures(const struct metric_sources *sources, uint64_t *out)
+{
+    *out = store_of(sources).failures;
+}
+
+static void read_failing(const struct metric_sources *sources, uint64_t *out)
+{
+    *out = store_of(sources).failing;
+}
+
+static void read_expiry(const struct metric_sources *sources, uint64_t *out)
+{
+    for (size_t i = 0; sources->service->tls && i < sources->service->config->cert_count; i++) {
+        const int64_t unix_s = tls_expiry(sources->service->tls, i);
+        out[i] = unix_s > 0 ? (uint64_t)unix_s : 0;
+    }
+}
+
+static void read_certificate_loads(const struct metric_sources *sources, uint64_t *out)
+{
+    out[0] = sources->service->certificate_loads[0];
+    out[1] = sources->service->certificate_loads[1];
+}
+
+static void read_reloads(const struct metric_sources *sources, uint64_t *out)
+{
+    out[0] = sources->reload->done;
+    out[1] = sources->reload->failed;
+}
+
+static void read_loaded(const struct metric_sources *sources, uint64_t *out)
+{
+    *out = (uint64_t)(sources->reload->loaded_unix_ms / 1000);
+}
+
+#define COUNTER(NAME, READ, HELP, ...)                                                                                                     \
+    {                                                                                                                                      \
+        .name = NAME, .type = METRIC_COUNTER, .axes = {__VA_ARGS__}, .of_main = READ, .help = HELP                                         \
+    }
+#define GAUGE(NAME, READ, HELP, ...)                                                                                                       \
+    {                                                                                                                                      \
+        .name = NAME, .type = METRIC_GAUGE, .axes = {__VA_ARGS__}, .of_main = READ, .help = HELP                                           \
+    }
+
+const struct metric metric_of_main[] = {
+    GAUGE("relay_build_info", read_version, "Always 1; the label says which version runs.", AXIS_VERSION),
+    GAUGE("relay_start_time_seconds", read_started, "When the relay was started, in Unix time.", AXIS_NONE),
+    GAUGE("relay_workers", read_workers, "Threads that relay.", AXIS_NONE),
+    GAUGE("relay_quota_allocations", read_quota, "Allocations that count for total-quota now: as many as are held.", AXIS_NONE),
+    GAUGE("relay_quota_limit", read_quota_limit, "total-quota; 0: there is none.", AXIS_NONE),
+    COUNTER("relay_store_rows_total", read_rows, "Rows that were written to the database.", AXIS_NONE),
+    COUNTER("relay_store_batches_total", read_batches, "Commits that this took.", AXIS_NONE),
+    GAUGE("relay_store_waiting_rows", read_waiting, "Rows that are not committed yet.", AXIS_NONE),
+    COUNTER("relay_store_dropped_total", read_dropped, "Rows that were lost because too many waited.", AXIS_NONE),
+    COUNTER("relay_store_failures_total", read_failures, "Commits that failed, and are tried again.", AXIS_NONE),
+    GAUGE("relay_store_failing", read_failing, "1 while the database cannot be written.", AXIS_NONE),
+    GAUGE("relay_certificate_expiry_timestamp_seconds", read_expiry, "When a certificate's time is over, in Unix time.", AXIS_CERTIFICATE),
+    COUNTER("relay_certificate_reloads_total", read_certificate_loads, "How often the certificates were read anew.", AXIS_RELOAD),
+    COUNTER("relay_policy_reloads_total", read_reloads, "How often the policies were exchanged, or kept because the new ones were refused.",
+            AXIS_RELOAD),
+    GAUGE("relay_policy_loaded_timestamp_seconds", read_loaded, "When the policies that answer now were loaded, in Unix time.", AXIS_NONE),
+    {.name = NULL},
+};
