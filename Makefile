@@ -11,7 +11,7 @@ Q := $(if $(V),,@)
 PREFIX ?= /usr/local
 VERSION := 0.1.0
 
-ROOMS := base wire ledger turn policy store net admin server
+ROOMS := base wire ledger turn policy store net admin spec server
 CFLAGS ?= -O2 -g
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wconversion -Werror -fno-strict-overflow -fstack-protector-strong \
               -fPIE -MMD -MP -Icore -DRELAY_VERSION='"$(VERSION)"' -DRELAY_DATA_DIR='"$(PREFIX)/share/relay"'
@@ -37,13 +37,16 @@ UNDER_policy := turn ledger wire base
 UNDER_store := base
 UNDER_net := turn ledger wire base
 UNDER_admin := base
-UNDER_server := admin net store policy turn ledger wire base
+UNDER_spec := policy turn ledger wire base
+UNDER_server := spec admin net store policy turn ledger wire base
 LIBS_base := -lcrypto -lunistring
 LIBS_policy = $(LUA_LIBS) -ljansson -lmaxminddb -lm
 LIBS_store := -lsqlite3
 LIBS_net := -lssl -lev -lcurl -lcares
+LIBS_spec = $(LUA_LIBS) -lm
 LIBS_admin := -lmicrohttpd -lcurl -ljansson
 CFLAGS_policy = $(LUA_CFLAGS)
+CFLAGS_spec = $(LUA_CFLAGS)
 
 # made from db/*.sql
 EXTRA_store := $(B)/store/migrations.o
@@ -137,15 +140,6 @@ $(B)/bench/load: $(wildcard tests/bench/*.[ch]) $(call LINK,wire)
 	@mkdir -p $(@D) && echo "  $(notdir $(CC)) $@"
 	$(Q)$(CC) $(filter-out -MMD -MP,$(CFLAGS_ALL)) $(CFLAGS) $(filter %.c,$^) $(call LINK,wire) $(LDFLAGS_ALL) $(call LINK_LIBS,wire) -o $@
 
-# Lua with the real core in it, for the specs; the log's lines are caught on their way
-SPEC_OBJECTS := $(patsubst tests/spec/core/%.c,$(B)/spec/%.o,$(wildcard tests/spec/core/*.c))
-$(B)/spec/%.o: tests/spec/core/%.c $(B)/stamp
-	@mkdir -p $(@D) && echo "  $(notdir $(CC)) $<"
-	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) $(LUA_CFLAGS) -c $< -o $@
-$(B)/spec/lua-core: $(SPEC_OBJECTS) $(call LINK,policy)
-	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) $(SPEC_OBJECTS) -Wl,--start-group $(call LINK,policy) -Wl,--end-group \
-	    -Wl,--wrap=log_say,--wrap=log_wants $(LDFLAGS_ALL) $(call LINK_LIBS,policy) -o $@
-
 $(B)/fuzz/%: tests/fuzz/%.c $(wildcard core/base/*.c core/wire/*.c)
 	@mkdir -p $(@D)
 	$(Q)clang -std=c11 -D_GNU_SOURCE -O1 -g -Icore -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $^ -lcrypto -pthread -o $@
@@ -180,7 +174,6 @@ lint:
 
 unit-programs: $(UNIT)
 engine-programs: $(ENGINE)
-spec-programs: $(B)/spec/lua-core
 bench-programs: $(B)/bench/load
 
 install: all

@@ -38,8 +38,10 @@ struct log {
     int fd;
     msec_t due_ms; /* when the first window with suppressed lines ends */
     struct event events[EVENTS];
-    enum log_level level; /* constant, as is `path` */
-    char path[];          /* "": standard output or error */
+    enum log_level level; /* constant, as is all below */
+    log_catch_fn *each;   /* NULL: lines are written */
+    void *ctx;
+    char path[]; /* "": standard output or error */
 };
 
 static int open_path(const char *path)
@@ -64,6 +66,16 @@ struct log *log_new(const char *path, enum log_level level)
         return NULL;
     }
     pthread_mutex_init(&log->lock, NULL);
+    return log;
+}
+
+struct log *log_catch(log_catch_fn *each, void *ctx)
+{
+    struct log *log = log_new(NULL, LOG_DEBUG);
+    if (!log)
+        return NULL;
+    log->each = each;
+    log->ctx = ctx;
     return log;
 }
 
@@ -226,20 +238,36 @@ static void say(struct log *log, enum log_level level, const char *event, const 
     write_line(log, &line);
 }
 
-void log_say(struct log *log, enum log_level level, const char *event, const char *format, ...)
+/* hand_over: without a lock, as `each` may not come back. */
+static void hand_over(const struct log *log, enum log_level level, const char *event, const char *format, va_list args)
 {
-    if (!log_wants(log, level))
-        return;
+    char message[2 * LOG_LINE_MAX] = "";
+    vsnprintf(message, sizeof message, format, args);
+    log->each(log->ctx, level, event, message);
+}
+
+static void say_line(struct log *log, enum log_level level, const char *event, const char *format, va_list args)
+{
     pthread_mutex_lock(&log->lock);
     if (level == LOG_DEBUG || admit(log, level, event)) {
         char message[LOG_LINE_MAX + 1] = ""; /* more than a line holds, so that what does not fit shows as cut */
-        va_list args;
-        va_start(args, format);
         vsnprintf(message, sizeof message, format, args);
-        va_end(args);
         say(log, level, event, message);
     }
     pthread_mutex_unlock(&log->lock);
+}
+
+void log_say(struct log *log, enum log_level level, const char *event, const char *format, ...)
+{
+    va_list args;
+    if (!log_wants(log, level))
+        return;
+    va_start(args, format);
+    if (log->each)
+        hand_over(log, level, event, format, args);
+    else
+        say_line(log, level, event, format, args);
+    va_end(args);
 }
 
 void log_reopen(struct log *log)

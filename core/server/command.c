@@ -60,11 +60,11 @@ static const struct command table[] = {
      "measure each hook: time, instructions, garbage; and the memory that the policies have", POLICY_FLAGS | F(JSON), 0, 1, 64,
      command_bench_policy},
     {"test",
-     "[FILE|DIR]... [--filter PATTERN] [--coverage] [--coverage-min PERCENT] [--junit FILE] [--format human|tap|github] [--json] "
+     "[FILE|DIR]... [--live] [--filter PATTERN] [--coverage] [--coverage-min PERCENT] [--junit FILE] [--format human|tap|github] [--json] "
      "[--lua-dir DIR]",
-     "run specs of policies, written as for busted, without a server; without a name those found beside the policies: *_spec.lua here and "
-     "in policies, and in spec and policies/spec",
-     F(FILTER) | F(COVERAGE) | F(COVERAGE_MIN) | F(JUNIT) | F(FORMAT) | F(JSON) | F(LUA_DIR), 0, 0, 4096, command_test},
+     "run specs of policies, written as for busted, without a server, or with --live in the real core; without a name those found beside "
+     "the policies: *_spec.lua here and in policies, and in spec and policies/spec",
+     F(LIVE) | F(FILTER) | F(COVERAGE) | F(COVERAGE_MIN) | F(JUNIT) | F(FORMAT) | F(JSON) | F(LUA_DIR), 0, 0, 4096, command_test},
     {"stubs", "[--format lua|markdown] [--out FILE]",
      "print what policies may use: for editors with lua-language-server, or as the tables of lua/README.md", F(FORMAT) | F(OUT), 0, 0, 0,
      command_stubs},
@@ -118,6 +118,7 @@ static const struct flag flags[] = {
     {"--json", COMMAND_FLAG_JSON, FLAG_BARE, 0},
     {"--coverage", COMMAND_FLAG_COVERAGE, FLAG_BARE, 0},
     {"--describe", COMMAND_FLAG_DESCRIBE, FLAG_BARE, 0},
+    {"--live", COMMAND_FLAG_LIVE, FLAG_BARE, 0},
 };
 
 #define FLAGS (sizeof flags / sizeof *flags)

@@ -41,6 +41,7 @@ enum command_flag {
     COMMAND_FLAG_JUNIT = 33554432,
     COMMAND_FLAG_OUT = 67108864,
     COMMAND_FLAG_DESCRIBE = 134217728,
+    COMMAND_FLAG_LIVE = 268435456,
 };
 
 /* struct command_values: of a flag that may be said again. */

@@ -1,8 +1,8 @@
 /* command_test.c: relay test: runs specs of policies. */
 #include "server/command_line.h"
 
-#include "policy/specs.h"
 #include "server/config.h"
+#include "spec/specs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,10 +33,13 @@ int command_test(const struct command_line *line)
                           .filter = line->filter,
                           .format = line->format ? find_format(line->format) : "human",
                           .junit = line->junit,
+                          .live = line->given & COMMAND_FLAG_LIVE,
                           .coverage = line->given & (COMMAND_FLAG_COVERAGE | COMMAND_FLAG_COVERAGE_MIN),
                           .lua_dir = line->lua_dir};
     if (!specs.format)
         return command_fail(line, COMMAND_MISUSED, "--format: human, tap or github, not %s", line->format);
+    if (specs.live && specs.coverage)
+        return command_fail(line, COMMAND_MISUSED, "--coverage counts lines in the fake core: not with --live");
     if (line->given & COMMAND_FLAG_JSON)
         specs.format = "json";
     if (line->coverage_min && !parse_percent(line->coverage_min, &specs.coverage_min))

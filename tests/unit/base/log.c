@@ -365,7 +365,39 @@ TEST(a_quoted_value_is_cut_to_its_room)
     }
 }
 
-TEST_LIST(RUN(a_line_has_time_level_event_and_message) RUN(lower_levels_say_nothing) RUN(no_message_can_forge_a_line)
+struct caught {
+    size_t count;
+    char event[32], message[2 * LOG_LINE_MAX];
+    enum log_level level;
+};
+
+static void on_said(void *ctx, enum log_level level, const char *event, const char *message)
+{
+    struct caught *caught = ctx;
+    caught->count++;
+    caught->level = level;
+    snprintf(caught->event, sizeof caught->event, "%s", event);
+    snprintf(caught->message, sizeof caught->message, "%s", message);
+}
+
+TEST(what_is_caught_is_what_was_said_all_of_it)
+{
+    struct caught caught = {0};
+    struct log *log = log_catch(on_said, &caught);
+    char text[1500];
+    memset(text, 'x', sizeof text);
+    text[sizeof text - 1] = 0;
+    CHECK(log_wants(log, LOG_DEBUG));
+    for (int i = 0; i < 3 * LOG_BURST; i++)
+        log_say(log, LOG_DEBUG, "told", "%d \n%s", i, text);
+    CHECK_INT(caught.count, 3 * LOG_BURST);
+    CHECK_INT(caught.level, LOG_DEBUG);
+    CHECK_TEXT(caught.event, "told");
+    CHECK(strncmp(caught.message, "59 \nxxx", 7) == 0 && strlen(caught.message) == 4 + sizeof text - 1);
+    log_free(log);
+}
+
+TEST_LIST(RUN(what_is_caught_is_what_was_said_all_of_it) RUN(a_line_has_time_level_event_and_message) RUN(lower_levels_say_nothing) RUN(no_message_can_forge_a_line)
               RUN(every_byte_leaves_one_clean_line) RUN(an_event_is_escaped_too) RUN(a_line_is_cut_at_its_limit_and_says_so)
                   RUN(a_flood_is_counted_and_told_when_its_window_ends) RUN(what_was_suppressed_is_told_at_close) RUN(debug_lines_are_never_suppressed)
                       RUN(each_event_has_a_budget_of_its_own) RUN(many_event_names_stay_bounded)

@@ -1,10 +1,10 @@
 /* world.h: a server without sockets for the specs: the real engine, ledger and policies on a virtual clock, one worker.
  *
- * What core/server does for a worker is done here over tables: users are those of the spec, log lines, audit rows and events become rows of Lua lists.
- * Lua may raise out of any call: a world is a userdata, and its collector closes it.
+ * What core/server does for a worker is done here over tables: users are those of the spec, log lines, audit rows and events become rows of
+ * Lua lists. Lua may raise out of any call: a world is a userdata, and its collector closes it.
  */
-#ifndef RELAY_TESTS_SPEC_WORLD_H
-#define RELAY_TESTS_SPEC_WORLD_H
+#ifndef RELAY_SPEC_WORLD_H
+#define RELAY_SPEC_WORLD_H
 
 #include "policy/policy.h"
 #include "turn/tcp_relay.h"
@@ -31,7 +31,7 @@ extern const char *const stub_names[STUB_COUNT];
 
 struct world {
     lua_State *lua;
-    int lists; /* in the registry: {audit = {}, errors = {}, events = {}, log = {}} */
+    int lists;             /* in the registry: {audit = {}, errors = {}, events = {}, log = {}} */
     int stubs[STUB_COUNT]; /* in the registry: answer what policies ask */
     msec_t now, started;
     int64_t unix_offset_ms;
@@ -44,9 +44,10 @@ struct world {
     struct host host;
     struct engine *engine;
     struct crypto *crypto;
-    int sockets; /* opened so far */
+    int sockets;              /* opened so far */
     struct handle connecting; /* the peer of the last Connect */
 
+    struct log *log;
     struct policy_config policies;
     struct policy_shared *policy_shared;
     struct policy *policy;
@@ -62,7 +63,7 @@ struct world {
     size_t owned_count;
 
     struct arrival *arrivals; /* waiting.c */
-    struct send late; /* the answer to a request whose hooks have waited; its bytes are in late_bytes */
+    struct send late;         /* the answer to a request whose hooks have waited; its bytes are in late_bytes */
     uint8_t late_bytes[4096];
 
     struct handle capped; /* of this second */
@@ -71,8 +72,8 @@ struct world {
     bool is_open;
 };
 
-/* spec.c: fill a zeroed world from the spec at `at`, and start it. Raises. */
-void world_open(struct world *, lua_State *, int at);
+/* configure.c: fill a zeroed world from the spec at `at`, and start it; policies find relay.* in `lua_dir`. Raises. */
+void world_open(struct world *, lua_State *, int at, const char *lua_dir);
 
 /* world_change: the text at `at` becomes the file `name` of the policy directory; kind "secrets": the list at `at` becomes that secret. */
 void world_change(struct world *, const char *kind, const char *name, int at);
@@ -95,7 +96,11 @@ void world_stop(struct world *); /* allocations end, `shutdown` runs */
 uint32_t world_held(const struct world *, const char *scope, const char *tenant, const char *user);
 int64_t world_unix_ms(const struct world *);
 
-/* world_own: `at` of malloc is freed with the world; raises without memory.  world_text: a copy of the string at the top, popped; NULL for nil. */
+/* world_lacks_memory: raises. */
+_Noreturn void world_lacks_memory(struct world *);
+
+/* world_own: `at` of malloc is freed with the world; raises without memory.  world_text: a copy of the string at the top, popped; NULL for
+ * nil. */
 void *world_own(struct world *, void *at);
 const char *world_text(struct world *);
 

@@ -1,10 +1,10 @@
 /* record.c: events, audit rows and log lines as Lua rows. */
-#include "record.h"
+#include "spec/record.h"
 
 #include "policy/state.h"
 
 #include <ctype.h>
-#include <stdarg.h>
+#include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -137,7 +137,7 @@ void record_audit(void *ctx, const char *type, const char *detail_json)
     lua_pop(L, 3);
 }
 
-/* ---- the log: log_say is ours here (the Makefile wraps it), and a world is its log ---- */
+/* ---- the log ---- */
 
 /* quoted: the text behind an opening quote, as log_quote wrote it, is pushed; returns what follows the closing quote, or NULL. */
 static const char *quoted(lua_State *L, const char *at)
@@ -237,34 +237,12 @@ static void error_line(struct world *w, const char *line)
     lua_pop(L, 1);
 }
 
-struct log *record_log(struct world *w)
+void record_line(void *ctx, enum log_level level, const char *event, const char *message)
 {
-    return (struct log *)(void *)w;
-}
-
-void __wrap_log_say(struct log *log, enum log_level level, const char *event, const char *format, ...) __attribute__((format(printf, 4, 5)));
-
-void __wrap_log_say(struct log *log, enum log_level level, const char *event, const char *format, ...)
-{
-    char line[LOG_LINE_MAX * 2];
-    struct world *w = (struct world *)(void *)log;
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    if (!w)
-        return;
+    struct world *w = ctx;
     luaL_checkstack(w->lua, 20, NULL);
     if (strcmp(event, "policy_error") == 0)
-        error_line(w, line);
+        error_line(w, message);
     else if (strncmp(event, "policy:", 7) == 0)
-        script_line(w, level, line);
-}
-
-bool __wrap_log_wants(const struct log *log, enum log_level level);
-
-bool __wrap_log_wants(const struct log *log, enum log_level level)
-{
-    (void)level;
-    return log != NULL;
+        script_line(w, level, message);
 }

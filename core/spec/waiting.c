@@ -1,5 +1,5 @@
 /* waiting.c: a stub answers at once, and its answer arrives later. */
-#include "waiting.h"
+#include "spec/waiting.h"
 
 #include "base/err.h"
 
@@ -347,6 +347,8 @@ void waiting_turn(struct world *w)
 
 void waiting_close(struct world *w)
 {
-    while (w->arrivals)
-        cancel(w, w->arrivals);
+    for (struct arrival *first; (first = w->arrivals);) {
+        w->arrivals = first->next;
+        arrival_free(w, first);
+    }
 }

@@ -1,5 +1,7 @@
 /* specs.c: the Lua state of specs. */
-#include "policy/specs.h"
+#include "spec/specs.h"
+
+#include "spec/backend.h"
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -28,7 +30,7 @@ static int push_error(lua_State *L, const char *path)
     return 2;
 }
 
-static int is_shown(const struct dirent *entry)
+static int is_file(const struct dirent *entry)
 {
     return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 }
@@ -52,7 +54,7 @@ static int list(lua_State *L)
         lua_pushliteral(L, "file");
         return 1;
     }
-    const int count = scandir(path, &entries, is_shown, alphasort);
+    const int count = scandir(path, &entries, is_file, alphasort);
     if (count < 0)
         return push_error(L, path);
     lua_createtable(L, count, 0);
@@ -116,6 +118,10 @@ static int run(lua_State *L)
     const struct specs *specs = lua_touserdata(L, 1);
     luaL_openlibs(L);
     set_path(L, specs->lua_dir);
+    if (specs->live) {
+        backend_open(L, specs->lua_dir);
+        lua_setglobal(L, "relay_core_backend");
+    }
     lua_getglobal(L, "require");
     lua_pushliteral(L, "relay.spec");
     lua_call(L, 1, 1);

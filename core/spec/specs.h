@@ -1,10 +1,10 @@
 /* specs.h: runs specs of policies, for relay test: lua/relay/spec in a Lua of its own.
  *
  * A spec is an operator's program, not a policy: its state has all of Lua's libraries and no bounds. The policies that it loads run in the
- * fake core (lua/relay/fake), which bounds them. Results go to standard output.
+ * fake core (lua/relay/fake), or, if it is to be live, in a world (world.h); either bounds them. Results go to standard output.
  */
-#ifndef RELAY_POLICY_SPECS_H
-#define RELAY_POLICY_SPECS_H
+#ifndef RELAY_SPEC_SPECS_H
+#define RELAY_SPEC_SPECS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,6 +17,7 @@ struct specs {
     const char *junit;  /* the file to write, or NULL */
     bool coverage;
     double coverage_min; /* percent */
+    bool live;
     const char *lua_dir; /* where relay.spec is */
 };
 

@@ -1,7 +1,7 @@
 /* backend.c: the methods of a core. */
-#include "backend.h"
+#include "spec/backend.h"
 
-#include "client.h"
+#include "spec/client.h"
 
 #include <lauxlib.h>
 
@@ -28,7 +28,7 @@ static int core_open(lua_State *L)
         lua_setfield(L, -2, *list);
     }
     w->lists = luaL_ref(L, LUA_REGISTRYINDEX);
-    world_open(w, L, 1);
+    world_open(w, L, 1, lua_touserdata(L, lua_upvalueindex(1)));
     return 1;
 }
 
@@ -119,10 +119,11 @@ static int core_metrics(lua_State *L)
     return 1;
 }
 
-void backend_open(lua_State *L)
+void backend_open(lua_State *L, const char *lua_dir)
 {
-    static const luaL_Reg methods[] = {{"request", core_request}, {"advance", core_advance}, {"change", core_change}, {"close", core_close},
-                                       {"reload", core_reload}, {"held", core_held},       {"metrics", core_metrics}, {"elapsed", core_elapsed}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"request", core_request}, {"advance", core_advance}, {"change", core_change},
+                                       {"close", core_close},     {"reload", core_reload},   {"held", core_held},
+                                       {"metrics", core_metrics}, {"elapsed", core_elapsed}, {NULL, NULL}};
     luaL_newmetatable(L, WORLD);
     lua_pushcfunction(L, core_collect);
     lua_setfield(L, -2, "__gc");
@@ -135,6 +136,7 @@ void backend_open(lua_State *L)
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
     lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, core_open);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)lua_dir);
+    lua_pushcclosure(L, core_open, 1);
     lua_setfield(L, -2, "open");
 }

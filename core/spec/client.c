@@ -1,5 +1,5 @@
 /* client.c: requests on the wire and what came back. */
-#include "client.h"
+#include "spec/client.h"
 
 #include "wire/attr.h"
 #include "wire/build.h"
@@ -17,7 +17,8 @@ static const struct kind {
     const char *name;
     uint16_t method;
 } kinds[] = {
-    {"allocate", METHOD_ALLOCATE}, {"refresh", METHOD_REFRESH}, {"close", METHOD_REFRESH}, {"permission", METHOD_CREATE_PERMISSION}, {"channel", METHOD_CHANNEL_BIND}, {"connect", METHOD_CONNECT},
+    {"allocate", METHOD_ALLOCATE},    {"refresh", METHOD_REFRESH}, {"close", METHOD_REFRESH}, {"permission", METHOD_CREATE_PERMISSION},
+    {"channel", METHOD_CHANNEL_BIND}, {"connect", METHOD_CONNECT},
 };
 
 /* ---- fields ---- */
@@ -61,9 +62,9 @@ static struct addr address_field(lua_State *L, int at, const char *name)
 static uint8_t transport_field(lua_State *L, int at)
 {
     const char *text = text_of(L, at, "transport");
-    for (uint8_t transport = TRANSPORT_UDP; transport <= TRANSPORT_DTLS; transport++)
-        if (text && strcmp(text, transport_name(transport)) == 0)
-            return transport;
+    for (int transport = TRANSPORT_UDP; transport <= TRANSPORT_DTLS; transport++)
+        if (text && strcmp(text, transport_name((uint8_t)transport)) == 0)
+            return (uint8_t)transport;
     luaL_error(L, "not a transport: %s", text ? text : "nil");
     return 0;
 }
@@ -90,11 +91,12 @@ static void name_listener(lua_State *L, int at, struct client *c)
 static struct client *new_client(struct world *w, int at, size_t number)
 {
     lua_State *L = w->lua;
-    const struct flow flow = {.client = address_field(L, at, "src"), .server = address_field(L, at, "dst"), .transport = transport_field(L, at)};
+    const struct flow flow = {
+        .client = address_field(L, at, "src"), .server = address_field(L, at, "dst"), .transport = transport_field(L, at)};
     const char *sni = text_of(L, at, "sni"), *alpn = text_of(L, at, "alpn");
     struct client *c = calloc(1, sizeof *c);
     if (!c)
-        luaL_error(L, "not enough memory");
+        world_lacks_memory(w);
     c->flow = flow;
     c->flow.sni = view_copy(view_text(sni ? sni : ""), c->sni, sizeof c->sni);
     c->flow.alpn = view_copy(view_text(alpn ? alpn : ""), c->alpn, sizeof c->alpn);
@@ -110,7 +112,7 @@ struct client *client_of(struct world *w, int at)
     if (number >= w->client_count) {
         struct client **clients = realloc(w->clients, (number + 1) * sizeof(struct client *));
         if (!clients)
-            luaL_error(w->lua, "not enough memory");
+            world_lacks_memory(w);
         for (size_t i = w->client_count; i <= number; i++)
             clients[i] = NULL;
         w->clients = clients;
@@ -147,7 +149,10 @@ static void put_transport(lua_State *L, struct build *build, int at)
 {
     const char *wanted = text_of(L, at, "requested_transport");
     const bool udp = !wanted || strcmp(wanted, "udp") == 0;
-    put_byte(build, ATTR_REQUESTED_TRANSPORT, udp ? PROTOCOL_UDP : strcmp(wanted, "tcp") == 0 ? PROTOCOL_TCP : (uint8_t)number_of(L, at, "requested_transport", 0));
+    put_byte(build, ATTR_REQUESTED_TRANSPORT,
+             udp                          ? PROTOCOL_UDP
+             : strcmp(wanted, "tcp") == 0 ? PROTOCOL_TCP
+                                          : (uint8_t)number_of(L, at, "requested_transport", 0));
 }
 
 /* a token is 16 hexadecimal digits; any other text is a token that nobody issued */
@@ -302,7 +307,8 @@ static int send_request(struct world *w, struct client *c)
         luaL_error(w->lua, "the core's answer is malformed, or another request's");
     if (c->message.class != STUN_SUCCESS && attr_error(&c->message, &code, &reason) != 0)
         luaL_error(w->lua, "the core's answer has no code");
-    if (message_has(&c->message, SLOT_MESSAGE_INTEGRITY) ? integrity_check(w->crypto, &c->message, view_of(c->key, c->key_len)) != 0 : !code)
+    if (message_has(&c->message, SLOT_MESSAGE_INTEGRITY) ? integrity_check(w->crypto, &c->message, view_of(c->key, c->key_len)) != 0
+                                                         : !code)
         luaL_error(w->lua, "the core's answer is not signed with the key of the request");
     return code;
 }
@@ -317,104 +323,14 @@ static int exchange(struct world *w, struct client *c, const struct kind *kind, 
         make_request(w, c, kind, at);
         w->refusal = (struct refusal){0};
         code = send_request(w, c);
-        const bool challenged = (attempt == 0 && code == STUN_UNAUTHENTICATED) || (code == STUN_STALE_NONCE && w->reauth.kind == VERDICT_SILENT);
+        const bool challenged =
+            (attempt == 0 && code == STUN_UNAUTHENTICATED) || (code == STUN_STALE_NONCE && w->reauth.kind == VERDICT_SILENT);
         if (!challenged || !has_field(w->lua, at, "username"))
             break;
         view_copy(message_attr(&c->message, SLOT_REALM), c->realm, sizeof c->realm);
         view_copy(message_attr(&c->message, SLOT_NONCE), c->nonce, sizeof c->nonce);
     }
     return code;
-}
-
-static void push_address(lua_State *L, const char *name, const struct addr *addr)
-{
-    char text[ADDR_TEXT_MAX];
-    lua_pushstring(L, addr_format(addr, text));
-    lua_setfield(L, -2, name);
-}
-
-static uint64_t strictest_of(uint64_t a, uint64_t b)
-{
-    return !a || (b && b < a) ? b : a;
-}
-
-static void row_limit(lua_State *L, const char *name, uint64_t configured, uint64_t given)
-{
-    if (configured || given)
-        row_number(L, name, strictest_of(configured, given));
-}
-
-static void push_limits(lua_State *L, const struct engine_config *config, const struct limits *limits)
-{
-    lua_newtable(L);
-    row_limit(L, "total_quota", config->total_quota, limits->total_quota);
-    row_limit(L, "realm_quota", 0, limits->realm_quota);
-    row_limit(L, "user_quota", config->user_quota, limits->user_quota);
-    row_limit(L, "max_lifetime", 0, limits->max_lifetime_s);
-    row_limit(L, "max_permissions", config->max_permissions, limits->max_permissions);
-    row_limit(L, "max_channels", config->max_channels, limits->max_channels);
-    row_limit(L, "max_bps", 0, limits->max_bps);
-    lua_setfield(L, -2, "limits");
-}
-
-/* put_allocation: what an allocation says of an answer, into the table at the top. */
-static void put_allocation(struct world *w, const struct allocation *a)
-{
-    lua_State *L = w->lua;
-    row_number(L, "lifetime", (uint64_t)(a->expires - w->now) / 1000);
-    row_number(L, "allocation", a->id);
-    row_text(L, "user", a->user);
-    row_text(L, "tenant", a->tenant);
-    row_text(L, "realm", a->realm);
-    row_tags(L, &a->limits);
-    push_limits(L, &w->config, &a->limits);
-    push_address(L, "relayed", &a->relayed_shown);
-    push_address(L, "mapped", &a->flow.client);
-}
-
-/* put_message: what the answer itself says, over what the allocation says. */
-static void put_message(lua_State *L, const struct message *message)
-{
-    uint32_t lifetime_s;
-    uint64_t token;
-    struct addr addr;
-    char hex[17];
-    if (attr_u32(message, SLOT_LIFETIME, &lifetime_s) == 0)
-        row_number(L, "lifetime", lifetime_s);
-    if (attr_xor_addr(message, SLOT_XOR_RELAYED_ADDRESS, &addr) == 0)
-        push_address(L, "relayed", &addr);
-    if (attr_xor_addr(message, SLOT_XOR_MAPPED_ADDRESS, &addr) == 0)
-        push_address(L, "mapped", &addr);
-    if (attr_u64(message, SLOT_RESERVATION_TOKEN, &token) == 0) {
-        crypto_hex(message_attr(message, SLOT_RESERVATION_TOKEN), hex);
-        row_text(L, "reservation", hex);
-    }
-}
-
-/* ALTERNATE-SERVER: as MAPPED-ADDRESS, RFC 8489 section 14.1 */
-static void put_alternate(lua_State *L, const struct message *message)
-{
-    const struct view value = message_attr(message, SLOT_ALTERNATE_SERVER);
-    if (value.len != 8 && value.len != 20)
-        return;
-    const struct addr addr = value.len == 8 ? addr_v4(value.at + 4, get_u16(value.at + 2)) : addr_v6(value.at + 4, get_u16(value.at + 2));
-    push_address(L, "server", &addr);
-    const struct view domain = message_attr(message, SLOT_ALTERNATE_DOMAIN);
-    if (domain.len) {
-        lua_pushlstring(L, (const char *)domain.at, domain.len);
-        lua_setfield(L, -2, "domain");
-    }
-}
-
-static void push_refused(struct world *w, const struct client *c, int code)
-{
-    lua_State *L = w->lua;
-    const struct refusal *refusal = &w->refusal;
-    const bool told = refusal->code != 0, again = w->reauth.kind != VERDICT_SILENT && code == STUN_STALE_NONCE;
-    lua_newtable(L);
-    row_text(L, "reason", told ? refusal->reason : again ? w->reauth.reason : code == STUN_UNAUTHENTICATED ? "unauthenticated" : stun_code_reason(code));
-    row_text(L, "by", told ? refusal->by : again ? w->reauth.by : "core");
-    put_alternate(L, &c->message);
 }
 
 static void remember_peer(lua_State *L, struct client *c, int at)
@@ -431,16 +347,16 @@ static void push_answer(struct world *w, struct client *c, const struct kind *ki
     const struct allocation *a = client_allocation(w, c);
     lua_newtable(L);
     if (a)
-        put_allocation(w, a); /* of a Refresh that ends it too */
+        answer_put_allocation(w, a); /* of a Refresh that ends it too */
     const int code = exchange(w, c, kind, at);
     if (code) {
         lua_pop(L, 1);
-        push_refused(w, c, code);
+        answer_push_refused(w, c, code);
     } else {
         a = client_allocation(w, c);
         if (a)
-            put_allocation(w, a);
-        put_message(L, &c->message);
+            answer_put_allocation(w, a);
+        answer_put_message(L, &c->message);
         remember_peer(L, c, at);
     }
     row_number(L, "code", (uint64_t)code);

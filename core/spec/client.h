@@ -2,10 +2,10 @@
  *
  * Every request is one whole exchange: unsigned first, then signed with what the challenge told.
  */
-#ifndef RELAY_TESTS_SPEC_CLIENT_H
-#define RELAY_TESTS_SPEC_CLIENT_H
+#ifndef RELAY_SPEC_CLIENT_H
+#define RELAY_SPEC_CLIENT_H
 
-#include "world.h"
+#include "spec/world.h"
 
 #include "wire/integrity.h"
 
@@ -33,6 +33,12 @@ struct client *client_of(struct world *, int at);
 
 /* client_request: pushes the answer to a request of `kind` with the fields at `at`. Raises for an answer that no client would take. */
 void client_request(struct world *, struct client *, const char *kind, int at);
+
+/* answer.c: fields of the answer, into the table at the top: of the allocation; of the answer's message.  answer_push_refused: pushes the
+ * table of a refusal. */
+void answer_put_allocation(struct world *, const struct allocation *);
+void answer_put_message(lua_State *, const struct message *);
+void answer_push_refused(struct world *, const struct client *, int code);
 
 /* traffic.c: payload instead of a request; pushes the answer. */
 void client_traffic(struct world *, struct client *, int at);

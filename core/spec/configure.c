@@ -1,7 +1,7 @@
-/* spec.c: what T.new was given becomes the configuration of a world. */
-#include "client.h"
-#include "record.h"
-#include "world.h"
+/* configure.c: what T.new was given becomes the configuration of a world. */
+#include "spec/client.h"
+#include "spec/record.h"
+#include "spec/world.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -59,16 +59,23 @@ static const char *write_file(struct world *w, const char *name, const char *tex
     return path;
 }
 
+static int is_file(const struct dirent *entry)
+{
+    return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
 static void link_files(struct world *w, const char *from)
 {
     char full[PATH_MAX], target[PATH_MAX];
-    DIR *directory = realpath(from, full) ? opendir(full) : NULL;
-    for (const struct dirent *entry; directory && (entry = readdir(directory));)
-        if (entry->d_name[0] != '.' && snprintf(target, sizeof target, "%s/%s", full, entry->d_name) < (int)sizeof target &&
-            symlink(target, path_of(w, entry->d_name)) != 0 && errno != EEXIST)
-            break;
-    if (directory)
-        closedir(directory);
+    struct dirent **entries = NULL;
+    const int count = realpath(from, full) ? scandir(full, &entries, is_file, alphasort) : 0;
+    for (int i = 0; i < count; i++) {
+        const char *name = entries[i]->d_name;
+        if (snprintf(target, sizeof target, "%s/%s", full, name) < (int)sizeof target)
+            (void)!symlink(target, path_of(w, name)); /* one of the spec's goes before it */
+        free(entries[i]);
+    }
+    free(entries);
 }
 
 static void make_directory(struct world *w, int at)
@@ -94,12 +101,14 @@ static void make_directory(struct world *w, int at)
 void world_remove_directory(const char *path)
 {
     char name[PATH_MAX];
-    DIR *directory = opendir(path);
-    for (const struct dirent *entry; directory && (entry = readdir(directory));)
-        if (snprintf(name, sizeof name, "%s/%s", path, entry->d_name) < (int)sizeof name)
-            unlink(name); /* "." and ".." are no files */
-    if (directory)
-        closedir(directory);
+    struct dirent **entries = NULL;
+    const int count = scandir(path, &entries, is_file, alphasort);
+    for (int i = 0; i < count; i++) {
+        if (snprintf(name, sizeof name, "%s/%s", path, entries[i]->d_name) < (int)sizeof name)
+            unlink(name);
+        free(entries[i]);
+    }
+    free(entries);
     rmdir(path);
 }
 
@@ -207,8 +216,8 @@ void world_change(struct world *w, const char *kind, const char *name, int at)
     if (!text)
         luaL_error(w->lua, "change: a text of a file, or the list of a secret expected");
     write_file(w, name, text, len);
-    policy_shared_look(w->policy_shared, record_log(w));
-    policy_shared_look(w->policy_shared, record_log(w));
+    policy_shared_look(w->policy_shared, w->log);
+    policy_shared_look(w->policy_shared, w->log);
 }
 
 static void read_users(struct world *w, int at)
@@ -297,7 +306,7 @@ static void configure(struct world *w, int at)
         .allowed_peers = &w->allowed,
         .denied_peers = &w->denied,
     };
-    w->policies = (struct policy_config){.lua_dir = "lua", .workers = 1, .hash_key = {3, 4}};
+    w->policies = (struct policy_config){.lua_dir = w->policies.lua_dir, .workers = 1, .hash_key = {3, 4}};
     w->now = w->started = START_MS;
     for (size_t i = 0; i < STUB_COUNT; i++) {
         lua_getfield(w->lua, at, stub_names[i]);
@@ -323,8 +332,9 @@ static int read_and_start(lua_State *L)
     return 0;
 }
 
-void world_open(struct world *w, lua_State *L, int at)
+void world_open(struct world *w, lua_State *L, int at, const char *lua_dir)
 {
+    w->policies.lua_dir = lua_dir;
     lua_pushcfunction(L, read_and_start);
     lua_pushvalue(L, at);
     lua_pushlightuserdata(L, w);

@@ -1,8 +1,8 @@
 /* waiting.h: what hooks of a world wait for: its clock, and what the stubs of the spec answer over HTTP. */
-#ifndef RELAY_TESTS_SPEC_WAITING_H
-#define RELAY_TESTS_SPEC_WAITING_H
+#ifndef RELAY_SPEC_WAITING_H
+#define RELAY_SPEC_WAITING_H
 
-#include "world.h"
+#include "spec/world.h"
 
 /* waiting_open: the functions of a policy_world that waiting needs, but `answer`. */
 void waiting_open(struct policy_world *);

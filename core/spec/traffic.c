@@ -1,5 +1,5 @@
 /* traffic.c: payload between a client and its peers, both ways. */
-#include "client.h"
+#include "spec/client.h"
 
 #include "wire/build.h"
 

@@ -1,9 +1,9 @@
 /* world.c: the host of the engine and the world of the policies. */
-#include "world.h"
+#include "spec/world.h"
 
-#include "client.h"
-#include "record.h"
-#include "waiting.h"
+#include "spec/client.h"
+#include "spec/record.h"
+#include "spec/waiting.h"
 
 #include "base/err.h"
 #include "policy/state.h"
@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TICK_MS 1000 /* a worker sweeps once a second */
-#define IDLE_MS 60000 /* with nothing to expire and no timers, a minute goes by at once */
+#define TICK_MS 1000     /* a worker sweeps once a second */
+#define IDLE_MS 60000    /* with nothing to expire and no timers, a minute goes by at once */
 #define RETIRED_MS 10000 /* as core/server/worker_policy.c */
 
 /* struct usage_mark: what the usage hook was told of an allocation. */
@@ -178,7 +178,7 @@ static struct usage_mark *mark_of(struct world *w, const struct allocation *a)
         const size_t count = index * 2 + 64;
         struct usage_mark *marks = realloc(w->marks, count * sizeof *marks);
         if (!marks)
-            luaL_error(w->lua, "not enough memory");
+            world_lacks_memory(w);
         memset(marks + w->mark_count, 0, (count - w->mark_count) * sizeof *marks);
         w->marks = marks;
         w->mark_count = count;
@@ -214,7 +214,8 @@ static void world_tell(void *ctx, const struct event *event)
 {
     struct world *w = ctx;
     if (event->type == EVENT_CLOSED)
-        policy_meter_add(allocation_metering(event->allocation), event->delta.bytes_in + event->delta.bytes_out, event->now, event->unix_ms);
+        policy_meter_add(allocation_metering(event->allocation), event->delta.bytes_in + event->delta.bytes_out, event->now,
+                         event->unix_ms);
     if (event->type == EVENT_CLOSED && policy_hooks(w->policy) & HOOK_BIT(HOOK_usage))
         ask_usage(w, event->allocation, true);
     if (event->type == EVENT_DENIED || event->type == EVENT_AUTH_FAILED || event->type == EVENT_POLICY_ERROR) {
@@ -317,12 +318,8 @@ static uint32_t world_count(void *ctx, const char *kind, const char *tenant, con
 
 static struct policy_world policies_see(struct world *w)
 {
-    struct policy_world world = {.ctx = w,
-                                 .log = record_log(w),
-                                 .crypto = w->crypto,
-                                 .count = world_count,
-                                 .audit = record_audit,
-                                 .answer = world_answer};
+    struct policy_world world = {
+        .ctx = w, .log = w->log, .crypto = w->crypto, .count = world_count, .audit = record_audit, .answer = world_answer};
     waiting_open(&world);
     return world;
 }
@@ -342,12 +339,8 @@ const char *world_reload(struct world *w, char *error, size_t error_cap)
     const struct policy_world world = policies_see(w);
     let_waits_end(w);
     policy_shared_begin(w->policy_shared);
-    struct policy_birth birth = {.config = &w->policies,
-                                 .shared = w->policy_shared,
-                                 .world = &world,
-                                 .old = w->policy,
-                                 .now = w->now,
-                                 .unix_ms = world_unix_ms(w)};
+    struct policy_birth birth = {
+        .config = &w->policies, .shared = w->policy_shared, .world = &world, .old = w->policy, .now = w->now, .unix_ms = world_unix_ms(w)};
     birth.edition = policy_edition_new(&w->policies, error, error_cap);
     struct policy *policy = birth.edition ? policy_make(&birth, error, error_cap) : NULL;
     policy_edition_free(birth.edition);
@@ -377,15 +370,24 @@ static void start_policies(struct world *w)
 void world_start(struct world *w)
 {
     w->crypto = crypto_new();
-    w->host = (struct host){.ctx = w, .relay_open = world_relay_open, .relay_close = world_relay_close, .tcp = &world_tcp, .ask = world_ask, .forget = world_forget, .tell = world_tell, .unhash = world_unhash,
+    w->log = log_catch(record_line, w);
+    w->host = (struct host){.ctx = w,
+                            .relay_open = world_relay_open,
+                            .relay_close = world_relay_close,
+                            .tcp = &world_tcp,
+                            .ask = world_ask,
+                            .forget = world_forget,
+                            .tell = world_tell,
+                            .unhash = world_unhash,
                             .hold = world_hold};
-    if (!w->crypto || !w->shared.quota || !w->shared.ports || !w->shared.tickets || !w->shared.tcp_ports || !w->shared.connections)
-        luaL_error(w->lua, "not enough memory");
+    if (!w->crypto || !w->log || !w->shared.quota || !w->shared.ports || !w->shared.tickets || !w->shared.tcp_ports ||
+        !w->shared.connections)
+        world_lacks_memory(w);
     start_policies(w);
     w->host.hooks = policy_hooks(w->policy) | HOOK_BIT(HOOK_authenticate);
     w->engine = engine_new(&w->config, &w->shared, &w->host, 0);
     if (!w->engine)
-        luaL_error(w->lua, "not enough memory");
+        world_lacks_memory(w);
     engine_clock(w->engine, w->now, world_unix_ms(w));
     w->is_open = true;
 }
@@ -406,6 +408,7 @@ void world_close(struct world *w)
     cidr_close(&w->allowed);
     cidr_close(&w->denied);
     crypto_free(w->crypto);
+    log_free(w->log);
     for (size_t i = 0; i < w->client_count; i++)
         free(w->clients[i]);
     for (size_t i = 0; i < w->owned_count; i++)
@@ -419,13 +422,18 @@ void world_close(struct world *w)
     *w = (struct world){.lua = w->lua, .lists = LUA_NOREF, .stubs = {LUA_NOREF, LUA_NOREF, LUA_NOREF}};
 }
 
+void world_lacks_memory(struct world *w)
+{
+    luaL_error(w->lua, "not enough memory");
+    abort();
+}
+
 void *world_own(struct world *w, void *at)
 {
     void **owned = at ? realloc(w->owned, (w->owned_count + 1) * sizeof *owned) : NULL;
     if (!owned) {
         free(at);
-        luaL_error(w->lua, "not enough memory");
-        abort();
+        world_lacks_memory(w);
     }
     w->owned = owned;
     return w->owned[w->owned_count++] = at;
