@@ -276,6 +276,30 @@ int dictionary_increase(struct dictionary *dictionary, struct view key, int64_t 
     return leave(shard, replace(dictionary, shard, NULL, key, hash, &value, deadline, now));
 }
 
+int dictionary_take(struct dictionary *dictionary, struct view key, int64_t most, msec_t now)
+{
+    static const struct value first = {.type = VALUE_INTEGER, .as.integer = 1};
+    uint64_t hash;
+    struct shard *shard = enter(dictionary, key, &hash);
+    struct entry *entry = find(shard, key, hash, now);
+    if (!entry)
+        return leave(shard, replace(dictionary, shard, NULL, key, hash, &first, DEADLINE_NEVER, now));
+    if (entry->value.as.integer >= most)
+        return leave(shard, ERR_BUSY);
+    entry->value.as.integer++;
+    return leave(shard, 0);
+}
+
+void dictionary_give(struct dictionary *dictionary, struct view key, msec_t now)
+{
+    uint64_t hash;
+    struct shard *shard = enter(dictionary, key, &hash);
+    struct entry *entry = find(shard, key, hash, now);
+    if (entry && --entry->value.as.integer == 0)
+        drop(shard, entry);
+    leave(shard, 0);
+}
+
 /* What was used last is looked at first. */
 void dictionary_changed(struct dictionary *dictionary, dictionary_fn *each, void *ctx)
 {

@@ -45,6 +45,10 @@ int dictionary_swap(struct dictionary *, struct view key, const struct value *ol
  * an integer. */
 int dictionary_increase(struct dictionary *, struct view key, int64_t n, int64_t init, msec_t deadline, msec_t now, int64_t *out);
 
+/* dictionary_take: one of `most` places of `key`: 0, ERR_BUSY: all are taken, ERR_MEMORY: full.  dictionary_give: it is free again. For tables of nothing else. */
+int dictionary_take(struct dictionary *, struct view key, int64_t most, msec_t now);
+void dictionary_give(struct dictionary *, struct view key, msec_t now);
+
 /* dictionary_changed: calls `each` for every entry that was set or increased since the last call; it must not use the dictionary. */
 typedef void dictionary_fn(void *ctx, struct view key, const struct value *, msec_t deadline);
 void dictionary_changed(struct dictionary *, dictionary_fn *each, void *ctx);

@@ -131,6 +131,7 @@ static const struct member relay_members[] = {
          MARK_LOADS),
     CALL("meter", "fun(name: string, options: relay.meter): meter", "sums of the day or month, of up to 65,536 keys", relay_meter,
          MARK_LOADS),
+    CALL("gate", "fun(name: string, options: relay.gate): gate", "how many may be in at a time, by key", relay_gate, MARK_LOADS),
     CALL("cidr", "fun(ranges: string|string[]|data): cidr",
          "`\"10.0.0.0/8\"`, `\"10.0.0.1-10.0.0.9\"`, `\"2001:db8::/32\"`, `\"192.0.2.1\"`", relay_cidr, MARK_LOADS),
     CALL("secret", "fun(name: string): secret", "the file of `--secret name=FILE`: one to eight lines, newest first", relay_secret,
@@ -161,8 +162,9 @@ static const struct member relay_members[] = {
 const struct shown relay_shown = SHOWN(
     ROLE_LIBRARY, "relay",
     "*load*: only while the policy loads, `init` included. What is made by name is one object for all workers and policies, and outlives a "
-    "reload; the same name with other options raises, and so does a name of two kinds (`relay.shared`, `relay.ratelimit`, `relay.meter`). "
-    "A table or rate limit that no policy asks for after a reload is gone; meters and counters stay. *waits*: see \"Waiting\".",
+    "reload; the same name with other options raises, and so does a name of two kinds (`relay.shared`, `relay.ratelimit`, `relay.meter`, "
+    "`relay.gate`). "
+    "A table, rate limit or gate that no policy asks for after a reload is gone; meters and counters stay. *waits*: see \"Waiting\".",
     relay_members);
 
 static const struct member timer_members[] = {
@@ -195,6 +197,7 @@ void library_open(lua_State *L)
     jwt_open(L);
     mmdb_open(L);
     meter_open(L);
+    gate_open(L);
     decision_open(L);
     lua_newtable(L);
     for (size_t i = 0; i < count; i++) {

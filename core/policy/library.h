@@ -22,6 +22,7 @@ int relay_hmac(lua_State *L);
 int relay_hex(lua_State *L);
 int relay_random(lua_State *L);
 int relay_meter(lua_State *L);  /* meter.c */
+int relay_gate(lua_State *L);   /* gate.c */
 int relay_mmdb(lua_State *L);   /* mmdb.c */
 int relay_params(lua_State *L); /* params.c */
 int relay_audit(lua_State *L);  /* record.c */
@@ -37,5 +38,6 @@ void data_open(lua_State *L);
 void secret_open(lua_State *L);
 void jwt_open(lua_State *L);
 void mmdb_open(lua_State *L);
+void gate_open(lua_State *L);
 
 #endif

@@ -298,6 +298,12 @@ const char *policy_revision(const struct policy *policy)
     return policy->revision;
 }
 
+/* heap_level: 0: nothing to say; 1: collecting takes long; 2: half of what there may be. */
+static unsigned heap_level(size_t heap)
+{
+    return heap >= HEAP_MAX / 2 ? 2 : heap >= HEAP_WARN ? 1 : 0;
+}
+
 /* collect: a step as large as what was allocated since the last one. */
 static void collect(struct policy *policy)
 {
@@ -308,10 +314,11 @@ static void collect(struct policy *policy)
     policy->heap_at_idle = policy->heap;
     policy->calls_at_idle = policy->counts.calls;
     policy->idle_at = policy->now;
-    if (policy->heap >= HEAP_WARN && !policy->heap_warned)
+    const unsigned level = heap_level(policy->heap);
+    if (level > policy->heap_told)
         log_say(policy->world.log, LOG_WARNING, "policy_heap", "bytes=%zu max=%zu: large tables belong into relay.data or relay.shared",
                 policy->heap, HEAP_MAX);
-    policy->heap_warned = policy->heap >= HEAP_WARN;
+    policy->heap_told = level;
 }
 
 static void run_timers(struct policy *policy)

@@ -11,12 +11,15 @@
 
 /* in the order of lua/README.md */
 static const struct shown *const all[] = {
-    &context_shown, &request_shown,   &allocation_shown, &usage_shown,     &event_shown,  &address_shown,  &tags_shown,  &decisions_shown,
-    &allow_given,   &metering_given,  &key_given,        &lookup_given,    &tenant_given, &redirect_given, &relay_shown, &params_given,
-    &shared_given,  &ratelimit_given, &meter_given,      &base64_shown,    &http_shown,   &get_given,      &post_given,  &response_shown,
-    &json_shown,    &jwt_shown,       &verify_given,     &log_shown,       &metric_shown, &timer_shown,    &every_given, &db_shown,
-    &users_shown,   &user_shown,      &dns_shown,        &lookup_options_given, &service_shown, &shared_shown,    &incr_given,       &ratelimit_shown, &meter_shown,  &counter_shown,  &cidr_shown,  &data_shown,
-    &secret_shown,  &keys_shown,      &mmdb_shown,
+    &context_shown,        &request_shown,   &allocation_shown, &usage_shown,    &event_shown,     &address_shown,
+    &tags_shown,           &decisions_shown, &allow_given,      &metering_given, &key_given,       &lookup_given,
+    &tenant_given,         &redirect_given,  &relay_shown,      &params_given,   &shared_given,    &ratelimit_given,
+    &meter_given,          &gate_given,      &base64_shown,     &http_shown,     &get_given,       &post_given,
+    &response_shown,       &json_shown,      &jwt_shown,        &verify_given,   &log_shown,       &metric_shown,
+    &timer_shown,          &every_given,     &db_shown,         &users_shown,    &user_shown,      &dns_shown,
+    &lookup_options_given, &service_shown,   &shared_shown,     &incr_given,     &ratelimit_shown, &meter_shown,
+    &gate_shown,           &hold_shown,      &counter_shown,    &cidr_shown,     &data_shown,      &secret_shown,
+    &keys_shown,           &mmdb_shown,
 };
 #define ALL (sizeof all / sizeof *all)
 

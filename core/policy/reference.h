@@ -66,10 +66,10 @@ struct shown {
 extern const struct shown context_shown, request_shown, allocation_shown, usage_shown, event_shown, address_shown, tags_shown;
 extern const struct shown relay_shown, decisions_shown, base64_shown, http_shown, json_shown, jwt_shown, log_shown, metric_shown,
     timer_shown, users_shown, db_shown, dns_shown;
-extern const struct shown shared_shown, ratelimit_shown, meter_shown, counter_shown, cidr_shown, data_shown, secret_shown, keys_shown,
-    mmdb_shown;
+extern const struct shown shared_shown, ratelimit_shown, meter_shown, gate_shown, hold_shown, counter_shown, cidr_shown, data_shown,
+    secret_shown, keys_shown, mmdb_shown;
 extern const struct shown allow_given, metering_given, key_given, lookup_given, tenant_given, redirect_given, params_given, shared_given,
-    ratelimit_given, meter_given, incr_given, every_given, get_given, post_given, verify_given, lookup_options_given;
+    ratelimit_given, meter_given, gate_given, incr_given, every_given, get_given, post_given, verify_given, lookup_options_given;
 extern const struct shown response_shown, user_shown, service_shown;
 
 /* reference_all: every one, and how many, in the order in which one reads them: what is given and returned behind who uses it first. */

@@ -334,7 +334,7 @@ static int counter_add(lua_State *L)
 }
 
 static const struct member shared_members[] = {
-    CALL("get", "fun(key: string|integer): string|number|boolean|nil", "nil: there is none", shared_get, 0),
+    CALL("get", "fun(key: string|integer): any", "string, number or boolean; nil: there is none", shared_get, 0),
     CALL("set", "fun(key: string|integer, value: string|number|boolean, ttl: number|false): true?, string?", "true; or nil, `\"full\"`",
          shared_set, 0),
     CALL("add", "fun(key: string|integer, value: string|number|boolean, ttl: number|false): true?, string?",

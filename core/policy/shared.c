@@ -45,6 +45,7 @@ static void free_object(struct shared_object *object)
     switch (object->kind) {
         case SHARED_DICTIONARY:
         case SHARED_METER:
+        case SHARED_GATE:
             dictionary_free(object->as.dictionary);
             break;
         case SHARED_LIMITER:
@@ -111,7 +112,7 @@ static struct shared_object *make_object(struct policy_shared *shared, enum shar
 
 /* Names of these kinds are one set: who says `x` means one thing. */
 static const char *const declared[] = {
-    [SHARED_DICTIONARY] = "relay.shared", [SHARED_LIMITER] = "relay.ratelimit", [SHARED_METER] = "relay.meter"};
+    [SHARED_DICTIONARY] = "relay.shared", [SHARED_LIMITER] = "relay.ratelimit", [SHARED_METER] = "relay.meter", [SHARED_GATE] = "relay.gate"};
 #define DECLARED (sizeof declared / sizeof *declared)
 
 static bool is_named(const struct shared_object *object, enum shared_kind kind, const char *name)
@@ -190,7 +191,7 @@ void policy_shared_end(struct policy_shared *shared, bool kept)
 /* What is counted for good stays: the next policy that asks for it goes on. */
 static bool is_forgotten(const struct policy_shared *shared, const struct shared_object *object)
 {
-    return object->asked < shared->kept && (object->kind == SHARED_DICTIONARY || object->kind == SHARED_LIMITER);
+    return object->asked < shared->kept && object->kind != SHARED_METER && object->kind != SHARED_COUNTER;
 }
 
 void policy_shared_sweep(struct policy_shared *shared)

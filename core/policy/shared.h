@@ -1,7 +1,7 @@
-/* shared.h: what the policies of all workers share, by name, for as long as the process: tables, rate limits, meters, sets, counters; and files
+/* shared.h: what the policies of all workers share, by name, for as long as the process: tables, rate limits, meters, gates, sets, counters; and files
  * (source.h).
  *
- * A name is made once; asking for it again with other options, or for a table, rate limit or meter of the name of another of them, is an
+ * A name is made once; asking for it again with other options, or for a table, rate limit, meter or gate of the name of another of them, is an
  * error. What new policies no longer ask for goes with the old ones (policy_shared_sweep); meters, counters and sets stay. Lists grow under one lock while policies load; what they hold is
  * found once and used by pointer, so hooks never take that lock.
  */
@@ -15,7 +15,7 @@
 
 #include <stdatomic.h>
 
-enum shared_kind { SHARED_DICTIONARY, SHARED_LIMITER, SHARED_METER, SHARED_COUNTER };
+enum shared_kind { SHARED_DICTIONARY, SHARED_LIMITER, SHARED_METER, SHARED_GATE, SHARED_COUNTER };
 
 /* struct shared_options: what a name was made with: a, b: numbers that must be the same the next time. */
 struct shared_options {
@@ -28,7 +28,7 @@ struct shared_object {
     struct shared_options options;
     uint64_t made, asked; /* at which loading: the first, the last */
     union {
-        struct dictionary *dictionary; /* and of a meter */
+        struct dictionary *dictionary; /* and of a meter, a gate */
         struct limiter *limiter;
         _Atomic uint64_t counter;
     } as;

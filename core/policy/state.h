@@ -40,6 +40,8 @@ enum object {
     OBJECT_DICTIONARY,
     OBJECT_LIMITER,
     OBJECT_METER,
+    OBJECT_GATE,
+    OBJECT_HOLD,
     OBJECT_COUNTER,
     OBJECT_KEYS,
     OBJECT_READING,
@@ -97,7 +99,8 @@ struct memo {
 struct policy {
     lua_State *lua;
     size_t heap, heap_at_idle;
-    bool heap_warned, loading, renews; /* renews: in place of an old one */
+    unsigned heap_told; /* of heap_level */
+    bool loading, renews; /* renews: in place of an old one */
     uint32_t memory_failures;          /* in a row */
     msec_t rests_until; /* after a second one: what fills the memory is kept by the script, and each try costs a full collection */
     uint64_t calls_at_idle;

@@ -71,7 +71,7 @@ end
 
 local objects = {
   Shared = "relay.shared('o', {max_entries = 1})", Ratelimit = "relay.ratelimit('r', {rate = 1, burst = 1})", Meter = "relay.meter('m', {period = 'day'})",
-  Counter = "relay.metric.counter('c')", Cidr = "relay.cidr{}", Secret = "relay.secret('s')", Mmdb = "relay.mmdb('g.mmdb')",
+  Gate = "relay.gate('g', {max = 1})", Counter = "relay.metric.counter('c')", Cidr = "relay.cidr{}", Secret = "relay.secret('s')", Mmdb = "relay.mmdb('g.mmdb')",
 }
 
 -- what takes a table, around %s; in a hook: those that wait
@@ -80,6 +80,7 @@ local takes = {
   ["relay.AllowMeterFields"] = "relay.allow{meter = (function(t) t[1], t[2] = relay.meter('m', {period = 'day'}), 'k' return t end)(%s)}",
   ["relay.TenantFields"] = "relay.tenant('t', %s)", ["relay.RedirectFields"] = "relay.redirect(%s)", ["relay.ParamsFields"] = "relay.params('n', {x = %s})",
   ["relay.SharedFields"] = "relay.shared('o', %s)", ["relay.RatelimitFields"] = "relay.ratelimit('r', %s)", ["relay.MeterFields"] = "relay.meter('m', %s)",
+  ["relay.GateFields"] = "relay.gate('g', %s)",
   ["relay.TimerEveryFields"] = "relay.timer.every(1, print, %s)", ["relay.SharedIncrFields"] = "relay.shared('o', {max_entries = 1}):incr('k', 1, %s)",
   ["relay.HttpGetFields"] = "relay.http.get('http://a.test/', %s)", ["relay.HttpPostFields"] = "relay.http.post('http://a.test/', %s)",
   ["relay.DnsLookupFields"] = "relay.dns.lookup('a.example', %s)",

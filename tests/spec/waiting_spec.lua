@@ -93,3 +93,24 @@ describe("a hook that waits", function()
     assert.same({"ann", "198.51.100.9:5000"}, {seen.allocated.user, seen.allocated.src})
   end)
 end)
+
+describe("a place of a gate", function()
+  it("is held while the hook waits, and free afterwards, however it ends", function()
+    local s = server [[
+      local G = relay.gate("g", {max = 1})
+      return {authorize = function(req)
+        local place <close>, why = G:hold(req.user)
+        if not place then return relay.deny(486, why) end
+        local again <close>, busy = G:hold(req.user)
+        if req.software == "error" then error("no") end
+        if req.software == "loop" then while true do end end
+        relay.sleep(req.software == "late" and 5 or 1)
+        return relay.deny(403, tostring(again) .. " " .. busy)
+      end}]]
+    local function try(software) return s:allocate({username = "ann", password = "p", software = software}).reason end
+    for _, software in ipairs {"error", "loop", "late", "fine"} do
+      try(software)
+      assert.equal("nil busy", try "fine")
+    end
+  end)
+end)

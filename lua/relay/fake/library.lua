@@ -193,7 +193,7 @@ function M.new(core, where, box)
     counter = while_loading(core, "metric.counter", function(name, labels) return counter(core, name, labels) end),
   })
   relay.timer = strict.library("relay.timer", {every = while_loading(core, "timer.every", function(...) return every(core, ...) end)})
-  for _, name in ipairs {"cidr", "data", "mmdb", "params", "secret", "shared", "ratelimit", "meter"} do
+  for _, name in ipairs {"cidr", "data", "mmdb", "params", "secret", "shared", "ratelimit", "meter", "gate"} do
     relay[name] = while_loading(core, name, relay[name])
   end
   return strict.library("relay", relay)

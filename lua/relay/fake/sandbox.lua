@@ -195,6 +195,10 @@ function M:run(allowed, f, ...)
   self.thread, self.wait_left, self.longest = thread, self.longest, nil
   local ok, result, late = go_on(self, thread, coroutine.resume(thread, ...))
   local killed = self.killed
+  if not ok then -- what it held is given back
+    debug.sethook(thread)
+    coroutine.close(thread)
+  end
   self.spent, self.allowed, self.memory, self.killed, self.thread, self.wait_left = table.unpack(outer, 1, 6)
   if late then return false, result, "late", late end
   if killed then return false, type(result) == "string" and result or "killed: " .. killed, killed end

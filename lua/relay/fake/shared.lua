@@ -149,7 +149,24 @@ local function meter(now, options)
   return object
 end
 
-local option_names = {shared = {"max_entries", "evict"}, ratelimit = {"rate", "burst"}, meter = {"period", "persist"}}
+local function gate(_, options)
+  local max, held = count("relay.gate: max", options.max), {}
+  local function give(key) held[key] = held[key] > 1 and held[key] - 1 or nil end
+  local function hold(_, key)
+    key = key_of(key)
+    if (held[key] or 0) >= max then return nil, "busy" end
+    held[key] = (held[key] or 0) + 1
+    local given = false
+    local function close()
+      if not given then give(key) end
+      given = true
+    end
+    return setmetatable({}, {__close = close, __gc = close, __metatable = "relay.hold"})
+  end
+  return strict.library("gate", {hold = hold})
+end
+
+local option_names = {gate = {"max"}, shared = {"max_entries", "evict"}, ratelimit = {"rate", "burst"}, meter = {"period", "persist"}}
 
 -- What outlives a reload: meters, and of the rest what is in `asked`.
 function M.kept(objects, asked)
@@ -160,11 +177,11 @@ function M.kept(objects, asked)
   return out
 end
 
--- The constructors relay.shared, relay.ratelimit, relay.meter: one name is one object, whichever policy asks for it. objects: those that there are, by
+-- The constructors relay.shared, relay.ratelimit, relay.meter, relay.gate: one name is one object, whichever policy asks for it. objects: those that there are, by
 -- name; asked[name] becomes true.
 function M.constructors(now, objects, asked)
   local out = {}
-  for kind, make in pairs {shared = shared_table, ratelimit = rate_limit, meter = meter} do
+  for kind, make in pairs {shared = shared_table, ratelimit = rate_limit, meter = meter, gate = gate} do
     out[kind] = function(name, options)
       if type(name) ~= "string" then error(("relay.%s: a name expected, got %s"):format(kind, type(name)), 2) end
       strict.only("relay." .. kind, options or {}, option_names[kind])

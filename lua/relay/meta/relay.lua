@@ -262,6 +262,13 @@ function relay.ratelimit(name, options) end
 ---@return relay.Meter
 function relay.meter(name, options) end
 
+---how many may be in at a time, by key
+---Only while the policy loads.
+---@param name string
+---@param options relay.GateFields
+---@return relay.Gate
+function relay.gate(name, options) end
+
 ---`"10.0.0.0/8"`, `"10.0.0.1-10.0.0.9"`, `"2001:db8::/32"`, `"192.0.2.1"`
 ---Only while the policy loads.
 ---@param ranges string|string[]|relay.Data
@@ -365,6 +372,9 @@ function relay.prefix(text, start) end
 ---@class relay.MeterFields
 ---@field period "day"|"month" in UTC
 ---@field persist? boolean `true`: kept in the database, twice a second and at the end, and read at the start; without a database the log says so. Keys that are kept hold no zero byte
+
+---@class relay.GateFields
+---@field max integer places for each key, 1 to 1,000,000
 
 ---@class relay.Base64
 relay.base64 = {}
@@ -563,9 +573,9 @@ function relay.dns.lookup(name, options) end
 ---@class relay.Shared
 local Shared = {}
 
----nil: there is none
+---string, number or boolean; nil: there is none
 ---@param key string|integer
----@return string|number|boolean|nil
+---@return any
 function Shared:get(key) end
 
 ---true; or nil, `"full"`
@@ -634,6 +644,18 @@ function Meter:get(key) end
 ---@return integer?
 ---@return string?
 function Meter:add(key, n) end
+
+---@class relay.Gate
+local Gate = {}
+
+---a place, for `local place <close> = gate:hold(key)`: it is given back at the end of the block, however that comes; or nil, `"busy"` or, where there are 65,536 keys, `"full"`
+---@param key string|integer
+---@return relay.Hold?
+---@return string?
+function Gate:hold(key) end
+
+---A place of a `gate`. It has no members.
+---@class relay.Hold
 
 ---@class relay.Counter
 local Counter = {}

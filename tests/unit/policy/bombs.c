@@ -197,6 +197,42 @@ TEST(memory_is_capped_and_given_back)
     stage_clear(&stage);
 }
 
+static int warnings(const char *path)
+{
+    char line[1024];
+    int count = 0;
+    FILE *file = fopen(path, "r");
+    while (file && fgets(line, sizeof line, file))
+        count += strstr(line, "policy_heap") != NULL;
+    if (file)
+        fclose(file);
+    return count;
+}
+
+TEST(the_log_warns_of_8_mib_and_of_half_of_the_memory_once)
+{
+    static const struct {
+        size_t mib;
+        int warnings;
+    } rows[] = {{4, 0}, {9, 1}, {20, 1}, {31, 1}, {33, 2}, {36, 2}};
+    struct stage stage;
+    stage_set(&stage);
+    const char *path = stage_file(&stage, "log", "");
+    stage.world.log = log_new(path, LOG_WARNING);
+    stage_add(&stage, "p.lua",
+              "local kept, s = {}, ('x'):rep(1024)\nreturn {authorize = function() kept[#kept + 1] = s:rep(500 - #kept) end}");
+    CHECK(stage_load(&stage));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        while (policy_heap_bytes(stage.policy) < rows[i].mib << 20)
+            stage_ask(&stage, HOOK_authorize); /* on a busy machine one or another is killed */
+        policy_idle(stage.policy, 62000 + (msec_t)i * 1000, 1700000060000);
+        CHECK_INT(warnings(path), rows[i].warnings);
+    }
+    log_free(stage.world.log);
+    stage.world.log = NULL;
+    stage_clear(&stage);
+}
+
 TEST(a_script_that_keeps_everything_does_not_keep_the_worker)
 {
     struct stage stage;
@@ -370,8 +406,8 @@ TEST(a_hook_may_not_yield)
 
 TEST_LIST(RUN(every_bomb_is_contained_in_every_hook) RUN(a_loop_is_killed_by_its_instructions_and_says_where)
               RUN(slow_instructions_are_killed_by_the_clock) RUN(memory_is_capped_and_given_back)
-                  RUN(a_script_that_keeps_everything_does_not_keep_the_worker) RUN(a_want_of_memory_is_an_error_of_the_hook_and_counted)
-                      RUN(every_allocation_may_fail_in_a_hook) RUN(every_allocation_may_fail_while_a_policy_loads)
-                          RUN(a_bomb_at_load_is_refused) RUN(what_was_killed_is_never_resumed)
-                              RUN(a_coroutine_that_waits_goes_on_in_the_next_hook) RUN(coroutines_work_as_luas_own)
-                                  RUN(a_hook_may_not_yield))
+                  RUN(the_log_warns_of_8_mib_and_of_half_of_the_memory_once) RUN(a_script_that_keeps_everything_does_not_keep_the_worker)
+                      RUN(a_want_of_memory_is_an_error_of_the_hook_and_counted) RUN(every_allocation_may_fail_in_a_hook)
+                          RUN(every_allocation_may_fail_while_a_policy_loads) RUN(a_bomb_at_load_is_refused)
+                              RUN(what_was_killed_is_never_resumed) RUN(a_coroutine_that_waits_goes_on_in_the_next_hook)
+                                  RUN(coroutines_work_as_luas_own) RUN(a_hook_may_not_yield))

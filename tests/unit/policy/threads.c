@@ -18,15 +18,17 @@ static const char *const script =
     "local S = relay.shared('s', {max_entries = 5000}) local L = relay.shared('l', {max_entries = 64, evict = 'lru'})\n"
     "local R = relay.ratelimit('r', {rate = 1, burst = 1000}) local M = relay.meter('m', {period = 'day'}) local C = "
     "relay.metric.counter('c')\n"
+    "local G = relay.gate('g', {max = 1})\n"
     "local D = relay.data('d.json') local YES, n = relay.allow{user_quota = 1}, 0\n"
     "return {authorize = function(req)\n"
     "  n = n + 1 S:incr('total', 1, {ttl = false}) M:add('k', 2) C:add()\n"
     "  S:set('k' .. n % 100, 'value ' .. n, 5) L:set('k' .. n % 200, n, 5) S:get('k' .. (n + 7) % 100) L:get('k' .. n % 90)\n"
     "  local old = S:get('cas') or 0 if old == 0 then S:add('cas', 1, false) else S:cas('cas', old, old + 1, false) end\n"
+    "  local place <close>, why = G:hold('k') assert(place or why == 'busy')\n"
     "  assert(D.tenants[1].name == 'acme')\n"
     "  if R:take('everybody') then return YES end\n"
     "end,\n"
-    "channel = function() relay.audit{total = S:get('total'), meter = M:get('k')} end}";
+    "channel = function() local place <close> = assert(G:hold('k')) relay.audit{total = S:get('total'), meter = M:get('k')} end}";
 
 static void *work(void *ctx)
 {
