@@ -1,4 +1,4 @@
-/* http.c: a curl multi handle whose sockets and timer are watches of the loop. */
+/* http.c: a curl multi handle whose sockets, in an epoll of their own, and timer are watches of the loop. */
 #include "net/http.h"
 
 #include "base/err.h"
@@ -9,17 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
-#define CONNECTIONS_PER_HOST 256
-#define CONNECTIONS_KEPT 256
+#define CONNECTIONS_PER_HOST 512 /* as many as may wait of one tenant: an exchange that has to wait for a connection may be late */
+#define CONNECTIONS_KEPT 512
 #define HEADERS_MAX 64
-
-/* struct http_socket: one that curl wants watched. */
-struct http_socket {
-    struct http *http;
-    curl_socket_t fd;
-    struct watch in, out;
-};
+#define READY_MAX 8 /* sockets in a turn of the loop */
 
 struct http_exchange {
     struct http *http;
@@ -39,7 +35,8 @@ struct http {
     CURLM *multi;
     const char *const *rules;
     size_t rule_count;
-    struct watch timer;
+    int sockets; /* an epoll of curl's sockets, itself one descriptor of the loop */
+    struct watch ready, timer;
     struct http_exchange *exchanges;
     size_t count, bytes;
 };
@@ -248,16 +245,17 @@ static void act(struct http *http, curl_socket_t fd, int events)
     finish_all(http);
 }
 
-static void on_readable(void *owner)
+/* What is relayed is looked at between a few answers and the next few: a thousand that come at once are not one turn of the loop. */
+static void on_ready(void *owner)
 {
-    const struct http_socket *socket = owner;
-    act(socket->http, socket->fd, CURL_CSELECT_IN);
-}
-
-static void on_writable(void *owner)
-{
-    const struct http_socket *socket = owner;
-    act(socket->http, socket->fd, CURL_CSELECT_OUT);
+    struct http *http = owner;
+    struct epoll_event events[READY_MAX];
+    const int count = epoll_wait(http->sockets, events, READY_MAX, 0);
+    for (int i = 0; i < count; i++) {
+        const uint32_t what = events[i].events;
+        act(http, events[i].data.fd,
+            (what & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) | (what & EPOLLOUT ? CURL_CSELECT_OUT : 0) | (what & EPOLLERR ? CURL_CSELECT_ERR : 0));
+    }
 }
 
 static void on_timer(void *owner)
@@ -276,41 +274,18 @@ static int set_timer(CURLM *multi, long ms, void *owner)
     return 0;
 }
 
-static void socket_free(struct http_socket *socket)
-{
-    watch_stop(&socket->in);
-    watch_stop(&socket->out);
-    free(socket);
-}
-
-static void set_watch(struct http_socket *socket, bool wanted, bool in)
-{
-    struct watch *watch = in ? &socket->in : &socket->out;
-    if (wanted && !watch->loop)
-        (in ? watch_read : watch_write)(watch, socket->http->loop, socket->fd, in ? on_readable : on_writable, socket);
-    else if (!wanted)
-        watch_stop(watch);
-}
-
 static int set_socket(CURL *easy, curl_socket_t fd, int what, void *owner, void *known)
 {
     struct http *http = owner;
-    struct http_socket *socket = known;
+    struct epoll_event event = {.events = (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) | (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0), .data.fd = fd};
     (void)easy;
     if (what == CURL_POLL_REMOVE) {
-        if (socket)
-            socket_free(socket);
+        epoll_ctl(http->sockets, EPOLL_CTL_DEL, fd, &event);
         return 0;
     }
-    if (!socket) {
-        socket = calloc(1, sizeof *socket);
-        if (!socket)
-            return -1;
-        *socket = (struct http_socket){.http = http, .fd = fd};
-        curl_multi_assign(http->multi, fd, socket);
-    }
-    set_watch(socket, what & CURL_POLL_IN, true);
-    set_watch(socket, what & CURL_POLL_OUT, false);
+    if (epoll_ctl(http->sockets, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) != 0)
+        return -1;
+    curl_multi_assign(http->multi, fd, http);
     return 0;
 }
 
@@ -462,11 +437,13 @@ struct http *http_new(struct loop *loop, const char *const *rules, size_t rule_c
         free(http);
         return NULL;
     }
-    *http = (struct http){.loop = loop, .multi = curl_multi_init(), .rules = rules, .rule_count = rule_count};
-    if (!http->multi) {
+    *http = (struct http){
+        .loop = loop, .multi = curl_multi_init(), .rules = rules, .rule_count = rule_count, .sockets = epoll_create1(EPOLL_CLOEXEC)};
+    if (!http->multi || http->sockets < 0) {
         http_free(http);
         return NULL;
     }
+    watch_read(&http->ready, loop, http->sockets, on_ready, http);
     curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, set_socket);
     curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
     curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, set_timer);
@@ -484,6 +461,9 @@ void http_free(struct http *http)
         exchange_free(http->exchanges);
     curl_multi_cleanup(http->multi);
     watch_stop(&http->timer);
+    watch_stop(&http->ready);
+    if (http->sockets >= 0)
+        close(http->sockets);
     free(http);
     curl_global_cleanup();
 }

@@ -1,6 +1,6 @@
 /* load.c: a load for a relay, from one thread: clients on this side, their peer on the same, and a count of what is delivered and how late.
  *
- *     load SERVER LOAD [clients=N] [packets=N] [bytes=N] [window=N] [rate=N]
+ *     load SERVER LOAD [clients=N] [packets=N] [bytes=N] [window=N] [rate=N] [user=NAME]
  *
  * SERVER is an address with a port of loopback, LOAD a row of the table below. With `window` as many packets are on their way at a time (as
  * fast as they are delivered: no loss but the server's own); with `rate` so many a second are sent, whatever happens to them. Ends with one
@@ -20,6 +20,7 @@
 
 #define LOST_MS 2000
 #define CLIENTS_MAX 4096
+#define SLOW 2000 /* packets a second: then a millisecond too late is not much */
 
 struct load;
 
@@ -35,6 +36,9 @@ struct load {
     uint32_t clients, packets, bytes, window, rate;
     struct turn_login login;
     struct turn *turns;
+    struct turn **idle; /* of `login`: who may be next */
+    uint32_t idle_count;
+    uint64_t *begun_ns; /* of each client: when its login began; then how long it took */
     int peer, epoll;
     struct addr peer_at;
     uint64_t start_ns, last_ns;
@@ -124,6 +128,27 @@ static void took_release(struct load *load, struct turn *turn, struct view frame
     turn_put_allocate(turn);
 }
 
+/* A login is an Allocate whose answer is waited for, by whoever is idle; its Refresh(0) is part of it, but not of its time. */
+static void put_login(struct load *load, struct turn *turn)
+{
+    turn = load->idle[--load->idle_count];
+    load->begun_ns[turn - load->turns] = now_ns();
+    turn_put_allocate(turn);
+}
+
+static void took_login(struct load *load, struct turn *turn, struct view frame)
+{
+    uint64_t *took_ns = &load->begun_ns[turn - load->turns];
+    if (turn_is_granted(frame, METHOD_ALLOCATE)) {
+        *took_ns = now_ns() - *took_ns;
+        turn_put_release(turn);
+    }
+    if (!turn_is_granted(frame, METHOD_REFRESH))
+        return;
+    load->idle[load->idle_count++] = turn;
+    took(load, now_ns() - *took_ns);
+}
+
 static const struct kind kinds[] = {
     {"up", false, true, true, put_up, NULL},
     {"down", false, true, true, put_down, took_data},
@@ -133,6 +158,7 @@ static const struct kind kinds[] = {
     {"tcp-down", true, true, true, put_down, took_data},
     {"binding", false, false, false, put_binding, took_binding},
     {"allocate", false, false, false, put_allocate, took_release},
+    {"login", false, false, false, put_login, took_login},
 };
 
 /* ---- the way of a run ---- */
@@ -173,7 +199,7 @@ static uint32_t on_their_way(const struct load *load)
 
 static bool may_send(const struct load *load, uint64_t now)
 {
-    if (load->sent == load->packets)
+    if (load->sent == load->packets || (load->idle_count == 0 && load->kind->put == put_login))
         return false;
     if (load->rate)
         return (now - load->start_ns) * load->rate / UINT64_C(1000000000) >= load->sent;
@@ -188,7 +214,7 @@ static void run(struct load *load)
         while (may_send(load, now))
             load->kind->put(load, &load->turns[load->sent++ % load->clients]);
         const bool paced = load->rate && load->sent < load->packets;
-        receive(load, paced ? 0 : LOST_MS);
+        receive(load, !paced ? LOST_MS : load->rate <= SLOW); /* who sends seldom leaves the processor to others */
         now = now_ns();
         if (now - load->last_ns > UINT64_C(1000000) * LOST_MS && !paced)
             load->lost += on_their_way(load);
@@ -232,6 +258,7 @@ static void open_clients(struct load *load, const struct addr *server)
                 turn_permit(turn, &load->peer_at);
         }
         watch(load, turn->fd, turn);
+        load->idle[load->idle_count++] = turn;
     }
 }
 
@@ -278,6 +305,8 @@ static bool set(struct load *load, const char *argument)
                  {"bytes=", &load->bytes},
                  {"window=", &load->window},
                  {"rate=", &load->rate}};
+    if (strncmp(argument, "user=", 5) == 0)
+        load->login.user = argument + 5;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const size_t len = strlen(names[i].name);
         if (strncmp(argument, names[i].name, len) == 0) {
@@ -285,7 +314,7 @@ static bool set(struct load *load, const char *argument)
             return true;
         }
     }
-    return false;
+    return strncmp(argument, "user=", 5) == 0;
 }
 
 /* fits: whether the numbers go together; a client has one allocation at a time, so who allocates waits. */
@@ -297,19 +326,21 @@ static bool fits(const struct load *load)
 
 int main(int argc, char **argv)
 {
-    static struct load load = {.clients = 1, .packets = 1000, .bytes = 172, .window = 1};
+    static struct load load = {.clients = 1, .packets = 1000, .bytes = 172, .window = 1, .login = {NULL, "ann", "secret"}};
     struct addr server;
     bool good = argc > 2 && addr_parse(view_text(argv[1]), &server) == 0 && (load.kind = kind_named(argv[2]));
     for (int i = 3; good && i < argc; i++)
         good = set(&load, argv[i]);
     errno = 0;
     if (!good || !fits(&load))
-        turn_die("usage: load SERVER:PORT LOAD [clients=N] [packets=N] [bytes=N] [window=N] [rate=N]");
-    load.login = (struct turn_login){crypto_new(), "ann", "secret"};
+        turn_die("usage: load SERVER:PORT LOAD [clients=N] [packets=N] [bytes=N] [window=N] [rate=N] [user=NAME]");
+    load.login.crypto = crypto_new();
     load.turns = calloc(load.clients, sizeof *load.turns);
+    load.idle = calloc(load.clients, sizeof *load.idle);
+    load.begun_ns = calloc(load.clients, sizeof *load.begun_ns);
     load.late_us = calloc(load.packets + 1, sizeof *load.late_us);
     load.epoll = epoll_create1(0);
-    if (!load.login.crypto || !load.turns || !load.late_us || load.epoll < 0)
+    if (!load.login.crypto || !load.turns || !load.idle || !load.begun_ns || !load.late_us || load.epoll < 0)
         turn_die("memory");
     open_peer(&load);
     open_clients(&load, &server);
