@@ -22,6 +22,7 @@ static int split(lua_State *L)
 {
     size_t len, separator_len;
     const char *text = luaL_checklstring(L, 1, &len), *separator = luaL_checklstring(L, 2, &separator_len);
+    budget_charge(L, len / BYTES_PER_INSTRUCTION);
     const char *at = separator_len ? memmem(text, len, separator, separator_len) : NULL;
     lua_settop(L, 2);
     if (!at) {

@@ -168,9 +168,58 @@ static void open_math(lua_State *L)
     luaL_requiref(L, LUA_MATHLIBNAME, luaopen_math, 0);
 }
 
+/* charged: Lua's own function, which is the upvalue, for what it touches. */
+static int charged(lua_State *L, size_t instructions)
+{
+    budget_charge(L, instructions);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    return lua_gettop(L);
+}
+
+static int utf8_len(lua_State *L)
+{
+    size_t len;
+    luaL_checklstring(L, 1, &len);
+    return charged(L, len / BYTES_PER_INSTRUCTION);
+}
+
+static size_t distance(lua_Integer from, lua_Integer to)
+{
+    return (size_t)(from < to ? (lua_Unsigned)to - (lua_Unsigned)from : (lua_Unsigned)from - (lua_Unsigned)to);
+}
+
+static int utf8_offset(lua_State *L)
+{
+    size_t len;
+    luaL_checklstring(L, 1, &len);
+    const size_t steps = distance(0, luaL_checkinteger(L, 2));
+    return charged(L, (steps < len ? steps : len) / BYTES_PER_INSTRUCTION);
+}
+
+static int utf8_codepoint(lua_State *L)
+{
+    size_t len;
+    luaL_checklstring(L, 1, &len);
+    const lua_Integer first = luaL_optinteger(L, 2, 1), last = luaL_optinteger(L, 3, first), end = (lua_Integer)len + 1;
+    const size_t span = distance(first < 0 ? first + end : first, last < 0 ? last + end : last);
+    return charged(L, (span < len ? span : len) / 4); /* elements, as in list.c */
+}
+
+static void charge(lua_State *L, const char *name, lua_CFunction function)
+{
+    lua_getfield(L, -1, name);
+    lua_pushcclosure(L, function, 1);
+    lua_setfield(L, -2, name);
+}
+
 static void open_utf8(lua_State *L)
 {
     luaL_requiref(L, LUA_UTF8LIBNAME, luaopen_utf8, 0);
+    charge(L, "len", utf8_len);
+    charge(L, "offset", utf8_offset);
+    charge(L, "codepoint", utf8_codepoint);
 }
 
 static const struct {
