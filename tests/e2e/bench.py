@@ -7,7 +7,7 @@ from support.server import ROOT, Server
 from support.tap import check, check_equal, main, test
 
 LOAD = os.path.join(ROOT, os.environ.get("B", "build"), "bench", "load")
-LOADS = ("up", "down", "send", "data", "tcp-up", "tcp-down", "binding", "allocate")
+LOADS = ("up", "down", "send", "data", "tcp-up", "tcp-down", "binding", "allocate", "login")
 
 
 def run_load(server, *arguments):
