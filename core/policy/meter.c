@@ -192,7 +192,8 @@ void policy_meter_admit(struct verdict *verdict, msec_t now, int64_t unix_ms)
     if (metering->on_cap == ON_CAP_THROTTLE)
         verdict->limits.max_bps = limit_strictest(verdict->limits.max_bps, THROTTLE_BPS);
     else
-        *verdict = (struct verdict){.kind = VERDICT_DENY, .code = STUN_QUOTA, .reason = "meter_cap", .by = "core"};
+        *verdict = (struct verdict){.kind = VERDICT_DENY, .code = STUN_QUOTA, .reason = "meter_cap", .by = "core",
+                                    .measure = {sum_of(metering->meter, view_text(metering->key), now), (int64_t)metering->cap}};
 }
 
 /* struct keeping: of policy_meters_changed. */

@@ -42,6 +42,8 @@ enum command_flag {
     COMMAND_FLAG_OUT = 67108864,
     COMMAND_FLAG_DESCRIBE = 134217728,
     COMMAND_FLAG_LIVE = 268435456,
+    COMMAND_FLAG_CLIENT = 536870912,
+    COMMAND_FLAG_DECISION = 1073741824,
 };
 
 /* struct command_values: of a flag that may be said again. */
@@ -55,7 +57,7 @@ struct command_line {
     const struct command *command;
     unsigned given; /* enum command_flag */
     const char *userdb, *realm, *tenant, *from, *to, *key, *password_file, *algorithm, *lifetime, *admin_socket, *config, *lua_dir, *format,
-        *user, *tag, *limit, *filter, *coverage_min, *junit, *out;
+        *user, *tag, *limit, *filter, *coverage_min, *junit, *out, *client, *decision;
     struct command_values sets, secrets;
     char **words; /* what is left: names, field=value */
     size_t word_count;
@@ -133,6 +135,7 @@ int command_check(const struct command_line *);
 int command_eval(const struct command_line *);
 int command_bench_policy(const struct command_line *);
 int command_allocations(const struct command_line *);
+int command_explain(const struct command_line *);
 int command_kick(const struct command_line *);
 int command_test(const struct command_line *);
 int command_stubs(const struct command_line *);

@@ -135,6 +135,7 @@ static bool find_timed(const struct credentials *from, const struct request *req
         return false;
     if (out->expires_unix_s * 1000 < unix_ms) {
         deny(out, "expired");
+        out->measure.held = unix_ms / 1000 - out->expires_unix_s;
         return true;
     }
     for (size_t i = 0; i < from->config->secret_count; i++)

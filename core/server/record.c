@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define USAGE_HOOK_MS 60000
 #define QUOTED_MAX 160
@@ -175,12 +176,43 @@ static bool wants(const struct worker *worker, enum hook hook)
     return worker->policy && policy_hooks(worker->policy) & HOOK_BIT(hook);
 }
 
+/* is_denial: of a failed policy that refuses by itself: others are followed by the refusal; of what was ended: not by its client, nor by time. */
+static bool is_denial(const struct event *event)
+{
+    switch (event->type) {
+        case EVENT_DENIED:
+        case EVENT_AUTH_FAILED:
+            return true;
+        case EVENT_POLICY_ERROR:
+            return event->hook == HOOK_route || event->hook == HOOK_authenticate;
+        case EVENT_CLOSED:
+            return strcmp(event->by, "core") != 0 || strcmp(event->reason, "meter_cap") == 0 || strcmp(event->reason, "kicked") == 0;
+        default:
+            return false;
+    }
+}
+
+static void remember(struct worker *worker, const struct event *event)
+{
+    const bool is_peer = event->peer && strcmp(event->reason, "peer_not_allowed") == 0;
+    denials_put(worker->denials, event, is_peer ? engine_peer_kind(worker->engine, event->peer) : NULL, revision_of(worker));
+}
+
+void worker_stale(void *ctx, const struct event *event)
+{
+    struct worker *worker = ctx;
+    if (worker->denials)
+        remember(worker, event);
+}
+
 void worker_tell(void *ctx, const struct event *event)
 {
     struct worker *worker = ctx;
     say(worker, event);
     if (worker->page)
         journal_tell(worker->page, event, revision_of(worker));
+    if (worker->denials && is_denial(event))
+        remember(worker, event);
     if (event->type == EVENT_CLOSED && wants(worker, HOOK_usage))
         ask_usage(worker, event->allocation, event->now, true);
     if (event->type == EVENT_CLOSED)

@@ -34,4 +34,8 @@ extern const char *const routes_allocation_query[];
 void routes_allocations(void *ctx, struct door_request *);
 void routes_allocation_end(void *ctx, struct door_request *);
 
+/* routes_explain.c */
+extern const char *const routes_explain_query[];
+void routes_explain(void *ctx, struct door_request *);
+
 #endif

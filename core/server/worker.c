@@ -77,6 +77,7 @@ static int make_engine(struct worker *worker)
         .ask = worker_ask,
         .forget = worker_forget,
         .tell = worker_tell,
+        .stale = worker_stale,
         .hold = worker_hold,
         .unhash = worker_unhash,
     };
@@ -122,6 +123,8 @@ int worker_prepare(struct worker *worker, struct refusal *refusal)
                           service->config->userdb);
     }
     if (service->journal && !(worker->page = journal_page_new(service->journal, worker->index + 1, worker->crypto)))
+        return ERR_MEMORY;
+    if (service->config->admin_socket && !(worker->denials = denials_new(service->config->workers)))
         return ERR_MEMORY;
     int failed = metric_open(worker);
     if (!failed)
@@ -175,6 +178,11 @@ void worker_join(struct worker *worker)
     worker->started = false;
 }
 
+struct denials *worker_denials(const struct worker *worker)
+{
+    return worker->denials;
+}
+
 void worker_free(struct worker *worker)
 {
     if (!worker)
@@ -188,6 +196,7 @@ void worker_free(struct worker *worker)
     worker_policy_close(worker);
     journal_page_free(worker->page);
     metric_close(worker);
+    denials_free(worker->denials);
     store_reader_close(worker->reader);
     crypto_free(worker->crypto);
     if (worker->loop) {

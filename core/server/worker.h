@@ -8,6 +8,7 @@
 
 #include "server/service.h"
 
+struct denials;
 struct letter;
 struct policy_letter;
 struct worker;
@@ -23,6 +24,9 @@ void worker_policy_state(const struct worker *, struct policy_letter *);
 /* worker_metrics: adds to `sums` what the worker last said of `count` numbers from the place `at` on, of the rows of metric_of_worker; any
  * thread. */
 void worker_metrics(const struct worker *, size_t at, uint64_t *sums, size_t count);
+
+/* worker_denials: what it refused last; there is an admin door. */
+struct denials *worker_denials(const struct worker *);
 
 /* worker_stop: ask the thread to end its allocations and leave; once.  worker_join: wait for it.  worker_free: NULL is fine. */
 void worker_stop(struct worker *);

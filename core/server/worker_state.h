@@ -9,6 +9,7 @@
 #include "net/peer_stream.h"
 #include "net/stream.h"
 #include "net/udp.h"
+#include "server/denials.h"
 #include "server/foreign.h"
 #include "server/journal.h"
 #include "server/mail.h"
@@ -111,6 +112,7 @@ struct worker {
     struct watch half, tenth, flush;
     struct mail mail;
     struct journal_page *page; /* NULL: no decision log */
+    struct denials *denials;   /* NULL: nobody asks, there is no admin door */
     struct letter stop; /* posted once */
     struct foreign foreign;
     _Atomic(struct ring *) *inward; /* by the worker that puts; made on first use, by that one */
@@ -196,6 +198,7 @@ const char *record_tenant(const struct allocation *); /* or its realm, where the
 const char *
 record_transport(const struct allocation *); /* how the client comes, and how its peers do if not by datagrams: "udp", "tls", "tcp/tcp" */
 void worker_tell(void *ctx, const struct event *);
+void worker_stale(void *ctx, const struct event *);
 void worker_audit(void *ctx, const char *type, const char *detail_json);
 void worker_record_usage(struct worker *, msec_t now);
 void worker_take_usage_verdict(struct worker *, const struct question *, const struct verdict *, msec_t now);

@@ -122,8 +122,12 @@ static bool allocation_names(struct allocation *allocation, const struct opening
 int allocation_rename(struct allocation *allocation, struct view username)
 {
     const struct flow flow = allocation->flow;
-    const struct opening same = {
-        .flow = &flow, .metering = allocation->names->metering, .tenant = allocation->tenant, .user = allocation->user, .realm = allocation->realm, .username = username};
+    const struct opening same = {.flow = &flow,
+                                 .metering = allocation->names->metering,
+                                 .tenant = allocation->tenant,
+                                 .user = allocation->user,
+                                 .realm = allocation->realm,
+                                 .username = username};
     struct names *before = allocation->names;
     if (view_equal(view_text(allocation->username), username))
         return 0;
@@ -159,7 +163,23 @@ static void allocation_fill(struct engine *engine, struct allocation *allocation
     chain_init(&allocation->tcp_peer_list);
 }
 
-static enum quota_refusal allocation_quota(struct engine *engine, const struct opening *opening, struct quota_units *units)
+/* quota_measure: what was held when the limit said no, or a moment later. */
+static struct gauge quota_measure(const struct quota *quota, const struct quota_request *request, enum quota_refusal refusal)
+{
+    switch (refusal) {
+        case QUOTA_TOTAL:
+            return (struct gauge){quota_total(quota), request->total_max};
+        case QUOTA_REALM:
+            return (struct gauge){quota_realm(quota, request->tenant), request->realm_max};
+        case QUOTA_USER:
+            return (struct gauge){quota_user(quota, request->tenant, request->user), request->user_max};
+        default:
+            return (struct gauge){0};
+    }
+}
+
+static enum quota_refusal allocation_quota(struct engine *engine, const struct opening *opening, struct quota_units *units,
+                                           struct shortage *shortage)
 {
     const struct quota_request request = {
         .tenant = view_text(opening->tenant),
@@ -168,14 +188,17 @@ static enum quota_refusal allocation_quota(struct engine *engine, const struct o
         .realm_max = opening->limits.realm_quota,
         .user_max = limit_strictest_count(engine->config->user_quota, opening->limits.user_quota),
     };
-    return quota_take(engine->shared.quota, &request, units);
+    const enum quota_refusal refusal = quota_take(engine->shared.quota, &request, units);
+    *shortage = (struct shortage){quota_refusal_name(refusal), {0}};
+    if (refusal != QUOTA_GRANTED)
+        shortage->measure = quota_measure(engine->shared.quota, &request, refusal);
+    return refusal;
 }
 
-int allocation_open(struct engine *engine, const struct opening *opening, msec_t now, struct allocation **out, const char **reason)
+int allocation_open(struct engine *engine, const struct opening *opening, msec_t now, struct allocation **out, struct shortage *shortage)
 {
     struct quota_units units = {0};
-    const enum quota_refusal refusal = allocation_quota(engine, opening, &units);
-    *reason = quota_refusal_name(refusal);
+    const enum quota_refusal refusal = allocation_quota(engine, opening, &units, shortage);
     if (refusal != QUOTA_GRANTED)
         return refusal == QUOTA_FULL ? STUN_CAPACITY : STUN_QUOTA;
 
@@ -183,7 +206,7 @@ int allocation_open(struct engine *engine, const struct opening *opening, msec_t
     struct allocation *allocation = pool_take(&engine->allocations, &self);
     if (!allocation) {
         quota_give(engine->shared.quota, &units);
-        *reason = "max_allocations";
+        *shortage = (struct shortage){"max_allocations", {engine->allocations.live, engine->config->max_allocations}};
         return STUN_CAPACITY;
     }
     allocation->self = self;
@@ -191,11 +214,11 @@ int allocation_open(struct engine *engine, const struct opening *opening, msec_t
     allocation_fill(engine, allocation, opening, now);
     wheel_put(&engine->wheel, &engine->allocations, allocation, allocation->expires);
     int code = 0;
-    *reason = "out_of_memory";
+    shortage->reason = "out_of_memory";
     if (!allocation_names(allocation, opening) || table_put(&engine->by_flow, allocation_hash(engine, opening->flow), self.index) != 0)
         code = STUN_CAPACITY;
     else
-        code = relayed_open(engine, allocation, opening, now, reason);
+        code = relayed_open(engine, allocation, opening, now, &shortage->reason);
     if (code) {
         allocation_discard(engine, allocation);
         return code;

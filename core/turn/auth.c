@@ -94,6 +94,14 @@ static int auth_unknown(struct transaction *tr)
     return auth_reject(tr, "unknown_user");
 }
 
+/* auth_expired: a key that was good until then. */
+static int auth_expired(struct transaction *tr, int64_t expires_unix_s)
+{
+    const int code = auth_reject(tr, "expired");
+    tr->measure.held = engine_unix_ms(tr->engine, tr->now) / 1000 - expires_unix_s;
+    return code;
+}
+
 static bool auth_is_past(const struct transaction *tr, int64_t expires_unix_s)
 {
     return expires_unix_s && expires_unix_s <= engine_unix_ms(tr->engine, tr->now) / 1000;
@@ -128,11 +136,11 @@ static int auth_keys(struct transaction *tr, const struct verdict *verdict)
     if (!key)
         return auth_reject(tr, "bad_integrity");
     if (auth_is_past(tr, verdict->expires_unix_s))
-        return auth_reject(tr, "expired");
+        return auth_expired(tr, verdict->expires_unix_s);
     who->key = *key;
     who->key_expires_unix_s = verdict->expires_unix_s;
     if (transaction_key_left_s(tr) == 0)
-        return auth_reject(tr, "expired");
+        return auth_expired(tr, verdict->expires_unix_s);
     tr->is_authentic = true;
     who->reauth_on_expiry = verdict->reauth_on_expiry;
     view_copy(verdict->user[0] ? view_text(verdict->user) : transaction_username(tr), who->user, sizeof who->user);
@@ -181,13 +189,14 @@ static int auth_remembered(struct transaction *tr)
         return auth_reject(tr, "bad_integrity");
     if (allocation->reauth_on_expiry && auth_is_past(tr, allocation->key_expires_unix_s)) {
         allocation->key.len = 0;
-        return STUN_STALE_NONCE;
+        return transaction_exceed(tr, STUN_STALE_NONCE, "key_expired",
+                                  (struct gauge){engine_unix_ms(tr->engine, tr->now) / 1000 - allocation->key_expires_unix_s, 0});
     }
     who->key = allocation->key;
     who->key_expires_unix_s = allocation->key_expires_unix_s;
     who->reauth_on_expiry = allocation->reauth_on_expiry;
     if (transaction_key_left_s(tr) == 0)
-        return auth_reject(tr, "expired");
+        return auth_expired(tr, allocation->key_expires_unix_s);
     tr->is_authentic = true;
     auth_name(who->user, sizeof who->user, allocation->user);
     return 0;
@@ -242,8 +251,8 @@ static bool auth_algorithm(struct transaction *tr)
     return tr->identity.wants_sha256 || get_u16(taken.at) == STUN_MD5;
 }
 
-/* auth_nonce: given to this client, or to the client of the allocation that the request is about: a ConnectionBind comes from another port and
- * may bring the nonce of the control connection. */
+/* auth_nonce: given to this client, or to the client of the allocation that the request is about: a ConnectionBind comes from another port
+ * and may bring the nonce of the control connection. */
 static bool auth_nonce(const struct transaction *tr)
 {
     const struct engine *engine = tr->engine;
@@ -251,6 +260,15 @@ static bool auth_nonce(const struct transaction *tr)
     return nonce_is_good(engine->crypto, engine->config, tr->flow, tr->now, nonce) ||
            (tr->message.method == METHOD_CONNECTION_BIND && tr->allocation &&
             nonce_is_good(engine->crypto, engine->config, &tr->allocation->flow, tr->now, nonce));
+}
+
+/* auth_stale: who has had the nonce from us is known to be there; of others nothing is. */
+static int auth_stale(struct transaction *tr)
+{
+    const struct engine *engine = tr->engine;
+    const int64_t age_s = nonce_age_s(engine->crypto, engine->config, tr->flow, tr->now, message_attr(&tr->message, SLOT_NONCE));
+    tr->is_proven = age_s >= 0;
+    return transaction_exceed(tr, STUN_STALE_NONCE, "stale_nonce", (struct gauge){age_s, engine->config->nonce_lifetime_s});
 }
 
 /* The nonce comes before the algorithms, although the RFC checks them first: a client that kept both over a change of the configuration
@@ -263,7 +281,8 @@ int auth_check(struct transaction *tr)
     if (!message_has(message, SLOT_REALM) || !message_has(message, SLOT_NONCE) || !auth_has_name(message))
         return STUN_BAD_REQUEST;
     if (!auth_nonce(tr))
-        return STUN_STALE_NONCE;
+        return auth_stale(tr);
+    tr->is_proven = true;
     if (message_has(message, SLOT_ACCESS_TOKEN) && !tr->engine->config->oauth)
         return transaction_unknown(tr);
     if (!auth_algorithm(tr))

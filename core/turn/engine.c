@@ -94,6 +94,8 @@ static void engine_tell_refusal(struct transaction *tr, int code)
 {
     if (tr->is_bad_login) {
         transaction_tell(tr, EVENT_AUTH_FAILED, code, NULL);
+    } else if (code == STUN_STALE_NONCE && tr->is_proven) {
+        transaction_tell_stale(tr);
     } else if (code && code != STUN_STALE_NONCE && (tr->is_authentic || tr->is_denied)) {
         tr->engine->counts.refused++;
         transaction_tell(tr, EVENT_DENIED, code, tr->peer.family == ADDR_NONE ? NULL : &tr->peer);
@@ -161,7 +163,8 @@ static struct send engine_request(struct engine *engine, const struct flow *flow
         if (park_has(engine, flow, message))
             return (struct send){0};
     }
-    struct transaction tr = {.engine = engine, .flow = flow, .message = *message, .now = now, .decision = engine_id(engine, now)};
+    struct transaction tr = {
+        .engine = engine, .flow = flow, .message = *message, .now = now, .decision = engine_id(engine, now), .hook = HOOK_COUNT};
     tr.allocation = method->needs_auth ? engine_subject(engine, flow, message, now) : NULL;
     if (message_has(message, SLOT_MOBILITY_TICKET) && !mobility_find(&tr, &worker))
         return (struct send){.to = SEND_TO_WORKER, .bytes = message->bytes, .flow = flow, .worker = worker};
@@ -176,6 +179,8 @@ static const struct method *engine_reopen(struct transaction *tr, struct parked_
     tr->copy = copy;
     tr->identity = copy->identity;
     tr->is_authentic = copy->is_authentic;
+    tr->is_proven = true; /* nothing waits for a request without a good nonce */
+    tr->hook = HOOK_COUNT;
     if (message_open(&tr->message, copy->bytes) != 0)
         return NULL;
     tr->allocation = engine_subject(tr->engine, tr->flow, &tr->message, tr->now);
@@ -325,6 +330,11 @@ void engine_close_all(struct engine *engine, const char *reason, msec_t now)
 {
     for (uint32_t at = 0; (at = pool_next(&engine->allocations, at)) != POOL_NONE;)
         allocation_end(engine, pool_index(&engine->allocations, at), reason, "core", now);
+}
+
+const char *engine_peer_kind(const struct engine *engine, const struct addr *peer)
+{
+    return peer_kind(&engine->filter, peer);
 }
 
 uint32_t engine_allocations(const struct engine *engine)

@@ -128,6 +128,9 @@ void engine_clock(struct engine *, msec_t now, int64_t unix_ms);
  * count within one, 8 for the worker. */
 uint64_t engine_id(struct engine *, msec_t now);
 
+/* engine_peer_kind: what keeps this peer from being relayed to, in a word or three: "private". Lives as long as the process. */
+const char *engine_peer_kind(const struct engine *, const struct addr *peer);
+
 /* engine_hooks: the host's hooks changed (a policy was loaded). */
 void engine_hooks(struct engine *, uint32_t hooks);
 

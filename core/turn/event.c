@@ -30,6 +30,8 @@ void event_closed(struct engine *engine, const struct allocation *allocation, co
     const struct event event = {
         .type = EVENT_CLOSED,
         .decision = engine->ending ? engine->ending : engine_id(engine, now),
+        .hook = HOOK_COUNT,
+        .is_proven = true,
         .reason = reason,
         .by = by,
         .flow = &allocation->flow,

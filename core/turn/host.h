@@ -44,6 +44,9 @@ struct host {
     void (*forget)(void *ctx, struct ticket ticket);
     void (*tell)(void *ctx, const struct event *event);
 
+    /* stale: 438, because of a nonce that was once good, or because a hook said so; no event. NULL: nobody cares. */
+    void (*stale)(void *ctx, const struct event *event);
+
     /* unhash: the username of a USERHASH (32 bytes) in `realm`, as a C string: 0, or an error: then a policy may know it. NULL: none is known. */
     int (*unhash)(void *ctx, const char *realm, struct view hash, char name[UNHASHED_MAX_LEN + 1]);
 };

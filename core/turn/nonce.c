@@ -36,7 +36,7 @@ int nonce_make(struct crypto *crypto, const struct engine_config *config, const 
     return nonce_of(crypto, config, flow, (uint32_t)(now / 1000), nonce);
 }
 
-bool nonce_is_good(struct crypto *crypto, const struct engine_config *config, const struct flow *flow, msec_t now, struct view nonce)
+int64_t nonce_age_s(struct crypto *crypto, const struct engine_config *config, const struct flow *flow, msec_t now, struct view nonce)
 {
     const size_t before = nonce_features(config).len;
     uint8_t head[6]; /* what the first 8 characters say: the rest is compared as text */
@@ -44,9 +44,15 @@ bool nonce_is_good(struct crypto *crypto, const struct engine_config *config, co
     char expected[NONCE_MAX_LEN + 1];
     if (nonce.len != before + NONCE_CORE_LEN || crypto_base64_decode(view_of(nonce.at + before, 8), head, sizeof head, &len) != 0 ||
         len != sizeof head)
-        return false;
+        return -1;
     const uint32_t issued = get_u32(head), age = (uint32_t)(now / 1000) - issued;
     if (nonce_of(crypto, config, flow, issued, expected) != 0 || !crypto_equal(nonce, view_of(expected, nonce.len)))
-        return false;
-    return config->nonce_lifetime_s == 0 || age < config->nonce_lifetime_s;
+        return -1;
+    return age;
+}
+
+bool nonce_is_good(struct crypto *crypto, const struct engine_config *config, const struct flow *flow, msec_t now, struct view nonce)
+{
+    const int64_t age_s = nonce_age_s(crypto, config, flow, now, nonce);
+    return age_s >= 0 && (config->nonce_lifetime_s == 0 || age_s < config->nonce_lifetime_s);
 }

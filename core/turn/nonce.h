@@ -17,6 +17,9 @@
 #define NONCE_MAX_LEN 37
 
 int nonce_make(struct crypto *, const struct engine_config *, const struct flow *, msec_t now, char nonce[NONCE_MAX_LEN + 1]);
+
+/* nonce_age_s: since it was given to this client; -1: it was not.  nonce_is_good: and is not too old. */
+int64_t nonce_age_s(struct crypto *, const struct engine_config *, const struct flow *, msec_t now, struct view nonce);
 bool nonce_is_good(struct crypto *, const struct engine_config *, const struct flow *, msec_t now, struct view nonce);
 
 #endif

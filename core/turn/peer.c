@@ -4,25 +4,47 @@
 #include "base/err.h"
 #include "turn/engine.h"
 
+/* struct special: a range, and what an operator calls it. */
+struct special {
+    const char *range, *kind;
+};
+
 /* IANA IPv4 Special-Purpose Address Registry (RFC 6890 and its updates), multicast, and what is reserved, broadcast included */
-static const char *const special_v4[] = {
-    "0.0.0.0/8",       "10.0.0.0/8",    "100.64.0.0/10",   "127.0.0.0/8",     "169.254.0.0/16", "172.16.0.0/12",
-    "192.0.0.0/24",    "192.0.2.0/24",  "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16",
-    "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",  "224.0.0.0/4",    "240.0.0.0/4",
+static const struct special special_v4[] = {
+    {"0.0.0.0/8", "of this network"},    {"10.0.0.0/8", "private"},           {"100.64.0.0/10", "of a carrier's NAT"},
+    {"127.0.0.0/8", "loopback"},         {"169.254.0.0/16", "link-local"},    {"172.16.0.0/12", "private"},
+    {"192.0.0.0/24", "special"},         {"192.0.2.0/24", "documentation"},   {"192.31.196.0/24", "special"},
+    {"192.52.193.0/24", "special"},      {"192.88.99.0/24", "special"},       {"192.168.0.0/16", "private"},
+    {"192.175.48.0/24", "special"},      {"198.18.0.0/15", "for benchmarks"}, {"198.51.100.0/24", "documentation"},
+    {"203.0.113.0/24", "documentation"}, {"224.0.0.0/4", "multicast"},        {"240.0.0.0/4", "reserved"},
 };
 
 /* all but 2000::/3 (so: unspecified, loopback, mapped, compatible, NAT64, discard, SRv6, unique local, link-local, site-local, multicast),
- * and the special parts of 2000::/3: IETF protocol assignments with Teredo, benchmarking, ORCHID; documentation; 6to4; AS112 */
-static const char *const special_v6[] = {
-    "::/3", "4000::/2", "8000::/1", "2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20",
+ * and the special parts of 2000::/3: IETF protocol assignments with Teredo, benchmarking, ORCHID; documentation; 6to4; AS112. The widest
+ * come last. */
+static const struct special special_v6[] = {
+    {"::1/128", "loopback"},
+    {"::ffff:0:0/96", "an IPv4 address in IPv6"},
+    {"64:ff9b::/96", "a tunnel to IPv4"},
+    {"fc00::/7", "private"},
+    {"fe80::/10", "link-local"},
+    {"ff00::/8", "multicast"},
+    {"2001::/23", "special"},
+    {"2001:db8::/32", "documentation"},
+    {"2002::/16", "a tunnel to IPv4"},
+    {"2620:4f:8000::/48", "special"},
+    {"3fff::/20", "documentation"},
+    {"::/3", "reserved"},
+    {"4000::/2", "reserved"},
+    {"8000::/1", "reserved"},
 };
 
-static int peer_compile(struct cidr_set *set, const char *const *rows, size_t count)
+static int peer_compile(struct cidr_set *set, const struct special *rows, size_t count)
 {
     cidr_init(set);
     for (size_t i = 0; i < count; i++) {
         struct cidr_range range;
-        int err = cidr_parse(view_text(rows[i]), &range);
+        int err = cidr_parse(view_text(rows[i].range), &range);
         if (!err)
             err = cidr_add(set, &range);
         if (err)
@@ -87,7 +109,8 @@ bool peer_is_allowed(const struct peer_filter *filter, const struct addr *peer)
     const struct cidr_set *denied = filter->config->denied_peers;
     if (peer_is_listed(denied, peer) || peer_is_listed(denied, &reached))
         return false;
-    if (peer_is_relay(filter, peer) && !peer_is_loopback(peer)) /* loopback is opened by its own option alone, also to a relay that is there */
+    if (peer_is_relay(filter, peer) &&
+        !peer_is_loopback(peer)) /* loopback is opened by its own option alone, also to a relay that is there */
         return true;
     if (peer_is_special(filter, peer) && !peer_has_hole(filter, peer))
         return false;
@@ -183,4 +206,25 @@ struct addr peer_source(const struct peer_filter *filter, const struct addr *fro
 {
     const struct relay_address *relay = peer_relay_at(filter, from);
     return peer_at(filter, relay ? &relay->shown : NULL, from);
+}
+
+static const char *peer_special_kind(const struct special *rows, size_t count, const struct addr *peer)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct cidr_range range;
+        if (cidr_parse(view_text(rows[i].range), &range) == 0 && cidr_range_has(&range, peer))
+            return rows[i].kind;
+    }
+    return NULL;
+}
+
+const char *peer_kind(const struct peer_filter *filter, const struct addr *peer)
+{
+    if (peer_is_listed(filter->config->denied_peers, peer))
+        return "in denied-peer-ip";
+    if (peer_is_never(filter, peer))
+        return "this server itself";
+    const char *kind = peer->family == ADDR_IPV4 ? peer_special_kind(special_v4, sizeof special_v4 / sizeof *special_v4, peer)
+                                                 : peer_special_kind(special_v6, sizeof special_v6 / sizeof *special_v6, peer);
+    return kind ? kind : "not allowed";
 }

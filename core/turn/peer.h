@@ -39,6 +39,9 @@ bool peer_is_tunnelled(const struct peer_filter *, const struct addr *addr);
 /* peer_is_never: port 0 or an own listener: no channel is bound to it. */
 bool peer_is_never(const struct peer_filter *, const struct addr *peer);
 
+/* peer_kind: of one that is not allowed: "private", "in denied-peer-ip"; lives as long as the process. Slow. */
+const char *peer_kind(const struct peer_filter *, const struct addr *peer);
+
 /* peer_destination: where to send what is meant for `peer` (a name), family ADDR_NONE: nowhere. For every packet. */
 struct addr peer_destination(const struct peer_filter *, const struct addr *peer);
 

@@ -42,7 +42,7 @@ static bool question_makes_sense(const struct transaction *tr, enum hook hook, c
 }
 
 /* question_settle: what the verdict means for the transaction's record. */
-static void question_settle(struct transaction *tr, struct verdict *verdict, bool makes_sense)
+static void question_settle(struct transaction *tr, enum hook hook, struct verdict *verdict, bool makes_sense)
 {
     if (!makes_sense) {
         verdict->kind = VERDICT_FAIL;
@@ -52,6 +52,8 @@ static void question_settle(struct transaction *tr, struct verdict *verdict, boo
         return;
     view_copy(view_text(verdict->reason), tr->reason, sizeof tr->reason);
     view_copy(view_text(verdict->by), tr->by, sizeof tr->by);
+    tr->hook = hook;
+    tr->measure = verdict->measure;
     if (verdict->kind != VERDICT_FAIL)
         return;
     tr->engine->counts.policy_errors++;
@@ -60,7 +62,7 @@ static void question_settle(struct transaction *tr, struct verdict *verdict, boo
 
 void question_check(struct transaction *tr, enum hook hook, struct verdict *verdict)
 {
-    question_settle(tr, verdict, verdict->kind != VERDICT_LATER && question_makes_sense(tr, hook, verdict));
+    question_settle(tr, hook, verdict, verdict->kind != VERDICT_LATER && question_makes_sense(tr, hook, verdict));
 }
 
 static uint8_t question_family(const struct message *message)
@@ -123,7 +125,7 @@ void question_put(struct transaction *tr, struct question *question, struct verd
     question->ticket = may_wait ? park_ticket(tr) : (struct ticket){0};
     engine->host->ask(engine->host->ctx, question, verdict);
     question->request = NULL;
-    question_settle(tr, verdict, question_makes_sense(tr, hook, verdict));
+    question_settle(tr, hook, verdict, question_makes_sense(tr, hook, verdict));
     if (verdict->kind == VERDICT_LATER)
         question_park(tr, question->ticket, hook, verdict);
     else if (may_wait)

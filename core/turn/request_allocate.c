@@ -130,7 +130,7 @@ static int allocate_open(struct transaction *tr, struct opening *opening, const 
 {
     const struct limits *limits = &verdict->limits;
     const struct identity *who = &tr->identity;
-    const char *reason;
+    struct shortage shortage;
     opening->flow = tr->flow;
     opening->tid = tr->message.tid;
     opening->is_mobile = message_has(&tr->message, SLOT_MOBILITY_TICKET);
@@ -144,9 +144,9 @@ static int allocate_open(struct transaction *tr, struct opening *opening, const 
     opening->key = who->key;
     opening->key_expires_unix_s = who->key_expires_unix_s;
     opening->reauth_on_expiry = who->reauth_on_expiry;
-    const int code = allocation_open(tr->engine, opening, tr->now, &tr->allocation, &reason);
+    const int code = allocation_open(tr->engine, opening, tr->now, &tr->allocation, &shortage);
     if (code)
-        return transaction_refuse(tr, code, reason);
+        return transaction_exceed(tr, code, shortage.reason, shortage.measure);
     allocate_answer(tr, (msec_t)opening->lifetime_s * 1000);
     tr->engine->counts.allocated++;
     transaction_tell(tr, EVENT_ALLOCATED, 0, NULL);
@@ -175,7 +175,7 @@ static int allocate_again(struct transaction *tr)
 {
     const struct allocation *allocation = tr->allocation;
     if (!transaction_is_owner(tr) || memcmp(allocation->tid, tr->message.tid, STUN_TID_LEN) != 0)
-        return transaction_refuse(tr, STUN_MISMATCH, "5-tuple in use");
+        return transaction_exceed(tr, STUN_MISMATCH, "5-tuple in use", (struct gauge){(tr->now - allocation->created) / 1000, 0});
     allocate_answer(tr, allocation->expires - tr->now);
     return 0;
 }

@@ -37,7 +37,9 @@ static int channel_new(struct transaction *tr, const struct wish *wish)
     if (verdict.kind == VERDICT_FAIL)
         return STUN_FORBIDDEN;
     if (channel_add(tr->engine, tr->allocation, wish->number, &wish->peer, tr->now) != 0)
-        return transaction_refuse(tr, STUN_CAPACITY, "max_channels");
+        return transaction_exceed(tr, STUN_CAPACITY, "max_channels",
+                                  (struct gauge){tr->allocation->channels, limit_strictest_count(tr->engine->config->max_channels,
+                                                                                                   tr->allocation->limits.max_channels)});
     return 0;
 }
 

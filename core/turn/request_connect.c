@@ -41,7 +41,8 @@ static int connect_start(struct transaction *tr, const struct addr *name, const 
     struct engine *engine = tr->engine;
     struct tcp_peer *peer = tcp_peer_new(engine, tr->allocation, name, tr->now);
     if (!peer)
-        return transaction_refuse(tr, STUN_CAPACITY, "max_tcp_peers");
+        return transaction_exceed(tr, STUN_CAPACITY, "max_tcp_peers",
+                                  (struct gauge){tr->allocation->tcp_peers, engine->config->max_tcp_peers_each});
     int conn, err = engine->host->tcp->connect(engine->host->ctx, relayed_sock(tr->allocation, to->family), to, peer->self, &conn);
     if (!err) {
         peer->conn = conn;

@@ -37,7 +37,10 @@ int permission_grant(struct transaction *tr, const struct addr *peer, bool *adde
         return 0;
     int code = permission_judge(tr, peer);
     if (!code && permission_add(tr->engine, tr->allocation, peer, tr->now) != 0)
-        code = transaction_refuse(tr, STUN_CAPACITY, "max_permissions");
+        code = transaction_exceed(
+            tr, STUN_CAPACITY, "max_permissions",
+            (struct gauge){tr->allocation->permissions,
+                             limit_strictest_count(tr->engine->config->max_permissions, tr->allocation->limits.max_permissions)});
     *added = !code;
     if (code)
         transaction_tell(tr, EVENT_PERMISSION, code, peer);

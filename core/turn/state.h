@@ -77,8 +77,14 @@ struct opening { /* what an allocation is to be made of */
     bool reauth_on_expiry;
 };
 
-/* allocation_open: 0 and *out; or STUN_QUOTA or STUN_CAPACITY with *reason, and everything given back. */
-int allocation_open(struct engine *, const struct opening *, msec_t now, struct allocation **out, const char **reason);
+/* struct shortage: why there is no allocation. */
+struct shortage {
+    const char *reason;
+    struct gauge measure;
+};
+
+/* allocation_open: 0 and *out; or STUN_QUOTA or STUN_CAPACITY with the shortage, and everything given back. */
+int allocation_open(struct engine *, const struct opening *, msec_t now, struct allocation **out, struct shortage *);
 
 /* allocation_rename: its client has another USERNAME from now on; it still counts for the same user. 0 or ERR_MEMORY. */
 int allocation_rename(struct allocation *, struct view username);

@@ -17,6 +17,15 @@ int transaction_refuse(struct transaction *tr, int code, const char *reason)
 {
     view_copy(view_text(reason), tr->reason, sizeof tr->reason);
     view_copy(view_text("core"), tr->by, sizeof tr->by);
+    tr->hook = HOOK_COUNT;
+    tr->measure = (struct gauge){0};
+    return code;
+}
+
+int transaction_exceed(struct transaction *tr, int code, const char *reason, struct gauge measure)
+{
+    transaction_refuse(tr, code, reason);
+    tr->measure = measure;
     return code;
 }
 
@@ -65,8 +74,10 @@ bool transaction_is_owner(const struct transaction *tr)
         return has_name;
     if (tr->identity.key.of_token != tr->allocation->key.of_token) /* a user whose name is a key's, too */
         return false;
-    if (tr->is_moving && tr->identity.key.of_token) /* a token's name is its key's: many have it, and the 5-tuple does not tell them apart here */
-        return crypto_equal(view_of(tr->identity.key.bytes, tr->identity.key.len), view_of(tr->allocation->key.bytes, tr->allocation->key.len));
+    if (tr->is_moving &&
+        tr->identity.key.of_token) /* a token's name is its key's: many have it, and the 5-tuple does not tell them apart here */
+        return crypto_equal(view_of(tr->identity.key.bytes, tr->identity.key.len),
+                            view_of(tr->allocation->key.bytes, tr->allocation->key.len));
     return has_name || (tr->identity.key.of_token && is_renewal(tr));
 }
 
@@ -90,14 +101,17 @@ uint32_t transaction_lifetime(const struct transaction *tr, const struct limits 
     return limit_strictest_count(allocation_lifetime(tr->engine, limits, lifetime_s), transaction_key_left_s(tr));
 }
 
-void transaction_tell(struct transaction *tr, enum event_type type, int code, const struct addr *peer)
+/* transaction_event: what can be told of it. */
+static struct event transaction_event(const struct transaction *tr, enum event_type type, int code)
 {
-    struct engine *engine = tr->engine;
-    const struct event event = {
+    return (struct event){
         .type = type,
         .decision = tr->decision,
         .code = code,
         .method = tr->message.method,
+        .hook = tr->hook,
+        .is_proven = tr->is_proven || tr->flow->transport != TRANSPORT_UDP,
+        .measure = tr->measure,
         .reason = tr->reason,
         .by = tr->by[0] ? tr->by : "core",
         .flow = tr->flow,
@@ -105,10 +119,24 @@ void transaction_tell(struct transaction *tr, enum event_type type, int code, co
         .realm = tr->identity.realm,
         .user = tr->identity.user,
         .username = transaction_username(tr),
-        .peer = peer,
         .allocation = tr->allocation,
         .now = tr->now,
-        .unix_ms = engine_unix_ms(engine, tr->now),
+        .unix_ms = engine_unix_ms(tr->engine, tr->now),
     };
-    engine->host->tell(engine->host->ctx, &event);
+}
+
+void transaction_tell(struct transaction *tr, enum event_type type, int code, const struct addr *peer)
+{
+    const struct host *host = tr->engine->host;
+    struct event event = transaction_event(tr, type, code);
+    event.peer = peer;
+    host->tell(host->ctx, &event);
+}
+
+void transaction_tell_stale(const struct transaction *tr)
+{
+    const struct host *host = tr->engine->host;
+    const struct event event = transaction_event(tr, EVENT_DENIED, STUN_STALE_NONCE);
+    if (host->stale)
+        host->stale(host->ctx, &event);
 }

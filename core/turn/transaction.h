@@ -53,6 +53,9 @@ struct transaction {
     bool is_moving;              /* `allocation` is not of the 5-tuple but of the ticket, see mobility.h */
     bool is_denied;              /* told as an event although not authentic */
     bool is_bad_login;           /* told as auth_failed */
+    bool is_proven;              /* the nonce is one that we gave to this address */
+    enum hook hook;              /* that refused; HOOK_COUNT: none */
+    struct gauge measure;      /* of the refusal */
     struct parked_request *copy; /* of a resumed transaction: used again if it parks again */
     struct answer answer;
     struct addr peer; /* that it is about, family ADDR_NONE: none; told when the request is denied */
@@ -65,8 +68,14 @@ struct view transaction_username(const struct transaction *);
 /* transaction_refuse: `code`, with a reason of the core's for the event. */
 int transaction_refuse(struct transaction *, int code, const char *reason);
 
+/* transaction_exceed: the same, of something of which there is so much already. */
+int transaction_exceed(struct transaction *, int code, const char *reason, struct gauge);
+
 /* transaction_tell: an event about this transaction; `peer` may be NULL. */
 void transaction_tell(struct transaction *, enum event_type, int code, const struct addr *peer);
+
+/* transaction_tell_stale: the client, of whom something is known, is asked to sign anew. */
+void transaction_tell_stale(const struct transaction *);
 
 /* transaction_unknown: 420, or 0 if the request has nothing in it that must be understood and is not: a type without a row, or of a usage
  * that is off here or not for this method. */

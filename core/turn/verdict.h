@@ -103,9 +103,16 @@ struct alternate {
     char domain[DOMAIN_MAX_LEN + 1]; /* ALTERNATE-DOMAIN, for TLS and DTLS: whose its certificate is; "": the same name as here */
 };
 
+/* struct gauge: what a refusal is about: how much there is of it, and how much there may be; of what, and in which unit, the reason says. Both 0: it is about no
+ * number. */
+struct gauge {
+    int64_t held, limit;
+};
+
 struct verdict {
     enum verdict_kind kind;
     int code;
+    struct gauge measure; /* DENY */
     int64_t expires_unix_s; /* KEY: 0 = never */
     bool reauth_on_expiry;  /* KEY: an expired key is asked anew (438); else the allocation keeps it */
     uint8_t key_count;
@@ -177,6 +184,9 @@ struct event {
     uint64_t decision;
     int code;
     uint16_t method;
+    enum hook hook;            /* that decided; HOOK_COUNT: none */
+    bool is_proven;            /* the client's address is its own: it showed a nonce, or has a connection */
+    struct gauge measure;
     const char *reason, *by; /* never NULL */
     const struct flow *flow;
     const char *tenant, *realm, *user; /* never NULL */

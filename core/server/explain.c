@@ -1,0 +1,164 @@
+/* explain.c: a row for each reason of the core, and one for each code that policies give. */
+#include "server/explain.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* struct row: `why` has %t tenant, %u user, %n USERNAME, %p peer, %k the peer's kind, %h what is held, %l the limit. */
+struct row {
+    const char *reason, *why, *advice;
+};
+
+static const struct row rows[] = {
+    {"total_quota", "the server %h/%l held", "raise total-quota, or total_quota of the policy; or add a server"},
+    {"realm_quota", "tenant %t %h/%l held",
+     "raise realm_quota of the policy, or max_allocations of the tenant; relay allocations --tenant shows who holds them"},
+    {"user_quota", "user %u of %t %h/%l held",
+     "raise user-quota, user_quota of the policy, or max_user_allocations of the tenant; relay allocations --user shows them"},
+    {"quota_table_full", "more tenants and users hold allocations than are counted",
+     "fewer names: is the USERNAME another for each call, and user left to it?"},
+    {"meter_cap", "tenant %t: %h/%l bytes used", "the cap of the period is used up: raise it, or wait for the next period"},
+    {"expired", "expired %h s ago", "the client needs new credentials before the old ones end; compare clocks"},
+    {"key_expired", "expired %h s ago", "nothing, if a new password follows: on_expiry = \"reauth\" asks for one"},
+    {"stale_nonce", "the nonce is %h s old, of %l s",
+     "nothing: clients sign anew by themselves; those that do not, need a longer stale-nonce"},
+    {"unknown_user", "nobody knows %n in %t", "add the user (relay user add), or look which realm or tenant the client came to"},
+    {"bad_integrity", "the password of %n in %t is wrong", "set it anew; or the realm that it was hashed with is another"},
+    {"no_sha256_key", "%n has no SHA-256 key", "set the password anew: relay user add keeps both kinds"},
+    {"unknown_kid", "no key is called %n", "relay oauth list shows the keys; relay oauth add adds one"},
+    {"bad_token", "the token does not open with the key %n", "the authorization server has another key, or another server-name"},
+    {"peer_not_allowed", "peer %p is %k", "no policy can open it; allowed-peer-ip does, if you mean it"},
+    {"permission_acl", "peer %p is not in permission_acl", "add it to the relay.cidr of the policy, or answer for it in a permission hook"},
+    {"peer_family", "peer %p is of a family that the allocation has no address of",
+     "the client must ask for the other family, and relay-ip have an address of it"},
+    {"client_tunnelled", "the client comes through Teredo or 6to4", "allowed-peer-ip lets its address in, if you mean it"},
+    {"no-udp-relay", "nothing is relayed over UDP here", "take no-udp-relay away, or use TCP allocations"},
+    {"tcp allocation", "a TCP allocation has no channels", "the client must use Connect"},
+    {"udp allocation", "only a TCP allocation connects", "the client must ask for TCP in Allocate"},
+    {"5-tuple in use", "its address and port have an allocation, made %h s ago",
+     "the client must refresh it with 0 first, or come from another port"},
+    {"no allocation", "its address and port have no allocation",
+     "it has expired, or the client's address changed: the client must make another; mobility lets it move"},
+    {"other user's allocation", "the allocation belongs to another user", "the client must keep its USERNAME"},
+    {"requested_transport", "what it wants to relay over is not had here", "look at no-udp-relay and no-tcp-relay"},
+    {"requested_address_family", "no relay address is of the family that it wants", "add a relay-ip of that family"},
+    {"max_allocations", "the worker %h/%l allocations", "add workers (relay-threads), or a server"},
+    {"no_port", "no port to relay from is free", "widen min-port to max-port, or add a relay-ip"},
+    {"no_reservation", "the next port could not be kept", "widen min-port to max-port"},
+    {"reservation_token", "the reservation is over, or another user's", "the client must use it within 30 s, under the same name"},
+    {"max_permissions", "the allocation %h/%l permissions", "raise max_permissions of the policy; the server's own limit is 1,000"},
+    {"max_channels", "the allocation %h/%l channels", "raise max_channels of the policy; the server's own limit is 1,000"},
+    {"max_tcp_peers", "the allocation %h/%l connections, or the server is full", "fewer connections, or more descriptors (ulimit -n)"},
+    {"max_parked", "too many requests wait for policies", "the backend is slow or down: look at it, and at timeouts of the policy"},
+    {"no_descriptor", "the system has no descriptor left", "more descriptors (ulimit -n)"},
+    {"out_of_memory", "the system has no memory left", "more memory, or fewer allocations (total-quota)"},
+    {"tenant is disabled", "tenant %t is disabled", "relay tenant set NAME status=active"},
+    {"unknown_attribute", "it wants something that is not had here",
+     "an option of the protocol is off (rfc5780, oauth, ...), or the client is newer"},
+    {"mobility", "nobody may move here", "the option mobility"},
+    {"no answer in time", "the policy gave no answer in time", "the backend is slow or down: look at it, and at timeouts of the policy"},
+    {"kicked", "it was put out: relay kick", "nothing"},
+};
+
+static const struct {
+    int code;
+    const char *advice;
+} codes[] = {
+    {0, "the policy ended it: look there"},
+    {300, "nothing: the client is sent to another server"},
+    {400, "the client asks wrongly: look at its version"},
+    {401, "the policy knows no such credentials: look there, and at what issues them"},
+    {403, "the policy forbids it: look there"},
+    {438, "nothing: the client signs anew"},
+    {440, "the policy wants another address family"},
+    {442, "the policy wants another transport"},
+    {443, "the policy wants another address family of the peer"},
+    {486, "a limit of the policy is reached: look there, or wait"},
+    {500, "the policy failed, which is a mistake in it, or its backend is down: look there"},
+    {508, "the policy says that there is no room: look there"},
+};
+
+static bool is_core(const struct denial *denial)
+{
+    return strcmp(denial->by, "core") == 0;
+}
+
+static const struct row *row_of(const struct denial *denial)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (is_core(denial) && strcmp(rows[i].reason, denial->reason) == 0)
+            return &rows[i];
+    return NULL;
+}
+
+static void put_number(struct slab *out, int64_t number)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)number);
+    slab_put_text(out, text);
+}
+
+static void put_part(struct slab *out, char what, const struct denial *denial)
+{
+    char text[ADDR_TEXT_MAX];
+    switch (what) {
+        case 't':
+            slab_put_text(out, *denial->tenant ? denial->tenant : denial->realm);
+            break;
+        case 'u':
+            slab_put_text(out, denial->user);
+            break;
+        case 'n':
+            slab_put_text(out, *denial->username ? denial->username : "the USERHASH");
+            break;
+        case 'p':
+            slab_put_text(out, addr_format_ip(&denial->peer, text));
+            break;
+        case 'k':
+            slab_put_text(out, denial->peer_kind ? denial->peer_kind : "not allowed");
+            break;
+        case 'h':
+            put_number(out, denial->measure.held);
+            break;
+        default:
+            put_number(out, denial->measure.limit);
+    }
+}
+
+const char *explain_why(const struct denial *denial, char out[EXPLAIN_MAX])
+{
+    const struct row *row = row_of(denial);
+    struct slab slab = slab_over(out, EXPLAIN_MAX - 1);
+    if (!row)
+        slab_put_text(&slab, denial->reason);
+    for (const char *at = row ? row->why : ""; *at; at++)
+        if (*at == '%')
+            put_part(&slab, *++at, denial);
+        else
+            slab_put_u8(&slab, (uint8_t)*at);
+    out[slab.len] = 0;
+    return out;
+}
+
+const char *explain_advice(const struct denial *denial)
+{
+    const struct row *row = row_of(denial);
+    if (row)
+        return row->advice;
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (codes[i].code == denial->code)
+            return codes[i].advice;
+    return "look at the client";
+}
+
+const char *explain_rule(const struct denial *denial)
+{
+    static const char *const hooks[] = {
+#define X(name) #name,
+        HOOKS(X)
+#undef X
+    };
+    return denial->hook < HOOK_COUNT && !is_core(denial) ? hooks[denial->hook] : denial->reason;
+}

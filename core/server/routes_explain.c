@@ -1,0 +1,156 @@
+/* routes_explain.c: GET /v1/explain: why clients were refused. */
+#include "base/utf8.h"
+#include "server/credentials.h"
+#include "server/explain.h"
+#include "server/routes.h"
+#include "server/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LIMIT_DEFAULT 20
+#define LIMIT_MAX 1000
+
+const char *const routes_explain_query[] = {"user", "client", "decision", "credential", "tenant", "limit", NULL};
+
+/* struct wish: whose refusals; NULL and 0: it does not matter. */
+struct wish {
+    const char *user, *credential, *tenant;
+    struct addr client; /* port 0: any */
+    uint64_t decision;
+    size_t limit;
+};
+
+static bool is_text(const char *wanted, const char *text)
+{
+    return !wanted || strcmp(wanted, text) == 0;
+}
+
+/* is_user: whom quotas count, or the name that somebody came with: as it is, or behind the time of a credential. */
+static bool is_user(const char *wanted, const struct denial *denial)
+{
+    int64_t expires;
+    struct view id;
+    if (!wanted || strcmp(wanted, denial->user) == 0 || strcmp(wanted, denial->username) == 0)
+        return true;
+    return credentials_parse_expiry(view_text(denial->username), &expires, &id) && view_equal(id, view_text(wanted));
+}
+
+static bool wants(const void *ctx, const struct denial *denial)
+{
+    const struct wish *wish = ctx;
+    const bool is_client = wish->client.family == ADDR_NONE || (addr_equal_ip(&wish->client, &denial->client) &&
+                                                                (wish->client.port == 0 || wish->client.port == denial->client.port));
+    return is_client && is_user(wish->user, denial) && is_text(wish->credential, denial->username) &&
+           is_text(wish->tenant, *denial->tenant ? denial->tenant : denial->realm) &&
+           (!wish->decision || wish->decision == denial->decision);
+}
+
+/* ---- reading ---- */
+
+static bool parse_count(const char *text, uint64_t most, uint64_t *out)
+{
+    char *end;
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    return *text >= '0' && *text <= '9' && !*end && errno == 0 && *out > 0 && *out <= most;
+}
+
+/* read_wish: NULL, or what is wrong. */
+static const char *read_wish(const struct door_request *request, struct wish *wish)
+{
+    const char *client = door_query(request, "client"), *decision = door_query(request, "decision"), *limit = door_query(request, "limit");
+    uint64_t count = LIMIT_DEFAULT;
+    *wish = (struct wish){
+        .user = door_query(request, "user"), .credential = door_query(request, "credential"), .tenant = door_query(request, "tenant")};
+    if (client && (addr_parse(view_text(client), &wish->client) != 0 || wish->client.family == ADDR_NONE))
+        return "client: an address expected, with a port or without";
+    if (decision && !parse_count(decision, UINT64_MAX, &wish->decision))
+        return "decision: the number of the log's line expected";
+    if (limit && !parse_count(limit, LIMIT_MAX, &count))
+        return "limit: a number from 1 to 1000 expected";
+    wish->limit = (size_t)count;
+    return NULL;
+}
+
+/* ---- answering ---- */
+
+/* text_of: what is not UTF-8 has no place in JSON. */
+static json_t *text_of(const char *text)
+{
+    char safe[4 * EXPLAIN_MAX];
+    struct slab out = slab_over(safe, sizeof safe - 1);
+    for (struct view in = view_text(text); in.len && !out.overflow;) {
+        const size_t len = utf8_len(in);
+        if (len)
+            slab_put(&out, view_cut(in, len));
+        else
+            slab_put_text(&out, "\xef\xbf\xbd"); /* U+FFFD */
+        in = view_from(in, len ? len : 1);
+    }
+    return json_stringn(safe, out.len);
+}
+
+static json_t *address_of(const struct addr *addr)
+{
+    char text[ADDR_TEXT_MAX];
+    return addr->family == ADDR_NONE ? json_null() : json_string(addr_format(addr, text));
+}
+
+static json_t *json_of(const struct denial *denial)
+{
+    char why[EXPLAIN_MAX];
+    const bool is_measured = denial->measure.held || denial->measure.limit;
+    const char *tenant = *denial->tenant ? denial->tenant : denial->realm;
+    return json_pack("{s:f, s:o, s:s, s:s, s:o, s:s, s:i, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s}", "time",
+                     (double)denial->unix_ms / 1000, "decision", json_sprintf("%llu", (unsigned long long)denial->decision), "event",
+                     event_name(denial->type), "transport", transport_name(denial->transport), "client", address_of(&denial->client),
+                     "method", denial->method ? stun_method_name(denial->method) : "-", "code", denial->code, "rule",
+                     text_of(explain_rule(denial)), "by", text_of(denial->by), "reason", text_of(denial->reason), "why",
+                     text_of(explain_why(denial, why)), "advice", explain_advice(denial), "held",
+                     is_measured ? json_integer(denial->measure.held) : json_null(), "limit",
+                     denial->measure.limit ? json_integer(denial->measure.limit) : json_null(), "tenant", text_of(tenant), "user",
+                     text_of(denial->user), "username", text_of(denial->username), "policy_rev", denial->revision);
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const int64_t x = ((const struct denial *)a)->unix_ms, y = ((const struct denial *)b)->unix_ms;
+    return (x < y) - (x > y);
+}
+
+/* gather: of all workers, the last one first; from malloc, NULL without memory. */
+static struct denial *gather(const struct routes *routes, const struct wish *wish, size_t *count)
+{
+    const unsigned workers = routes->config->workers;
+    struct denial *found = malloc((wish->limit * workers) * sizeof *found);
+    *count = 0;
+    for (unsigned i = 0; found && i < workers; i++)
+        *count += denials_find(worker_denials(routes->policies->service->workers[i]), wants, wish, found + *count, wish->limit);
+    if (found)
+        qsort(found, *count, sizeof *found, by_time);
+    return found;
+}
+
+void routes_explain(void *ctx, struct door_request *request)
+{
+    const struct routes *routes = ctx;
+    struct wish wish;
+    size_t count;
+    const char *wrong = read_wish(request, &wish);
+    if (wrong) {
+        door_refuse(request, HTTP_BAD_REQUEST, wrong);
+        return;
+    }
+    struct denial *found = gather(routes, &wish, &count);
+    if (!found) {
+        door_refuse(request, HTTP_INTERNAL, "out of memory");
+        return;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < count && i < wish.limit; i++)
+        json_array_append_new(list, json_of(&found[i]));
+    free(found);
+    door_answer(request, HTTP_OK, json_pack("{s:o}", "refusals", list));
+}
