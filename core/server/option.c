@@ -148,7 +148,7 @@ const struct option options[] = {
      .help = "Where policies find require \"relay.x\"; without it in ../lua beside the program, or where relay was installed"},
 
     {.name = "admin-socket", .section = SECTION_PROCESS, TEXT(admin_socket, 107), .value = "PATH",
-     .help = "A unix socket, for its owner alone, at which relay reload, policy, allocations, kick and explain ask; HTTP with answers in JSON; without it there is none"},
+     .help = "A unix socket, for its owner alone, at which relay reload, policy, allocations, kick, explain and metrics ask; HTTP with answers in JSON; without it there is none"},
     {.name = "relay-threads", .letter = 'm', .section = SECTION_PROCESS, NUMBER(relay_threads, 0, 256), .value = "NUMBER",
      .help = "Workers; 0 is one; without it as many as there are processors"},
     {.name = "log-file", .letter = 'l', .section = SECTION_PROCESS, FILE_NAME(log_file), .help = "Where the log goes: a file, stdout (or -) or stderr; without it to stdout"},
