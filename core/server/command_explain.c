@@ -82,7 +82,7 @@ static int ask(const struct command_line *line, json_t **body)
 int command_explain(const struct command_line *line)
 {
     struct list list;
-    json_t *body, *row;
+    json_t *body = NULL, *row;
     size_t i;
     const int code = ask(line, &body);
     if (code)
