@@ -1,4 +1,4 @@
-/* ports.c: a bit for each port, 64 to an atomic word.
+/* ports.c: a bit for each port, 64 to an atomic word; and the group of who holds it, a word for each.
  *
  * Words begin at multiples of 64, so an even port and the next one lie in the same word and a pair is taken by one compare and swap. Bits
  * of ports outside first..last are set for good: the search never needs to know the range.
@@ -17,7 +17,8 @@ struct ports {
     uint32_t addresses;
     uint32_t words; /* for each address */
     uint16_t first, last;
-    _Atomic uint64_t bits[]; /* 1: taken */
+    _Atomic uint64_t *groups; /* of each port of each address, behind the bits */
+    _Atomic uint64_t bits[];  /* 1: taken */
 };
 
 static _Atomic uint64_t *word_of(const struct ports *ports, uint32_t address, uint16_t port)
@@ -27,17 +28,28 @@ static _Atomic uint64_t *word_of(const struct ports *ports, uint32_t address, ui
     return (_Atomic uint64_t *)&ports->bits[(size_t)address * ports->words + (port / 64u - ports->first / 64u)];
 }
 
+static uint32_t range(const struct ports *ports)
+{
+    return ports->last - ports->first + 1u;
+}
+
+static _Atomic uint64_t *group_at(const struct ports *ports, uint32_t address, uint16_t port)
+{
+    return &ports->groups[(size_t)address * range(ports) + port - ports->first];
+}
+
 struct ports *ports_new(uint32_t addresses, uint16_t first, uint16_t last)
 {
     assert(first <= last);
-    const uint32_t words = last / 64u - first / 64u + 1;
-    struct ports *ports = calloc(1, sizeof *ports + (size_t)addresses * words * sizeof ports->bits[0]);
+    const uint32_t words = last / 64u - first / 64u + 1, count = last - first + 1u;
+    struct ports *ports = calloc(1, sizeof *ports + (size_t)addresses * (words + count) * sizeof ports->bits[0]);
     if (!ports)
         return NULL;
     ports->addresses = addresses;
     ports->words = words;
     ports->first = first;
     ports->last = last;
+    ports->groups = ports->bits + (size_t)addresses * words;
     for (uint32_t address = 0; address < addresses; address++) {
         atomic_fetch_or(word_of(ports, address, first), (UINT64_C(1) << first % 64) - 1);
         atomic_fetch_or(word_of(ports, address, last), UINT64_MAX << last % 64 << 1);
@@ -81,7 +93,7 @@ static int take_in_word(_Atomic uint64_t *word, enum ports_want want, uint64_t a
 /* From a random port upwards, round the range, to the ports before it in its own word. */
 int ports_take(struct ports *ports, uint32_t address, enum ports_want want, uint32_t random, uint16_t *port)
 {
-    const uint32_t start = ports->first + random % (ports->last - ports->first + 1u);
+    const uint32_t start = ports->first + random % range(ports);
     const uint32_t base = ports->first / 64u;
     uint64_t among = UINT64_MAX << start % 64;
     for (uint32_t step = 0; step <= ports->words; step++) {
@@ -99,9 +111,23 @@ int ports_take(struct ports *ports, uint32_t address, enum ports_want want, uint
 void ports_give(struct ports *ports, uint32_t address, uint16_t port)
 {
     const uint64_t bit = UINT64_C(1) << port % 64;
+    atomic_store(group_at(ports, address, port), GROUP_NOBODY);
     const uint64_t before = atomic_fetch_and(word_of(ports, address, port), ~bit);
     assert(before & bit);
     (void)before;
+}
+
+void ports_hold(struct ports *ports, uint32_t address, uint16_t port, uint64_t group)
+{
+    assert(ports_is_taken(ports, address, port) && group != GROUP_NOBODY);
+    atomic_store(group_at(ports, address, port), group);
+}
+
+uint64_t ports_group(const struct ports *ports, uint32_t address, uint16_t port)
+{
+    if (port < ports->first || port > ports->last)
+        return GROUP_NOBODY;
+    return atomic_load(group_at(ports, address, port));
 }
 
 bool ports_is_taken(const struct ports *ports, uint32_t address, uint16_t port)

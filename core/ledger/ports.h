@@ -1,8 +1,9 @@
-/* ports.h: which relay ports are taken, for each relay address: a bitmap of atomics, shared by every worker.
+/* ports.h: which relay ports are taken, for each relay address, and who holds them: atomics, shared by every worker.
  *
- * A port is taken before its socket is bound and given back after it is closed. Start-up costs nothing per port. Random ports come from the
- * caller's random number and a scan from there, so they are unpredictable and a full range is noticed in one pass. UDP and TCP relay ports
- * have bitmaps of their own.
+ * A port is taken before its socket is bound and given back after it is closed; in between an allocation holds it. Who holds it is known by
+ * the allocation's group: allocations of different groups exchange nothing, so both ends of a packet look here, and what either of them
+ * finds stale the other does not. Start-up costs nothing per port. Random ports come from the caller's random number and a scan from there,
+ * so they are unpredictable and a full range is noticed in one pass. UDP and TCP relay ports have tables of their own.
  */
 #ifndef RELAY_LEDGER_PORTS_H
 #define RELAY_LEDGER_PORTS_H
@@ -10,6 +11,9 @@
 #include "base/addr.h"
 
 struct ports;
+
+#define GROUP_NOBODY UINT64_C(0) /* no allocation holds the port */
+#define GROUP_OPEN UINT64_C(1)   /* the one that does is in no group; any other number is a group */
 
 enum ports_want {
     PORTS_ANY,
@@ -24,6 +28,12 @@ void ports_free(struct ports *);
 /* ports_take: 0 and *port, or ERR_BUSY when none is left. `random`: 32 unpredictable bits. */
 int ports_take(struct ports *, uint32_t address, enum ports_want want, uint32_t random, uint16_t *port);
 void ports_give(struct ports *, uint32_t address, uint16_t port);
+
+/* ports_hold: an allocation of `group` has a socket on the port, which is taken; until it is given back.  ports_group: of the allocation
+ * that holds it now, or GROUP_NOBODY, for any port. One load: for every packet between two relayed addresses. */
+void ports_hold(struct ports *, uint32_t address, uint16_t port, uint64_t group);
+uint64_t ports_group(const struct ports *, uint32_t address, uint16_t port);
+
 bool ports_is_taken(const struct ports *, uint32_t address, uint16_t port);
 uint32_t ports_free_count(const struct ports *, uint32_t address);
 

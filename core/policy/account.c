@@ -202,7 +202,8 @@ void account_put_event(struct slab *out, const struct event *event, const struct
     X(max_permissions, fact_known(v->limits.max_permissions))                                                                              \
     X(max_channels, fact_known(v->limits.max_channels))                                                                                    \
     X(permission_acl, fact_text(v->limits.acl ? "set" : ""))                                                                               \
-    X(tags, fact_text(v->limits.tags))
+    X(group, fact_text(v->labels.group))                                                                                                   \
+    X(tags, fact_text(v->labels.tags))
 
 static struct fact fact_server(const struct addr *server)
 {

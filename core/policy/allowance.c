@@ -25,12 +25,13 @@ static size_t tag_names(lua_State *L, const char *names[TAG_COUNT_MAX])
 }
 
 /* tags_field: the table on the top as "k=v,k=v". */
-static void tags_field(lua_State *L, struct limits *limits)
+static void tags_field(lua_State *L, struct allowance *out)
 {
+    struct labels *labels = &out->labels;
     const char *names[TAG_COUNT_MAX];
     if (!lua_istable(L, -1))
         state_raise(L, "relay.allow: tags: a table expected, got %s", luaL_typename(L, -1));
-    struct slab out = slab_over(limits->tags, sizeof limits->tags - 1);
+    struct slab text = slab_over(labels->tags, sizeof labels->tags - 1);
     const size_t count = tag_names(L, names);
     for (size_t i = 0; i < count; i++) {
         size_t len;
@@ -39,16 +40,56 @@ static void tags_field(lua_State *L, struct limits *limits)
         if (!plain || strcspn(value, ",") != len)
             state_raise(L, "relay.allow: tags: plain values without ',' expected");
         if (i)
-            slab_put_u8(&out, ',');
-        slab_put_text(&out, names[i]);
-        slab_put_u8(&out, '=');
-        slab_put(&out, view_of(value, len));
+            slab_put_u8(&text, ',');
+        slab_put_text(&text, names[i]);
+        slab_put_u8(&text, '=');
+        slab_put(&text, view_of(value, len));
         lua_pop(L, 2);
     }
-    if (out.overflow)
+    if (text.overflow)
         state_raise(L, "relay.allow: tags: longer than %d bytes", TAGS_MAX - 1);
-    limits->tags[out.len] = 0;
+    labels->tags[text.len] = 0;
 }
+
+static void group_field(lua_State *L, struct allowance *out)
+{
+    size_t len;
+    const char *name = argument_text(L, -1, "relay.allow: group", NAME_MAX_LEN, &len);
+    if (len == 0)
+        state_raise(L, "relay.allow: group: a name expected, got an empty one");
+    view_copy(view_of(name, len), out->labels.group, sizeof out->labels.group);
+}
+
+static void acl_field(lua_State *L, struct allowance *out)
+{
+    out->limits.acl = *(struct cidr_set **)object_check(L, -1, OBJECT_CIDR, "relay.allow: permission_acl: a relay.cidr");
+}
+
+static void metering_field(lua_State *L, struct allowance *out)
+{
+    out->metering = meter_field(L, -1);
+}
+
+/* X(name, type, about, how the value on the top is read): what is no number */
+#define PARTS(X)                                                                                                                           \
+    X(permission_acl, "cidr?",                                                                                                             \
+      "peers in it are granted without asking `permission`; others are asked, or refused if no policy has that hook", acl_field)           \
+    X(meter, "relay.allow.meter?", "counts what is relayed, about twice a second. One policy alone may name a meter", metering_field)      \
+    X(tags, "table<string, string|number|boolean>?",                                                                                       \
+      "values without `,`, names without `,` and `=`; 32, together at most 127 bytes as `k=v,k=v`", tags_field)                            \
+    X(group, "string?",                                                                                                                    \
+      "it exchanges packets only with relayed addresses of this server that allocations of the same group of the same tenant hold "        \
+      "at that moment; every other peer is 403 `not_in_group`, and no option opens it. At most 128 bytes; several policies must name the " \
+      "same",                                                                                                                              \
+      group_field)
+
+#define PART_ROW(name, type, about, read) {#name, read},
+
+static const struct {
+    const char *name;
+    void (*read)(lua_State *, struct allowance *);
+} part_rows[] = {PARTS(PART_ROW)};
+#define PART_ROWS (sizeof part_rows / sizeof *part_rows)
 
 /* X(name, type, about, field of struct limits, enum limit) */
 #define LIMITS(X)                                                                                                                          \
@@ -84,14 +125,7 @@ static void limit_field(lua_State *L, struct limits *limits, size_t row)
         memcpy(at, &(uint64_t){(uint64_t)value}, sizeof(uint64_t));
 }
 
-static const struct member allow_members[] = {
-    LIMITS(MEMBER_ROW)
-        FIELD("permission_acl", "cidr?",
-              "peers in it are granted without asking `permission`; others are asked, or refused if no policy has that hook"),
-    FIELD("meter", "relay.allow.meter?", "counts what is relayed, about twice a second. One policy alone may name a meter"),
-    FIELD("tags", "table<string, string|number|boolean>?",
-          "values without `,`, names without `,` and `=`; 32, together at most 127 bytes as `k=v,k=v`"),
-};
+static const struct member allow_members[] = {LIMITS(MEMBER_ROW) PARTS(MEMBER_ROW)};
 const struct shown allow_given = SHOWN(ROLE_GIVEN, "relay.allow",
                                        "Numbers are from 1. A limit that is left out is not set here; the configuration's and the tenant's "
                                        "hold in any case. The strictest of several policies counts.",
@@ -109,18 +143,12 @@ uint8_t allowance_read(lua_State *L, int at, struct allowance *out)
         }
         lua_pop(L, 1);
     }
-    if (lua_getfield(L, at, "permission_acl") != LUA_TNIL) {
-        out->limits.acl = *(struct cidr_set **)object_check(L, -1, OBJECT_CIDR, "relay.allow: permission_acl: a relay.cidr");
-        given |= LIMIT_OTHER;
+    for (size_t i = 0; i < PART_ROWS; i++) {
+        if (lua_getfield(L, at, part_rows[i].name) != LUA_TNIL) {
+            part_rows[i].read(L, out);
+            given |= LIMIT_OTHER;
+        }
+        lua_pop(L, 1);
     }
-    if (lua_getfield(L, at, "tags") != LUA_TNIL) {
-        tags_field(L, &out->limits);
-        given |= LIMIT_OTHER;
-    }
-    if (lua_getfield(L, at, "meter") != LUA_TNIL) {
-        out->metering = meter_field(L, -1);
-        given |= LIMIT_OTHER;
-    }
-    lua_pop(L, 3);
     return (uint8_t)given;
 }

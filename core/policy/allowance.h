@@ -1,4 +1,4 @@
-/* allowance.h: what relay.allow grants: limits, tags, a meter. */
+/* allowance.h: what relay.allow grants: limits, labels, a meter. */
 #ifndef RELAY_POLICY_ALLOWANCE_H
 #define RELAY_POLICY_ALLOWANCE_H
 
@@ -12,6 +12,7 @@ enum limit { LIMIT_MAX_LIFETIME = 1 << 0, LIMIT_MAX_BPS = 1 << 1, LIMIT_OTHER = 
 /* struct allowance: of relay.allow. */
 struct allowance {
     struct limits limits;
+    struct labels labels;
     struct metering metering;
 };
 

@@ -131,6 +131,7 @@ void answer_verdict(struct policy *policy, const struct question *question, cons
     fill_identity(question, decision, verdict);
     if (decision->kind == VERDICT_ALLOW) {
         verdict->limits = decision_allowance(decision)->limits;
+        verdict->labels = decision_allowance(decision)->labels;
         verdict->metering = decision_allowance(decision)->metering;
     }
     if (decision->kind == VERDICT_KEY)
@@ -169,7 +170,7 @@ static bool merge_tags(char into[TAGS_MAX], const char *more)
     return !out.overflow;
 }
 
-bool answer_merge(struct policy *policy, struct limits *into, const struct limits *more)
+static void merge_numbers(struct limits *into, const struct limits *more)
 {
     const struct {
         uint32_t *into, more;
@@ -181,12 +182,37 @@ bool answer_merge(struct policy *policy, struct limits *into, const struct limit
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         *numbers[i].into = limit_strictest_count(*numbers[i].into, numbers[i].more);
     into->max_bps = limit_strictest(into->max_bps, more->max_bps);
-    if (into->acl && more->acl && into->acl != more->acl) {
-        into->acl = shared_acl_both(policy->shared, into->acl, more->acl);
-        if (!into->acl)
-            return false;
-    } else if (more->acl) {
-        into->acl = more->acl;
-    }
-    return merge_tags(into->tags, more->tags);
+}
+
+static bool merge_acl(struct policy *policy, const struct cidr_set **into, const struct cidr_set *more)
+{
+    if (*into && more && *into != more)
+        *into = shared_acl_both(policy->shared, *into, more);
+    else if (more)
+        *into = more;
+    return *into || !more;
+}
+
+/* merge_group: an allocation is in one. */
+static bool merge_group(char into[NAME_MAX_LEN + 1], const char *more)
+{
+    if (*into && *more)
+        return strcmp(into, more) == 0;
+    if (*more)
+        view_copy(view_text(more), into, NAME_MAX_LEN + 1);
+    return true;
+}
+
+const char *answer_merge(struct policy *policy, struct verdict *into, const struct verdict *more)
+{
+    merge_numbers(&into->limits, &more->limits);
+    if (into->metering.meter && more->metering.meter)
+        return "the limits of several policies do not fit together: two meters";
+    if (more->metering.meter)
+        into->metering = more->metering;
+    if (!merge_group(into->labels.group, more->labels.group))
+        return "the limits of several policies do not fit together: two groups";
+    if (!merge_acl(policy, &into->limits.acl, more->limits.acl) || !merge_tags(into->labels.tags, more->labels.tags))
+        return "the limits of several policies do not fit together";
+    return NULL;
 }

@@ -36,8 +36,8 @@ const char *answer_judge(enum hook, const struct decision *, char *error, size_t
 /* answer_verdict: fills *verdict from a decision; VERDICT_FAIL if a key cannot be computed. */
 void answer_verdict(struct policy *, const struct question *, const struct decision *, struct verdict *);
 
-/* answer_merge: add the limits of one more relay.allow: the strictest of each number, both sets of peers, the union of tags. False without
- * memory or room. */
-bool answer_merge(struct policy *, struct limits *into, const struct limits *more);
+/* answer_merge: add what one more relay.allow says: the strictest of each number, both sets of peers, the union of tags, the one meter and
+ * the one group. NULL; or why they do not fit together. */
+const char *answer_merge(struct policy *, struct verdict *into, const struct verdict *more);
 
 #endif

@@ -163,7 +163,8 @@ static int request_count(lua_State *L)
     X(permissions, "integer", "live now", fact_count(a->permissions))                                                                      \
     X(channels, "integer", "live now", fact_count(a->channels))                                                                            \
     X(connections, "integer", "with peers of a TCP allocation, live now", fact_count(a->tcp_peers))                                        \
-    X(tags, "tags", "of `relay.allow`", fact_tags(a->limits.tags))
+    X(group, "string?", "of `relay.allow`: it has no peers but those in it", fact_text(a->group_name))                                     \
+    X(tags, "tags", "of `relay.allow`", fact_tags(a->tags))
 
 /* q: the question */
 #define USAGE_FIELDS(X)                                                                                                                    \
@@ -198,7 +199,8 @@ static int request_count(lua_State *L)
     X(packets_in, "integer?", "from the client", fact_if(u, u ? u->packets_in : 0))                                                        \
     X(packets_out, "integer?", "to the client", fact_if(u, u ? u->packets_out : 0))                                                        \
     X(seconds, "integer?", "its age", fact_if(a, a ? (uint64_t)(e->now - a->created) / 1000 : 0))                                          \
-    X(tags, "tags?", "as in `alloc`", a ? fact_tags(a->limits.tags) : fact_nil())
+    X(group, "string?", "as in `alloc`", a ? fact_text(a->group_name) : fact_nil())                                                        \
+    X(tags, "tags?", "as in `alloc`", a ? fact_tags(a->tags) : fact_nil())
 
 #define NUMBER(name, type, about, value) FIELD_##name,
 #define CASE(name, type, about, value)                                                                                                     \
@@ -340,7 +342,7 @@ static int event_index(lua_State *L)
 static int tags_index(lua_State *L)
 {
     size_t len;
-    const char *tags = allocation_of(L)->limits.tags, *name = luaL_checklstring(L, 2, &len);
+    const char *tags = allocation_of(L)->tags, *name = luaL_checklstring(L, 2, &len);
     for (const char *at = tags; *at;) {
         const size_t pair = strcspn(at, ",");
         if (pair > len && at[len] == '=' && memcmp(at, name, len) == 0) {
@@ -355,7 +357,7 @@ static int tags_index(lua_State *L)
 
 static int tags_text(lua_State *L)
 {
-    lua_pushstring(L, allocation_of(L)->limits.tags);
+    lua_pushstring(L, allocation_of(L)->tags);
     return 1;
 }
 

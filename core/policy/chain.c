@@ -199,21 +199,23 @@ static bool add_answer(struct policy *policy, enum composition composition, stru
         *all = *one;
         return true;
     }
-    const struct limits before = all->limits;
-    const struct metering counted = all->metering;
-    if (all->kind == VERDICT_SILENT || one->kind == VERDICT_FAIL) {
+    if (all->kind == VERDICT_SILENT) {
+        *all = *one;
+        return false;
+    }
+    if (one->kind == VERDICT_FAIL) { /* what the others said counts all the same */
+        const struct limits before = all->limits;
         *all = *one;
         all->limits = before;
-        all->metering = counted;
+        return false;
     }
-    const bool two_meters = counted.meter && one->metering.meter;
-    if (one->metering.meter)
-        all->metering = one->metering;
-    if (one->kind == VERDICT_ALLOW && (two_meters || !answer_merge(policy, &all->limits, &one->limits))) {
-        set_failure(all, one->by, "the limits of several policies do not fit together");
-        return composition == COMPOSE_STRICTEST;
-    }
-    return false;
+    const char *why = answer_merge(policy, all, one);
+    if (!why)
+        return false;
+    policy->counts.errors++;
+    say_failure(policy, rule_of(policy->run)->name, one->by, why);
+    set_failure(all, one->by, why);
+    return composition == COMPOSE_STRICTEST;
 }
 
 /* settle: the hook of one script is through: true when that is final for the chain. */

@@ -61,6 +61,8 @@ static void keep_allocation(struct room *room, struct allocation *to, const stru
     to->user = keep_text(room, from->user);
     to->realm = keep_text(room, from->realm);
     to->username = keep_text(room, from->username);
+    to->tags = keep_text(room, from->tags);
+    to->group_name = keep_text(room, from->group_name);
 }
 
 static void keep_question(struct room *room, struct copy *copy, const struct question *from)

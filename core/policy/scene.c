@@ -208,7 +208,8 @@ static const struct row {
     ROW('a', "permissions", as_u32, allocation.permissions),
     ROW('a', "channels", as_u32, allocation.channels),
     ROW('a', "connections", as_u32, allocation.tcp_peers),
-    ROW('a', "tags", as_tags, allocation.limits.tags),
+    ROW('a', "group", as_text, allocation.group_name),
+    ROW('a', "tags", as_tags, labels.tags),
     ROW('u', "bytes_in", as_u64, delta.bytes_in),
     ROW('u', "bytes_out", as_u64, delta.bytes_out),
     ROW('u', "packets_in", as_u64, delta.packets_in),
@@ -233,7 +234,8 @@ static const struct row {
     ROW('e', "packets_in", as_u64, allocation.usage.packets_in),
     ROW('e', "packets_out", as_u64, allocation.usage.packets_out),
     ROW('e', "seconds", as_u64, seconds),
-    ROW('e', "tags", as_tags, allocation.limits.tags),
+    ROW('e', "group", as_text, allocation.group_name),
+    ROW('e', "tags", as_tags, labels.tags),
     ROW('p', "", as_address, peer), /* these three are values without members */
     ROW('n', "", as_code, question.channel),
     ROW('k', "", as_method, question.method),
@@ -370,7 +372,9 @@ static void set(struct scene *scene, enum hook hook, msec_t now)
                                             .tenant = "",
                                             .user = "ann",
                                             .realm = "example.org",
-                                            .username = "ann"};
+                                            .username = "ann",
+                                            .tags = scene->labels.tags,
+                                            .group_name = ""};
     scene->peer = hook == HOOK_log ? (struct addr){0} : address(PEER);
     scene->event = (struct event){.reason = "",
                                   .by = "core",

@@ -20,6 +20,7 @@ struct scene {
     struct request request;
     struct message message;
     struct allocation allocation;
+    struct labels labels; /* its tags */
     struct addr peer;
     struct usage delta;
 

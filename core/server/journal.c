@@ -228,7 +228,7 @@ static bool is_wanted(struct journal_page *page, const struct finding *finding)
 static bool differs(const struct verdict *said, const struct verdict *final)
 {
     return said->kind != final->kind || said->code != final->code || strcmp(said->realm, final->realm) != 0 ||
-           memcmp(&said->limits, &final->limits, offsetof(struct limits, tags)) != 0;
+           memcmp(&said->limits, &final->limits, sizeof final->limits) != 0;
 }
 
 void journal_note(struct journal_page *page, const struct finding *finding)

@@ -12,13 +12,29 @@
 
 static const char *const transports[] = {"udp", "tcp", "tls", "dtls"};
 static const char *const directions[] = {"in", "out"};
-static const char *const drops[] = {"no_permission", "rate", "malformed", "ring", "slow_reader", "unsent", "too_long"};
+static const char *const drops[] = {"no_permission", "not_in_group", "rate", "malformed", "ring", "slow_reader", "unsent", "too_long"};
 static const char *const endings[] = {"released", "expired", "client_closed", "kicked", "meter_cap", "shutdown", "other"};
-static const char *const refusals[] = {"total_quota",      "realm_quota",        "user_quota",    "quota_table_full",
-                                       "max_allocations",  "max_permissions",    "max_channels",  "max_tcp_peers",
-                                       "max_parked",       "meter_cap",          "no_descriptor", "no_port",
-                                       "out_of_memory",    "tenant is disabled", "no allocation", "other user's allocation",
-                                       "peer_not_allowed", "permission_acl",     "policy",        "other"};
+static const char *const refusals[] = {"total_quota",
+                                       "realm_quota",
+                                       "user_quota",
+                                       "quota_table_full",
+                                       "max_allocations",
+                                       "max_permissions",
+                                       "max_channels",
+                                       "max_tcp_peers",
+                                       "max_parked",
+                                       "meter_cap",
+                                       "no_descriptor",
+                                       "no_port",
+                                       "out_of_memory",
+                                       "tenant is disabled",
+                                       "no allocation",
+                                       "other user's allocation",
+                                       "peer_not_allowed",
+                                       "not_in_group",
+                                       "permission_acl",
+                                       "policy",
+                                       "other"};
 static const char *const streams[] = {"accepted", "closed", "handed_over", "refused", "handshake_failed"};
 static const char *const results[VERDICT_KINDS] = {"none",     "allow",  "deny",  "key",  "lookup", "tenant",
                                                    "redirect", "reauth", "close", "fail", "later"};

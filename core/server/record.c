@@ -91,7 +91,7 @@ static void put_opened(struct worker *worker, const struct allocation *allocatio
         .transport = record_transport(allocation),
         .client = addr_format(&allocation->flow.client, client),
         .relayed = addr_format(&allocation->relayed_shown, relayed),
-        .tags = allocation->limits.tags,
+        .tags = allocation->tags,
     };
     store_session_opened(worker->service->store, &row);
 }

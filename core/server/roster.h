@@ -19,8 +19,8 @@
 struct roster_row {
     uint64_t id;
     unsigned worker;
-    char tenant[NAME_MAX_LEN + 1], user[NAME_MAX_LEN + 1], realm[REALM_MAX_LEN + 1],
-        tags[TAGS_MAX];                 /* tenant: or the realm, where there is none */
+    char tenant[NAME_MAX_LEN + 1], user[NAME_MAX_LEN + 1], realm[REALM_MAX_LEN + 1]; /* tenant: or the realm, where there is none */
+    struct labels labels;
     const char *transport;              /* "udp", "tls/tcp", ... */
     struct addr client, relayed, other; /* other: ADDR_NONE: there is none */
     int64_t created_unix_ms, expires_unix_ms;

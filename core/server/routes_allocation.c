@@ -53,13 +53,14 @@ static json_t *id_of(uint64_t id)
 
 static json_t *row_of(const struct roster_row *row)
 {
-    return json_pack("{s:o, s:i, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i}", "id", id_of(row->id),
-                     "worker", (int)row->worker + 1, "tenant", text_of(row->tenant), "user", text_of(row->user), "realm",
-                     text_of(row->realm), "tags", tags_of(row->tags), "transport", row->transport, "src", address_of(&row->client), "relay",
-                     address_of(&row->relayed), "relay2", address_of(&row->other), "created", (json_int_t)(row->created_unix_ms / 1000),
-                     "expires", (json_int_t)(row->expires_unix_ms / 1000), "bytes_in", (json_int_t)row->usage.bytes_in, "bytes_out",
-                     (json_int_t)row->usage.bytes_out, "packets_in", (json_int_t)row->usage.packets_in, "packets_out",
-                     (json_int_t)row->usage.packets_out, "permissions", (int)row->permissions, "channels", (int)row->channels);
+    return json_pack("{s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i}", "id",
+                     id_of(row->id), "worker", (int)row->worker + 1, "tenant", text_of(row->tenant), "user", text_of(row->user), "realm",
+                     text_of(row->realm), "group", text_of(row->labels.group), "tags", tags_of(row->labels.tags), "transport",
+                     row->transport, "src", address_of(&row->client), "relay", address_of(&row->relayed), "relay2", address_of(&row->other),
+                     "created", (json_int_t)(row->created_unix_ms / 1000), "expires", (json_int_t)(row->expires_unix_ms / 1000), "bytes_in",
+                     (json_int_t)row->usage.bytes_in, "bytes_out", (json_int_t)row->usage.bytes_out, "packets_in",
+                     (json_int_t)row->usage.packets_in, "packets_out", (json_int_t)row->usage.packets_out, "permissions",
+                     (int)row->permissions, "channels", (int)row->channels);
 }
 
 static void on_found(struct roster_asker *asker, const struct roster_row *row)

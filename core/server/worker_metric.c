@@ -122,6 +122,7 @@ static void read_drops(const struct worker *worker, uint64_t *out)
 {
     const struct engine_counts *counts = engine_counts(worker->engine);
     const uint64_t drops[] = {counts->dropped_no_permission,
+                              counts->dropped_not_in_group,
                               counts->dropped_rate,
                               counts->dropped_malformed,
                               worker->lost,

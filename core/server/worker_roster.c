@@ -19,7 +19,7 @@ static bool is_meant(const struct roster_asker *asker, const struct allocation *
 {
     return (!asker->id || asker->id == allocation->id) && (!asker->user || strcmp(asker->user, allocation->user) == 0) &&
            (!asker->tenant || strcmp(asker->tenant, record_tenant(allocation)) == 0) &&
-           (!asker->tag || has_tag(allocation->limits.tags, asker->tag));
+           (!asker->tag || has_tag(allocation->tags, asker->tag));
 }
 
 static void copy(const struct worker *worker, const struct allocation *allocation, struct roster_row *row)
@@ -40,7 +40,8 @@ static void copy(const struct worker *worker, const struct allocation *allocatio
     view_copy(view_text(record_tenant(allocation)), row->tenant, sizeof row->tenant);
     view_copy(view_text(allocation->user), row->user, sizeof row->user);
     view_copy(view_text(allocation->realm), row->realm, sizeof row->realm);
-    view_copy(view_text(allocation->limits.tags), row->tags, sizeof row->tags);
+    view_copy(view_text(allocation->tags), row->labels.tags, sizeof row->labels.tags);
+    view_copy(view_text(allocation->group_name), row->labels.group, sizeof row->labels.group);
 }
 
 static void find(struct worker *worker, struct roster_letter *letter, msec_t now)

@@ -35,10 +35,10 @@ void row_number(lua_State *L, const char *name, uint64_t number)
 }
 
 /* tags are "k=v,k=v" */
-void row_tags(lua_State *L, const struct limits *limits)
+void row_tags(lua_State *L, const struct allocation *allocation)
 {
     lua_newtable(L);
-    for (const char *at = limits->tags; *at;) {
+    for (const char *at = allocation->tags; *at;) {
         const size_t pair = strcspn(at, ","), name = strcspn(at, "=");
         lua_pushlstring(L, at, name);
         lua_pushlstring(L, at + name + 1, pair - name - 1);
@@ -69,7 +69,8 @@ static void event_allocation(lua_State *L, const struct event *event)
     row_number(L, "packets_in", a->usage.packets_in);
     row_number(L, "packets_out", a->usage.packets_out);
     row_number(L, "seconds", (uint64_t)(event->now - a->created) / 1000);
-    row_tags(L, &a->limits);
+    row_text(L, "group", a->group_name);
+    row_tags(L, a);
 }
 
 /* an address without a port is shown without it */

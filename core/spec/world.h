@@ -110,6 +110,6 @@ void world_row(struct world *, const char *list);
 /* row_text, row_number: set a field of the table at the top; nothing for NULL and "". */
 void row_text(lua_State *, const char *name, const char *text);
 void row_number(lua_State *, const char *name, uint64_t number);
-void row_tags(lua_State *, const struct limits *);
+void row_tags(lua_State *, const struct allocation *);
 
 #endif

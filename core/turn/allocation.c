@@ -102,7 +102,9 @@ static bool allocation_names(struct allocation *allocation, const struct opening
     const struct view tenant = view_text(opening->tenant), user = view_text(opening->user), realm = view_text(opening->realm);
     const struct view sni = view_text(opening->flow->sni), alpn = view_text(opening->flow->alpn);
     const size_t head = sizeof(struct names) + (opening->metering ? sizeof *opening->metering : 0);
-    struct names *names = malloc(head + tenant.len + user.len + realm.len + opening->username.len + sni.len + alpn.len + 6);
+    const struct view tags = view_text(opening->tags), group = view_text(opening->group);
+    const size_t texts = tenant.len + user.len + realm.len + opening->username.len + sni.len + alpn.len + tags.len + group.len + 8;
+    struct names *names = malloc(head + texts);
     if (!names)
         return false;
     char *to = (char *)names + head;
@@ -116,6 +118,8 @@ static bool allocation_names(struct allocation *allocation, const struct opening
     allocation->user = allocation_name(&to, user);
     allocation->realm = allocation_name(&to, realm);
     allocation->username = allocation_name(&to, opening->username);
+    allocation->tags = allocation_name(&to, tags);
+    allocation->group_name = allocation_name(&to, group);
     return true;
 }
 
@@ -127,6 +131,8 @@ int allocation_rename(struct allocation *allocation, struct view username)
                                  .tenant = allocation->tenant,
                                  .user = allocation->user,
                                  .realm = allocation->realm,
+                                 .tags = allocation->tags,
+                                 .group = allocation->group_name,
                                  .username = username};
     struct names *before = allocation->names;
     if (view_equal(view_text(allocation->username), username))
@@ -137,6 +143,15 @@ int allocation_rename(struct allocation *allocation, struct view username)
     }
     free(before);
     return 0;
+}
+
+/* allocation_group: the group's number: never one that means something else. */
+static uint64_t allocation_group(const struct engine *engine, const struct opening *opening)
+{
+    if (!opening->group[0])
+        return GROUP_OPEN;
+    const uint64_t digest = engine_digest(engine, opening->tenant, opening->group);
+    return digest > GROUP_OPEN ? digest : digest + 2;
 }
 
 static void allocation_fill(struct engine *engine, struct allocation *allocation, const struct opening *opening, msec_t now)
@@ -153,6 +168,7 @@ static void allocation_fill(struct engine *engine, struct allocation *allocation
     allocation->reauth_on_expiry = opening->reauth_on_expiry;
     allocation->limits = opening->limits;
     allocation->granted_bps = opening->limits.max_bps;
+    allocation->group = allocation_group(engine, opening);
     allocation->is_mobile = opening->is_mobile;
     memcpy(allocation->tid, opening->tid, STUN_TID_LEN);
     bucket_fill(&allocation->from_client, opening->limits.max_bps, now);

@@ -45,6 +45,7 @@ struct allocation {
     struct long_term_key key; /* len 0: forgotten, the next request is authenticated anew */
     struct limits limits;
     uint64_t granted_bps; /* limits.max_bps as authorized: engine_limit goes no higher */
+    uint64_t group;       /* as ledger/ports.h has them */
     struct quota_units units;
     uint8_t tid[STUN_TID_LEN]; /* of the Allocate: a retransmission gets the same answer */
     uint64_t reservation;      /* token of the sibling port while it is reserved, else 0 */
@@ -60,8 +61,9 @@ struct allocation {
     struct links moved;                         /* among those whose counts moved since the last engine_usage */
     struct links due; /* in the slot of the wheel that is looked at when something of this allocation expires */
     int64_t due_s;
-    struct names *names; /* one heap block: the flow's strings, tenant, user, realm, username, each NUL-terminated; the metering */
+    struct names *names; /* one heap block: the flow's strings and these, each NUL-terminated; the metering */
     const char *tenant, *user, *realm, *username;
+    const char *tags, *group_name; /* as struct labels has them */
 };
 
 /* allocation_metering: which sum its bytes count into; NULL: none. */

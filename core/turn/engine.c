@@ -33,6 +33,14 @@ uint64_t engine_hash(const struct engine *engine, const void *key, size_t len)
     return table_hash(&engine->config->hash_key, view_of(key, len));
 }
 
+uint64_t engine_digest(const struct engine *engine, const char *tenant, const char *name)
+{
+    uint8_t key[2 * (NAME_MAX_LEN + 1)] = {0};
+    view_copy(view_text(tenant), (char *)key, NAME_MAX_LEN + 1);
+    view_copy(view_text(name), (char *)key + NAME_MAX_LEN + 1, NAME_MAX_LEN + 1);
+    return table_digest(&engine->config->hash_key, view_of(key, sizeof key));
+}
+
 void engine_forget(struct engine *engine, struct ticket ticket)
 {
     if (engine->host->forget)

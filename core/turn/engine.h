@@ -172,6 +172,7 @@ struct engine_counts {
     uint64_t bindings, allocated, refused, closed, auth_failed, policy_errors;
     uint64_t relayed_in, relayed_out;                     /* packets relayed from and to clients */
     uint64_t dropped_no_permission, dropped_rate, dropped_malformed;
+    uint64_t dropped_not_in_group; /* between an allocation that has a group and somebody who is not in it */
     uint64_t repeated;                              /* requests that were answered as before */
     uint64_t answered[ENGINE_METHODS][STUN_PLACES]; /* all others, by method (engine_method) and code */
 };

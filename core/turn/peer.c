@@ -103,14 +103,15 @@ static bool peer_is_relay(const struct peer_filter *filter, const struct addr *p
     return false;
 }
 
-bool peer_is_allowed(const struct peer_filter *filter, const struct addr *peer)
+bool peer_is_allowed(const struct peer_filter *filter, const struct addr *peer, uint64_t group)
 {
     const struct addr reached = addr_canonical(peer);
     const struct cidr_set *denied = filter->config->denied_peers;
     if (peer_is_listed(denied, peer) || peer_is_listed(denied, &reached))
         return false;
-    if (peer_is_relay(filter, peer) &&
-        !peer_is_loopback(peer)) /* loopback is opened by its own option alone, also to a relay that is there */
+    if (group != GROUP_OPEN)
+        return peer_is_relay(filter, peer);
+    if (peer_is_relay(filter, peer) && !peer_is_loopback(peer)) /* loopback is opened by its own option alone, also to a relay that is there */
         return true;
     if (peer_is_special(filter, peer) && !peer_has_hole(filter, peer))
         return false;
@@ -171,41 +172,37 @@ bool peer_is_never(const struct peer_filter *filter, const struct addr *peer)
     return peer->port == 0 || peer_is_listener(filter, peer) || peer_is_listener(filter, &reached);
 }
 
-/* peer_relay_at: the relay address with this shown or local form whose port some allocation holds, or NULL. */
-static const struct relay_address *peer_relay_at(const struct peer_filter *filter, const struct addr *peer)
+/* peer_at: `peer`, one of our own relayed addresses, in its other form: if an allocation of the group holds it. What nobody holds is
+ * outside. A packet of our own comes from the local form: who sends by the shown one pretends. */
+static struct addr peer_at(const struct peer_filter *filter, const struct addr *peer, uint64_t group, bool is_source)
 {
+    bool is_relay = false, is_held = false;
     for (uint32_t i = 0; i < filter->config->relay_count; i++) {
         const struct relay_address *relay = &filter->config->relays[i];
-        if ((addr_equal_ip(peer, &relay->shown) || addr_equal_ip(peer, &relay->local)) && ports_is_taken(filter->ports, i, peer->port))
-            return relay;
+        const bool is_local = addr_equal_ip(peer, &relay->local);
+        if (!is_local && !addr_equal_ip(peer, &relay->shown))
+            continue;
+        const uint64_t holder = ports_group(filter->ports, i, peer->port);
+        if (holder == group && (is_local || !is_source)) {
+            struct addr at = is_source ? relay->shown : relay->local;
+            at.port = peer->port;
+            return at;
+        }
+        is_relay = true;
+        is_held |= holder != GROUP_NOBODY;
     }
-    return NULL;
+    const bool is_outside = !is_held && (!is_relay || peer_has_hole(filter, peer));
+    return is_outside && group == GROUP_OPEN ? *peer : (struct addr){0};
 }
 
-/* peer_at: `held` with the port of `peer` if a relay holds it; else `peer` itself, unless it is an address of our relays that is closed
- * otherwise. */
-static struct addr peer_at(const struct peer_filter *filter, const struct addr *held, const struct addr *peer)
+struct addr peer_destination(const struct peer_filter *filter, const struct addr *peer, uint64_t group)
 {
-    if (held) {
-        struct addr at = *held;
-        at.port = peer->port;
-        return at;
-    }
-    return peer_is_relay(filter, peer) && !peer_has_hole(filter, peer) ? (struct addr){0} : *peer;
+    return peer_is_never(filter, peer) ? (struct addr){0} : peer_at(filter, peer, group, false);
 }
 
-struct addr peer_destination(const struct peer_filter *filter, const struct addr *peer)
+struct addr peer_source(const struct peer_filter *filter, const struct addr *from, uint64_t group)
 {
-    if (peer_is_never(filter, peer))
-        return (struct addr){0};
-    const struct relay_address *relay = peer_relay_at(filter, peer);
-    return peer_at(filter, relay ? &relay->local : NULL, peer);
-}
-
-struct addr peer_source(const struct peer_filter *filter, const struct addr *from)
-{
-    const struct relay_address *relay = peer_relay_at(filter, from);
-    return peer_at(filter, relay ? &relay->shown : NULL, from);
+    return peer_at(filter, from, group, true);
 }
 
 static const char *peer_special_kind(const struct special *rows, size_t count, const struct addr *peer)

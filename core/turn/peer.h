@@ -6,8 +6,12 @@
  * denied_peers wins over every hole.
  *
  * Hairpin: an address of our own relays, in its local or its shown form, is allowed, but data goes only to, and comes only from, a port
- * that some allocation holds at that moment; on loopback allow_loopback_peers must open it too. Permissions and channels know such a peer by its shown form, sockets by its local form. Data
- * never goes to an own listener.
+ * that some allocation holds at that moment; on loopback allow_loopback_peers must open it too. Permissions and channels know such a peer
+ * by its shown form, sockets by its local form. Data never goes to an own listener.
+ *
+ * Groups (ledger/ports.h): data goes only to, and comes only from, ports that an allocation of the same group holds at that moment.
+ * Everything else is outside, with the allocations that have no group: who has one is permitted the addresses of our own relays, loopback
+ * too, and no hole opens more; only denied_peers closes them.
  */
 #ifndef RELAY_TURN_PEER_H
 #define RELAY_TURN_PEER_H
@@ -30,8 +34,8 @@ void peer_filter_close(struct peer_filter *);
 /* peer_name: the form of a peer's address that permissions and channels are kept under. */
 struct addr peer_name(const struct peer_filter *, const struct addr *as_sent);
 
-/* peer_is_allowed: whether a permission may be given for the address; the port does not matter. */
-bool peer_is_allowed(const struct peer_filter *, const struct addr *peer);
+/* peer_is_allowed: whether an allocation of `group` may be given a permission for the address; the port does not matter. */
+bool peer_is_allowed(const struct peer_filter *, const struct addr *peer, uint64_t group);
 
 /* peer_is_tunnelled: an address of Teredo or 6to4, behind which nobody can be served without a loop being possible (RFC 8656 section 21.4). */
 bool peer_is_tunnelled(const struct peer_filter *, const struct addr *addr);
@@ -42,10 +46,11 @@ bool peer_is_never(const struct peer_filter *, const struct addr *peer);
 /* peer_kind: of one that is not allowed: "private", "in denied-peer-ip"; lives as long as the process. Slow. */
 const char *peer_kind(const struct peer_filter *, const struct addr *peer);
 
-/* peer_destination: where to send what is meant for `peer` (a name), family ADDR_NONE: nowhere. For every packet. */
-struct addr peer_destination(const struct peer_filter *, const struct addr *peer);
+/* peer_destination: where an allocation of `group` sends what is meant for `peer` (a name), family ADDR_NONE: nowhere. For every packet. */
+struct addr peer_destination(const struct peer_filter *, const struct addr *peer, uint64_t group);
 
-/* peer_source: the name of the peer that a packet from `from` comes from, family ADDR_NONE: of nobody who may be one. For every packet. */
-struct addr peer_source(const struct peer_filter *, const struct addr *from);
+/* peer_source: the name of the peer that a packet from `from` to an allocation of `group` comes from, family ADDR_NONE: of nobody who may
+ * be one. For every packet. */
+struct addr peer_source(const struct peer_filter *, const struct addr *from, uint64_t group);
 
 #endif

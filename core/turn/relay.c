@@ -12,19 +12,25 @@
 _Static_assert(ENGINE_HEADROOM >= BUILD_DATA_HEADROOM && ENGINE_HEADROOM >= CHANNEL_HEADER_LEN, "the largest header fits in front");
 _Static_assert(ENGINE_TAILROOM >= 3, "padding fits behind");
 
-static struct send relay_drop(uint64_t *count)
+struct send relay_drop(uint64_t *count)
 {
     ++*count;
     return (struct send){0};
+}
+
+struct send relay_shut(struct engine *engine, const struct allocation *allocation)
+{
+    struct engine_counts *counts = &engine->counts;
+    return relay_drop(allocation->group == GROUP_OPEN ? &counts->dropped_no_permission : &counts->dropped_not_in_group);
 }
 
 struct send relay_to_peer(struct engine *engine, struct allocation *allocation, const struct addr *peer, struct view data, msec_t now)
 {
     if (!permission_find(engine, allocation, peer, now))
         return relay_drop(&engine->counts.dropped_no_permission);
-    const struct addr to = peer_destination(&engine->filter, peer);
+    const struct addr to = peer_destination(&engine->filter, peer, allocation->group);
     if (to.family == ADDR_NONE)
-        return relay_drop(&engine->counts.dropped_no_permission);
+        return relay_shut(engine, allocation);
     const int sock = relayed_sock(allocation, to.family);
     if (sock < 0) /* one of two relayed addresses was given back */
         return relay_drop(&engine->counts.dropped_no_permission);
@@ -75,8 +81,10 @@ struct send engine_from_peer(struct engine *engine, struct handle owner, const s
     struct allocation *allocation = pool_at(&engine->allocations, owner);
     if (!allocation || allocation->expires <= now || allocation->is_adrift)
         return (struct send){0};
-    const struct addr peer = peer_source(&engine->filter, from);
-    if (peer.family == ADDR_NONE || !permission_find(engine, allocation, &peer, now))
+    const struct addr peer = peer_source(&engine->filter, from, allocation->group);
+    if (peer.family == ADDR_NONE)
+        return relay_shut(engine, allocation);
+    if (!permission_find(engine, allocation, &peer, now))
         return relay_drop(&engine->counts.dropped_no_permission);
     if (!bucket_take(&allocation->to_client, allocation->limits.max_bps, in.len, now))
         return relay_drop(&engine->counts.dropped_rate);
@@ -105,8 +113,10 @@ struct send engine_peer_error(struct engine *engine, struct handle owner, const 
     struct allocation *allocation = pool_at(&engine->allocations, owner);
     if (!allocation || allocation->expires <= now || allocation->is_adrift || !relay_tells(error))
         return (struct send){0};
-    const struct addr peer = peer_source(&engine->filter, &error->peer);
-    if (peer.family == ADDR_NONE || !permission_find(engine, allocation, &peer, now))
+    const struct addr peer = peer_source(&engine->filter, &error->peer, allocation->group);
+    if (peer.family == ADDR_NONE)
+        return relay_shut(engine, allocation);
+    if (!permission_find(engine, allocation, &peer, now))
         return relay_drop(&engine->counts.dropped_no_permission);
     if (!bucket_take(&allocation->errors, PEER_ERRORS_BPS, 1, now))
         return relay_drop(&engine->counts.dropped_rate);

@@ -2,8 +2,6 @@
 #include "base/err.h"
 #include "turn/state.h"
 
-#include <string.h>
-
 #define BUSY_MAX 16 /* ports that other programs hold, passed over for one allocation */
 
 struct port_pick {
@@ -23,12 +21,7 @@ bool relayed_has_family(const struct engine *engine, uint8_t family)
  * the same client need not be under */
 static uint64_t relayed_owner(const struct engine *engine, const struct opening *opening)
 {
-    uint8_t key[2 * (NAME_MAX_LEN + 1)] = {0};
-    const struct view tenant = view_cut(view_text(opening->tenant), NAME_MAX_LEN);
-    const struct view user = view_cut(view_text(opening->key.of_token ? "" : opening->user), NAME_MAX_LEN);
-    memcpy(key, tenant.at, tenant.len);
-    memcpy(key + NAME_MAX_LEN + 1, user.at, user.len);
-    return table_digest(&engine->config->hash_key, view_of(key, sizeof key));
+    return engine_digest(engine, opening->tenant, opening->key.of_token ? "" : opening->user);
 }
 
 static struct ports *relayed_ports(const struct engine *engine, uint8_t protocol)
@@ -52,6 +45,7 @@ static int relayed_bind(struct engine *engine, struct allocation *allocation, st
     allocation->relayed = local;
     allocation->relayed_shown = relay->shown;
     allocation->relayed_shown.port = pick.port;
+    ports_hold(relayed_ports(engine, allocation->protocol), pick.address, pick.port, allocation->group);
     return 0;
 }
 

@@ -136,6 +136,8 @@ static int allocate_open(struct transaction *tr, struct opening *opening, const 
     opening->is_mobile = message_has(&tr->message, SLOT_MOBILITY_TICKET);
     opening->limits = *limits;
     opening->metering = verdict->metering.meter ? &verdict->metering : NULL;
+    opening->tags = verdict->labels.tags;
+    opening->group = verdict->labels.group;
     opening->lifetime_s = transaction_lifetime(tr, limits, opening->lifetime_s);
     opening->tenant = who->tenant;
     opening->user = who->user;

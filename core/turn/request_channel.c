@@ -24,11 +24,18 @@ static int channel_read(struct transaction *tr, struct wish *wish)
     return 0;
 }
 
+/* channel_reaches: in a group only whom it reaches now, so that a client learns at once who is not there; else anybody whom it may ever
+ * reach. */
+static bool channel_reaches(const struct transaction *tr, const struct addr *peer)
+{
+    const struct peer_filter *filter = &tr->engine->filter;
+    const uint64_t group = tr->allocation->group;
+    return group == GROUP_OPEN ? !peer_is_never(filter, peer) : peer_destination(filter, peer, group).family != ADDR_NONE;
+}
+
 /* channel_new: the permission is there; what the policy says, and the binding. */
 static int channel_new(struct transaction *tr, const struct wish *wish)
 {
-    if (peer_is_never(&tr->engine->filter, &wish->peer))
-        return transaction_refuse(tr, STUN_FORBIDDEN, "peer_not_allowed");
     struct question question = {.hook = HOOK_channel, .allocation = tr->allocation, .peer = &wish->peer, .channel = wish->number};
     struct verdict verdict;
     question_put(tr, &question, &verdict);
@@ -57,7 +64,11 @@ int request_channel(struct transaction *tr)
         code = permission_grant(tr, &wish.peer, &added);
     if (code)
         return code;
-    if (!wish.bound && (code = channel_new(tr, &wish))) {
+    if (!channel_reaches(tr, &wish.peer))
+        code = permission_refuse(tr);
+    else if (!wish.bound)
+        code = channel_new(tr, &wish);
+    if (code) {
         permission_drop_last(engine, tr->allocation, added);
         return code;
     }

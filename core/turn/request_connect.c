@@ -30,9 +30,9 @@ static int connect_judge(struct transaction *tr, const struct addr *peer, struct
         if (code)
             return code;
     }
-    *to = peer_destination(filter, peer);
+    *to = peer_destination(filter, peer, tr->allocation->group);
     if (to->family == ADDR_NONE || relayed_is_own(tr->allocation, to))
-        return transaction_refuse(tr, STUN_FORBIDDEN, "peer_not_allowed");
+        return permission_refuse(tr);
     return relayed_sock(tr->allocation, to->family) < 0 ? transaction_refuse(tr, STUN_PEER_FAMILY_MISMATCH, "peer_family") : 0;
 }
 

@@ -20,12 +20,17 @@ static int permission_asked(struct transaction *tr, const struct addr *peer)
     return verdict.kind == VERDICT_FAIL ? STUN_FORBIDDEN : 0;
 }
 
+int permission_refuse(struct transaction *tr)
+{
+    return transaction_refuse(tr, STUN_FORBIDDEN, tr->allocation->group == GROUP_OPEN ? "peer_not_allowed" : "not_in_group");
+}
+
 int permission_judge(struct transaction *tr, const struct addr *peer)
 {
     if (relayed_sock(tr->allocation, peer->family) < 0)
         return transaction_refuse(tr, STUN_PEER_FAMILY_MISMATCH, "peer_family");
-    if (!peer_is_allowed(&tr->engine->filter, peer))
-        return transaction_refuse(tr, STUN_FORBIDDEN, "peer_not_allowed");
+    if (!peer_is_allowed(&tr->engine->filter, peer, tr->allocation->group))
+        return permission_refuse(tr);
     return permission_asked(tr, peer);
 }
 

@@ -52,6 +52,9 @@ int64_t engine_unix_ms(const struct engine *, msec_t now);
 
 uint64_t engine_hash(const struct engine *, const void *key, size_t len);
 
+/* engine_digest: stands for a name within a tenant, the same on every worker. */
+uint64_t engine_digest(const struct engine *, const char *tenant, const char *name);
+
 /* engine_forget: the host need not answer this ticket any more. */
 void engine_forget(struct engine *, struct ticket);
 
@@ -71,6 +74,7 @@ struct opening { /* what an allocation is to be made of */
     struct limits limits;
     const struct metering *metering; /* NULL: none */
     const char *tenant, *user, *realm;
+    const char *tags, *group; /* as struct labels has them */
     struct view username;
     struct long_term_key key;
     int64_t key_expires_unix_s;
@@ -120,6 +124,10 @@ bool relayed_is_own(const struct allocation *, const struct addr *local); /* an 
 /* relay.c: the data path. No malloc, lock, log, policy or copy. */
 struct send relay_to_peer(struct engine *, struct allocation *, const struct addr *peer, struct view data, msec_t now);
 struct send relay_channel_data(struct engine *, const struct flow *, struct view in, msec_t now);
+
+/* relay_drop: counts what is dropped.  relay_shut: the same, of what went to or came from where the allocation may not. */
+struct send relay_drop(uint64_t *count);
+struct send relay_shut(struct engine *, const struct allocation *);
 
 /* relay_tid: the transaction id of an indication: unpredictable, without a system call for each. */
 void relay_tid(struct engine *, uint8_t tid[STUN_TID_LEN]);

@@ -68,11 +68,11 @@ struct send engine_peer_accepted(struct engine *engine, struct handle owner, con
     struct allocation *allocation = pool_at(&engine->allocations, owner);
     if (!allocation || allocation->expires <= now || allocation->is_adrift)
         return (struct send){0};
-    const struct addr name = peer_source(&engine->tcp_filter, from);
-    if (name.family == ADDR_NONE || !permission_find(engine, allocation, &name, now)) {
-        engine->counts.dropped_no_permission++;
-        return (struct send){0};
-    }
+    const struct addr name = peer_source(&engine->tcp_filter, from, allocation->group);
+    if (name.family == ADDR_NONE)
+        return relay_shut(engine, allocation);
+    if (!permission_find(engine, allocation, &name, now))
+        return relay_drop(&engine->counts.dropped_no_permission);
     struct tcp_peer *peer = tcp_peer_new(engine, allocation, &name, now);
     if (!peer)
         return (struct send){0};

@@ -92,7 +92,13 @@ struct limits {
     uint32_t max_permissions, max_channels;
     uint64_t max_bps;           /* bits a second, each direction */
     const struct cidr_set *acl; /* peers granted without asking `permission`; others are asked, or refused if there is no hook. Lives as long as the process. */
-    char tags[TAGS_MAX];        /* "k=v,k=v" */
+};
+
+/* struct labels: what an allocation is called; "" each: nothing. The group is its tenant's: it exchanges packets with relayed addresses of
+ * the same group of the same tenant alone. */
+struct labels {
+    char tags[TAGS_MAX]; /* "k=v,k=v" */
+    char group[NAME_MAX_LEN + 1];
 };
 
 #define DOMAIN_MAX_LEN 255 /* RFC 8489 section 14.16 */
@@ -118,7 +124,8 @@ struct verdict {
     uint8_t key_count;
     struct long_term_key keys[VERDICT_KEYS_MAX]; /* tried in order: rotation */
     struct limits limits;
-    struct metering metering; /* ALLOW, of authorize */
+    struct labels labels; /* ALLOW, of authorize */
+    struct metering metering;   /* likewise */
     struct alternate alternate; /* REDIRECT */
     uint64_t decision;          /* CLOSE: of the question; 0: it was no question's */
     char reason[REASON_MAX];

@@ -50,7 +50,7 @@
 --             ("ip" or "ip:port"), number
 --             traffic: bytes, peer?, direction? ("in": from the client, the default; "out": to it). Payload bytes; packets of at most 1200
 --     answer  ok; code (0 if ok; 0 and reason "no_permission": traffic not relayed); reason and by (as in the log event) if refused;
---             server, domain? with 300. If ok: lifetime (s left), relayed, mapped, user, tenant? realm, tags ({name = text}),
+--             server, domain? with 300. If ok: lifetime (s left), relayed, mapped, user, tenant? realm, tags ({name = text}), group?,
 --             limits (what applies: numbers by name), allocation (id), reservation?
 --   core:change("files", name, text), core:change("secrets", name, list)   on the disk; seen from the next advance of 3 s or more on
 --   core:reload() -> true, or nil and "file:line: why": the policies are exchanged, and take what the old ones saved; or the old ones stay
@@ -61,9 +61,9 @@
 --   core:audit() core:errors() core:events() core:log() core:metrics()   everything since open, oldest first:
 --     rows as given to relay.audit, addresses as text; {policy = file, hook, kind = "error" | "type" | "fail" | "budget" | "memory", by, message};
 --     {type, code, reason?, by, decision_id, policy_rev, method, user? tenant? realm? username? src, transport, peer? allocation? and for an
---     allocation bytes, bytes_in, bytes_out, packets_in, packets_out, seconds, tags?}; {level, message, fields}; {['name{a="b"}'] = number}
+--     allocation bytes, bytes_in, bytes_out, packets_in, packets_out, seconds, group?, tags?}; {level, message, fields}; {['name{a="b"}'] = number}
 -- Reasons of the core itself (by = "core"): 400 requested_transport, "not for tcp", reservation_token, channel_number, "bound otherwise", xor_peer_address; 401 unauthenticated,
--- unknown_user, bad_integrity; 403 peer_not_allowed, permission_acl, "tcp allocation", "udp allocation"; 437 "no allocation", "5-tuple in use"; 440 requested_address_family;
+-- unknown_user, bad_integrity; 403 peer_not_allowed, not_in_group, permission_acl, "tcp allocation", "udp allocation"; 437 "no allocation", "5-tuple in use"; 440 requested_address_family;
 -- 441 "other user's allocation"; 442 requested_transport; 443 peer_family; 446 "connected already"; 486 total_quota, realm_quota, user_quota, meter_cap; 508 no_port, reservation_token,
 -- max_permissions, max_channels; 500 what the error of the policy said (by: its file:line). A refusal by a policy without a reason: "policy".
 -- Ends of an allocation: released, expired, shutdown, meter_cap, or what relay.close said.

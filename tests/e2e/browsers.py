@@ -3,7 +3,7 @@ import os
 import urllib.parse
 
 from support.chromium import Chromium
-from support.pages import alice_and_bob, credential, reflexive_addresses, stage, url
+from support.pages import alice_and_bob, alice_without_bob, credential, reflexive_addresses, stage, url
 from support.server import ROOT
 from support.tap import check, check_equal, main, test
 from support.web import Network
@@ -33,6 +33,17 @@ def alice_and_bob_over_tcp():
 @test
 def alice_and_bob_over_tls():
     alice_and_bob("tls", Chromium)
+
+
+@test
+def alice_and_bob_in_one_room():
+    """policies/room.lua: the relay serves no peers but theirs."""
+    alice_and_bob("udp", Chromium, names=("red:alice", "red:bob"), rooms=True)
+
+
+@test
+def alice_and_bob_in_two_rooms():
+    alice_without_bob("udp", Chromium, names=("red:alice", "blue:bob"), rooms=True)
 
 
 @test

@@ -75,8 +75,8 @@ TEST(limits_of_a_verdict_are_the_allocations)
 {
     struct world w;
     world_start(&w, NULL);
-    w.verdict = (struct verdict){.kind = VERDICT_ALLOW,
-                                 .limits = {.max_lifetime_s = 900, .max_permissions = 2, .max_channels = 1, .tags = "cc=DE"}};
+    w.verdict = (struct verdict){
+        .kind = VERDICT_ALLOW, .limits = {.max_lifetime_s = 900, .max_permissions = 2, .max_channels = 1}, .labels.tags = "cc=DE"};
     world_answer(&w, HOOK_authorize, world_says);
     struct client c = client_at(&w, "198.18.0.1:5000", "ann");
     client_begin(&c, METHOD_ALLOCATE);
@@ -90,7 +90,7 @@ TEST(limits_of_a_verdict_are_the_allocations)
     CHECK_INT(client_bind(&c, 0x4001, "9.9.9.1:2"), STUN_CAPACITY);
     CHECK_INT(client_permit(&c, "9.9.9.2:1"), 0);
     CHECK_INT(client_permit(&c, "9.9.9.3:1"), STUN_CAPACITY);
-    CHECK_TEXT(engine_allocation_at(w.engine, 0)->limits.tags, "cc=DE");
+    CHECK_TEXT(engine_allocation_at(w.engine, 0)->tags, "cc=DE");
     world_end(&w);
 }
 

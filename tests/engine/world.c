@@ -138,6 +138,8 @@ void world_answer(struct world *w, enum hook hook, world_hook_fn *fn)
     w->host.hooks = fn ? w->host.hooks | HOOK_BIT(hook) : w->host.hooks & ~HOOK_BIT(hook);
     if (w->engine)
         engine_hooks(w->engine, w->host.hooks);
+    if (w->second)
+        engine_hooks(w->second, w->host.hooks);
 }
 
 /* ---- the world ---- */

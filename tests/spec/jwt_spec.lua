@@ -64,6 +64,23 @@ describe("jwt.lua", function()
     assert.equal("user_quota", login(s, token(claims_of(s, {tenant = "acme", limits = {user_quota = 1}}))).reason)
   end)
 
+  it("makes a group of the room, if it is told to", function()
+    local s = server {["jwt.room"] = "group"}
+    local function player(sub, room, tenant) return login(s, token(claims_of(s, {sub = sub, room = room, tenant = tenant}))) end
+    local ann, bob, cleo, dan = player("ann", "red"), player("bob", "red"), player("cleo", "blue"), player("dan", "red", "acme")
+    assert.equal("red", ann.group)
+    assert.is_true(s:channel(ann, bob.relayed, 0x4000).ok)
+    assert.equal("not_in_group", s:channel(ann, cleo.relayed, 0x4001).reason)
+    assert.equal("not_in_group", s:channel(ann, dan.relayed, 0x4001).reason)
+    assert.equal("not_in_group", s:permission(ann, "20.0.0.9").reason)
+    for _, room in ipairs {"", 7} do
+      assert.equal("the token has no room", player("eve", room).reason)
+    end
+    assert.equal("the token has no room", player("eve").reason)
+    assert.is_false(pcall(server, {["jwt.room"] = "groups"}))
+    assert.is_nil(login(server(), token(claims_of(s, {room = "red"}))).group)
+  end)
+
   it("closes the door for claims that make no sense", function()
     local s = server()
     for _, claims in ipairs {{limits = {max_bps = "fast"}}, {limits = {max_bps = -1}}, {limits = 5}, {room = "a,b"}, {sub = ("x"):rep(129)}} do

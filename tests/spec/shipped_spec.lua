@@ -10,7 +10,7 @@ local KEY <const> = ("k"):rep(32)
 local URL <const> = "https://auth.example.org/turn"
 local order = {
   "maintenance.lua", "anti_abuse.lua", "geofence.lua", "jwt.lua", "rest_secret.lua", "tenants.lua", "auth_http.lua", "quota.lua",
-  "fair_use.lua", "peers.lua", "audit.lua",
+  "fair_use.lua", "room.lua", "peers.lua", "audit.lua",
 }
 local files = {
   ["maintenance.json"] = "{}",
@@ -27,9 +27,11 @@ local function without(list, name)
   return out
 end
 
+local anywhere = without(order, "room.lua") -- for users without a room, who reach anybody
+
 local function server(set, policies)
   local given = {
-    policy = policies or without(order, "auth_http.lua"), files = {}, users = {["acme/ann"] = "p", ["beta/bob"] = "q"},
+    policy = policies or without(anywhere, "auth_http.lua"), files = {}, users = {["acme/ann"] = "p", ["beta/bob"] = "q"},
     secrets = {rest = {"shared"}, jwt = {"minted"}}, set = {["geo.refuse"] = "FR", ["peers.deny"] = "20.0.0.66", ["quota.user"] = 2},
     http_stubs = {[URL] = function() return {status = 404} end},
   }
@@ -77,7 +79,7 @@ describe("all shipped policies in one chain", function()
     local told = {}
     for name in file:read("a"):gmatch "\n    policy=policies/([%w_]+%.lua)" do told[#told + 1] = name end
     file:close()
-    assert.same(without(order, "auth_http.lua"), told)
+    assert.same(without(anywhere, "auth_http.lua"), told)
   end)
 
   it("let in whom each of them knows", function()
@@ -152,6 +154,19 @@ describe("all shipped policies in one chain", function()
     assert.same({}, s.errors)
   end)
 
+  it("keep a user in his room, if they are told of rooms", function()
+    local s = server(nil, without(order, "auth_http.lua"))
+    local function join(user)
+      local name = s:now() + 600 .. ":" .. user
+      return come(s, name, base64.encode(hash.hmac("sha1", "shared", name)), {dst = "192.0.2.1:3479"})
+    end
+    local ann, bob, cleo = join "red:ann", join "red:bob", join "blue:cleo"
+    assert.is_true(s:channel(ann, bob.relayed, 0x4000).ok)
+    assert.equal("not_in_group", s:channel(ann, cleo.relayed, 0x4001).reason)
+    assert.same({403, "no room"}, {come(s, "ann@acme", "p").code, come(s, "ann@acme", "p").reason})
+    assert.same({}, s.errors)
+  end)
+
   it("have an opinion of a hashed name only if they know it", function()
     local s = server({["auth.url"] = URL}, order)
     local refused = come(s, "eve", "x", {hidden = true})
@@ -160,7 +175,7 @@ describe("all shipped policies in one chain", function()
   end)
 
   it("ask the backend last, where there is one", function()
-    local s = server({["auth.url"] = URL}, without(order, "tenants.lua"))
+    local s = server({["auth.url"] = URL}, without(anywhere, "tenants.lua"))
     s.http_stubs[URL] = function(request)
       return {json = {password = "b", user = json.decode(request.body).username, tenant = "acme"}}
     end

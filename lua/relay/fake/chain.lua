@@ -110,7 +110,8 @@ function M:strictest(hook, limits, ...)
   local by
   for d in self:answers(hook, ...) do
     if d.kind ~= "allow" then return d end
-    decision.merge(limits, d.limits)
+    local merged, why = decision.merge(limits, d.limits)
+    if not merged then return self:report(d.by:match("^[^:]*"), hook, "fail", why, d.by) end
     by = by or d.by
   end
   return nil, by

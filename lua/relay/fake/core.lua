@@ -136,7 +136,7 @@ function M:event(kind, client, more)
   local who = more.method and client.who or a or {}
   event.user, event.tenant, event.realm = who.user, who.tenant, who.realm
   if a then
-    event.allocation, event.tags = a.id, a.limits.tags
+    event.allocation, event.group, event.tags = a.id, a.limits.group, a.limits.tags
     for name, value in pairs(a.usage) do event[name] = value end
     event.bytes, event.seconds = a.usage.bytes_in + a.usage.bytes_out, (self.now_ms - a.created_ms) // 1000
   end

@@ -1,8 +1,12 @@
--- relay.fake.peers: which peers are refused before any policy is asked: whatever is not reachable by everybody on the Internet.
+-- relay.fake.peers: which peers are refused before any policy is asked: whatever is not reachable by everybody on the Internet; in a group
+-- whatever is not in it.
 
 local address = require "relay.address"
 
 local M = {}
+
+-- the server's own relayed addresses, by family
+M.relays = {[4] = "8.0.0.1", [6] = "2001:4860::1"}
 
 -- the special-purpose registries of IANA, multicast, what is reserved; of IPv6 all but 2000::/3. Documentation ranges too: a spec that
 -- needs a peer takes a public address.
@@ -25,12 +29,26 @@ end
 -- Judges peers: `allowed` opens holes in the built-in denial, `denied` wins over all. Lists of ranges.
 function M.new(allowed, denied, allow_loopback)
   allowed, denied = address.set(allowed), address.set(denied)
-  return function(peer)
+  return function(peer, group)
     if denied:contains(peer) then return false end
+    if group then return M.is_relay(peer) end
     if allowed:contains(peer) then return true end
     if loopback:contains(peer) then return allow_loopback end
     return not is_special(peer)
   end
+end
+
+function M.is_relay(peer) return peer.ip == M.relays[peer.family] end
+
+local function is_mate(a, other) return a.limits.group == other.limits.group and (a.limits.group == nil or a.tenant == other.tenant) end
+
+-- Whether allocation `a` and `peer` may exchange packets now: who holds that relayed address is in the same group, or both are in none.
+function M.reaches(allocations, a, peer)
+  if not M.is_relay(peer) then return not a.limits.group end
+  for _, other in pairs(allocations) do
+    if other.protocol == a.protocol and other.relayed == tostring(peer) then return is_mate(a, other) end
+  end
+  return false
 end
 
 return M

@@ -3,6 +3,7 @@
 local address = require "relay.address"
 local auth = require "relay.fake.auth"
 local decision = require "relay.fake.decision"
+local peers = require "relay.fake.peers"
 local views = require "relay.fake.views"
 
 local M = {}
@@ -45,12 +46,12 @@ local function authorize(core, client, fields, who)
 end
 
 local function relayed_text(family, port)
-  return (family == 6 and "[2001:4860::1]:%d" or "8.0.0.1:%d"):format(port)
+  return (family == 6 and "[%s]:%d" or "%s:%d"):format(peers.relays[family], port)
 end
 
 local function numbers(limits)
   local out = {}
-  for name, value in pairs(limits) do out[name] = math.tointeger(value) end
+  for name, value in pairs(limits) do out[name] = math.type(value) and math.tointeger(value) end
   return out
 end
 
@@ -58,7 +59,7 @@ local function granted(core, a)
   return {
     ok = true, lifetime = (a.expires_ms - core.now_ms) // 1000, relayed = a.relayed, mapped = tostring(a.client.flow.src),
     user = a.user, tenant = a.tenant, realm = a.realm, tags = a.limits.tags or {}, limits = numbers(a.limits), allocation = a.id,
-    reservation = a.reservation,
+    group = a.limits.group, reservation = a.reservation,
   }
 end
 
@@ -187,9 +188,11 @@ local function ask_permission(core, a, peer, kind)
   return d and auth.refusal(d)
 end
 
+local function shut(a) return refuse(403, a.limits.group and "not_in_group" or "peer_not_allowed") end
+
 local function judge_stranger(core, a, peer, kind)
   if peer.family ~= a.family then return refuse(443, "peer_family") end
-  if not core.peer_allowed(peer) then return refuse(403, "peer_not_allowed") end
+  if not core.peer_allowed(peer, a.limits.group) then return shut(a) end
   return ask_permission(core, a, peer, kind)
 end
 
@@ -240,6 +243,8 @@ local function channel_conflict(a, number, peer)
 end
 
 local function judge_channel(core, a, peer, number)
+  if a.limits.group and not peers.reaches(core.allocations, a, peer) then return shut(a) end
+  if a.channels[number] then return nil end
   local alloc, forget = views.allocation(core, a)
   local d = core.chain:any_denial("channel", alloc, peer, number)
   forget()
@@ -254,7 +259,7 @@ function M.channel(core, client, fields)
   local peer, number = peer_of(fields), fields.number
   refused = channel_conflict(a, number, peer) or judge_peer(core, a, peer, "channel")
   if refused then return refused end
-  refused = not a.channels[number] and judge_channel(core, a, peer, number)
+  refused = judge_channel(core, a, peer, number)
   if refused then return refused end
   permit(core, a, peer, "channel")
   a.channels[number] = {peer = tostring(peer), ends = core.now_ms + core.spec.options.channel_lifetime * 1000}
@@ -273,19 +278,30 @@ function M.connect(core, client, fields)
   local name = ("%s:%d"):format(peer.ip, peer.port and peer.port > 0 and peer.port or DEFAULT_PORT)
   if a.connected[name] then return refuse(446, "connected already") end
   refused = not a.permissions[peer.ip] and judge_stranger(core, a, peer, "connect")
+  if not refused and (peer == address.parse(a.relayed) or not peers.reaches(core.allocations, a, peer)) then refused = shut(a) end
   if refused then return refused end
   a.connected[name] = true
   tell_permission(core, a, peer, "connect")
   return granted(core, a)
 end
 
+-- who is permitted and within reach: the peer that is named, else anybody
+local function reaches_any(core, a, peer)
+  if peer then return a.permissions[peer.ip] and peers.reaches(core.allocations, a, peer) end
+  if not a.limits.group then return next(a.permissions) end
+  for _, other in pairs(core.allocations) do
+    local mate = address.parse(other.relayed)
+    if a.permissions[mate.ip] and peers.reaches(core.allocations, a, mate) then return true end
+  end
+end
+
 -- Payload between the client and a permitted peer (any, if none is named). Not a request of TURN: no answer on the wire, no event.
-function M.traffic(_, client, fields)
+function M.traffic(core, client, fields)
   local a = client.allocation
   if not a then return {code = 0, reason = "no allocation", by = "core", quiet = true} end
-  local peer = fields.peer and peer_of(fields)
   if a.protocol ~= "udp" then return {code = 0, reason = "no_permission", by = "core", quiet = true} end
-  local permitted = peer and a.permissions[peer.ip] or not fields.peer and next(a.permissions)
+  local peer = fields.peer and peer_of(fields)
+  local permitted = not (fields.peer and not peer) and reaches_any(core, a, peer)
   if not permitted then return {code = 0, reason = "no_permission", by = "core", quiet = true} end
   local way = fields.direction or "in"
   a.usage["bytes_" .. way] = a.usage["bytes_" .. way] + fields.bytes

@@ -42,7 +42,7 @@ end
 
 local allocation_names = {
   "id", "user", "tenant", "realm", "src", "relay", "transport", "relay_transport", "created", "expires", "bytes_in", "bytes_out", "packets_in",
-  "packets_out", "permissions", "channels", "connections", "tags",
+  "packets_out", "permissions", "channels", "connections", "group", "tags",
 }
 
 function M.size(t)
@@ -55,7 +55,8 @@ function M.allocation(core, a)
   local shown = {
     id = a.id, user = a.user, tenant = a.tenant, realm = a.realm, src = a.client.flow.src, relay = address.parse(a.relayed),
     transport = a.client.flow.transport, relay_transport = a.protocol, created = a.created_ms // 1000 + core.spec.now, expires = a.expires_ms // 1000 + core.spec.now,
-    permissions = M.size(a.permissions), channels = M.size(a.channels), connections = M.size(a.connected), tags = tags_of(a.limits.tags or {}),
+    permissions = M.size(a.permissions), channels = M.size(a.channels), connections = M.size(a.connected), group = a.limits.group,
+    tags = tags_of(a.limits.tags or {}),
   }
   for name, value in pairs(a.usage) do shown[name] = value end
   return strict.view("allocation", allocation_names, shown)
@@ -67,7 +68,7 @@ function M.usage(delta) return strict.view("usage", usage_names, delta) end
 
 local event_names = {
   "type", "code", "reason", "by", "decision_id", "policy_rev", "method", "user", "tenant", "realm", "username", "src", "transport", "peer",
-  "allocation", "bytes", "bytes_in", "bytes_out", "packets_in", "packets_out", "seconds", "tags",
+  "allocation", "bytes", "bytes_in", "bytes_out", "packets_in", "packets_out", "seconds", "group", "tags",
 }
 
 -- event: a plain table, as core:events() shows it

@@ -90,6 +90,7 @@ function Request:count(kind) end
 ---@field permissions integer live now
 ---@field channels integer live now
 ---@field connections integer with peers of a TCP allocation, live now
+---@field group? string of `relay.allow`: it has no peers but those in it
 ---@field tags relay.Tags of `relay.allow`
 
 ---@class relay.Usage
@@ -121,6 +122,7 @@ function Request:count(kind) end
 ---@field packets_in? integer from the client
 ---@field packets_out? integer to the client
 ---@field seconds? integer its age
+---@field group? string as in `alloc`
 ---@field tags? relay.Tags as in `alloc`
 
 ---`tostring` gives `"198.51.100.7:5000"`, `"[2001:db8::1]:5000"`; two addresses compare with `==`. Ranges judge IPv6 forms that embed an IPv4 address (mapped, NAT64, 6to4, Teredo) by that address.
@@ -206,6 +208,7 @@ function relay.fail(why) end
 ---@field permission_acl? relay.Cidr peers in it are granted without asking `permission`; others are asked, or refused if no policy has that hook
 ---@field meter? relay.AllowMeterFields counts what is relayed, about twice a second. One policy alone may name a meter
 ---@field tags? table<string, string|number|boolean> values without `,`, names without `,` and `=`; 32, together at most 127 bytes as `k=v,k=v`
+---@field group? string it exchanges packets only with relayed addresses of this server that allocations of the same group of the same tenant hold at that moment; every other peer is 403 `not_in_group`, and no option opens it. At most 128 bytes; several policies must name the same
 
 ---@class relay.AllowMeterFields
 ---@field [1] relay.Meter which

@@ -1,9 +1,10 @@
 """pages: what Alice's and Bob's pages do, in whichever browser: they may use nothing but the relay, and exchange messages and video through it."""
 import contextlib
+import os
 import time
 
 from support import stun
-from support.server import Server
+from support.server import POLICIES, Server
 from support.tap import Skip, check, check_equal
 from support.web import Network
 
@@ -62,6 +63,11 @@ await Promise.race([all, new Promise(done => setTimeout(done, 20000))]);
 return heard;
 """
 
+LISTEN = """
+await pc.setRemoteDescription(given[0]);
+return await Promise.race([open_.then(() => 'open'), new Promise(done => setTimeout(() => done('shut'), given[1]))]);
+"""
+
 FRAMES = """
 for (let i = 0; i < 150; i++) {
   const row = [...(await pc.getStats()).values()].find(row => row.type === 'inbound-rtp' && row.kind === 'video');
@@ -82,8 +88,9 @@ return found;
 
 
 @contextlib.contextmanager
-def stage(*kinds, lines=(), need_network=False):
-    """A relay and a browser of each kind that trusts its certificate: in a network of their own, or on loopback where that cannot be made."""
+def stage(*kinds, lines=(), need_network=False, rooms=False):
+    """A relay and a browser of each kind that trusts its certificate: in a network of their own, or on loopback where that cannot be made. With `rooms` it
+    serves players alone: no peer is opened."""
     with contextlib.ExitStack() as stack:
         try:
             network = stack.enter_context(Network())
@@ -98,7 +105,8 @@ def stage(*kinds, lines=(), need_network=False):
 
         with at("relay"):
             server = Server(*lines, "fingerprint", "total-quota=100", auth=["lt-cred-mech", "use-auth-secret", f"static-auth-secret={SECRET}"],
-                            peers=[f"allowed-peer-ip={host}", "allow-loopback-peers"], host=host, tls=True, threads=2)
+                            peers=[] if rooms else [f"allowed-peer-ip={host}", "allow-loopback-peers"], host=host, tls=True, threads=2,
+                            policies=[os.path.join(POLICIES, "room.lua")] if rooms else [])
             stack.enter_context(server)
         stack.enter_context(at("browser"))
         yield server, *(stack.enter_context(kind(server, loopback=not network)) for kind in kinds)
@@ -114,9 +122,10 @@ def url(server, transport, browser):
     return f"turn:{server.host}:{server.port}?transport={transport}"
 
 
-def alice_and_bob(transport, *kinds):
-    """Alice is in a browser of the first kind, Bob in one of the last."""
-    with stage(*kinds) as (server, *browsers):
+@contextlib.contextmanager
+def call(transport, *kinds, names=("alice", "bob"), **staged):
+    """Alice is in a browser of the first kind, Bob in one of the last: their pages, and Bob's answer to her offer."""
+    with stage(*kinds, **staged) as (server, *browsers):
         blank = "file://" + server.write("blank.html", "<!DOCTYPE html><title>blank</title>")
         alice, bob = browsers[0].open(blank), browsers[-1].open(blank)
 
@@ -124,16 +133,26 @@ def alice_and_bob(transport, *kinds):
             username, password = credential(name)
             return [{"urls": [url(server, transport, page.browser)], "username": username, "credential": password}]
 
-        offer = alice.run(OFFER, ice_servers("alice", alice))
+        offer = alice.run(OFFER, ice_servers(names[0], alice))
         check("typ relay" in offer["sdp"], f"alice gathered no relay candidate: {alice.run('return errors')}")
         check("typ host" not in offer["sdp"] and "typ srflx" not in offer["sdp"], "alice gathered more than relay candidates")
-        answer = bob.run(ANSWER, ice_servers("bob", bob), offer)
+        yield alice, bob, bob.run(ANSWER, ice_servers(names[1], bob), offer)
+
+
+def alice_and_bob(transport, *kinds, **how):
+    with call(transport, *kinds, **how) as (alice, bob, answer):
         heard = alice.run(TALK, answer, MESSAGES)
         check_equal(heard, list(range(MESSAGES)), "what came back to alice")
         check(bob.run(FRAMES, 30) >= 30, "bob did not decode 30 frames of video")
         for name, page in (("alice", alice), ("bob", bob)):
             pair = page.run("return pair()")
             check_equal((pair["local"], pair["remote"], pair["protocol"]), ("relay", "relay", transport), f"the selected pair of {name}")
+
+
+def alice_without_bob(transport, *kinds, wait_s=6, **how):
+    """They are told of each other, and do not meet."""
+    with call(transport, *kinds, **how) as (alice, _, answer):
+        check_equal(alice.run(LISTEN, answer, wait_s * 1000), "shut", "alice's channel to bob")
 
 
 def reflexive_addresses(browser, server):

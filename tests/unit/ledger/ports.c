@@ -114,6 +114,32 @@ TEST(a_port_outside_the_range_is_never_taken)
     ports_free(ports);
 }
 
+TEST(who_holds_a_port_is_known_by_the_group_until_it_is_given_back)
+{
+    struct ports *ports = ports_new(2, 50001, 50130);
+    static const uint16_t edges[] = {50001, 50063, 50064, 50130};
+    uint16_t port;
+    while (ports_take(ports, 0, PORTS_ANY, 7, &port) == 0 && ports_take(ports, 1, PORTS_ANY, 7, &port) == 0)
+        CHECK_INT(ports_group(ports, 0, port), GROUP_NOBODY); /* taken is not held */
+    for (uint64_t i = 0; i < 4; i++) {
+        ports_hold(ports, 0, edges[i], GROUP_OPEN + 2 * i);
+        ports_hold(ports, 1, edges[i], UINT64_MAX - i);
+    }
+    for (uint64_t i = 0; i < 4; i++) {
+        CHECK_INT(ports_group(ports, 0, edges[i]), GROUP_OPEN + 2 * i);
+        CHECK(ports_group(ports, 1, edges[i]) == UINT64_MAX - i);
+        ports_give(ports, 0, edges[i]);
+        CHECK_INT(ports_group(ports, 0, edges[i]), GROUP_NOBODY);
+        CHECK(ports_group(ports, 1, edges[i]) == UINT64_MAX - i);
+    }
+    CHECK_INT(ports_take(ports, 0, PORTS_ANY, 0, &port), 0);
+    CHECK_INT(ports_group(ports, 0, port), GROUP_NOBODY); /* the next one does not inherit it */
+    static const uint16_t outside[] = {0, 80, 50000, 50131, 65535};
+    for (size_t i = 0; i < 5; i++)
+        CHECK_INT(ports_group(ports, 1, outside[i]), GROUP_NOBODY);
+    ports_free(ports);
+}
+
 TEST(ports_are_spread_over_the_range)
 {
     struct ports *ports = ports_new(1, 49152, 65535);
@@ -139,7 +165,11 @@ struct hammer {
 
 static void hold(struct hammer *hammer, uint16_t port)
 {
-    if (atomic_fetch_add(&hammer->owners[port - 50000], 1) != 0)
+    const uint64_t group = (uintptr_t)&group;
+    bool alone = atomic_fetch_add(&hammer->owners[port - 50000], 1) == 0 && ports_group(hammer->ports, 0, port) == GROUP_NOBODY;
+    ports_hold(hammer->ports, 0, port, group);
+    alone &= ports_group(hammer->ports, 0, port) == group;
+    if (!alone)
         atomic_fetch_add(&hammer->wrong, 1);
 }
 
@@ -219,5 +249,6 @@ TEST(without_memory_there_are_no_ports)
 TEST_LIST(RUN(every_port_of_a_range_is_handed_out_once_whatever_the_random_number) RUN(a_full_range_is_busy_until_a_port_is_given_back)
               RUN(addresses_have_ports_of_their_own) RUN(an_even_port_leaves_its_sibling_free)
                   RUN(a_pair_is_an_even_port_and_the_next_both_taken) RUN(a_port_outside_the_range_is_never_taken)
-                      RUN(ports_are_spread_over_the_range) RUN(threads_never_hold_the_same_port)
-                          RUN(threads_that_fill_a_range_take_each_port_once) RUN(without_memory_there_are_no_ports))
+                      RUN(who_holds_a_port_is_known_by_the_group_until_it_is_given_back) RUN(ports_are_spread_over_the_range)
+                          RUN(threads_never_hold_the_same_port) RUN(threads_that_fill_a_range_take_each_port_once)
+                              RUN(without_memory_there_are_no_ports))

@@ -209,10 +209,12 @@ TEST(a_failure_is_one_line_in_the_log)
 TEST(allow_carries_every_limit)
 {
     struct stage stage;
-    stage_play(&stage, "local L = relay.allow{total_quota = 1, realm_quota = 2, user_quota = 3, max_lifetime = 4, max_bps = 1 << 40, "
-                       "max_permissions = 6,\n"
-                       "  max_channels = 7, tags = {room = 5, cc = 'DE', ok = true}, permission_acl = relay.cidr{'203.0.113.0/24'}}\n"
-                       "return {authorize = function() return L end}");
+    stage_play(
+        &stage,
+        "local L = relay.allow{total_quota = 1, realm_quota = 2, user_quota = 3, max_lifetime = 4, max_bps = 1 << 40, "
+        "max_permissions = 6,\n"
+        "  max_channels = 7, group = 'match-42', tags = {room = 5, cc = 'DE', ok = true}, permission_acl = relay.cidr{'203.0.113.0/24'}}\n"
+        "return {authorize = function() return L end}");
     CHECK_INT(stage_ask(&stage, HOOK_authorize), VERDICT_ALLOW);
     const struct limits *limits = &stage.verdict.limits;
     CHECK_INT(limits->total_quota, 1);
@@ -222,7 +224,8 @@ TEST(allow_carries_every_limit)
     CHECK_INT(limits->max_bps, INT64_C(1) << 40);
     CHECK_INT(limits->max_permissions, 6);
     CHECK_INT(limits->max_channels, 7);
-    CHECK_TEXT(limits->tags, "cc=DE,ok=true,room=5");
+    CHECK_TEXT(stage.verdict.labels.tags, "cc=DE,ok=true,room=5");
+    CHECK_TEXT(stage.verdict.labels.group, "match-42");
     CHECK(cidr_has(limits->acl, &stage.peer));
     stage_clear(&stage);
 }
@@ -407,7 +410,7 @@ TEST(limits_of_several_policies_merge_to_the_strictest)
     CHECK_INT(limits.max_lifetime_s, 60);
     CHECK_INT(limits.max_channels, 1);
     CHECK_INT(limits.total_quota, 0);
-    CHECK_TEXT(limits.tags, "b=2,c=3,a=1");
+    CHECK_TEXT(stage.verdict.labels.tags, "b=2,c=3,a=1");
     static const struct {
         const char *addr;
         bool in;

@@ -126,7 +126,8 @@ static inline void stage_set(struct stage *stage)
                                             .user = "ann",
                                             .realm = "example.org",
                                             .username = "1700:ann",
-                                            .limits.tags = "cc=DE,room=7"};
+                                            .tags = "cc=DE,room=7",
+                                            .group_name = "match-42"};
     stage->peer = stage_addr("203.0.113.50:7000");
     stage->delta = (struct usage){100, 200, 1, 2};
 }

@@ -250,23 +250,29 @@ TEST(a_wait_while_the_policy_loads_ends_the_start)
 TEST(log_and_usage_and_timers_wait_on_their_own)
 {
     struct waiting w;
-    play(&w, "local n = 0\n"
-             "relay.timer.every(60, function() relay.sleep(1) n = n + 1 relay.audit{type = 'timer', n = n} end)\n"
-             "return {log = function(ev) local src = ev.src relay.sleep(0.2) relay.audit{type = ev.type, who = ev.username, from = src.ip, "
-             "t = ev.tags.room} end,\n"
-             "  usage = function(alloc, u) relay.sleep(0.1) return relay.close(alloc.user .. u.bytes_in .. alloc.tags.cc) end}");
+    play(&w,
+         "local n = 0\n"
+         "relay.timer.every(60, function() relay.sleep(1) n = n + 1 relay.audit{type = 'timer', n = n} end)\n"
+         "return {log = function(ev) local src = ev.src relay.sleep(0.2) relay.audit{type = ev.type, who = ev.username, from = src.ip, "
+         "t = ev.tags.room} end,\n"
+         "  usage = function(alloc, u) relay.sleep(0.1) return relay.close(alloc.user .. u.bytes_in .. alloc.tags.cc .. alloc.group) end}");
+    char tags[] = "cc=DE,room=7", group[] = "match-42";
+    w.stage.allocation.tags = tags;
+    w.stage.allocation.group_name = group;
     const struct event event = stage_event(&w.stage, EVENT_CLOSED);
     policy_tell(w.stage.policy, &event);
     w.stage.flow.client = stage_addr("203.0.113.1:1");
     CHECK_INT(ask(&w, HOOK_usage, 0), VERDICT_LATER);
     w.stage.delta.bytes_in = 7;
+    memset(tags, 'x', sizeof tags - 1); /* it has ended meanwhile */
+    memset(group, 'x', sizeof group - 1);
     turn(&w, 200);
     CHECK_TEXT(w.stage.audit_type, "closed");
     HAS(w.stage.audited, "\"from\":\"198.51.100.7\"");
     HAS(w.stage.audited, "1700:ann");
     HAS(w.stage.audited, "\"t\":\"7\"");
     CHECK_INT(w.answer.kind, VERDICT_CLOSE);
-    CHECK_TEXT(w.answer.reason, "ann100DE");
+    CHECK_TEXT(w.answer.reason, "ann100DEmatch-42");
     for (msec_t s = 1; s < 4; s++)
         policy_idle(w.stage.policy, WHEN + 60000 * s, UNIX); /* one that waits is not begun again */
     CHECK_INT(policy_waits(w.stage.policy), 1);

@@ -4,7 +4,7 @@
 
 static const char policy[] =
     "local P = relay.params('p', {most = {default = 3}})\n"
-    "local LIMITS = relay.allow{user_quota = P.most, tags = {plan = 'x'}}\n"
+    "local LIMITS = relay.allow{user_quota = P.most, group = 'red', tags = {plan = 'x'}}\n"
     "return {\n"
     " authorize = function(req)\n"
     "  if req.user == 'eve' then return relay.deny(403, 'go away') end\n"
@@ -33,7 +33,9 @@ TEST(a_decision_is_shown_with_who_made_it_and_what_it_costs)
 {
     struct room room = room_make();
     struct ran ran = eval(&room, "authorize", "{\"user\": \"ann\"}", "--set=p.most=5");
-    check_ran(&ran, 0, "decision         allow\nby               p.lua:2\nuser_quota       5\ntags             plan=x\nns ", "");
+    check_ran(&ran, 0,
+              "decision         allow\nby               p.lua:2\nuser_quota       5\ngroup            red\ntags             plan=x\nns ",
+              "");
     has(&ran, "\ninstructions     ");
     ran = eval(&room, "authorize", "{\"user\": \"eve\"}", "--json");
     check_ran(&ran, 0, "{\"decision\": \"deny\", \"code\": 403, \"reason\": \"go away\", \"by\": \"p.lua:5\", \"ns\": ", "");
