@@ -133,12 +133,19 @@ static void mark(struct shard *shard, struct entry *entry, bool changed)
     entry->changed = changed;
 }
 
-/* find: the live entry of a key, now the most recently used; an expired one is dropped. */
-static struct entry *find(struct shard *shard, struct view key, uint64_t hash, msec_t now)
+/* seek: the entry of a key, expired or not. */
+static struct entry *seek(const struct shard *shard, struct view key, uint64_t hash)
 {
     struct entry *entry = shard->chains[hash & shard->mask];
     while (entry && (entry->hash != hash || !view_equal(view_of(entry->bytes, entry->key_len), key)))
         entry = entry->next;
+    return entry;
+}
+
+/* find: the live entry of a key, now the most recently used; an expired one is dropped. */
+static struct entry *find(struct shard *shard, struct view key, uint64_t hash, msec_t now)
+{
+    struct entry *entry = seek(shard, key, hash);
     if (!entry)
         return NULL;
     if (entry->deadline <= now) {
@@ -221,18 +228,45 @@ static bool same_value(const struct value *a, const struct value *b)
     }
 }
 
-struct value dictionary_get(struct dictionary *dictionary, struct view key, msec_t now, uint8_t *text)
+/* copy_value: of an entry (NULL: there is none), a text to `text`. */
+static struct value copy_value(const struct entry *entry, uint8_t *text)
 {
-    uint64_t hash;
-    struct shard *shard = enter(dictionary, key, &hash);
-    const struct entry *entry = find(shard, key, hash, now);
     struct value value = entry ? entry->value : (struct value){0};
     if (value.type == VALUE_TEXT) {
         memcpy(text, value.as.text.at, value.as.text.len);
         value.as.text.at = text;
     }
+    return value;
+}
+
+struct value dictionary_get(struct dictionary *dictionary, struct view key, msec_t now, uint8_t *text)
+{
+    uint64_t hash;
+    struct shard *shard = enter(dictionary, key, &hash);
+    const struct value value = copy_value(find(shard, key, hash, now), text);
     leave(shard, 0);
     return value;
+}
+
+struct value dictionary_peek(struct dictionary *dictionary, struct view key, msec_t now, uint8_t *text)
+{
+    uint64_t hash;
+    struct shard *shard = enter(dictionary, key, &hash);
+    const struct entry *entry = seek(shard, key, hash);
+    const struct value value = copy_value(entry && entry->deadline > now ? entry : NULL, text);
+    leave(shard, 0);
+    return value;
+}
+
+uint64_t dictionary_count(struct dictionary *dictionary)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < dictionary->shard_count; i++) {
+        pthread_mutex_lock(&dictionary->shards[i].lock);
+        count += dictionary->shards[i].count;
+        pthread_mutex_unlock(&dictionary->shards[i].lock);
+    }
+    return count;
 }
 
 int dictionary_set(struct dictionary *dictionary, struct view key, const struct value *value, msec_t deadline, msec_t now)

@@ -35,6 +35,11 @@ void dictionary_free(struct dictionary *);
 /* dictionary_get: the live value of `key` (VALUE_NONE if there is none); a text is copied to `text` of VALUE_TEXT_MAX bytes. */
 struct value dictionary_get(struct dictionary *, struct view key, msec_t now, uint8_t *text);
 
+/* dictionary_peek: the same, and nobody notices: what is used longest ago stays so.  dictionary_count: how many there are, expired ones
+ * that nobody asked for included. */
+struct value dictionary_peek(struct dictionary *, struct view key, msec_t now, uint8_t *text);
+uint64_t dictionary_count(struct dictionary *);
+
 /* dictionary_set: 0, or ERR_MEMORY: full.  dictionary_add: also ERR_EXISTS.  dictionary_swap: only if the value is `old` (VALUE_NONE:
  * absent), else ERR_DENIED. */
 int dictionary_set(struct dictionary *, struct view key, const struct value *, msec_t deadline, msec_t now);

@@ -117,6 +117,14 @@ void policy_meter_admit(struct verdict *, msec_t now, int64_t unix_ms);
 typedef void policy_metric_fn(void *ctx, const char *name, uint64_t value);
 void policy_metrics(struct policy_shared *, policy_metric_fn *each, void *ctx);
 
+/* policy_shared_list: what policies share by name: "relay.shared", "relay.meter", "relay.ratelimit" or "relay.gate", and how many entries
+ * it has (of the last two 0).  policy_shared_peek: the value of a key, as JSON, "null" if there is none: 0, or ERR_NOT_FOUND: no table and
+ * no meter has that name. Nothing changes. Any thread. */
+#define POLICY_PEEK_MAX 32768
+typedef void policy_shared_fn(void *ctx, const char *name, const char *kind, uint64_t entries);
+void policy_shared_list(struct policy_shared *, policy_shared_fn *each, void *ctx);
+int policy_shared_peek(struct policy_shared *, const char *name, struct view key, msec_t now, struct slab *json);
+
 /* policy_edition_new: the files of the chain, read now, for all workers; NULL with `file:1: reason` in `error`. Freed when all have loaded.
  * policy_edition_stale: 0 while the files that were read are as they were; else a number that changes with them. */
 struct policy_edition *policy_edition_new(const struct policy_config *, char *error, size_t error_cap);

@@ -387,11 +387,9 @@ static int require(lua_State *L)
     return 1;
 }
 
-/* push_environment: an empty table that reads through to the globals; missing names raise, writing is for load only. */
-static void push_environment(lua_State *L, const struct script *script)
+void sandbox_globals(lua_State *L)
 {
-    lua_newtable(L); /* the environment */
-    lua_newtable(L); /* the globals */
+    lua_newtable(L);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &base_key);
     for (lua_pushnil(L); lua_next(L, -2);) {
         lua_pushvalue(L, -2);
@@ -399,6 +397,13 @@ static void push_environment(lua_State *L, const struct script *script)
         lua_rawset(L, -5);
     }
     lua_pop(L, 1);
+}
+
+/* push_environment: an empty table that reads through to the globals; missing names raise, writing is for load only. */
+static void push_environment(lua_State *L, const struct script *script)
+{
+    lua_newtable(L); /* the environment */
+    sandbox_globals(L);
     lua_pushvalue(L, -2);
     lua_setfield(L, -2, "_G");
     lua_pushlightuserdata(L, (void *)(uintptr_t)script);

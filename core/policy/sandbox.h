@@ -11,6 +11,9 @@
 /* sandbox_open: makes the table that every script's globals start from. */
 void sandbox_open(lua_State *L);
 
+/* sandbox_globals: pushes a table of what every script's globals are. */
+void sandbox_globals(lua_State *L);
+
 /* sandbox_script: runs the text of a script in an environment of its own; pushes what it returned. */
 void sandbox_script(lua_State *L, const struct script *, const char *text, size_t len);
 

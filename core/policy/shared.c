@@ -2,7 +2,9 @@
 #include "policy/shared.h"
 
 #include "base/err.h"
+#include "base/json.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,6 +208,48 @@ void policy_metrics(struct policy_shared *shared, policy_metric_fn *each, void *
         if (object->kind == SHARED_COUNTER)
             each(ctx, object->name, atomic_load_explicit(&object->as.counter, memory_order_relaxed));
     pthread_mutex_unlock(&shared->lock);
+}
+
+static bool is_table(const struct shared_object *object)
+{
+    return object->kind == SHARED_DICTIONARY || object->kind == SHARED_METER;
+}
+
+void policy_shared_list(struct policy_shared *shared, policy_shared_fn *each, void *ctx)
+{
+    pthread_mutex_lock(&shared->lock);
+    for (const struct shared_object *object = shared->objects; object; object = object->next)
+        if (object->kind < DECLARED)
+            each(ctx, object->name, declared[object->kind], is_table(object) ? dictionary_count(object->as.dictionary) : 0);
+    pthread_mutex_unlock(&shared->lock);
+}
+
+static void put_json(struct slab *json, const struct value *value)
+{
+    char number[64] = "null";
+    if (value->type == VALUE_INTEGER)
+        snprintf(number, sizeof number, "%lld", (long long)value->as.integer);
+    else if (value->type == VALUE_NUMBER && isfinite(value->as.number))
+        snprintf(number, sizeof number, "%.17g", value->as.number);
+    else if (value->type == VALUE_BOOLEAN)
+        snprintf(number, sizeof number, "%s", value->as.boolean ? "true" : "false");
+    if (value->type == VALUE_TEXT)
+        json_put_text(json, (const char *)value->as.text.at, value->as.text.len);
+    else
+        slab_put_text(json, number);
+}
+
+int policy_shared_peek(struct policy_shared *shared, const char *name, struct view key, msec_t now, struct slab *json)
+{
+    uint8_t text[VALUE_TEXT_MAX];
+    pthread_mutex_lock(&shared->lock);
+    const struct shared_object *object = shared->objects;
+    while (object && !(is_table(object) && strcmp(object->name, name) == 0))
+        object = object->next;
+    const struct value value = object ? dictionary_peek(object->as.dictionary, key, now, text) : (struct value){0};
+    pthread_mutex_unlock(&shared->lock);
+    put_json(json, &value);
+    return object ? 0 : ERR_NOT_FOUND;
 }
 
 void shared_each(struct policy_shared *shared, enum shared_kind kind, shared_each_fn *each, void *ctx)

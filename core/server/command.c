@@ -13,7 +13,7 @@
 
 #define NAMES_MAX 16
 
-#define F(name) COMMAND_FLAG_##name
+#define F(name) COMMAND_FLAG(name)
 
 /* those of the verbs that load policies: what is an option of the server has its name here too */
 #define POLICY_FLAGS (F(SET) | F(SECRET) | F(LUA_DIR))
@@ -46,6 +46,9 @@ static const struct command table[] = {
     {"allocations", "--admin-socket PATH | -c FILE [--tenant NAME] [--user NAME] [--tag NAME[=VALUE]] [--limit NUMBER] [--json]",
      "list the allocations of the relay that runs there", F(ADMIN_SOCKET) | F(CONFIG) | F(TENANT) | F(USER) | F(TAG) | F(LIMIT) | F(JSON),
      0, 0, 0, command_allocations},
+    {"console", "--admin-socket PATH | -c FILE [-e EXPRESSION]",
+     "look at the relay that runs there with Lua, read-only; help() says what there is", F(ADMIN_SOCKET) | F(CONFIG) | F(EXPRESSION), 0, 0,
+     0, command_console},
     {"metrics", "--admin-socket PATH | -c FILE | --describe", "print the metrics of the relay that runs there, or which there are",
      F(ADMIN_SOCKET) | F(CONFIG) | F(DESCRIBE), 0, 0, 0, command_metrics},
     {"explain", "--admin-socket PATH | -c FILE [--user NAME] [--client IP[:PORT]] [--decision ID] [--tenant NAME] [--limit NUMBER] [--json]",
@@ -82,7 +85,7 @@ enum flag_kind { FLAG_BARE, FLAG_VALUE, FLAG_VALUES };
 /* struct flag: where its value goes; without a value it is only noted as given. */
 struct flag {
     const char *name;
-    enum command_flag bit;
+    uint64_t bit;
     enum flag_kind kind;
     size_t at;
 };
@@ -93,37 +96,38 @@ struct flag {
     }
 
 static const struct flag flags[] = {
-    VALUE("--userdb", COMMAND_FLAG_USERDB, userdb),
-    VALUE("--realm", COMMAND_FLAG_REALM, realm),
-    VALUE("--tenant", COMMAND_FLAG_TENANT, tenant),
-    VALUE("--from", COMMAND_FLAG_FROM, from),
-    VALUE("--to", COMMAND_FLAG_TO, to),
-    VALUE("--key", COMMAND_FLAG_KEY, key),
-    VALUE("--password-file", COMMAND_FLAG_PASSWORD_FILE, password_file),
-    VALUE("--algorithm", COMMAND_FLAG_ALGORITHM, algorithm),
-    VALUE("--lifetime", COMMAND_FLAG_LIFETIME, lifetime),
-    VALUE("--admin-socket", COMMAND_FLAG_ADMIN_SOCKET, admin_socket),
-    VALUE("-c", COMMAND_FLAG_CONFIG, config),
-    VALUE("--lua-dir", COMMAND_FLAG_LUA_DIR, lua_dir),
-    VALUE("--format", COMMAND_FLAG_FORMAT, format),
-    VALUE("--user", COMMAND_FLAG_USER, user),
-    VALUE("--tag", COMMAND_FLAG_TAG, tag),
-    VALUE("--limit", COMMAND_FLAG_LIMIT, limit),
-    VALUE("--client", COMMAND_FLAG_CLIENT, client),
-    VALUE("--decision", COMMAND_FLAG_DECISION, decision),
-    VALUE("--filter", COMMAND_FLAG_FILTER, filter),
-    VALUE("--coverage-min", COMMAND_FLAG_COVERAGE_MIN, coverage_min),
-    VALUE("--junit", COMMAND_FLAG_JUNIT, junit),
-    VALUE("--out", COMMAND_FLAG_OUT, out),
-    {"--set", COMMAND_FLAG_SET, FLAG_VALUES, offsetof(struct command_line, sets)},
-    {"--secret", COMMAND_FLAG_SECRET, FLAG_VALUES, offsetof(struct command_line, secrets)},
-    {"--key-stdin", COMMAND_FLAG_KEY_STDIN, FLAG_BARE, 0},
-    {"--password-stdin", COMMAND_FLAG_PASSWORD_STDIN, FLAG_BARE, 0},
-    {"--secret-stdin", COMMAND_FLAG_SECRET_STDIN, FLAG_BARE, 0},
-    {"--json", COMMAND_FLAG_JSON, FLAG_BARE, 0},
-    {"--coverage", COMMAND_FLAG_COVERAGE, FLAG_BARE, 0},
-    {"--describe", COMMAND_FLAG_DESCRIBE, FLAG_BARE, 0},
-    {"--live", COMMAND_FLAG_LIVE, FLAG_BARE, 0},
+    VALUE("--userdb", COMMAND_FLAG(USERDB), userdb),
+    VALUE("--realm", COMMAND_FLAG(REALM), realm),
+    VALUE("--tenant", COMMAND_FLAG(TENANT), tenant),
+    VALUE("--from", COMMAND_FLAG(FROM), from),
+    VALUE("--to", COMMAND_FLAG(TO), to),
+    VALUE("--key", COMMAND_FLAG(KEY), key),
+    VALUE("--password-file", COMMAND_FLAG(PASSWORD_FILE), password_file),
+    VALUE("--algorithm", COMMAND_FLAG(ALGORITHM), algorithm),
+    VALUE("--lifetime", COMMAND_FLAG(LIFETIME), lifetime),
+    VALUE("--admin-socket", COMMAND_FLAG(ADMIN_SOCKET), admin_socket),
+    VALUE("-c", COMMAND_FLAG(CONFIG), config),
+    VALUE("--lua-dir", COMMAND_FLAG(LUA_DIR), lua_dir),
+    VALUE("--format", COMMAND_FLAG(FORMAT), format),
+    VALUE("--user", COMMAND_FLAG(USER), user),
+    VALUE("--tag", COMMAND_FLAG(TAG), tag),
+    VALUE("--limit", COMMAND_FLAG(LIMIT), limit),
+    VALUE("--client", COMMAND_FLAG(CLIENT), client),
+    VALUE("--decision", COMMAND_FLAG(DECISION), decision),
+    VALUE("-e", COMMAND_FLAG(EXPRESSION), expression),
+    VALUE("--filter", COMMAND_FLAG(FILTER), filter),
+    VALUE("--coverage-min", COMMAND_FLAG(COVERAGE_MIN), coverage_min),
+    VALUE("--junit", COMMAND_FLAG(JUNIT), junit),
+    VALUE("--out", COMMAND_FLAG(OUT), out),
+    {"--set", COMMAND_FLAG(SET), FLAG_VALUES, offsetof(struct command_line, sets)},
+    {"--secret", COMMAND_FLAG(SECRET), FLAG_VALUES, offsetof(struct command_line, secrets)},
+    {"--key-stdin", COMMAND_FLAG(KEY_STDIN), FLAG_BARE, 0},
+    {"--password-stdin", COMMAND_FLAG(PASSWORD_STDIN), FLAG_BARE, 0},
+    {"--secret-stdin", COMMAND_FLAG(SECRET_STDIN), FLAG_BARE, 0},
+    {"--json", COMMAND_FLAG(JSON), FLAG_BARE, 0},
+    {"--coverage", COMMAND_FLAG(COVERAGE), FLAG_BARE, 0},
+    {"--describe", COMMAND_FLAG(DESCRIBE), FLAG_BARE, 0},
+    {"--live", COMMAND_FLAG(LIVE), FLAG_BARE, 0},
 };
 
 #define FLAGS (sizeof flags / sizeof *flags)
@@ -153,7 +157,7 @@ struct desk *command_desk(const struct command_line *line, bool create)
     char error[512];
     if (desk_open(line->userdb, create, &desk, error, sizeof error) == 0)
         return desk;
-    command_fail(line, COMMAND_FAILED, "%s%s", error, line->given & COMMAND_FLAG_USERDB ? "" : " (--userdb names another file)");
+    command_fail(line, COMMAND_FAILED, "%s%s", error, line->given & COMMAND_FLAG(USERDB) ? "" : " (--userdb names another file)");
     return NULL;
 }
 

@@ -7,6 +7,7 @@
 #define RELAY_SERVER_COMMAND_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct command_line;
 
@@ -14,8 +15,8 @@ struct command {
     const char *name;     /* "user add": noun and verb */
     const char *synopsis; /* what follows the name */
     const char *summary;  /* a sentence without its full stop */
-    unsigned flags;       /* enum command_flag: those it takes, those it needs (command_line.h) */
-    unsigned needs;
+    uint64_t flags;       /* those it takes, those it needs (command_line.h) */
+    uint64_t needs;
     size_t words_min, words_max;
     int (*run)(const struct command_line *);
 };

@@ -106,7 +106,7 @@ int command_allocations(const struct command_line *line)
     const int code = gather(line, most, &rows, &truncated);
     if (code)
         return code;
-    if (line->given & COMMAND_FLAG_JSON) {
+    if (line->given & COMMAND_FLAG(JSON)) {
         json_dumpf(rows, stdout, JSON_INDENT(2));
         puts("");
         return command_answered(line, rows);

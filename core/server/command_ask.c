@@ -9,8 +9,7 @@
 
 enum { HTTP_OK = 200 };
 
-/* door_of: the socket that the command line or the configuration names, into `out`: 0; else the exit code, and it is said why. */
-static int door_of(const struct command_line *line, char *out, size_t cap)
+int command_door(const struct command_line *line, char *out, size_t cap)
 {
     struct config config;
     struct config_report report;
@@ -34,9 +33,9 @@ static int door_of(const struct command_line *line, char *out, size_t cap)
 
 int command_ask_text(const struct command_line *line, const char *path, char **text)
 {
-    char socket[4096], error[512];
+    char socket[COMMAND_SOCKET_MAX], error[512];
     long status;
-    const int code = door_of(line, socket, sizeof socket);
+    const int code = command_door(line, socket, sizeof socket);
     if (code)
         return code;
     if (ask_door_text(socket, "GET", path, &status, text, error, sizeof error) != 0)
@@ -49,9 +48,9 @@ int command_ask_text(const struct command_line *line, const char *path, char **t
 
 int command_ask(const struct command_line *line, const char *method, const char *path, json_t **body)
 {
-    char socket[4096], error[512];
+    char socket[COMMAND_SOCKET_MAX], error[512];
     long status;
-    const int code = door_of(line, socket, sizeof socket);
+    const int code = command_door(line, socket, sizeof socket);
     if (code)
         return code;
     if (ask_door(socket, method, path, &status, body, error, sizeof error) != 0)

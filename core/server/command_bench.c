@@ -108,7 +108,7 @@ static int measure_all(const struct command_line *line, struct rehearsal *rehear
     struct list list;
     int err = 0;
     const uint32_t hooks = policy_hooks(rehearsal->policy) & wanted;
-    list_begin(&list, columns, sizeof columns / sizeof *columns, line->given & COMMAND_FLAG_JSON);
+    list_begin(&list, columns, sizeof columns / sizeof *columns, line->given & COMMAND_FLAG(JSON));
     for (size_t i = 0; i < HOOK_COUNT && !err; i++)
         if (hooks & HOOK_BIT(i))
             err = measure_hook(rehearsal, (enum hook)i, rehearsal_hook_name((enum hook)i), &list);

@@ -87,7 +87,7 @@ static int ask(const struct command_line *line, const struct scene *scene, bool 
 
 static int evaluate(const struct command_line *line, const struct scene *scene)
 {
-    struct printer printer = {.json = line->given & COMMAND_FLAG_JSON};
+    struct printer printer = {.json = line->given & COMMAND_FLAG(JSON)};
     struct verdict verdict = {.kind = VERDICT_SILENT};
     struct cost cost = {0};
     int code = ask(line, scene, false, &verdict, &cost);

@@ -88,7 +88,7 @@ int command_explain(const struct command_line *line)
     if (code)
         return code;
     json_t *rows = json_object_get(body, "refusals");
-    if (line->given & COMMAND_FLAG_JSON) {
+    if (line->given & COMMAND_FLAG(JSON)) {
         json_dumpf(rows, stdout, JSON_INDENT(2));
         puts("");
         return command_answered(line, body);

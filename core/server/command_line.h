@@ -12,39 +12,42 @@
 
 enum command_exit { COMMAND_DONE = 0, COMMAND_FAILED = 1, COMMAND_MISUSED = 2 };
 
+/* A set of flags: COMMAND_FLAG(JSON) | COMMAND_FLAG(REALM). */
 enum command_flag {
-    COMMAND_FLAG_USERDB = 1,
-    COMMAND_FLAG_REALM = 2,
-    COMMAND_FLAG_TENANT = 4,
-    COMMAND_FLAG_FROM = 8,
-    COMMAND_FLAG_TO = 16,
-    COMMAND_FLAG_KEY = 32,
-    COMMAND_FLAG_PASSWORD_FILE = 64,
-    COMMAND_FLAG_PASSWORD_STDIN = 128,
-    COMMAND_FLAG_SECRET_STDIN = 256,
-    COMMAND_FLAG_JSON = 512,
-    COMMAND_FLAG_KEY_STDIN = 1024,
-    COMMAND_FLAG_ALGORITHM = 2048,
-    COMMAND_FLAG_LIFETIME = 4096,
-    COMMAND_FLAG_ADMIN_SOCKET = 8192,
-    COMMAND_FLAG_CONFIG = 16384,
-    COMMAND_FLAG_SET = 32768,
-    COMMAND_FLAG_SECRET = 65536,
-    COMMAND_FLAG_LUA_DIR = 131072,
-    COMMAND_FLAG_FORMAT = 262144,
-    COMMAND_FLAG_USER = 524288,
-    COMMAND_FLAG_TAG = 1048576,
-    COMMAND_FLAG_LIMIT = 2097152,
-    COMMAND_FLAG_FILTER = 4194304,
-    COMMAND_FLAG_COVERAGE = 8388608,
-    COMMAND_FLAG_COVERAGE_MIN = 16777216,
-    COMMAND_FLAG_JUNIT = 33554432,
-    COMMAND_FLAG_OUT = 67108864,
-    COMMAND_FLAG_DESCRIBE = 134217728,
-    COMMAND_FLAG_LIVE = 268435456,
-    COMMAND_FLAG_CLIENT = 536870912,
-    COMMAND_FLAG_DECISION = 1073741824,
+    COMMAND_AT_USERDB,
+    COMMAND_AT_REALM,
+    COMMAND_AT_TENANT,
+    COMMAND_AT_FROM,
+    COMMAND_AT_TO,
+    COMMAND_AT_KEY,
+    COMMAND_AT_PASSWORD_FILE,
+    COMMAND_AT_PASSWORD_STDIN,
+    COMMAND_AT_SECRET_STDIN,
+    COMMAND_AT_JSON,
+    COMMAND_AT_KEY_STDIN,
+    COMMAND_AT_ALGORITHM,
+    COMMAND_AT_LIFETIME,
+    COMMAND_AT_ADMIN_SOCKET,
+    COMMAND_AT_CONFIG,
+    COMMAND_AT_SET,
+    COMMAND_AT_SECRET,
+    COMMAND_AT_LUA_DIR,
+    COMMAND_AT_FORMAT,
+    COMMAND_AT_USER,
+    COMMAND_AT_TAG,
+    COMMAND_AT_LIMIT,
+    COMMAND_AT_FILTER,
+    COMMAND_AT_COVERAGE,
+    COMMAND_AT_COVERAGE_MIN,
+    COMMAND_AT_JUNIT,
+    COMMAND_AT_OUT,
+    COMMAND_AT_DESCRIBE,
+    COMMAND_AT_LIVE,
+    COMMAND_AT_CLIENT,
+    COMMAND_AT_DECISION,
+    COMMAND_AT_EXPRESSION,
 };
+#define COMMAND_FLAG(name) ((uint64_t)1 << COMMAND_AT_##name)
 
 /* struct command_values: of a flag that may be said again. */
 #define COMMAND_VALUES_MAX 64
@@ -55,9 +58,9 @@ struct command_values {
 
 struct command_line {
     const struct command *command;
-    unsigned given; /* enum command_flag */
+    uint64_t given; /* flags */
     const char *userdb, *realm, *tenant, *from, *to, *key, *password_file, *algorithm, *lifetime, *admin_socket, *config, *lua_dir, *format,
-        *user, *tag, *limit, *filter, *coverage_min, *junit, *out, *client, *decision;
+        *user, *tag, *limit, *expression, *filter, *coverage_min, *junit, *out, *client, *decision;
     struct command_values sets, secrets;
     char **words; /* what is left: names, field=value */
     size_t word_count;
@@ -79,6 +82,11 @@ const char *command_who(char out[COMMAND_WHO_MAX]);
 /* command_prepare: the argument by the OpaqueString profile (base/opaque.h) into `out`, of at most `most` bytes: 0, or the exit code, told
  * with `what` it is. */
 int command_prepare(const struct command_line *, const char *what, const char *text, size_t most, char out[OPAQUE_MAX_LEN + 1]);
+
+/* command_door: the socket of the relay that the command line or its configuration names, into `out`: 0; or the exit code, and it is said
+ * why. */
+#define COMMAND_SOCKET_MAX 4096
+int command_door(const struct command_line *, char *out, size_t cap);
 
 /* command_ask: asks the relay that runs: 0 and its answer, to be let go; or the exit code: nobody answers, or it refuses: it is said why.
  * command_answered: lets the answer go; the exit code when all is written. */
@@ -140,5 +148,6 @@ int command_kick(const struct command_line *);
 int command_test(const struct command_line *);
 int command_stubs(const struct command_line *);
 int command_metrics(const struct command_line *);
+int command_console(const struct command_line *);
 
 #endif

@@ -8,7 +8,7 @@
 int command_metrics(const struct command_line *line)
 {
     char *text = NULL;
-    if (line->given & COMMAND_FLAG_DESCRIBE) {
+    if (line->given & COMMAND_FLAG(DESCRIBE)) {
         metric_describe(stdout);
         return command_answered(line, NULL);
     }

@@ -92,7 +92,7 @@ int command_oauth_list(const struct command_line *line)
     struct desk *desk = command_desk(line, false);
     if (!desk)
         return COMMAND_FAILED;
-    list_begin(&list, columns, sizeof columns / sizeof *columns, line->given & COMMAND_FLAG_JSON);
+    list_begin(&list, columns, sizeof columns / sizeof *columns, line->given & COMMAND_FLAG(JSON));
     const int err = desk_oauth_keys(desk, list_key, &list);
     list_end(&list);
     return command_end(line, desk, err);

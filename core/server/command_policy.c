@@ -51,7 +51,7 @@ int command_policy(const struct command_line *line)
     const int code = command_ask(line, "GET", "/v1/policy", &body);
     if (code)
         return code;
-    if (line->given & COMMAND_FLAG_JSON) {
+    if (line->given & COMMAND_FLAG(JSON)) {
         json_dumpf(body, stdout, JSON_INDENT(2));
         puts("");
         return command_answered(line, body);

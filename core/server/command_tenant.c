@@ -106,7 +106,7 @@ int command_tenant_list(const struct command_line *line)
     struct desk *desk = command_desk(line, false);
     if (!desk)
         return COMMAND_FAILED;
-    list_begin(&list, columns, sizeof columns / sizeof *columns, line->given & COMMAND_FLAG_JSON);
+    list_begin(&list, columns, sizeof columns / sizeof *columns, line->given & COMMAND_FLAG(JSON));
     const int err = desk_tenants(desk, list_tenant, &list);
     list_end(&list);
     return command_end(line, desk, err);

@@ -33,14 +33,14 @@ int command_test(const struct command_line *line)
                           .filter = line->filter,
                           .format = line->format ? find_format(line->format) : "human",
                           .junit = line->junit,
-                          .live = line->given & COMMAND_FLAG_LIVE,
-                          .coverage = line->given & (COMMAND_FLAG_COVERAGE | COMMAND_FLAG_COVERAGE_MIN),
+                          .live = line->given & COMMAND_FLAG(LIVE),
+                          .coverage = line->given & (COMMAND_FLAG(COVERAGE) | COMMAND_FLAG(COVERAGE_MIN)),
                           .lua_dir = line->lua_dir};
     if (!specs.format)
         return command_fail(line, COMMAND_MISUSED, "--format: human, tap or github, not %s", line->format);
     if (specs.live && specs.coverage)
         return command_fail(line, COMMAND_MISUSED, "--coverage counts lines in the fake core: not with --live");
-    if (line->given & COMMAND_FLAG_JSON)
+    if (line->given & COMMAND_FLAG(JSON))
         specs.format = "json";
     if (line->coverage_min && !parse_percent(line->coverage_min, &specs.coverage_min))
         return command_fail(line, COMMAND_MISUSED, "--coverage-min: a percentage expected, got %s", line->coverage_min);

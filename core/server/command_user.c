@@ -52,11 +52,11 @@ static int prompt_twice(const struct command_line *line, char out[PASSWORD_MAX])
 
 static int read_password(const struct command_line *line, char out[PASSWORD_MAX])
 {
-    if (line->given & COMMAND_FLAG_PASSWORD_STDIN)
+    if (line->given & COMMAND_FLAG(PASSWORD_STDIN))
         return command_read_line(NULL, out, PASSWORD_MAX) == 0
                    ? 0
                    : command_fail(line, COMMAND_FAILED, "standard input: no password in its first line");
-    if (line->given & COMMAND_FLAG_PASSWORD_FILE)
+    if (line->given & COMMAND_FLAG(PASSWORD_FILE))
         return command_read_line(line->password_file, out, PASSWORD_MAX) == 0
                    ? 0
                    : command_fail(line, COMMAND_FAILED, "%s: cannot be read, or has no password in its first line", line->password_file);
@@ -101,9 +101,9 @@ static int take_key(const struct command_line *line, struct store_keys *out)
     return command_fail(line, COMMAND_MISUSED, "--key: 0x and 32 hex digits, the MD5 of name:realm:password");
 }
 
-static bool has_one_source(unsigned given)
+static bool has_one_source(uint64_t given)
 {
-    const unsigned sources = given & (COMMAND_FLAG_KEY | COMMAND_FLAG_PASSWORD_FILE | COMMAND_FLAG_PASSWORD_STDIN);
+    const uint64_t sources = given & (COMMAND_FLAG(KEY) | COMMAND_FLAG(PASSWORD_FILE) | COMMAND_FLAG(PASSWORD_STDIN));
     return (sources & (sources - 1)) == 0; /* none is one too: the terminal */
 }
 
@@ -115,7 +115,7 @@ static int fill_user(const struct command_line *line, struct desk_user *user)
         crypto_free(crypto);
         return command_fail(line, COMMAND_FAILED, "libcrypto cannot be used");
     }
-    const int code = line->given & COMMAND_FLAG_KEY ? take_key(line, &user->keys) : keys_of_password(line, crypto, user);
+    const int code = line->given & COMMAND_FLAG(KEY) ? take_key(line, &user->keys) : keys_of_password(line, crypto, user);
     crypto_free(crypto);
     return code;
 }
@@ -167,7 +167,7 @@ int command_user_list(const struct command_line *line)
     struct desk *desk = command_desk(line, false);
     if (!desk)
         return COMMAND_FAILED;
-    list_begin(&list, columns, sizeof columns / sizeof *columns, line->given & COMMAND_FLAG_JSON);
+    list_begin(&list, columns, sizeof columns / sizeof *columns, line->given & COMMAND_FLAG(JSON));
     const int err = desk_users(desk, line->realm, list_user, &list);
     list_end(&list);
     return command_end(line, desk, err);

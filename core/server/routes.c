@@ -111,6 +111,7 @@ static const struct door_route rows[] = {
     {"GET", "/v1/policy", 0, get_policy, NULL},
     {"GET", "/v1/allocations", 0, routes_allocations, routes_allocation_query},
     {"DELETE", "/v1/allocations/*", 0, routes_allocation_end, NULL},
+    {"GET", "/v1/shared", 0, routes_shared, routes_shared_query},
     {"GET", "/metrics", 0, routes_metrics, NULL},
     {"GET", "/v1/explain", 0, routes_explain, routes_explain_query},
     {"GET", "/livez", 0, get_livez, NULL},

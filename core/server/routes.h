@@ -26,6 +26,10 @@ void routes_close(struct routes *);
 /* The rows' own, by file. */
 enum { HTTP_OK = 200, HTTP_BAD_REQUEST = 400, HTTP_NOT_FOUND = 404, HTTP_CONFLICT = 409, HTTP_INTERNAL = 500, HTTP_UNAVAILABLE = 503 };
 
+/* routes_shared.c */
+extern const char *const routes_shared_query[];
+void routes_shared(void *ctx, struct door_request *);
+
 /* routes_metrics.c */
 void routes_metrics(void *ctx, struct door_request *);
 
