@@ -1,13 +1,12 @@
-/* scene.h: a question for a hook, made up: a client of documentation's addresses, and what JSON says otherwise; for relay eval and
- * bench-policy.
- *
- * {"user": "ann", "src": "198.51.100.7:5000"} are members of the first thing that the hook is shown, as lua/README.md has them. The others
- * have their own name: {"user": "ann", "peer": "203.0.113.5"}, {"tenant": "acme", "req": {"lifetime": 600}}.
+/* scene.h: a question for a hook, made up: a client of documentation's addresses, and what JSON (said.h) says otherwise; for relay eval,
+ * bench-policy and replay.
  */
 #ifndef RELAY_POLICY_SCENE_H
 #define RELAY_POLICY_SCENE_H
 
 #include "turn/allocation.h"
+
+struct json_t; /* jansson's */
 
 #define SCENE_HASH_LEN 32
 
@@ -29,12 +28,22 @@ struct scene {
     int64_t now_s, created_s, expires_s, seconds; /* 0: nothing */
     uint16_t method;
     uint8_t hash[SCENE_HASH_LEN], message_bytes[2048];
-    void *json; /* texts are there */
+    struct json_t *json; /* of scene_open_text: texts are there */
 };
 
-/* scene_open: for `hook`, at this time (of the monotonic clock, and of the wall's unless JSON says `now`), with `json` (NULL: nothing): 0;
- * ERR_BAD with a reason in `error`; or ERR_NOT_FOUND: nobody is asked that hook (init, save, shutdown). scene_close whatever the result. */
-int scene_open(struct scene *, enum hook hook, msec_t now, int64_t unix_ms, const char *json, char *error, size_t error_cap);
+/* struct scene_plan: for which hook, and when: by the monotonic clock, and by the wall's unless JSON says another `now`.  bare: what is not
+ * said is not known; else it is that of ann. */
+struct scene_plan {
+    enum hook hook;
+    msec_t now;
+    int64_t unix_ms;
+    bool bare;
+};
+
+/* scene_open: with an object, which lives as long (NULL: nothing is said): 0; ERR_BAD with a reason in `error`; or ERR_NOT_FOUND: nobody is
+ * asked that hook (init, save, shutdown).  scene_open_text: of JSON as text.  scene_close whatever the result. */
+int scene_open(struct scene *, const struct scene_plan *, struct json_t *, char *error, size_t error_cap);
+int scene_open_text(struct scene *, const struct scene_plan *, const char *text, char *error, size_t error_cap);
 void scene_close(struct scene *);
 
 #endif

@@ -74,6 +74,9 @@ static const struct command table[] = {
     {"stubs", "[--format lua|markdown] [--out FILE]",
      "print what policies may use: for editors with lua-language-server, or as the tables of lua/README.md", F(FORMAT) | F(OUT), 0, 0, 0,
      command_stubs},
+    {"replay", "--policy FILE... DECISIONS... [--set NAME=VALUE]... [--secret NAME=FILE]... [--lua-dir DIR] [--json]",
+     "ask policies what others were asked, by decision logs, and show every decision that they would make otherwise",
+     POLICY_FLAGS | F(POLICY) | F(JSON), F(POLICY), 1, 64, command_replay},
 };
 
 #undef F
@@ -120,6 +123,7 @@ static const struct flag flags[] = {
     VALUE("--junit", COMMAND_FLAG(JUNIT), junit),
     VALUE("--out", COMMAND_FLAG(OUT), out),
     {"--set", COMMAND_FLAG(SET), FLAG_VALUES, offsetof(struct command_line, sets)},
+    {"--policy", COMMAND_FLAG(POLICY), FLAG_VALUES, offsetof(struct command_line, policies)},
     {"--secret", COMMAND_FLAG(SECRET), FLAG_VALUES, offsetof(struct command_line, secrets)},
     {"--key-stdin", COMMAND_FLAG(KEY_STDIN), FLAG_BARE, 0},
     {"--password-stdin", COMMAND_FLAG(PASSWORD_STDIN), FLAG_BARE, 0},

@@ -82,7 +82,8 @@ static int measure_hook(struct rehearsal *rehearsal, enum hook hook, const char 
     struct scene scene;
     char error[128];
     struct measure *measure = calloc(1, sizeof *measure);
-    int err = measure ? scene_open(&scene, hook, rehearsal->now, rehearsal->unix_ms, NULL, error, sizeof error) : ERR_MEMORY;
+    const struct scene_plan plan = {.hook = hook, .now = rehearsal->now, .unix_ms = rehearsal->unix_ms};
+    int err = measure ? scene_open(&scene, &plan, NULL, error, sizeof error) : ERR_MEMORY;
     if (!err) {
         call_often(rehearsal, &scene, measure);
         count_instructions(rehearsal, &scene, measure);
@@ -133,7 +134,8 @@ int command_bench_policy(const struct command_line *line)
     int code = has_hook ? rehearsal_hook(line, last, &hook) : 0;
     if (code)
         return code;
-    code = rehearsal_open(&rehearsal, line, line->word_count - has_hook, NULL);
+    const struct rehearsal_plan plan = {.files = (const char *const *)line->words, .file_count = line->word_count - has_hook};
+    code = rehearsal_open(&rehearsal, line, &plan);
     if (!code && !rehearsal.policy)
         code = command_fail(line, COMMAND_FAILED, "%s", rehearsal.error);
     if (!code)

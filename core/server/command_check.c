@@ -120,7 +120,8 @@ int command_check(const struct command_line *line)
     struct check check = {.line = line, .github = line->format && strcmp(line->format, "github") == 0};
     if (line->format && !check.github && strcmp(line->format, "human") != 0)
         return command_fail(line, COMMAND_MISUSED, "--format: human or github, not %s", line->format);
-    int code = rehearsal_open(&rehearsal, line, line->word_count, NULL);
+    const struct rehearsal_plan plan = {.files = (const char *const *)line->words, .file_count = line->word_count};
+    int code = rehearsal_open(&rehearsal, line, &plan);
     if (!code)
         code = check_chain(&check, &rehearsal);
     rehearsal_close(&rehearsal);

@@ -67,7 +67,8 @@ static int ask(const struct command_line *line, const struct scene *scene, bool 
 {
     struct rehearsal rehearsal;
     struct log *log = counting ? NULL : log_new("stderr", LOG_DEBUG);
-    int code = rehearsal_open(&rehearsal, line, line->word_count - 2, log);
+    const struct rehearsal_plan plan = {.files = (const char *const *)line->words, .file_count = line->word_count - 2, .log = log};
+    int code = rehearsal_open(&rehearsal, line, &plan);
     if (!code && !rehearsal.policy)
         code = command_fail(line, COMMAND_FAILED, "%s", rehearsal.error);
     if (!code) {
@@ -104,13 +105,13 @@ static int evaluate(const struct command_line *line, const struct scene *scene)
 int command_eval(const struct command_line *line)
 {
     char error[256];
-    enum hook hook;
+    struct scene_plan plan = {.now = clock_monotonic_ms(), .unix_ms = clock_unix_ms()};
     struct scene scene;
     const char *name = line->words[line->word_count - 2], *json = line->words[line->word_count - 1];
-    int code = rehearsal_hook(line, name, &hook);
+    int code = rehearsal_hook(line, name, &plan.hook);
     if (code)
         return code;
-    switch (scene_open(&scene, hook, clock_monotonic_ms(), clock_unix_ms(), json, error, sizeof error)) {
+    switch (scene_open_text(&scene, &plan, json, error, sizeof error)) {
         case 0:
             code = evaluate(line, &scene);
             break;

@@ -46,6 +46,7 @@ enum command_flag {
     COMMAND_AT_CLIENT,
     COMMAND_AT_DECISION,
     COMMAND_AT_EXPRESSION,
+    COMMAND_AT_POLICY,
 };
 #define COMMAND_FLAG(name) ((uint64_t)1 << COMMAND_AT_##name)
 
@@ -61,7 +62,7 @@ struct command_line {
     uint64_t given; /* flags */
     const char *userdb, *realm, *tenant, *from, *to, *key, *password_file, *algorithm, *lifetime, *admin_socket, *config, *lua_dir, *format,
         *user, *tag, *limit, *expression, *filter, *coverage_min, *junit, *out, *client, *decision;
-    struct command_values sets, secrets;
+    struct command_values sets, secrets, policies;
     char **words; /* what is left: names, field=value */
     size_t word_count;
 };
@@ -149,5 +150,6 @@ int command_test(const struct command_line *);
 int command_stubs(const struct command_line *);
 int command_metrics(const struct command_line *);
 int command_console(const struct command_line *);
+int command_replay(const struct command_line *);
 
 #endif

@@ -9,11 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define IDLE_MS 500       /* as a worker */
+#define PASS_MS 86400000 /* of a longer time the end passes */
+
 /* ---- the world ---- */
 
 static uint32_t count(void *ctx, const char *kind, const char *tenant, const char *user)
 {
-    (void)ctx, (void)kind, (void)tenant, (void)user;
+    struct rehearsal *rehearsal = ctx;
+    (void)kind, (void)tenant, (void)user;
+    rehearsal->missed = "it counted allocations";
     return 0;
 }
 
@@ -29,6 +34,7 @@ static void answer(void *ctx, const struct question *question, struct verdict *v
     (void)question;
     if (rehearsal->answer)
         *rehearsal->answer = *verdict;
+    rehearsal->answer = NULL;
 }
 
 static void wake(void *ctx, msec_t due)
@@ -55,6 +61,7 @@ static int fetch(void *ctx, struct policy *policy, struct handle handle, const s
 {
     struct rehearsal *rehearsal = ctx;
     *errand = NULL;
+    rehearsal->missed = "it asked over HTTP";
     log_say(rehearsal->world.log, LOG_WARNING, "not_fetched", "method=%s url=%s", request->method, request->url);
     return put_off(rehearsal, policy, handle, fail_fetch);
 }
@@ -69,6 +76,7 @@ static int query(void *ctx, struct policy *policy, struct handle handle, const s
 {
     struct rehearsal *rehearsal = ctx;
     *errand = NULL;
+    rehearsal->missed = "it asked the database";
     if (query->is_user)
         return ERR_NOT_FOUND;
     log_say(rehearsal->world.log, LOG_WARNING, "not_queried", "parameters=%zu", query->datum_count);
@@ -85,6 +93,7 @@ static int resolve(void *ctx, struct policy *policy, struct handle handle, const
 {
     struct rehearsal *rehearsal = ctx;
     *errand = NULL;
+    rehearsal->missed = "it asked DNS";
     log_say(rehearsal->world.log, LOG_WARNING, "not_resolved", "name=%s", question->name);
     return put_off(rehearsal, policy, handle, fail_lookup);
 }
@@ -142,17 +151,18 @@ static int read_line(struct rehearsal *rehearsal, const struct command_line *lin
     return 0;
 }
 
-int rehearsal_open(struct rehearsal *rehearsal, const struct command_line *line, size_t files, struct log *log)
+int rehearsal_open(struct rehearsal *rehearsal, const struct command_line *line, const struct rehearsal_plan *plan)
 {
-    *rehearsal = (struct rehearsal){.now = clock_monotonic_ms(), .unix_ms = clock_unix_ms()};
+    *rehearsal = (struct rehearsal){.now = plan->unix_ms ? plan->unix_ms : clock_monotonic_ms(),
+                                    .unix_ms = plan->unix_ms ? plan->unix_ms : clock_unix_ms()};
     config_lua_dir(rehearsal->lua_dir);
-    rehearsal->config = (struct policy_config){.files = (const char *const *)line->words,
-                                               .file_count = files,
+    rehearsal->config = (struct policy_config){.files = plan->files,
+                                               .file_count = plan->file_count,
                                                .lua_dir = line->lua_dir ? line->lua_dir : rehearsal->lua_dir,
                                                .workers = 1};
     crypto_random(&rehearsal->config.hash_key, sizeof rehearsal->config.hash_key);
     rehearsal->world = (struct policy_world){.ctx = rehearsal,
-                                             .log = log,
+                                             .log = plan->log,
                                              .crypto = crypto_new(),
                                              .count = count,
                                              .audit = audit,
@@ -214,20 +224,19 @@ const char *rehearsal_hook_name(enum hook hook)
     return hook_names[hook];
 }
 
-/* wait: until nothing waits. */
-static void wait(struct rehearsal *rehearsal)
+/* wait_once: something that waits goes on. */
+static void wait_once(struct rehearsal *rehearsal)
 {
-    while (policy_waits(rehearsal->policy)) {
-        const msec_t now = turn(rehearsal, policy_due(rehearsal->policy));
-        policy_turn(rehearsal->policy, now, rehearsal->unix_ms);
-    }
+    const msec_t now = turn(rehearsal, policy_due(rehearsal->policy));
+    policy_turn(rehearsal->policy, now, rehearsal->unix_ms);
 }
 
 static void tell(struct rehearsal *rehearsal, const struct scene *scene, struct verdict *verdict)
 {
     const struct policy_counts *counts = policy_counts(rehearsal->policy), before = *counts;
     policy_tell(rehearsal->policy, &scene->event);
-    wait(rehearsal);
+    while (policy_waits(rehearsal->policy))
+        wait_once(rehearsal);
     const bool failed = counts->errors + counts->killed_instructions + counts->killed_wall + counts->memory + counts->late >
                         before.errors + before.killed_instructions + before.killed_wall + before.memory + before.late;
     *verdict = (struct verdict){.kind = failed ? VERDICT_FAIL : VERDICT_SILENT};
@@ -245,6 +254,22 @@ void rehearsal_ask(struct rehearsal *rehearsal, const struct scene *scene, struc
     question.ticket.parked.generation = 1; /* it may wait */
     rehearsal->answer = verdict;
     policy_ask(rehearsal->policy, &question, verdict);
-    wait(rehearsal);
+    while (verdict->kind == VERDICT_LATER && policy_waits(rehearsal->policy))
+        wait_once(rehearsal);
     rehearsal->answer = NULL;
+}
+
+void rehearsal_pass(struct rehearsal *rehearsal, msec_t now)
+{
+    const int64_t offset = rehearsal->unix_ms - rehearsal->now;
+    if (now - rehearsal->now > PASS_MS)
+        rehearsal->now = now - PASS_MS;
+    while (rehearsal->now < now) {
+        rehearsal->now = now - rehearsal->now > IDLE_MS ? rehearsal->now + IDLE_MS : now;
+        rehearsal->unix_ms = rehearsal->now + offset;
+        policy_turn(rehearsal->policy, rehearsal->now, rehearsal->unix_ms);
+        policy_idle(rehearsal->policy, rehearsal->now, rehearsal->unix_ms);
+        while (rehearsal->errand_count)
+            turn(rehearsal, POLICY_NEVER);
+    }
 }

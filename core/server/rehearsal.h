@@ -1,4 +1,4 @@
-/* rehearsal.h: a chain of policies without a server: for relay check, eval and bench-policy.
+/* rehearsal.h: a chain of policies without a server: for relay check, eval, bench-policy and replay.
  *
  * It loads as in a server, init included, as the first of one worker. Time is a number that only moves while a hook waits. Nobody has an
  * allocation, there is no users database, and nothing goes out: relay.http answers "connect", relay.db and relay.dns "failed".
@@ -23,6 +23,14 @@ struct rehearsal_errand {
     rehearsal_fail_fn *fail;
 };
 
+/* struct rehearsal_plan: files: in order.  log: where what policies say goes; NULL: nowhere.  unix_ms: when it begins; 0: now. */
+struct rehearsal_plan {
+    const char *const *files;
+    size_t file_count;
+    struct log *log;
+    int64_t unix_ms;
+};
+
 struct rehearsal {
     struct policy_config config, bare;
     struct policy_param params[COMMAND_VALUES_MAX];
@@ -41,11 +49,12 @@ struct rehearsal {
     struct rehearsal_errand errands[REHEARSAL_ERRANDS];
     size_t errand_count;
     struct verdict *answer; /* to the question that waits */
+    const char *missed;     /* what hooks asked for since this was NULL, and there is not: in words */
 };
 
-/* rehearsal_open: the first `files` words of the line, with what --set, --secret and --lua-dir say: 0, or the exit code, told; a policy
- * that is refused is no failure. `log`: where what policies say goes; NULL: nowhere. rehearsal_close whatever the result. */
-int rehearsal_open(struct rehearsal *, const struct command_line *, size_t files, struct log *log);
+/* rehearsal_open: with what --set, --secret and --lua-dir of the line say: 0, or the exit code, told; a policy that is refused is no
+ * failure. rehearsal_close whatever the result. */
+int rehearsal_open(struct rehearsal *, const struct command_line *, const struct rehearsal_plan *);
 void rehearsal_close(struct rehearsal *);
 
 /* rehearsal_bare: a policy of no files in this world, for policy_free; NULL without memory. */
@@ -58,5 +67,8 @@ const char *rehearsal_hook_name(enum hook);
 /* rehearsal_ask: asks what the scene is of, at its time, and waits: the verdict; of log, which decides nothing, VERDICT_SILENT, or
  * VERDICT_FAIL if it failed. */
 void rehearsal_ask(struct rehearsal *, const struct scene *, struct verdict *);
+
+/* rehearsal_pass: time passes until `now`, timers run that are due meanwhile, and garbage is collected. */
+void rehearsal_pass(struct rehearsal *, msec_t now);
 
 #endif

@@ -8,6 +8,12 @@
 #define NOW_MS 5000000
 #define UNIX_MS 1700000000000
 
+static int open_scene(struct scene *scene, enum hook hook, const char *json, char *error, size_t error_cap)
+{
+    const struct scene_plan plan = {.hook = hook, .now = NOW_MS, .unix_ms = UNIX_MS};
+    return scene_open_text(scene, &plan, json, error, error_cap);
+}
+
 /* seen: what a policy that returns `expression` as the reason of its refusal sees of `json`. */
 static void check_seen(int line, enum hook hook, const char *json, const char *expression, const char *expected)
 {
@@ -25,7 +31,7 @@ static void check_seen(int line, enum hook hook, const char *json, const char *e
     snprintf(text, sizeof text, "return {%s = function(%s) relay.audit{type = tostring(%s)} end}", hook_rules[hook].name, arguments[hook],
              expression);
     stage_play(&stage, text);
-    if (scene_open(&scene, hook, NOW_MS, UNIX_MS, json, stage.error, sizeof stage.error) != 0)
+    if (open_scene(&scene, hook, json, stage.error, sizeof stage.error) != 0)
         test_failed(__FILE__, line, "%s", stage.error);
     struct verdict verdict;
     if (hook == HOOK_log)
@@ -77,7 +83,7 @@ static void check_refused(enum hook hook, const char *json, const char *why)
 {
     struct scene scene;
     char error[256] = "";
-    CHECK(scene_open(&scene, hook, NOW_MS, UNIX_MS, json, error, sizeof error) != 0);
+    CHECK(open_scene(&scene, hook, json, error, sizeof error) != 0);
     scene_close(&scene);
     if (!strstr(error, why))
         test_failed(__FILE__, __LINE__, "%s: %s, not %s", json, error, why);
@@ -119,7 +125,7 @@ TEST(every_member_can_be_said_or_follows_from_others)
                 snprintf(json, sizeof json, "{\"%s\": null}", shown->members[m].name);
                 if (*letter == 'u')
                     snprintf(json, sizeof json, "{\"used\": {\"%s\": null}}", shown->members[m].name);
-                CHECK(scene_open(&scene, hooks[i], NOW_MS, UNIX_MS, json, error, sizeof error) != 0);
+                CHECK(open_scene(&scene, hooks[i], json, error, sizeof error) != 0);
                 scene_close(&scene);
                 bool follows = false;
                 for (size_t f = 0; f < sizeof follow / sizeof *follow; f++)
