@@ -112,6 +112,11 @@ void cidr_seal(struct cidr_set *set)
     set->sealed = true;
 }
 
+bool cidr_equal(const struct cidr_set *a, const struct cidr_set *b)
+{
+    return a->count == b->count && (a->count == 0 || memcmp(a->ranges, b->ranges, a->count * sizeof *a->ranges) == 0);
+}
+
 bool cidr_has(const struct cidr_set *set, const struct addr *addr)
 {
     assert(set->sealed);

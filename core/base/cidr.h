@@ -26,6 +26,7 @@ bool cidr_range_has(const struct cidr_range *range, const struct addr *addr);
 void cidr_init(struct cidr_set *set);
 int cidr_add(struct cidr_set *set, const struct cidr_range *range); /* 0 or ERR_MEMORY */
 void cidr_seal(struct cidr_set *set);
+bool cidr_equal(const struct cidr_set *a, const struct cidr_set *b); /* both sealed: the same addresses */
 bool cidr_has(const struct cidr_set *set, const struct addr *addr); /* the port does not matter; `set` is sealed */
 void cidr_close(struct cidr_set *set);
 

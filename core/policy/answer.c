@@ -143,6 +143,46 @@ void answer_verdict(struct policy *policy, const struct question *question, cons
     }
 }
 
+static bool same_limits(const struct limits *a, const struct limits *b)
+{
+    const bool same_peers = a->acl && b->acl ? cidr_equal(a->acl, b->acl) : a->acl == b->acl;
+    return a->total_quota == b->total_quota && a->realm_quota == b->realm_quota && a->user_quota == b->user_quota &&
+           a->max_lifetime_s == b->max_lifetime_s && a->max_permissions == b->max_permissions && a->max_channels == b->max_channels &&
+           a->max_bps == b->max_bps && same_peers && strcmp(a->tags, b->tags) == 0;
+}
+
+static bool same_metering(const struct metering *a, const struct metering *b)
+{
+    if (!a->meter || !b->meter)
+        return a->meter == b->meter;
+    return a->cap == b->cap && a->on_cap == b->on_cap && strcmp(a->key, b->key) == 0;
+}
+
+static bool same_identity(const struct verdict *a, const struct verdict *b)
+{
+    return strcmp(a->tenant, b->tenant) == 0 && strcmp(a->user, b->user) == 0 && strcmp(a->realm, b->realm) == 0 &&
+           a->expires_unix_s == b->expires_unix_s && a->reauth_on_expiry == b->reauth_on_expiry && a->key_count == b->key_count &&
+           memcmp(a->keys, b->keys, a->key_count * sizeof *a->keys) == 0;
+}
+
+static bool same_alternate(const struct alternate *a, const struct alternate *b)
+{
+    return addr_equal(&a->servers[0], &b->servers[0]) && addr_equal(&a->servers[1], &b->servers[1]) && strcmp(a->domain, b->domain) == 0;
+}
+
+const char *policy_hook_name(enum hook hook)
+{
+    return hook_rules[hook].name;
+}
+
+bool policy_answer_same(const struct verdict *a, const struct verdict *b)
+{
+    if (a->kind != b->kind || a->code != b->code)
+        return false;
+    return a->kind == VERDICT_FAIL || (strcmp(a->reason, b->reason) == 0 && same_identity(a, b) && same_limits(&a->limits, &b->limits) &&
+                                       same_metering(&a->metering, &b->metering) && same_alternate(&a->alternate, &b->alternate));
+}
+
 static bool has_tag(const char *tags, const char *pair, size_t name_len)
 {
     for (; *tags; tags += strcspn(tags, ","), tags += *tags == ',')

@@ -176,9 +176,9 @@ static int ask(lua_State *L, const char *method)
     struct wish wish;
     struct handle waiter;
     read_wish(L, method, &wish);
+    wait_begin(L, "relay.http", &waiter);
     if (!policy->world.fetch)
         state_raise(L, "relay.http: not here");
-    wait_begin(L, "relay.http", &waiter);
     const msec_t left = wait_left_ms(policy, policy->run->wait);
     if (wish.request.timeout_ms > left)
         wish.request.timeout_ms = left > 0 ? left : 1;

@@ -247,7 +247,7 @@ int params_check(const struct policy *policy, char *error, size_t error_cap)
         size_t at = 0;
         while (at < policy->param_count && strcmp(policy->params[at].name, param->name) != 0)
             at++;
-        if (at < policy->param_count)
+        if (at < policy->param_count || i < config->params_optional)
             continue;
         const char *best = nearest_param(policy, param->name);
         snprintf(error, error_cap, "%s: --set %s: no policy has such a parameter%s%s%s", param->where, param->name,

@@ -51,6 +51,7 @@ struct policy_config {
     size_t file_count;
     const struct policy_param *params;
     size_t param_count;
+    size_t params_optional; /* so many, the first ones, nobody need have */
     const struct policy_secret *secrets;
     size_t secret_count;
     const char *lua_dir; /* where require "relay.x" looks first, or NULL; then the directory of the policy */
@@ -70,7 +71,7 @@ struct policy_world {
     /* audit: one row for the audit table; `detail_json` is an object as text. */
     void (*audit)(void *ctx, const char *type, const char *detail_json);
 
-    /* What hooks that wait need; NULL where they may not. answer: to a question whose verdict was VERDICT_LATER; both die with the call.
+    /* What hooks that wait need; NULL where nothing waits: VERDICT_LATER answers a question whose hook would. answer: to a question whose verdict was VERDICT_LATER; both die with the call.
      * wake: call policy_turn at `due` (CLOCK_MONOTONIC), or earlier.  turn: while the policy loads: come back at `due`, or when something
      * was fetched; now. */
     void (*answer)(void *ctx, const struct question *, struct verdict *);
@@ -189,6 +190,10 @@ void policy_ask(struct policy *, const struct question *, struct verdict *);
 
 /* policy_answer_name: "deny", as in relay.deny; "nothing" for no opinion. */
 const char *policy_answer_name(enum verdict_kind);
+const char *policy_hook_name(enum hook);
+
+/* policy_answer_same: two verdicts say the same; who does, and how a failure is worded, does not count. */
+bool policy_answer_same(const struct verdict *, const struct verdict *);
 
 /* policy_forget: nobody waits for the answer under this ticket any more: its hook never goes on, and what it fetches is given up. */
 void policy_forget(struct policy *, struct ticket);

@@ -276,16 +276,11 @@ bool shared_has_room(struct policy_shared *shared, const char *full, size_t most
     return is_there || count < most;
 }
 
-static bool same_ranges(const struct cidr_set *a, const struct cidr_set *b)
-{
-    return a->count == b->count && (a->count == 0 || memcmp(a->ranges, b->ranges, a->count * sizeof *a->ranges) == 0);
-}
-
 /* keep: under the lock. Takes `set` over. */
 static struct acl *keep(struct policy_shared *shared, struct cidr_set *set)
 {
     for (struct acl *acl = shared->acls; acl; acl = acl->next)
-        if (!acl->a && same_ranges(&acl->set, set)) {
+        if (!acl->a && cidr_equal(&acl->set, set)) {
             cidr_close(set);
             return acl;
         }

@@ -45,7 +45,7 @@ static const char *refusal(const struct policy *policy, lua_State *L)
         return "not in a coroutine of the script; relay.all runs functions side by side";
     if (!lua_isyieldable(L))
         return "not in a function that table.sort, string.gsub or a metamethod called";
-    if (!policy->world.wake || (run->hook == HOOK_init && !policy->world.turn && !policy->renews))
+    if ((!policy->world.wake && !run->question) || (run->hook == HOOK_init && !policy->world.turn && !policy->renews))
         return "not here";
     if (run->wait && run->wait->awaits >= AWAITS_MAX)
         return "a hook waits at most 100 times";
@@ -54,11 +54,12 @@ static const char *refusal(const struct policy *policy, lua_State *L)
     return NULL;
 }
 
-/* Without a place for its request a hook never goes on; no pcall of the script sees it. */
+/* Without a place for its request, or where nothing waits, a hook never goes on; no pcall of the script sees it. */
 static void refuse_room(lua_State *L, struct policy *policy)
 {
     struct run *run = policy->run;
-    if (!is_of_request(run) || run->question->ticket.parked.generation)
+    const bool has_room = policy->world.wake && (!is_of_request(run) || run->question->ticket.parked.generation);
+    if (has_room || !run->question)
         return;
     run->refused = true;
     policy->budget.awaits = true;

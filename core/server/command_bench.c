@@ -112,7 +112,7 @@ static int measure_all(const struct command_line *line, struct rehearsal *rehear
     list_begin(&list, columns, sizeof columns / sizeof *columns, line->given & COMMAND_FLAG(JSON));
     for (size_t i = 0; i < HOOK_COUNT && !err; i++)
         if (hooks & HOOK_BIT(i))
-            err = measure_hook(rehearsal, (enum hook)i, rehearsal_hook_name((enum hook)i), &list);
+            err = measure_hook(rehearsal, (enum hook)i, policy_hook_name((enum hook)i), &list);
     list_end(&list);
     if (err)
         return command_fail(line, COMMAND_FAILED, "%s", err_text(err));

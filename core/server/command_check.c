@@ -81,7 +81,7 @@ static void print_hooks(const struct policy *policy)
     printf("hooks:");
     for (size_t i = 0; i < HOOK_COUNT; i++)
         if (hooks & HOOK_BIT(i))
-            printf(" %s", rehearsal_hook_name((enum hook)i));
+            printf(" %s", policy_hook_name((enum hook)i));
     puts(hooks ? "" : " none");
 }
 

@@ -242,7 +242,7 @@ static void print_sum(const struct replay *replay)
     for (size_t i = 0; i < HOOK_COUNT; i++)
         for (size_t fate = 0; fate < FATES; fate++)
             if (replay->counts[i][fate])
-                printf("%-14s %-16s %" PRIu64 "\n", rehearsal_hook_name((enum hook)i), fate_names[fate], replay->counts[i][fate]);
+                printf("%-14s %-16s %" PRIu64 "\n", policy_hook_name((enum hook)i), fate_names[fate], replay->counts[i][fate]);
     for (size_t i = 0; i < REASONS && replay->reasons[i].text; i++)
         printf("%-31s %" PRIu64 "\n", replay->reasons[i].text, replay->reasons[i].count);
     if (replay->told)
@@ -258,7 +258,7 @@ static void print_sum_json(const struct replay *replay)
         const uint64_t *counts = replay->counts[i];
         if (counts[FATE_SAME] + counts[FATE_DIFFERS] + counts[FATE_UNSAID] == 0)
             continue;
-        printf("%s\"%s\": {", begun++ ? ", " : "", rehearsal_hook_name((enum hook)i));
+        printf("%s\"%s\": {", begun++ ? ", " : "", policy_hook_name((enum hook)i));
         for (size_t fate = 0; fate < FATES; fate++)
             printf("\"%s\": %" PRIu64 "%s", fate_keys[fate], counts[fate], fate + 1 < FATES ? ", " : "}");
     }

@@ -117,6 +117,10 @@ struct config {
     struct addr *policy_dns; /* name servers for them; none: the system's */
     size_t policy_dns_count;
     bool policy_watch;
+    const char **shadows; /* files, in order */
+    size_t shadow_count;
+    struct policy_param *shadow_params;
+    size_t shadow_param_count;
     const char *decision_log; /* NULL: none */
     uint32_t decision_log_sample;
     const char *decision_log_key; /* NULL: names are written as they are */

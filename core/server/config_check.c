@@ -180,8 +180,12 @@ static void check_policy(struct loader *loader)
     struct stat info;
     if (config->lua_dir && (stat(config->lua_dir, &info) != 0 || !S_ISDIR(info.st_mode)))
         loader_error(loader, config_where(config, "lua-dir"), "lua-dir", "%s is no directory", config->lua_dir);
+    if (config->shadow_param_count && !config->shadow_count)
+        loader_error(loader, config->shadow_params[0].where, "shadow-set", "is of no use without a shadow: add shadow=FILE");
     if (config->policy_count || config_where(config, "policy"))
         return;
+    if (config->shadow_count)
+        loader_error(loader, config_where(config, "shadow"), "shadow", "is of no use without a policy: add policy=FILE");
     for (size_t i = 0; i < config->param_count; i++)
         loader_error(loader, config->params[i].where, "set", "%s is of no use without a policy: add policy=FILE", config->params[i].name);
     if (config->policy_secret_count)

@@ -71,6 +71,8 @@ static void print_ways_in(const struct config *config, FILE *out)
         print_text(out, "tokens for", config->server_name ? config->server_name : config->realm);
     for (size_t i = 0; i < config->policy_count; i++)
         print_text(out, "policy", config->policies[i]);
+    for (size_t i = 0; i < config->shadow_count; i++)
+        print_text(out, "shadow", config->shadows[i]);
     for (size_t i = 0; i < config->param_count; i++)
         fprintf(out, "%-16s%s=%s (%s)\n", "set", config->params[i].name, config->params[i].value, config->params[i].where);
     for (size_t i = 0; i < config->policy_secret_count; i++)

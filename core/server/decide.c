@@ -18,6 +18,8 @@ static struct credentials credentials_of(const struct worker *worker)
 uint32_t worker_hooks(const struct worker *worker)
 {
     uint32_t hooks = worker->policy ? policy_hooks(worker->policy) : 0;
+    if (worker->shadow)
+        hooks |= shadow_hooks(worker->shadow);
     if (worker->service->engine.relaying)
         hooks |= HOOK_BIT(HOOK_authenticate);
     if (worker->reader || worker->service->config->max_bps)
@@ -111,8 +113,15 @@ static void decide_route(struct worker *worker, msec_t now, struct verdict *verd
     snprintf(verdict->realm, sizeof verdict->realm, "%s", kept->realm);
 }
 
+/* Where a shadow alone has the hook, peers that are not in the list of their allocation are asked about, and refused all the same. */
+static void decide_permission(const struct question *question, bool was_asked, struct verdict *verdict)
+{
+    if (!was_asked && question->allocation->limits.acl)
+        deny(verdict, STUN_FORBIDDEN, "permission_acl");
+}
+
 /* settle: what is built in. */
-static void settle(struct worker *worker, const struct question *question, struct verdict *verdict)
+static void settle(struct worker *worker, const struct policy *asked, const struct question *question, struct verdict *verdict)
 {
     if (question->hook == HOOK_route)
         decide_route(worker, question->now, verdict);
@@ -120,17 +129,21 @@ static void settle(struct worker *worker, const struct question *question, struc
         decide_authenticate(worker, question, verdict);
     else if (question->hook == HOOK_authorize)
         decide_authorize(worker, question, verdict);
+    else if (question->hook == HOOK_permission)
+        decide_permission(question, asked, verdict);
 }
 
 void worker_settle(struct worker *worker, const struct policy *policy, const struct question *question, struct verdict *verdict)
 {
-    if (!worker->page) {
-        settle(worker, question, verdict);
+    if (!worker->page && !worker->shadow) {
+        settle(worker, policy, question, verdict);
         return;
     }
     struct verdict said = *verdict;
-    settle(worker, question, verdict);
-    journal_note(worker->page, &(struct finding){policy, question, &said, verdict});
+    settle(worker, policy, question, verdict);
+    const struct verdict *other = worker->shadow ? shadow_ask(worker->shadow, question, &said) : NULL;
+    if (worker->page)
+        journal_note(worker->page, &(struct finding){policy, question, &said, verdict, other});
     crypto_wipe(said.keys, sizeof said.keys);
 }
 

@@ -215,11 +215,16 @@ static bool admit(struct journal_page *page, msec_t now)
     return false;
 }
 
+static bool differs_in_shadow(const struct finding *finding)
+{
+    return finding->shadow && finding->shadow->kind != VERDICT_LATER;
+}
+
 static bool is_wanted(struct journal_page *page, const struct finding *finding)
 {
     const struct question *question = finding->question;
     if (lets_in(finding->final) && finding->said->kind != VERDICT_FAIL)
-        return is_sampled(page->journal, question->decision);
+        return differs_in_shadow(finding) || is_sampled(page->journal, question->decision);
     page->refused = question->decision;
     return (question->hook != HOOK_route && question->hook != HOOK_authenticate) || admit(page, question->now);
 }
@@ -231,13 +236,19 @@ static bool differs(const struct verdict *said, const struct verdict *final)
            memcmp(&said->limits, &final->limits, sizeof final->limits) != 0;
 }
 
+static void put_shadow(struct slab *line, const struct verdict *shadow, const struct veil *veil)
+{
+    put(line, ",\"shadow\":{\"by\":", *shadow->by ? shadow->by : "nobody");
+    slab_put_text(line, ",\"result\":");
+    if (shadow->kind == VERDICT_LATER)
+        slab_put_text(line, "{\"decision\":\"undecided\"}");
+    else
+        account_put_answer(line, shadow, veil);
+    slab_put_u8(line, '}');
+}
+
 void journal_note(struct journal_page *page, const struct finding *finding)
 {
-    static const char *const hooks[] = {
-#define X(name) #name,
-        HOOKS(X)
-#undef X
-    };
     static const struct policy_cost none;
     const struct question *question = finding->question;
     const struct policy_cost *cost = finding->policy ? policy_cost(finding->policy) : &none;
@@ -247,7 +258,7 @@ void journal_note(struct journal_page *page, const struct finding *finding)
     if (cost->remembered || !is_wanted(page, finding))
         return;
     put_head(&line, page,
-             &(struct head){question->decision, finding->policy ? policy_revision(finding->policy) : "-", hooks[question->hook],
+             &(struct head){question->decision, finding->policy ? policy_revision(finding->policy) : "-", policy_hook_name(question->hook),
                             *by ? by : "core", question->unix_ms});
     account_put_question(&line, question, &page->veil);
     slab_put_text(&line, ",\"result\":");
@@ -256,6 +267,8 @@ void journal_note(struct journal_page *page, const struct finding *finding)
         slab_put_text(&line, ",\"final\":");
         account_put_answer(&line, finding->final, &page->veil);
     }
+    if (finding->shadow)
+        put_shadow(&line, finding->shadow, &page->veil);
     put_cost(&line, cost);
     keep(page, &line);
 }

@@ -7,6 +7,8 @@
  * no policy had one, `by` is "core" and `result` the core's. A hook that waited has "waited":true. What the core refuses without having been asked (a quota, a wrong
  * password, a peer) has the phase "core", and the event that the log hook is told as its input. The id is a string: it has more digits than some readers of JSON keep.
  *
+ * "shadow":{"by":"new.lua:3","result":{...}}: a shadow would have answered that, or is "undecided" (server/shadow.h).
+ *
  * A worker gathers lines in a page of its own and writes it once for each turn of its loop, with one write(2). What finds no room there, or no space on the disk, is
  * lost and counted. Refusals of clients whom nobody vouches for are bounded: JOURNAL_STRANGERS a second of each worker; whoever floods the server does not fill the disk.
  */
@@ -38,6 +40,7 @@ struct finding {
     const struct question *question;
     const struct verdict *said;  /* by the policy */
     const struct verdict *final; /* with what is built in */
+    const struct verdict *shadow; /* where it would say another thing; VERDICT_LATER: nothing that could be compared. NULL: the same */
 };
 
 /* journal_note: the answer, if it is one to keep.  journal_tell: an event, if it is a refusal of which no answer was kept; `revision` of the policies.

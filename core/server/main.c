@@ -42,6 +42,8 @@ static void on_second(void *owner)
 {
     struct relay *relay = owner;
     policy_shared_look(relay->service.policy_shared, relay->service.log);
+    if (relay->service.shadow.shared)
+        policy_shared_look(relay->service.shadow.shared, relay->service.log);
     reload_tick(&relay->policies);
 }
 

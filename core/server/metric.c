@@ -106,6 +106,19 @@ static size_t policy_room(const struct service *service)
     return service->config->policy_count;
 }
 
+static const char *shadow_name(const struct service *service, size_t i)
+{
+    static const char *const names[SHADOW_RESULTS] = {
+        [SHADOW_SAME] = "same", [SHADOW_DIFFERS] = "differs", [SHADOW_UNDECIDED] = "undecided"};
+    (void)service;
+    return names[i];
+}
+
+static size_t shadow_room(const struct service *service)
+{
+    return service->config->shadow_count ? SHADOW_RESULTS : 0;
+}
+
 static const char *certificate_name(const struct service *service, size_t i)
 {
     for (size_t k = 0; k < i; k++)
@@ -148,6 +161,7 @@ static const struct axis {
     [AXIS_POLICY] = {"policy", NULL, 0, policy_room, policy_name},
     [AXIS_PHASE] = FIXED("phase", phases),
     [AXIS_RESULT] = FIXED("result", results),
+    [AXIS_SHADOW] = {"result", NULL, 0, shadow_room, shadow_name},
     [AXIS_CLOCK] = FIXED("kind", clocks),
     [AXIS_ERROR] = FIXED("kind", errors),
     [AXIS_CERTIFICATE] = {"certificate", NULL, 0, certificate_room, certificate_name},

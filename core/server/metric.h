@@ -33,6 +33,7 @@ enum metric_axis {
     AXIS_POLICY,
     AXIS_PHASE,
     AXIS_RESULT,
+    AXIS_SHADOW,
     AXIS_CLOCK,
     AXIS_ERROR,
     AXIS_CERTIFICATE,

@@ -144,6 +144,10 @@ const struct option options[] = {
      .help = "Of the requests that are let in, this share is in the decision log; refusals and failures always are"},
     {.name = "decision-log-key", .section = SECTION_POLICY, TEXT(decision_log_key, 255), .traits = OPTION_CONFIDENTIAL, .value = "KEY",
      .help = "In place of the names of clients their HMAC-SHA256 under this key is in the decision log"},
+    {.name = "shadow", .section = SECTION_POLICY, LIST(OPTION_TEXTS, shadows, shadow_count), .traits = OPTION_READABLE, .min = 1, .max = 4095, .value = "FILE",
+     .help = "A policy that is asked as well and decides nothing: the log says where it would differ; several are a chain of their own"},
+    {.name = "shadow-set", .section = SECTION_POLICY, LIST(OPTION_PARAMS, shadow_params, shadow_param_count), .value = "POLICY.NAME=VALUE",
+     .help = "A parameter of a shadow, if it is another than set says"},
     {.name = "lua-dir", .section = SECTION_POLICY, TEXT(lua_dir, 4095), .value = "DIRECTORY",
      .help = "Where policies find require \"relay.x\"; without it in ../lua beside the program, or where relay was installed"},
 

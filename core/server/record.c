@@ -165,15 +165,17 @@ static void ask_usage(struct worker *worker, const struct allocation *allocation
         .closing = closing,
     };
     mark->told = *total;
+    const bool is_asked = policy_hooks(worker->policy) & HOOK_BIT(HOOK_usage);
     policy_ask(worker->policy, &question, &verdict);
     if (verdict.kind != VERDICT_LATER)
-        worker_settle(worker, worker->policy, &question, &verdict);
+        worker_settle(worker, is_asked ? worker->policy : NULL, &question, &verdict);
     worker_take_usage_verdict(worker, &question, &verdict, now);
 }
 
 static bool wants(const struct worker *worker, enum hook hook)
 {
-    return worker->policy && policy_hooks(worker->policy) & HOOK_BIT(hook);
+    const uint32_t hooks = worker->policy ? policy_hooks(worker->policy) : 0;
+    return (worker->shadow ? hooks | shadow_hooks(worker->shadow) : hooks) & HOOK_BIT(hook);
 }
 
 /* is_denial: of a failed policy that refuses by itself: others are followed by the refusal; of what was ended: not by its client, nor by time. */
@@ -223,8 +225,10 @@ void worker_tell(void *ctx, const struct event *event)
         put_opened(worker, event->allocation);
     if (worker->service->store && event->type == EVENT_CLOSED)
         put_closed(worker, event);
-    if (wants(worker, HOOK_log))
+    if (worker->policy)
         policy_tell(worker->policy, event);
+    if (worker->shadow)
+        shadow_tell(worker->shadow, event);
 }
 
 void worker_audit(void *ctx, const char *type, const char *detail_json)

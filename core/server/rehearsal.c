@@ -201,27 +201,19 @@ struct policy *rehearsal_bare(struct rehearsal *rehearsal)
     return policy_new(bare, rehearsal->shared, &rehearsal->world, 0, rehearsal->now, rehearsal->unix_ms, error, sizeof error);
 }
 
-static const char *const hook_names[] = {
-#define X(name) #name,
-    HOOKS(X)
-#undef X
-};
-
 int rehearsal_hook(const struct command_line *line, const char *name, enum hook *hook)
 {
-    for (size_t i = 0; i < HOOK_COUNT; i++)
-        if (strcmp(hook_names[i], name) == 0) {
-            *hook = (enum hook)i;
-            return 0;
-        }
-    const char *best = nearest(name, hook_names, HOOK_COUNT);
+    const char *names[HOOK_COUNT];
+    for (size_t i = 0; i < HOOK_COUNT; i++) {
+        names[i] = policy_hook_name((enum hook)i);
+        if (strcmp(names[i], name) != 0)
+            continue;
+        *hook = (enum hook)i;
+        return 0;
+    }
+    const char *best = nearest(name, names, HOOK_COUNT);
     return command_fail(line, COMMAND_MISUSED, "%s: no such hook%s%s%s", name, best ? ": did you mean " : "", best ? best : "",
                         best ? "?" : "");
-}
-
-const char *rehearsal_hook_name(enum hook hook)
-{
-    return hook_names[hook];
 }
 
 /* wait_once: something that waits goes on. */

@@ -62,7 +62,6 @@ struct policy *rehearsal_bare(struct rehearsal *);
 
 /* rehearsal_hook: the hook of that name: 0, or the exit code, told, with the nearest name. */
 int rehearsal_hook(const struct command_line *, const char *name, enum hook *);
-const char *rehearsal_hook_name(enum hook);
 
 /* rehearsal_ask: asks what the scene is of, at its time, and waits: the verdict; of log, which decides nothing, VERDICT_SILENT, or
  * VERDICT_FAIL if it failed. */

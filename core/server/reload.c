@@ -20,6 +20,7 @@ static void post_all(struct reload *reload, enum reload_phase phase, enum letter
         struct policy_letter *letter = &reload->letters[i];
         letter->letter.kind = kind;
         letter->edition = reload->edition;
+        letter->shadow = reload->shadow;
         worker_post(reload->service->workers[i], &letter->letter);
     }
 }
@@ -51,6 +52,8 @@ static void sweep(struct reload *reload)
 {
     if (atomic_load_explicit(&reload->retired, memory_order_acquire) == 0)
         policy_shared_sweep(reload->service->policy_shared);
+    if (reload->shadow) /* the old ones went when the new ones came */
+        policy_shared_sweep(reload->service->shadow.shared);
 }
 
 /* conclude: all workers have the same policy again. */
@@ -58,6 +61,8 @@ static void conclude(struct reload *reload, const char *failure)
 {
     const int64_t now = clock_unix_ms();
     policy_shared_end(reload->service->policy_shared, !failure);
+    if (reload->shadow)
+        policy_shared_end(reload->service->shadow.shared, !failure);
     sweep(reload);
     reload->phase = RELOAD_IDLE;
     say(reload, failure);
@@ -72,23 +77,31 @@ static void conclude(struct reload *reload, const char *failure)
     tell(reload, failure);
 }
 
-/* read_files: and run them once, where a mistake harms nobody. */
-static int read_files(struct reload *reload)
+/* read_chain: the files of one, and run them once, where a mistake harms nobody. */
+static int read_chain(struct reload *reload, const struct policy_config *config, struct policy_shared *shared, struct policy_edition **edition)
 {
-    struct service *service = reload->service;
     const struct policy_world world = {.crypto = reload->crypto};
-    struct policy_edition *edition = policy_edition_new(&service->policy, reload->failure, sizeof reload->failure);
-    if (!edition)
+    struct policy_edition *now = policy_edition_new(config, reload->failure, sizeof reload->failure);
+    if (!now)
         return ERR_BAD;
-    policy_edition_free(reload->edition);
-    reload->edition = edition;
-    return policy_try(&(struct policy_birth){.config = &service->policy,
-                                             .shared = service->policy_shared,
-                                             .edition = edition,
+    policy_edition_free(*edition);
+    *edition = now;
+    return policy_try(&(struct policy_birth){.config = config,
+                                             .shared = shared,
+                                             .edition = now,
                                              .world = &world,
                                              .now = loop_now(reload->loop),
                                              .unix_ms = clock_unix_ms()},
                       reload->failure, sizeof reload->failure);
+}
+
+static int read_files(struct reload *reload)
+{
+    struct service *service = reload->service;
+    const int err = read_chain(reload, &service->policy, service->policy_shared, &reload->edition);
+    if (err || !reload->shadow)
+        return err;
+    return read_chain(reload, &service->shadow.config, service->shadow.shared, &reload->shadow);
 }
 
 static void begin(struct reload *reload)
@@ -102,6 +115,8 @@ static void begin(struct reload *reload)
     }
     reload->began = clock_monotonic_ms();
     policy_shared_begin(reload->service->policy_shared);
+    if (reload->shadow)
+        policy_shared_begin(reload->service->shadow.shared);
     if (read_files(reload) == 0)
         post_all(reload, RELOAD_PREPARING, LETTER_PREPARE);
     else
@@ -140,7 +155,8 @@ static void on_mail(void *owner)
 /* look: files that changed, and stayed as they are from one look to the next: not before whoever writes them is done. */
 static void look(struct reload *reload)
 {
-    const uint64_t now = policy_edition_stale(reload->edition);
+    const uint64_t shadow = reload->shadow ? policy_edition_stale(reload->shadow) : 0;
+    const uint64_t now = policy_edition_stale(reload->edition) + 3 * shadow;
     const bool settled = now && now == reload->seen && now != reload->tried;
     reload->seen = now;
     if (!settled || reload->phase != RELOAD_IDLE)
@@ -161,9 +177,9 @@ void reload_tick(struct reload *reload)
 int reload_open(struct reload *reload, struct service *service, struct loop *loop)
 {
     const unsigned workers = service->config->workers;
-    *reload = (struct reload){.service = service, .loop = loop, .edition = service->edition, .loaded_unix_ms = clock_unix_ms()};
+    *reload = (struct reload){.service = service, .loop = loop, .edition = service->edition, .shadow = service->shadow.edition, .loaded_unix_ms = clock_unix_ms()};
     atomic_init(&reload->retired, 0);
-    service->edition = NULL;
+    service->edition = service->shadow.edition = NULL;
     mail_init(&reload->mail, loop, on_mail, reload);
     reload->crypto = crypto_new();
     reload->letters = calloc(workers, sizeof *reload->letters);
@@ -187,6 +203,7 @@ void reload_close(struct reload *reload)
     tell(reload, stopping);
     mail_close(&reload->mail);
     policy_edition_free(reload->edition);
+    policy_edition_free(reload->shadow);
     crypto_free(reload->crypto);
     free(reload->letters);
 }

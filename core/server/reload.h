@@ -21,7 +21,7 @@
 struct policy_letter {
     struct letter letter;
     struct mail *back;
-    struct policy_edition *edition; /* PREPARE; lives until the answer is read */
+    struct policy_edition *edition, *shadow; /* PREPARE; live until the answer is read */
     atomic_uint *retired;           /* COMMIT: counts the policies that have been replaced and not ended yet */
     bool failed;                    /* to make one: `reason` says why */
     char reason[REFUSAL_MAX];
@@ -47,7 +47,7 @@ struct reload {
     struct policy_letter *letters; /* one for each worker */
     unsigned expected;             /* answers */
     atomic_uint retired;           /* policies that hooks still wait in; what only those share stays until they have ended */
-    struct policy_edition *edition; /* the last that was read */
+    struct policy_edition *edition, *shadow; /* the last that were read */
     uint64_t seen, tried;          /* policy-watch: how the files were at the last look, and when they were last loaded */
     char failure[REFUSAL_MAX];     /* of the exchange that is under way */
     bool is_wanted;                /* another one, after this */

@@ -301,11 +301,12 @@ int service_open_store(struct service *service, struct refusal *refusal)
     if (!service->edition)
         return refuse(refusal, config, "policy", "%s", reason);
     service->policy_shared = policy_shared_new(&service->policy);
-    return service->policy_shared ? 0 : ERR_MEMORY;
+    return service->policy_shared ? shadow_kit_open(service, refusal) : ERR_MEMORY;
 }
 
 void service_close(struct service *service)
 {
+    shadow_kit_close(&service->shadow);
     policy_edition_free(service->edition);
     policy_shared_free(service->policy_shared);
     inquiries_close(service->inquiries);

@@ -8,6 +8,7 @@
 #include "net/stream.h"
 #include "policy/policy.h"
 #include "server/refusal.h"
+#include "server/shadow.h"
 #include "store/inquiry.h"
 #include "store/store.h"
 #include "turn/engine.h"
@@ -28,6 +29,7 @@ struct service {
     struct policy_config policy;
     struct policy_shared *policy_shared; /* NULL: no policy */
     struct policy_edition *edition;      /* what the workers' first policies are made of; main takes it over when they have been */
+    struct shadow_kit shadow;
     struct log *log;
     struct journal *journal; /* NULL: no decision log */
     struct store *store; /* NULL: no database */

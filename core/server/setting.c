@@ -299,8 +299,9 @@ static bool split(const struct setting *setting, const char **name, const char *
 
 static void add_param(const struct setting *setting)
 {
-    struct config *config = setting->loader->config;
-    struct policy_param param = {.where = setting->where}, *item = NULL;
+    const char *config = (const char *)setting->loader->config;
+    struct policy_param param = {.where = setting->where}, *item = NULL, *items;
+    size_t count;
     char quote[QUOTE_MAX];
     if (!split(setting, &param.name, &param.value))
         return;
@@ -309,9 +310,11 @@ static void add_param(const struct setting *setting)
         setting_error(setting, "%s is not %s", setting_quote(setting, quote), setting->option->value);
         return;
     }
-    for (size_t i = 0; i < config->param_count; i++)
-        if (strcmp(config->params[i].name, param.name) == 0)
-            item = &config->params[i]; /* said again: the later one counts */
+    memcpy(&items, config + setting->option->at, sizeof items);
+    memcpy(&count, config + setting->option->count_at, sizeof count);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(items[i].name, param.name) == 0)
+            item = &items[i]; /* said again: the later one counts */
     if (item || (item = append(setting, sizeof *item)) != NULL)
         *item = param;
 }

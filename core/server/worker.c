@@ -29,6 +29,8 @@ static void on_half(void *owner)
     worker_record_usage(worker, now);
     if (worker->policy)
         policy_idle(worker->policy, now, unix_ms);
+    if (worker->shadow)
+        shadow_idle(worker->shadow, now, unix_ms);
     if (worker->page)
         tell_lost(worker);
     if (worker->tally)

@@ -187,6 +187,12 @@ static void read_times(const struct worker *worker, uint64_t *out)
     }
 }
 
+static void read_shadow(const struct worker *worker, uint64_t *out)
+{
+    if (worker->shadow)
+        memcpy(out, worker->shadow->counts, sizeof worker->shadow->counts);
+}
+
 /* all_counts: of the policies that were and of those that are. */
 static struct policy_counts all_counts(const struct worker *worker)
 {
@@ -291,6 +297,11 @@ const struct metric metric_of_worker[] = {
      .unit = 1e-9,
      .of_worker = read_gc,
      .help = "Time spent on collecting the policies' garbage between hooks."},
+    COUNTER(
+        "relay_shadow_answers_total", read_shadow,
+        "What a shadow would have answered, beside what the policies did; `undecided`: it would have waited, or rests. Without a shadow "
+        "there is none.",
+        AXIS_PHASE, AXIS_SHADOW),
     {.name = NULL},
 };
 

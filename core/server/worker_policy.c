@@ -28,7 +28,10 @@ int worker_policy_open(struct worker *worker, struct refusal *refusal)
     if (!worker->tenure)
         return refuse(refusal, worker->service->config, "policy", "%s", reason);
     worker->policy = worker->tenure->policy;
-    return 0;
+    if (!worker->service->shadow.shared)
+        return 0;
+    worker->shadow = shadow_new(worker, reason, sizeof reason);
+    return worker->shadow ? 0 : refuse(refusal, worker->service->config, "shadow", "%s", reason);
 }
 
 void worker_policy_close(struct worker *worker)
@@ -39,6 +42,7 @@ void worker_policy_close(struct worker *worker)
     }
     tenure_free(worker->prepared);
     tenure_free(worker->tenure);
+    shadow_free(worker->shadow);
 }
 
 void worker_policy_state(const struct worker *worker, struct policy_letter *letter)
@@ -68,7 +72,9 @@ static void conclude(struct worker *worker)
 void worker_policy_prepare(struct worker *worker, struct letter *letter)
 {
     worker->preparing = (struct policy_letter *)letter;
-    worker->prepared = make(worker, worker->preparing->edition, worker->preparing->reason, sizeof worker->preparing->reason);
+    struct policy_letter *preparing = worker->preparing;
+    if (!worker->shadow || shadow_prepare(worker, preparing->shadow, preparing->reason, sizeof preparing->reason) == 0)
+        worker->prepared = make(worker, preparing->edition, preparing->reason, sizeof preparing->reason);
     conclude(worker);
 }
 
@@ -90,6 +96,8 @@ void worker_policy_commit(struct worker *worker, struct letter *letter)
     worker->tenure = worker->prepared;
     worker->prepared = NULL;
     worker->policy = worker->tenure->policy;
+    if (worker->shadow)
+        shadow_commit(worker->shadow);
     engine_hooks(worker->engine, worker_hooks(worker));
     worker_policy_tick(worker, loop_now(worker->loop));
     answer(worker, (struct policy_letter *)letter);
@@ -99,6 +107,8 @@ void worker_policy_abort(struct worker *worker, struct letter *letter)
 {
     tenure_free(worker->prepared);
     worker->prepared = NULL;
+    if (worker->shadow)
+        shadow_abort(worker->shadow);
     answer(worker, (struct policy_letter *)letter);
 }
 

@@ -92,6 +92,7 @@ struct worker {
     struct tenure *tenure, *prepared, *retired; /* prepared: to take its place; retired: before it, while something waits */
     struct policy_letter *preparing;            /* to be answered when `prepared` has begun */
     atomic_uint *retirements;                   /* main's: how many retired ones there are, of all workers */
+    struct shadow *shadow; /* NULL: none */
     struct crypto *crypto;
     struct store_reader *reader; /* NULL: no database */
     struct tenant_realm realms[TENANT_REALMS];
@@ -157,6 +158,7 @@ void worker_settle(struct worker *, const struct policy *, const struct question
 struct tenure *tenure_new(struct worker *, struct policy_birth *, bool early, char *reason, size_t reason_cap);
 void tenure_free(struct tenure *);
 void worker_forget(void *ctx, struct ticket);
+uint32_t worker_count(void *ctx, const char *kind, const char *tenant, const char *user);
 
 /* worker_errand.c: what policies have done outside of them. errands_open: on this loop, instead of the one before, on which nothing is under way.
  * errands_close: what is under way has been cancelled. */

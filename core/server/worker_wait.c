@@ -54,7 +54,7 @@ void worker_forget(void *ctx, struct ticket ticket)
         policy_forget(each->policy, ticket);
 }
 
-static uint32_t count_allocations(void *ctx, const char *kind, const char *tenant, const char *user)
+uint32_t worker_count(void *ctx, const char *kind, const char *tenant, const char *user)
 {
     const struct worker *worker = ((struct tenure *)ctx)->worker;
     const struct quota *quota = worker->service->ledger.quota;
@@ -83,7 +83,7 @@ static int make(struct tenure *tenure, struct policy_birth *birth, struct loop *
         .ctx = tenure,
         .log = worker->service->log,
         .crypto = worker->crypto,
-        .count = count_allocations,
+        .count = worker_count,
         .audit = worker_audit,
         .answer = answer,
         .wake = wake,

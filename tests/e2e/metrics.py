@@ -176,7 +176,8 @@ PASSING = {"relay_parked_requests", "relay_policy_parked", "relay_store_failing"
 
 @test
 def every_row_moves_when_its_thing_happens():
-    with Server("admin-socket=door", "userdb=relay.db", "user-quota=100", *USERS, tls=True, threads=2, files={"p.lua": HOOKS}, policies=["p.lua"]) as server:
+    with Server("admin-socket=door", "userdb=relay.db", "user-quota=100", "shadow=new.lua", *USERS, tls=True, threads=2,
+                files={"p.lua": HOOKS, "new.lua": "return {}"}, policies=["p.lua"]) as server:
         before = scrape(server)
         held = server.client("tcp")
         held.relayed()

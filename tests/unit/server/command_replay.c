@@ -110,7 +110,7 @@ static void put_record(FILE *file, unsigned n, const struct traffic *t, const st
             "{\"decision_id\":\"%u\",\"policy_rev\":\"0123456789ab\",\"time\":%lld.%03d,\"worker\":1,\"phase\":\"%s\",\"by\":\"%s\","
             "\"input\":%s,\"result\":"
             "%s,\"ns\":1,\"instructions\":0}\n",
-            n, (long long)(t->unix_ms / 1000), (int)(t->unix_ms % 1000), rehearsal_hook_name(t->hook),
+            n, (long long)(t->unix_ms / 1000), (int)(t->unix_ms % 1000), policy_hook_name(t->hook),
             verdict->kind == VERDICT_SILENT ? "core" : verdict->by, t->input,
             verdict->kind == VERDICT_SILENT ? "{\"decision\":\"deny\",\"code\":401,\"by\":\"core\"}" : text);
 }

@@ -51,7 +51,7 @@ static void note(struct diary *diary, enum hook hook, uint64_t decision, enum ve
     const struct verdict silent = {.kind = VERDICT_SILENT}, final = {.kind = kind, .code = kind == VERDICT_DENY ? 403 : 0};
     diary->question.hook = hook;
     diary->question.decision = diary->request.id = decision;
-    journal_note(diary->page, &(struct finding){NULL, &diary->question, &silent, &final});
+    journal_note(diary->page, &(struct finding){NULL, &diary->question, &silent, &final, NULL});
     journal_write(diary->page);
 }
 
@@ -132,6 +132,26 @@ TEST(strangers_fill_no_disk)
     end(&diary);
 }
 
+TEST(where_a_shadow_differs_is_kept_whatever_the_sample)
+{
+    struct diary diary;
+    const struct verdict said = {.kind = VERDICT_ALLOW, .by = "a.lua:1"}, undecided = {.kind = VERDICT_LATER};
+    const struct verdict other = {.kind = VERDICT_DENY, .code = 403, .reason = "no", .by = "b.lua:2"};
+    const struct verdict *const shadows[] = {NULL, &undecided, &other};
+    begin(&diary, NULL, 0);
+    for (size_t i = 0; i < 3; i++)
+        journal_note(diary.page, &(struct finding){NULL, &diary.question, &said, &said, shadows[i]});
+    journal_write(diary.page);
+    CHECK_INT(count(&diary, "\n"), 1);
+    CHECK_INT(count(&diary, ",\"shadow\":{\"by\":\"b.lua:2\",\"result\":{\"decision\":\"deny\",\"code\":403,"), 1);
+    end(&diary);
+    begin(&diary, NULL, 100);
+    journal_note(diary.page, &(struct finding){NULL, &diary.question, &said, &said, &undecided});
+    journal_write(diary.page);
+    CHECK_INT(count(&diary, ",\"shadow\":{\"by\":\"nobody\",\"result\":{\"decision\":\"undecided\"}}"), 1);
+    end(&diary);
+}
+
 TEST(what_finds_no_room_is_counted)
 {
     struct diary diary;
@@ -140,7 +160,7 @@ TEST(what_finds_no_room_is_counted)
     begin(&diary, NULL, 100);
     diary.question.decision = 1;
     for (; noted < 20000; noted++)
-        journal_note(diary.page, &(struct finding){NULL, &diary.question, &silent, &silent});
+        journal_note(diary.page, &(struct finding){NULL, &diary.question, &silent, &silent, NULL});
     journal_write(diary.page);
     const uint64_t lost = journal_lost(diary.page);
     CHECK(lost > 0);
@@ -204,5 +224,5 @@ TEST(the_file_is_exchanged_under_its_name)
 }
 
 TEST_LIST(RUN(a_line_has_what_was_asked_and_what_was_answered) RUN(a_sample_is_of_whole_requests_and_has_the_share_that_was_asked_for)
-              RUN(refusals_are_kept_whatever_the_sample) RUN(strangers_fill_no_disk) RUN(what_finds_no_room_is_counted)
-                  RUN(a_refusal_of_the_core_is_kept_once) RUN(the_file_is_exchanged_under_its_name))
+              RUN(refusals_are_kept_whatever_the_sample) RUN(where_a_shadow_differs_is_kept_whatever_the_sample) RUN(strangers_fill_no_disk)
+                  RUN(what_finds_no_room_is_counted) RUN(a_refusal_of_the_core_is_kept_once) RUN(the_file_is_exchanged_under_its_name))
