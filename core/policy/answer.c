@@ -148,7 +148,12 @@ static bool same_limits(const struct limits *a, const struct limits *b)
     const bool same_peers = a->acl && b->acl ? cidr_equal(a->acl, b->acl) : a->acl == b->acl;
     return a->total_quota == b->total_quota && a->realm_quota == b->realm_quota && a->user_quota == b->user_quota &&
            a->max_lifetime_s == b->max_lifetime_s && a->max_permissions == b->max_permissions && a->max_channels == b->max_channels &&
-           a->max_bps == b->max_bps && same_peers && strcmp(a->tags, b->tags) == 0;
+           a->max_bps == b->max_bps && same_peers;
+}
+
+static bool same_labels(const struct labels *a, const struct labels *b)
+{
+    return strcmp(a->tags, b->tags) == 0 && strcmp(a->group, b->group) == 0;
 }
 
 static bool same_metering(const struct metering *a, const struct metering *b)
@@ -180,7 +185,8 @@ bool policy_answer_same(const struct verdict *a, const struct verdict *b)
     if (a->kind != b->kind || a->code != b->code)
         return false;
     return a->kind == VERDICT_FAIL || (strcmp(a->reason, b->reason) == 0 && same_identity(a, b) && same_limits(&a->limits, &b->limits) &&
-                                       same_metering(&a->metering, &b->metering) && same_alternate(&a->alternate, &b->alternate));
+                                       same_labels(&a->labels, &b->labels) && same_metering(&a->metering, &b->metering) &&
+                                       same_alternate(&a->alternate, &b->alternate));
 }
 
 static bool has_tag(const char *tags, const char *pair, size_t name_len)

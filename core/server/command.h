@@ -1,7 +1,7 @@
 /* command.h: the verbs of the command line: `relay user add ...`, `relay usage ...`; one table that also feeds --help and the manual page.
  *
- * Most work on the database file, beside a running server or without one; some ask a running server at its admin door. To add one: a row in command.c and a
- * function in command_NOUN.c.
+ * Most work on the database file, beside a running server or without one; some ask a running server at its admin door. To add one: a row in
+ * command.c and a function in command_NOUN.c.
  */
 #ifndef RELAY_SERVER_COMMAND_H
 #define RELAY_SERVER_COMMAND_H

@@ -111,7 +111,8 @@ bool peer_is_allowed(const struct peer_filter *filter, const struct addr *peer, 
         return false;
     if (group != GROUP_OPEN)
         return peer_is_relay(filter, peer);
-    if (peer_is_relay(filter, peer) && !peer_is_loopback(peer)) /* loopback is opened by its own option alone, also to a relay that is there */
+    if (peer_is_relay(filter, peer) &&
+        !peer_is_loopback(peer)) /* loopback is opened by its own option alone, also to a relay that is there */
         return true;
     if (peer_is_special(filter, peer) && !peer_has_hole(filter, peer))
         return false;

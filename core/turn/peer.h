@@ -37,7 +37,8 @@ struct addr peer_name(const struct peer_filter *, const struct addr *as_sent);
 /* peer_is_allowed: whether an allocation of `group` may be given a permission for the address; the port does not matter. */
 bool peer_is_allowed(const struct peer_filter *, const struct addr *peer, uint64_t group);
 
-/* peer_is_tunnelled: an address of Teredo or 6to4, behind which nobody can be served without a loop being possible (RFC 8656 section 21.4). */
+/* peer_is_tunnelled: an address of Teredo or 6to4, behind which nobody can be served without a loop being possible (RFC 8656 section 21.4).
+ */
 bool peer_is_tunnelled(const struct peer_filter *, const struct addr *addr);
 
 /* peer_is_never: port 0 or an own listener: no channel is bound to it. */
