@@ -32,6 +32,10 @@ int relay_all(lua_State *L);
 /* library_file: the file of the policy directory that the string at 1 names, as that kind; raises, naming `label`. */
 struct source *library_file(lua_State *L, const char *label, const struct source_kind *kind);
 
+/* library_push_datum: a value of the database, as Lua's; no budget is charged. */
+struct datum;
+void library_push_datum(lua_State *L, const struct datum *);
+
 /* each defines the metatables of its objects */
 void share_open(lua_State *L);
 void data_open(lua_State *L);

@@ -66,7 +66,7 @@ static void push_meta(lua_State *L, const struct rows *rows)
     lua_setfield(L, -2, "__metatable");
 }
 
-static void push_datum(lua_State *L, const struct datum *datum)
+void library_push_datum(lua_State *L, const struct datum *datum)
 {
     switch (datum->kind) {
         case DATUM_NULL:
@@ -79,7 +79,6 @@ static void push_datum(lua_State *L, const struct datum *datum)
             lua_pushnumber(L, datum->real);
             break;
         case DATUM_TEXT:
-            budget_charge(L, datum->text.len / BYTES_PER_INSTRUCTION);
             lua_pushlstring(L, (const char *)datum->text.at, datum->text.len);
             break;
     }
@@ -93,7 +92,9 @@ static int push_rows(lua_State *L, const struct rows *rows)
     for (size_t i = 0; i < rows->row_count; i++) {
         lua_createtable(L, 0, (int)rows->column_count);
         for (size_t column = 0; column < rows->column_count; column++) {
-            push_datum(L, &rows->data[i * rows->column_count + column]);
+            const struct datum *datum = &rows->data[i * rows->column_count + column];
+            budget_charge(L, datum->kind == DATUM_TEXT ? datum->text.len / BYTES_PER_INSTRUCTION : 0);
+            library_push_datum(L, datum);
             lua_setfield(L, -2, rows->names[column]);
         }
         lua_pushvalue(L, -3);

@@ -2,6 +2,7 @@
 #include "spec/waiting.h"
 
 #include "base/err.h"
+#include "policy/library.h"
 
 #include <lauxlib.h>
 #include <math.h>
@@ -129,24 +130,6 @@ static int fetch(void *ctx, struct policy *policy, struct handle handle, const s
 
 /* ---- the database ---- */
 
-static void push_datum(lua_State *L, const struct datum *datum)
-{
-    switch (datum->kind) {
-        case DATUM_NULL:
-            lua_pushnil(L);
-            break;
-        case DATUM_INTEGER:
-            lua_pushinteger(L, datum->integer);
-            break;
-        case DATUM_REAL:
-            lua_pushnumber(L, datum->real);
-            break;
-        case DATUM_TEXT:
-            lua_pushlstring(L, (const char *)datum->text.at, datum->text.len);
-            break;
-    }
-}
-
 /* to_datum: at the top; popped. */
 static struct datum to_datum(lua_State *L)
 {
@@ -233,7 +216,7 @@ static int query(void *ctx, struct policy *policy, struct handle handle, const s
     } else {
         lua_pushlstring(w->lua, (const char *)query->sql.at, query->sql.len);
         for (size_t i = 0; i < query->datum_count; i++)
-            push_datum(w->lua, &query->data[i]);
+            library_push_datum(w->lua, &query->data[i]);
         call_stub(w, STUB_DB, 1 + (int)query->datum_count);
     }
     return send_off(w, (struct arrival){.arrive = arrive_rows, .policy = policy, .handle = handle}, LATE_MS, errand);

@@ -8,6 +8,7 @@ import time
 from support import stun
 from support.client import Peer
 from support.door import ask_json
+from support.pace import check_steady, packets_going_on
 from support.server import Server, run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
@@ -76,18 +77,7 @@ def hundreds_are_told_page_by_page_each_once_while_packets_go_on():
     with Server("admin-socket=door", threads=3) as server, contextlib.ExitStack() as open_clients, Peer() as peer:
         clients = [open_clients.enter_context(server.client()) for _ in range(900)]
         relays = {"{}:{}".format(*client.relayed()) for client in clients}
-        one, ends, late = clients[0], threading.Event(), []
-        one.bind(0x4000, peer.address)
-
-        def relaying():
-            while not ends.is_set():
-                sent = time.monotonic()
-                one.send_channel(0x4000, b"x")
-                late.append(time.monotonic() - sent if peer.receive() else 9.0)
-
-        traffic = threading.Thread(target=relaying)
-        traffic.start()
-        try:
+        with packets_going_on(clients[0], peer) as late:
             for limit in (1000, 100, 7):
                 rows = listed(server, limit=limit)
                 check_equal(len(rows), 900, f"the rows with limit {limit}")
@@ -103,10 +93,7 @@ def hundreds_are_told_page_by_page_each_once_while_packets_go_on():
                 asker.start()
             for asker in askers:
                 asker.join()
-        finally:
-            ends.set()
-            traffic.join()
-        check(len(late) > 100 and max(late) < 1.0, f"{len(late)} packets, the latest after {max(late):.3f} s")
+        check_steady(late)
 
 
 @smoke

@@ -1,10 +1,9 @@
 """relay console: Lua that looks at a running relay, and can do nothing to it."""
 import re
 import subprocess
-import threading
-import time
 
 from support.client import Peer
+from support.pace import check_steady, packets_going_on
 from support.server import BINARY, SANITIZED, Server, run_relay
 from support.tap import check, check_equal, main, smoke, test
 
@@ -93,19 +92,8 @@ def looking_does_not_count_as_use():
 def what_runs_away_ends_alone_while_packets_go_on():
     with Server("admin-socket=door", threads=2, files={"p.lua": POLICY}, policies=["p.lua"]) as server, server.client() as client, Peer() as peer:
         client.relayed()
-        client.bind(0x4000, peer.address)
-        ends, took = threading.Event(), []
-
-        def relaying():
-            while not ends.is_set():
-                begin = time.monotonic()
-                client.send_channel(0x4000, b"x")
-                took.append(time.monotonic() - begin if peer.receive() else 9.0)
-
-        traffic = threading.Thread(target=relaying)
-        traffic.start()
         before = server.resident_kb()
-        try:
+        with packets_going_on(client, peer) as took:
             check_equal(refused(server, "while true do end"), "killed: too many instructions", "an endless loop")
             check("killed" in refused(server, "while true do pcall(function() while true do end end) end"), "one that catches")
             check("too many steps" in refused(server, "('a'):rep(513):find(('.-'):rep(20) .. 'b')"), "an evil pattern")
@@ -113,10 +101,7 @@ def what_runs_away_ends_alone_while_packets_go_on():
             check_equal(look(server, "for i = 1, 1000 do alloc.list() end for i = 1, 300 do metrics() shared.list() end return 'done'"), "done", "a thousand questions")
             lines = [subprocess.Popen([BINARY, "console", "-c", server.config, "-e", "for i = 1, 50 do alloc.list() end"], cwd=server.directory) for _ in range(20)]
             check_equal([line.wait(60) for line in lines], [0] * 20, "twenty at a time")
-        finally:
-            ends.set()
-            traffic.join()
-        check(len(took) > 100 and max(took) < 1.0, f"{len(took)} packets, the latest after {max(took):.3f} s")
+        check_steady(took)
         check(SANITIZED or server.resident_kb() - before < 16384, f"{server.resident_kb() - before} KiB more")
 
 

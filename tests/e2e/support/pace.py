@@ -1,4 +1,5 @@
 """pace: how long single packets take from a client to its peer and back, while something else goes on."""
+import contextlib
 import select
 import statistics
 import threading
@@ -22,6 +23,31 @@ def round_trips(client, peer, relayed, seconds):
         took.append(time.monotonic() - sent)
         time.sleep(0.002)
     return took
+
+
+@contextlib.contextmanager
+def packets_going_on(client, peer):
+    """One after the other over channel 0x4000, as long as the block runs: the seconds that each took, for check_steady."""
+    client.bind(0x4000, peer.address)
+    ends, took = threading.Event(), []
+
+    def relaying():
+        while not ends.is_set():
+            sent = time.monotonic()
+            client.send_channel(0x4000, b"x")
+            took.append(time.monotonic() - sent if peer.receive() else 9.0)
+
+    traffic = threading.Thread(target=relaying)
+    traffic.start()
+    try:
+        yield took
+    finally:
+        ends.set()
+        traffic.join()
+
+
+def check_steady(took):
+    check(len(took) > 100 and max(took) < 1.0, f"{len(took)} packets, the latest after {max(took):.3f} s")
 
 
 def p99(values):
