@@ -28,7 +28,8 @@ struct door_request {
     struct door *door;
     struct MHD_Connection *connection;
     const struct door_route *route;
-    char part[DOOR_PART_MAX + 1];
+    struct door_caller caller;
+    char parts[DOOR_PARTS][DOOR_PART_MAX + 1];
     char *body;
     size_t len;
     bool is_too_long, is_set_aside, is_answered;
@@ -43,17 +44,26 @@ static bool has_method(const struct door_route *route, const char *method)
     return strcmp(route->method, method) == 0 || (strcmp(method, MHD_HTTP_METHOD_HEAD) == 0 && strcmp(route->method, MHD_HTTP_METHOD_GET) == 0);
 }
 
-/* part_of: what stands for the * of a row's path; {NULL, 0}: the path is another.  A row without * has an empty part. */
-static struct view part_of(const struct door_route *route, const char *path)
+/* matches: whether the row has this path; `parts`, unless NULL, are what stands for each *. */
+static bool matches(const struct door_route *route, const char *path, char parts[][DOOR_PART_MAX + 1])
 {
-    const size_t head = strcspn(route->path, "*");
-    if (strncmp(route->path, path, head) != 0)
-        return (struct view){0};
-    if (!route->path[head])
-        return path[head] ? (struct view){0} : view_of(path + head, 0);
-    const struct view part = view_of(path + head, strcspn(path + head, "/"));
-    const bool fits = part.len && part.len <= DOOR_PART_MAX && strcmp(route->path + head + 1, path + head + part.len) == 0;
-    return fits ? part : (struct view){0};
+    const char *want = route->path;
+    size_t count = 0;
+    for (; *want; want++) {
+        if (*want != '*') {
+            if (*want != *path++)
+                return false;
+            continue;
+        }
+        const struct view part = view_of(path, strcspn(path, "/"));
+        if (part.len == 0 || part.len > DOOR_PART_MAX)
+            return false;
+        if (parts)
+            view_copy(part, parts[count], DOOR_PART_MAX + 1);
+        count++;
+        path += part.len;
+    }
+    return *path == 0;
 }
 
 /* find: the row; NULL, and in *allowed the first row with this path, if there is one. */
@@ -62,7 +72,7 @@ static const struct door_route *find(const struct door *door, const char *path, 
     *allowed = NULL;
     for (size_t i = 0; i < door->config.route_count; i++) {
         const struct door_route *route = &door->config.routes[i];
-        if (!part_of(route, path).at)
+        if (!matches(route, path, NULL))
             continue;
         if (has_method(route, method))
             return route;
@@ -218,8 +228,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     request = calloc(1, sizeof *request);
     if (!request)
         return MHD_NO;
-    *request = (struct door_request){.door = door, .connection = connection, .route = route};
-    view_copy(part_of(route, path), request->part, sizeof request->part);
+    *request = (struct door_request){.door = door, .connection = connection, .route = route, .caller = {"*", "", DOOR_SCOPES}};
+    matches(route, path, request->parts);
     *of_request = request;
     return MHD_YES;
 }
@@ -249,9 +259,24 @@ const char *door_query(const struct door_request *request, const char *name)
     return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
-const char *door_part(const struct door_request *request)
+const char *door_part(const struct door_request *request, unsigned index)
 {
-    return request->part;
+    return request->parts[index];
+}
+
+const char *door_header(const struct door_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+const struct door_caller *door_caller(const struct door_request *request)
+{
+    return &request->caller;
+}
+
+bool door_may_see(const struct door_request *request, const char *tenant)
+{
+    return strcmp(request->caller.tenant, "*") == 0 || strcmp(request->caller.tenant, tenant) == 0;
 }
 
 static void answer(struct door_request *request, unsigned status, struct MHD_Response *response)

@@ -20,12 +20,30 @@
 #define DOOR_TIMEOUT_S 10
 #define DOOR_PART_MAX 127
 
+#define DOOR_PARTS 3
+
 struct door;
 struct door_request;
 
+/* What a caller may do. A row needs one of these, or none: then anybody may ask who reaches the door; with DOOR_OPERATOR only the operator may. */
+#define DOOR_ANYBODY 0u
+#define DOOR_MINT 1u
+#define DOOR_USAGE_READ 2u
+#define DOOR_ADMIN 4u
+#define DOOR_SCOPES (DOOR_MINT | DOOR_USAGE_READ | DOOR_ADMIN)
+#define DOOR_OPERATOR 8u
+
+/* struct door_caller: who asks. Rows of core/server show him nothing of another tenant than his own. */
+struct door_caller {
+    const char *tenant; /* "*": the operator, of all of them */
+    const char *key;    /* the id of his API key; "": he came by the unix socket */
+    unsigned scopes;
+};
+
 /* struct door_route: a path and what it is asked for. `serve` calls door_answer, now or later; once. Rows of the same path stand together. */
 struct door_route {
-    const char *method, *path; /* GET is HEAD too; a * in the path is one segment of it, of at most DOOR_PART_MAX bytes */
+    const char *method, *path; /* GET is HEAD too; each * in the path is one segment of it, of at most DOOR_PART_MAX bytes; DOOR_PARTS at most */
+    unsigned scope;
     size_t body_max;
     void (*serve)(void *ctx, struct door_request *);
     const char *const *query; /* the names of its parameters, NULL at the end; NULL: it has none */
@@ -51,10 +69,15 @@ void door_run(struct door *);
 /* door_body: what came with the request; of no length if nothing did. Lives until it is answered. */
 const char *door_body(const struct door_request *, size_t *len);
 
-/* door_query: the value of a parameter that the row names; NULL: it was not said.  door_part: what stands for the * of the row's path. Both
- * are decoded, and live until the request is answered. */
+/* door_query: the value of a parameter that the row names; NULL: it was not said.  door_part: what stands for the first, second ... * of the row's
+ * path. Both are decoded, and live until the request is answered.  door_header: a header of the request; NULL: it has none. */
 const char *door_query(const struct door_request *, const char *name);
-const char *door_part(const struct door_request *);
+const char *door_part(const struct door_request *, unsigned index);
+const char *door_header(const struct door_request *, const char *name);
+
+/* door_caller: lives until the request is answered.  door_may_see: whether what is of this tenant is his to see. */
+const struct door_caller *door_caller(const struct door_request *);
+bool door_may_see(const struct door_request *, const char *tenant);
 
 /* door_answer: an HTTP status and an object, which it takes over (NULL: out of memory, 500). The request is gone. */
 void door_answer(struct door_request *, unsigned status, json_t *body);

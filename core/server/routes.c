@@ -107,15 +107,15 @@ static void get_readyz(void *ctx, struct door_request *request)
 }
 
 static const struct door_route rows[] = {
-    {"POST", "/v1/reload", 0, post_reload, NULL},
-    {"GET", "/v1/policy", 0, get_policy, NULL},
-    {"GET", "/v1/allocations", 0, routes_allocations, routes_allocation_query},
-    {"DELETE", "/v1/allocations/*", 0, routes_allocation_end, NULL},
-    {"GET", "/v1/shared", 0, routes_shared, routes_shared_query},
-    {"GET", "/metrics", 0, routes_metrics, NULL},
-    {"GET", "/v1/explain", 0, routes_explain, routes_explain_query},
-    {"GET", "/livez", 0, get_livez, NULL},
-    {"GET", "/readyz", 0, get_readyz, NULL},
+    {"POST", "/v1/reload", DOOR_OPERATOR | DOOR_ADMIN, 0, post_reload, NULL},
+    {"GET", "/v1/policy", DOOR_OPERATOR | DOOR_ADMIN, 0, get_policy, NULL},
+    {"GET", "/v1/allocations", DOOR_ADMIN, 0, routes_allocations, routes_allocation_query},
+    {"DELETE", "/v1/allocations/*", DOOR_ADMIN, 0, routes_allocation_end, NULL},
+    {"GET", "/v1/shared", DOOR_OPERATOR | DOOR_ADMIN, 0, routes_shared, routes_shared_query},
+    {"GET", "/metrics", DOOR_OPERATOR | DOOR_USAGE_READ, 0, routes_metrics, NULL},
+    {"GET", "/v1/explain", DOOR_ADMIN, 0, routes_explain, routes_explain_query},
+    {"GET", "/livez", DOOR_ANYBODY, 0, get_livez, NULL},
+    {"GET", "/readyz", DOOR_ANYBODY, 0, get_readyz, NULL},
 };
 
 int routes_open(struct routes *routes, const struct config *config, struct refusal *refusal)

@@ -173,7 +173,7 @@ void routes_allocation_end(void *ctx, struct door_request *request)
 {
     const struct routes *routes = ctx;
     struct roster_asker asker = {.told = on_ended, .limit = 1, .ends = true};
-    if (!number_of(door_part(request), INT64_MAX, &asker.id) || !asker.id || (asker.id & 0xff) >= routes->config->workers) {
+    if (!number_of(door_part(request, 0), INT64_MAX, &asker.id) || !asker.id || (asker.id & 0xff) >= routes->config->workers) {
         door_refuse(request, HTTP_NOT_FOUND, "no such allocation");
         return;
     }

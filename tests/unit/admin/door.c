@@ -50,7 +50,7 @@ static void query(void *ctx, struct door_request *request)
 static void part(void *ctx, struct door_request *request)
 {
     (void)ctx;
-    door_answer(request, 200, json_pack("{s:s}", "said", door_part(request)));
+    door_answer(request, 200, json_pack("{s:o}", "said", json_sprintf("%s%s", door_part(request, 0), door_part(request, 1))));
 }
 
 static void text(void *ctx, struct door_request *request)
@@ -61,9 +61,10 @@ static void text(void *ctx, struct door_request *request)
 
 static const char *const parameters[] = {"one", "two", NULL};
 static const struct door_route routes[] = {
-    {"GET", "/now", 0, now, NULL},           {"POST", "/later", 0, later, NULL}, {"POST", "/echo", 8, echo, NULL},
-    {"GET", "/query", 0, query, parameters}, {"GET", "/part/*", 0, part, NULL},  {"GET", "/part/*/end", 0, part, NULL},
-    {"GET", "/text", 0, text, NULL},
+    {"GET", "/now", DOOR_ANYBODY, 0, now, NULL},         {"POST", "/later", DOOR_ADMIN, 0, later, NULL},
+    {"POST", "/echo", DOOR_ADMIN, 8, echo, NULL},        {"GET", "/query", DOOR_ADMIN, 0, query, parameters},
+    {"GET", "/part/*", DOOR_ADMIN, 0, part, NULL},       {"GET", "/part/*/end", DOOR_ADMIN, 0, part, NULL},
+    {"GET", "/part/*/and/*", DOOR_ADMIN, 0, part, NULL}, {"GET", "/text", DOOR_ANYBODY, 0, text, NULL},
 };
 #define ROUTES (sizeof routes / sizeof *routes)
 
@@ -204,6 +205,7 @@ TEST(a_star_of_a_row_is_one_segment)
         const char *said;
     } cases[] = {
         {"/part/7", 200, "7"},       {"/part/a%20b", 200, "a b"},     {"/part/7/end", 200, "7"},        {"/part/", 404, "not found"},
+        {"/part/7/and/8", 200, "78"}, {"/part/7/and/", 404, "not found"},
         {"/part", 404, "not found"}, {"/part/7/8", 404, "not found"}, {"/part//end", 404, "not found"}, {"/part/7/end/", 404, "not found"},
     };
     struct rig rig;
