@@ -129,14 +129,14 @@ static struct denial *take(struct ring *ring, uint64_t source)
     return &place->denial;
 }
 
-/* copy_name: of a compact JWS without its signature. */
-static void copy_name(struct view name, char *out, size_t cap)
+char *denials_name(struct view name, char *out, size_t cap)
 {
     view_copy(name, out, cap);
     char *point = strncmp(out, "eyJ", 3) == 0 ? strchr(out, '.') : NULL;
     point = point ? strchr(point + 1, '.') : NULL;
     if (point)
         point[1] = 0;
+    return out;
 }
 
 static void fill(struct denial *denial, const struct event *event)
@@ -159,7 +159,7 @@ static void fill(struct denial *denial, const struct event *event)
     view_copy(view_text(event->tenant), denial->tenant, sizeof denial->tenant);
     view_copy(view_text(event->realm), denial->realm, sizeof denial->realm);
     view_copy(view_text(event->user), denial->user, sizeof denial->user);
-    copy_name(event->username, denial->username, sizeof denial->username);
+    denials_name(event->username, denial->username, sizeof denial->username);
 }
 
 void denials_put(struct denials *denials, const struct event *event, const char *peer_kind, const char *revision)

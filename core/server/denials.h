@@ -39,6 +39,9 @@ void denials_free(struct denials *);
 /* denials_put: one more. `peer_kind` and `revision` are no part of the event. */
 void denials_put(struct denials *, const struct event *, const char *peer_kind, const char *revision);
 
+/* denials_name: a username to show: cut, and of a compact JWS without its signature; returns `out`. */
+char *denials_name(struct view name, char *out, size_t cap);
+
 /* denials_find: copies of those that are wanted, the last one first, at most `cap` of them into `out`: how many. Any thread; `wants` may not come back here. */
 typedef bool denials_fn(const void *ctx, const struct denial *);
 size_t denials_find(struct denials *, denials_fn *wants, const void *ctx, struct denial *out, size_t cap);

@@ -111,6 +111,7 @@ static int serve(struct relay *relay, struct refusal *refusal)
     if (reload_open(&relay->policies, &relay->service, relay->loop) != 0 || roster_open(&relay->roster, &relay->service, relay->loop) != 0)
         return -1;
     signal(SIGPIPE, SIG_IGN);
+    news_serve(relay->service.news, relay->loop, NULL, NULL);
     watch_signal(&relay->terminate, relay->loop, SIGTERM, on_stop, relay);
     watch_signal(&relay->interrupt, relay->loop, SIGINT, on_stop, relay);
     watch_signal(&relay->hangup, relay->loop, SIGHUP, on_hangup, relay);
@@ -143,6 +144,7 @@ static void stop(struct relay *relay)
         if (workers[i])
             worker_join(workers[i]);
     meter_keep(&relay->service);
+    news_close(relay->service.news);
     reload_close(&relay->policies);
     roster_close(&relay->roster);
     routes_close(&relay->routes);

@@ -221,6 +221,8 @@ void worker_tell(void *ctx, const struct event *event)
         meter_usage(worker, event->allocation, &event->delta, event->now);
     if (worker->tally)
         metric_event(worker, event);
+    if (worker->service->news)
+        worker_news(worker, event);
     if (worker->service->store && event->type == EVENT_ALLOCATED)
         put_opened(worker, event->allocation);
     if (worker->service->store && event->type == EVENT_CLOSED)

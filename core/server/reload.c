@@ -40,6 +40,8 @@ static void say(const struct reload *reload, const char *failure)
 static void tell(struct reload *reload, const char *failure)
 {
     struct reload_asker *asker = reload->asking;
+    if (!failure)
+        news_tell(reload->service->news, NEWS_POLICY_RELOADED, NEWS_OPERATOR, NEWS(NEWS_TEXT(reload->letters[0].revision)));
     reload->asking = NULL;
     for (struct reload_asker *next; asker; asker = next) {
         next = asker->next;

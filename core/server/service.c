@@ -160,6 +160,7 @@ static void reload_certificates(struct service *service)
     }
     service->certificate_loads[0]++;
     log_say(service->log, LOG_INFO, "certificates_loaded", "count=%zu", count);
+    news_tell(service->news, NEWS_CERTIFICATES_RELOADED, NEWS_OPERATOR, NEWS(NEWS_NUMBER(count)));
     warn_of_dates(service);
 }
 
@@ -258,6 +259,8 @@ int service_open(struct service *service, const struct config *config, struct re
         err = open_ledger(service);
     if (!err && config->admin_socket && !(service->tenants = tenants_new()))
         err = ERR_MEMORY;
+    if (!err && !is_check(config) && (config->admin_socket || config->userdb) && !(service->news = news_new()))
+        err = ERR_MEMORY;
     return err;
 }
 
@@ -318,6 +321,7 @@ void service_close(struct service *service)
     quota_free(service->ledger.quota);
     tls_free(service->tls);
     tenants_free(service->tenants);
+    news_free(service->news);
     free(service->certificates);
     free(service->listeners);
     free(service->own);

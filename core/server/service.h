@@ -7,6 +7,7 @@
 
 #include "net/stream.h"
 #include "policy/policy.h"
+#include "server/news.h"
 #include "server/refusal.h"
 #include "server/shadow.h"
 #include "store/inquiry.h"
@@ -42,6 +43,7 @@ struct service {
     struct listener *listeners;
     size_t listener_count;
     struct worker **workers; /* config->workers of them, main's; to post letters to */
+    struct news *news;       /* NULL: nobody can ask, and there is no database to tell others of it */
     struct tenants *tenants; /* NULL: nobody counts by them: there is no door to ask at */
     struct addr *own; /* engine.listeners: every own address and port that listens */
 };

@@ -190,6 +190,9 @@ void metric_usage(struct worker *, const struct allocation *, const struct usage
 void metric_part(struct worker *, const struct policy *);
 void metric_publish(struct worker *);
 
+/* worker_news.c: what is told of an event, to who follows it */
+void worker_news(struct worker *, const struct event *);
+
 /* metering.c: meters of policies.  meter_usage: counts what was relayed.
  * meter_close_capped: ends whom meter_usage found over a cap. */
 void meter_usage(struct worker *, const struct allocation *, const struct usage *delta, msec_t now);

@@ -1,0 +1,296 @@
+/* news.c: the table of kinds, and a ring of places: each has a number that says whose turn it is, a teller's or main's. */
+#include "server/news.h"
+
+#include "base/clock.h"
+#include "base/utf8.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define GATHER_MS 20
+
+static const struct news_row rows[NEWS_KINDS] = {
+    [NEWS_ALLOCATION_OPENED] = {"allocation.opened",
+                                .detail = {"allocation", "user", "room", "tag", "credential", "transport", "client", "relay"}},
+    [NEWS_ALLOCATION_CLOSED] = {"allocation.closed", .detail = {"allocation", "user", "room", "tag", "credential", "reason", "by",
+                                                                "#seconds", "#bytes_in", "#bytes_out"}},
+    [NEWS_ALLOCATION_REFUSED] = {"allocation.refused", .rate = 200,
+                                 .detail = {"decision", "user", "method", "#code", "reason", "by", "transport", "client"}},
+    [NEWS_QUOTA_WARNING] = {"quota.warning", .to_hooks = true, .detail = {"limit", "#used", "#most", "action"}},
+    [NEWS_QUOTA_FULL] = {"quota.full", .to_hooks = true, .detail = {"limit", "#used", "#most", "action"}},
+    [NEWS_CREDENTIAL_REVOKED] = {"credential.revoked", .to_hooks = true, .detail = {"what", "name", "by"}},
+    [NEWS_KEY_REVOKED] = {"key.revoked", .to_hooks = true, .detail = {"key", "by"}},
+    [NEWS_TENANT_DISABLED] = {"tenant.disabled", .to_hooks = true, .detail = {"by"}},
+    [NEWS_NODE_DRAINING] = {"node.draining", .to_hooks = true, .detail = {"#deadline", "sibling"}},
+    [NEWS_CERTIFICATE_EXPIRING] = {"certificate.expiring", .to_hooks = true, .detail = {"file", "#expires", "#days"}},
+    [NEWS_POLICY_RELOADED] = {"policy.reloaded", .detail = {"revision"}},
+    [NEWS_CERTIFICATES_RELOADED] = {"certificates.reloaded", .detail = {"#count"}},
+    [NEWS_WEBHOOK_DEAD] = {"webhook.dead", .detail = {"webhook", "event", "reason"}},
+    [NEWS_WEBHOOK_TEST] = {"webhook.test", .detail = {"webhook", "by"}},
+    [NEWS_GAP] = {"gap", .detail = {"#lost"}},
+    [NEWS_STATS] = {"stats", .is_asked_for = true},
+};
+
+/* struct slot: `turn` is its number in the ring: a teller may have it; one more: main may; a round more: the next teller. */
+struct slot {
+    _Atomic uint64_t turn;
+    enum news_kind kind;
+    int64_t unix_ms;
+    int64_t numbers[NEWS_VALUES_MAX];
+    char tenant[NAME_MAX_LEN + 1];
+    char text[NEWS_TEXT_MAX]; /* of the values that are one, each with its NUL */
+};
+
+struct news {
+    struct slot *slots;
+    _Atomic uint64_t tail; /* the next that a teller gets */
+    _Atomic uint64_t lost;
+    atomic_bool is_woken; /* main looks soon */
+    /* main's */
+    struct loop *loop; /* NULL: nobody listens yet, or any more; does not change while others tell */
+    struct watch wake, gathered;
+    news_fn *each;
+    void *ctx;
+    uint64_t head, told_lost;
+    struct news_counts counts;
+    int64_t second;
+    unsigned in_second[NEWS_KINDS];
+};
+
+const struct news_row *news_row(enum news_kind kind)
+{
+    return &rows[kind];
+}
+
+enum news_kind news_find(struct view name)
+{
+    unsigned kind = 0;
+    while (kind < NEWS_KINDS && !view_equal(view_text(rows[kind].name), name))
+        kind++;
+    return (enum news_kind)kind;
+}
+
+static size_t detail_count(const struct news_row *row)
+{
+    size_t count = 0;
+    while (row->detail[count])
+        count++;
+    return count;
+}
+
+struct news *news_new(void)
+{
+    struct news *news = calloc(1, sizeof *news);
+    struct slot *slots = news ? calloc(NEWS_SLOTS, sizeof *slots) : NULL;
+    if (!slots) {
+        free(news);
+        return NULL;
+    }
+    news->slots = slots;
+    for (uint64_t i = 0; i < NEWS_SLOTS; i++)
+        atomic_init(&slots[i].turn, i);
+    return news;
+}
+
+void news_free(struct news *news)
+{
+    if (!news)
+        return;
+    free(news->slots);
+    free(news);
+}
+
+/* ---- telling ---- */
+
+/* claim: the next place, whose turn is *at; NULL: all are full. */
+static struct slot *claim(struct news *news, uint64_t *at)
+{
+    *at = atomic_load_explicit(&news->tail, memory_order_relaxed);
+    for (;;) {
+        struct slot *slot = &news->slots[*at & (NEWS_SLOTS - 1)];
+        const uint64_t turn = atomic_load_explicit(&slot->turn, memory_order_acquire);
+        if (turn < *at)
+            return NULL;
+        if (turn > *at)
+            *at = atomic_load_explicit(&news->tail, memory_order_relaxed);
+        else if (atomic_compare_exchange_weak_explicit(&news->tail, at, *at + 1, memory_order_relaxed, memory_order_relaxed))
+            return slot;
+    }
+}
+
+static void fill(struct slot *slot, const struct news_row *row, const struct news_value *values, size_t count)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++) {
+        slot->numbers[i] = values[i].number;
+        if (*row->detail[i] == '#')
+            continue;
+        const size_t room = sizeof slot->text - len - (count - i); /* a NUL is left for each of the others */
+        view_copy(view_text(values[i].text), slot->text + len, room);
+        len += strlen(slot->text + len) + 1;
+    }
+}
+
+static void wake(struct news *news)
+{
+    if (!atomic_exchange_explicit(&news->is_woken, true, memory_order_seq_cst) && news->loop)
+        loop_wake(&news->wake);
+}
+
+void news_tell(struct news *news, enum news_kind kind, const char *tenant, const struct news_value *values, size_t count)
+{
+    uint64_t at;
+    if (!news)
+        return;
+    assert(count == detail_count(&rows[kind]));
+    struct slot *slot = claim(news, &at);
+    if (!slot) {
+        atomic_fetch_add_explicit(&news->lost, 1, memory_order_relaxed);
+        wake(news);
+        return;
+    }
+    slot->kind = kind;
+    slot->unix_ms = clock_unix_ms();
+    view_copy(view_text(tenant), slot->tenant, sizeof slot->tenant);
+    fill(slot, &rows[kind], values, count);
+    atomic_store_explicit(&slot->turn, at + 1, memory_order_release);
+    wake(news);
+}
+
+/* ---- passing on ---- */
+
+/* is_within: whether the second has room for one more of the kind. */
+static bool is_within(struct news *news, const struct news_item *item)
+{
+    const unsigned rate = rows[item->kind].rate;
+    if (item->unix_ms / 1000 != news->second)
+        memset(news->in_second, 0, sizeof news->in_second);
+    news->second = item->unix_ms / 1000;
+    return !rate || news->in_second[item->kind]++ < rate;
+}
+
+static void pass(struct news *news, const struct news_item *item)
+{
+    news->counts.told[item->kind]++;
+    if (news->each)
+        news->each(news->ctx, item);
+}
+
+static void read_slot(const struct slot *slot, struct news_item *out)
+{
+    const struct news_row *row = &rows[slot->kind];
+    const char *text = slot->text;
+    *out = (struct news_item){.kind = slot->kind, .unix_ms = slot->unix_ms, .tenant = slot->tenant};
+    for (size_t i = 0; row->detail[i]; i++) {
+        out->values[i].number = slot->numbers[i];
+        if (*row->detail[i] == '#')
+            continue;
+        out->values[i].text = text;
+        text += strlen(text) + 1;
+    }
+}
+
+/* tell_lost: behind what came before it, as far as that is known. */
+static void tell_lost(struct news *news, uint64_t more)
+{
+    const uint64_t lost = atomic_load_explicit(&news->lost, memory_order_relaxed) - news->told_lost;
+    const struct news_item item = {.kind = NEWS_GAP, .unix_ms = clock_unix_ms(), .tenant = NEWS_ALL, .values = {NEWS_NUMBER(lost + more)}};
+    if (lost + more == 0)
+        return;
+    news->told_lost += lost;
+    news->counts.lost += lost + more;
+    pass(news, &item);
+}
+
+static void drain(struct news *news)
+{
+    uint64_t refused = 0;
+    for (;; news->head++) {
+        struct slot *slot = &news->slots[news->head & (NEWS_SLOTS - 1)];
+        struct news_item item;
+        if (atomic_load_explicit(&slot->turn, memory_order_acquire) != news->head + 1)
+            break;
+        read_slot(slot, &item);
+        if (is_within(news, &item))
+            pass(news, &item);
+        else
+            refused++;
+        atomic_store_explicit(&slot->turn, news->head + NEWS_SLOTS, memory_order_release);
+    }
+    tell_lost(news, refused);
+}
+
+static void on_gathered(void *owner)
+{
+    struct news *news = owner;
+    atomic_store_explicit(&news->is_woken, false, memory_order_seq_cst); /* first: what comes from now on wakes again */
+    drain(news);
+}
+
+static void on_wake(void *owner)
+{
+    struct news *news = owner;
+    watch_after(&news->gathered, news->loop, GATHER_MS, on_gathered, news);
+}
+
+void news_serve(struct news *news, struct loop *loop, news_fn *each, void *ctx)
+{
+    if (!news)
+        return;
+    news->each = each;
+    news->ctx = ctx;
+    news->loop = loop;
+    watch_wake(&news->wake, loop, on_wake, news);
+    if (atomic_load(&news->is_woken))
+        loop_wake(&news->wake);
+}
+
+void news_close(struct news *news)
+{
+    if (!news || !news->loop)
+        return;
+    watch_stop(&news->wake);
+    watch_stop(&news->gathered);
+    drain(news);
+    news->each = NULL;
+    news->loop = NULL;
+}
+
+struct news_counts news_counts(const struct news *news)
+{
+    return news ? news->counts : (struct news_counts){0};
+}
+
+/* ---- JSON ---- */
+
+static json_t *text_of(const char *text)
+{
+    char clean[2 * NEWS_TEXT_MAX];
+    return json_string(utf8_text(view_text(text), clean, sizeof clean));
+}
+
+static json_t *time_of(int64_t unix_ms)
+{
+    const time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm utc;
+    char text[32];
+    gmtime_r(&seconds, &utc);
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+    return json_sprintf("%s.%03dZ", text, (int)(unix_ms % 1000));
+}
+
+json_t *news_json(const struct news_item *item)
+{
+    const struct news_row *row = &rows[item->kind];
+    json_t *data = json_object();
+    for (size_t i = 0; row->detail[i]; i++) {
+        const bool is_number = *row->detail[i] == '#';
+        json_object_set_new(data, row->detail[i] + is_number,
+                            is_number ? json_integer(item->values[i].number) : text_of(item->values[i].text));
+    }
+    return json_pack("{s:s, s:o, s:o, s:o}", "type", row->name, "timestamp", time_of(item->unix_ms), "tenant", text_of(item->tenant),
+                     "data", data);
+}
