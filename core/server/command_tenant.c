@@ -8,14 +8,14 @@
 #include <string.h>
 
 #define FIELD_MAX 64
-#define FIELDS_TEXT_MAX 256
+#define FIELDS_TEXT_MAX 512
 
-static const char *join_fields(char out[FIELDS_TEXT_MAX])
+static const char *join(const char *const *words, const char *between, char out[FIELDS_TEXT_MAX])
 {
     struct slab slab = slab_over(out, FIELDS_TEXT_MAX);
-    for (const char *const *field = desk_tenant_fields(); *field; field++) {
-        slab_put_text(&slab, slab.len ? ", " : "");
-        slab_put_text(&slab, *field);
+    for (; *words; words++) {
+        slab_put_text(&slab, slab.len ? between : "");
+        slab_put_text(&slab, *words);
     }
     slab_put_u8(&slab, 0);
     return slab.overflow ? "" : out;
@@ -31,7 +31,16 @@ static int unknown_field(const struct command_line *line, const char *name)
     const char *meant = nearest(name, fields, count);
     if (meant)
         return command_fail(line, COMMAND_MISUSED, "%s: no such field: did you mean %s?", name, meant);
-    return command_fail(line, COMMAND_MISUSED, "%s: no such field: there are %s", name, join_fields(all));
+    return command_fail(line, COMMAND_MISUSED, "%s: no such field: there are %s", name, join(fields, ", ", all));
+}
+
+static int wrong_value(const struct command_line *line, const char *field, const char *value)
+{
+    const char *const *words = desk_tenant_words(field);
+    char all[FIELDS_TEXT_MAX];
+    if (words)
+        return command_fail(line, COMMAND_MISUSED, "%s: %s, not %s", field, join(words, " or ", all), value);
+    return command_fail(line, COMMAND_MISUSED, "%s: not a value for it: %s", field, value);
 }
 
 /* split: the value of "field=value", its field into `name`; NULL if it is none. */
@@ -53,9 +62,7 @@ static int check_field(const struct command_line *line, const char *word)
     const int err = desk_tenant_check(name, value);
     if (err == ERR_NOT_FOUND)
         return unknown_field(line, name);
-    if (err && strcmp(name, "status") == 0)
-        return command_fail(line, COMMAND_MISUSED, "status: active or disabled, not %s", value);
-    return err ? command_fail(line, COMMAND_MISUSED, "%s: not a value for it: %s", name, value) : 0;
+    return err ? wrong_value(line, name, value) : 0;
 }
 
 /* Everything is checked before anything is changed. */
@@ -79,25 +86,53 @@ int command_tenant_set(const struct command_line *line)
     return command_end(line, desk, err);
 }
 
+/* For programs all there is; for people, whose lines are short, the limits that are set, as they are written. */
+#define TEXT(name, ...) {#name, COLUMN_TEXT, 8},
+#define NUMBER(name, ...) {#name, COLUMN_NUMBER, 8},
 static const struct column columns[] = {
-    {"name", COLUMN_TEXT, 20},
-    {"realm", COLUMN_TEXT, 20},
-    {"status", COLUMN_TEXT, 8},
-    {"max_allocations", COLUMN_NUMBER, 15},
-    {"max_user_allocations", COLUMN_NUMBER, 20},
-    {"max_bps", COLUMN_NUMBER, 12},
-    {"max_lifetime_s", COLUMN_NUMBER, 14},
-};
+    {"name", COLUMN_TEXT, 20}, {"realm", COLUMN_TEXT, 20}, STORE_TENANT_CHOICES(TEXT) STORE_TENANT_LIMITS(NUMBER)};
+#undef TEXT
+#undef NUMBER
+
+static const struct column short_columns[] = {
+    {"name", COLUMN_TEXT, 20}, {"realm", COLUMN_TEXT, 20}, {"status", COLUMN_TEXT, 8}, {"limits", COLUMN_TEXT, 0}};
+
+static void put_limit(struct slab *slab, const char *name, int64_t value)
+{
+    char number[24];
+    if (!value)
+        return;
+    snprintf(number, sizeof number, "=%jd", (intmax_t)value);
+    slab_put_text(slab, slab->len ? " " : "");
+    slab_put_text(slab, name);
+    slab_put_text(slab, number);
+}
+
+static void list_short(struct list *list, const struct store_tenant *tenant)
+{
+    char limits[FIELDS_TEXT_MAX];
+    struct slab slab = slab_over(limits, sizeof limits);
+#define X(name, most) put_limit(&slab, #name, tenant->name);
+    STORE_TENANT_LIMITS(X)
+#undef X
+    slab_put_u8(&slab, 0);
+    list_row(list, (const struct cell[]){{.text = tenant->name}, {.text = tenant->realm}, {.text = tenant->status}, {.text = slab.overflow ? "..." : limits}});
+}
 
 static void list_tenant(void *ctx, const struct store_tenant *tenant)
 {
-    list_row(ctx, (const struct cell[]){{.text = tenant->name},
-                                        {.text = tenant->realm},
-                                        {.text = tenant->status},
-                                        {.number = tenant->max_allocations},
-                                        {.number = tenant->max_user_allocations},
-                                        {.number = tenant->max_bps},
-                                        {.number = tenant->max_lifetime_s}});
+    struct list *list = ctx;
+    if (!list->json) {
+        list_short(list, tenant);
+        return;
+    }
+#define TEXT(name, ...) {.text = tenant->name},
+#define NUMBER(name, ...) {.number = tenant->name},
+    list_row(list, (const struct cell[]){{.text = tenant->name},
+                                         {.text = tenant->realm},
+                                         STORE_TENANT_CHOICES(TEXT) STORE_TENANT_LIMITS(NUMBER)});
+#undef TEXT
+#undef NUMBER
 }
 
 int command_tenant_list(const struct command_line *line)
@@ -106,7 +141,10 @@ int command_tenant_list(const struct command_line *line)
     struct desk *desk = command_desk(line, false);
     if (!desk)
         return COMMAND_FAILED;
-    list_begin(&list, columns, sizeof columns / sizeof *columns, line->given & COMMAND_FLAG(JSON));
+    if (line->given & COMMAND_FLAG(JSON))
+        list_begin(&list, columns, sizeof columns / sizeof *columns, true);
+    else
+        list_begin(&list, short_columns, sizeof short_columns / sizeof *short_columns, false);
     const int err = desk_tenants(desk, list_tenant, &list);
     list_end(&list);
     return command_end(line, desk, err);

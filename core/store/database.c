@@ -225,13 +225,15 @@ static void copy_column(sqlite3_stmt *statement, int column, char *out, size_t c
 
 void database_tenant(sqlite3_stmt *statement, struct store_tenant *out)
 {
-    copy_column(statement, 0, out->name, sizeof out->name);
-    copy_column(statement, 1, out->realm, sizeof out->realm);
-    copy_column(statement, 2, out->status, sizeof out->status);
-    out->max_allocations = sqlite3_column_int64(statement, 3);
-    out->max_user_allocations = sqlite3_column_int64(statement, 4);
-    out->max_bps = sqlite3_column_int64(statement, 5);
-    out->max_lifetime_s = sqlite3_column_int64(statement, 6);
+    int at = 0;
+    copy_column(statement, at++, out->name, sizeof out->name);
+    copy_column(statement, at++, out->realm, sizeof out->realm);
+#define X(name, ...) copy_column(statement, at++, out->name, sizeof out->name);
+    STORE_TENANT_CHOICES(X)
+#undef X
+#define X(name, most) out->name = sqlite3_column_int64(statement, at++);
+    STORE_TENANT_LIMITS(X)
+#undef X
 }
 
 int database_run(sqlite3_stmt *statement)

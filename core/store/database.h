@@ -48,7 +48,9 @@ void database_bind(sqlite3_stmt *statement, int index, struct view text);
 const char *database_text(sqlite3_stmt *statement, int column);
 
 /* database_tenant: a row of DATABASE_TENANT_COLUMNS. */
-#define DATABASE_TENANT_COLUMNS "name, realm, status, max_allocations, max_user_allocations, max_bps, max_lifetime_s"
+#define DATABASE_TENANT_COLUMN(name, ...) ", " #name
+#define DATABASE_TENANT_COLUMNS                                                                                                            \
+    "name, realm" STORE_TENANT_CHOICES(DATABASE_TENANT_COLUMN) STORE_TENANT_LIMITS(DATABASE_TENANT_COLUMN)
 void database_tenant(sqlite3_stmt *statement, struct store_tenant *out);
 
 /* database_oauth_key: a row of DATABASE_OAUTH_COLUMNS; 0, or what store_oauth_key says. */

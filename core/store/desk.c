@@ -195,22 +195,24 @@ int desk_users(struct desk *desk, const char *realm, desk_user_fn *each, void *c
     return code == SQLITE_DONE ? 0 : failed(desk);
 }
 
-/* struct tenant_field: what an operator may set, in the order of field_names; `most` of a number, or -1: it is text. */
+/* struct tenant_field: what an operator may set, in the order of field_names: the most of a number, or the words of a choice; else it is text. */
 struct tenant_field {
     const char *sql;
     int64_t most;
+    const char *words[4];
 };
 
-static const char *const field_names[] = {"realm", "status", "max_allocations", "max_user_allocations", "max_bps", "max_lifetime_s", NULL};
+#define NAME(name, ...) #name,
+static const char *const field_names[] = {"realm", STORE_TENANT_CHOICES(NAME) STORE_TENANT_LIMITS(NAME) NULL};
+#undef NAME
 
-static const struct tenant_field fields[] = {
-    {"UPDATE tenants SET realm = ?2 WHERE name = ?1", -1},
-    {"UPDATE tenants SET status = ?2 WHERE name = ?1", -1},
-    {"UPDATE tenants SET max_allocations = ?2 WHERE name = ?1", UINT32_MAX},
-    {"UPDATE tenants SET max_user_allocations = ?2 WHERE name = ?1", UINT32_MAX},
-    {"UPDATE tenants SET max_bps = ?2 WHERE name = ?1", INT64_C(1000000000000000)},
-    {"UPDATE tenants SET max_lifetime_s = ?2 WHERE name = ?1", UINT32_MAX},
-};
+#define SET(name) "UPDATE tenants SET " #name " = ?2 WHERE name = ?1"
+#define CHOICE(name, ...) {SET(name), 0, {__VA_ARGS__}},
+#define LIMIT(name, most) {SET(name), most, {NULL}},
+static const struct tenant_field fields[] = {{SET(realm), 0, {NULL}}, STORE_TENANT_CHOICES(CHOICE) STORE_TENANT_LIMITS(LIMIT)};
+#undef SET
+#undef CHOICE
+#undef LIMIT
 
 const char *const *desk_tenant_fields(void)
 {
@@ -223,6 +225,12 @@ static const struct tenant_field *find_field(const char *name)
         if (strcmp(field_names[i], name) == 0)
             return &fields[i];
     return NULL;
+}
+
+const char *const *desk_tenant_words(const char *field)
+{
+    const struct tenant_field *found = find_field(field);
+    return found && found->words[0] ? found->words : NULL;
 }
 
 /* parse_number: digits only, 0..most. */
@@ -244,21 +252,26 @@ static bool prepare_text(const char *value, char out[OPAQUE_MAX_LEN + 1])
     return !*value || (opaque_enforce(view_text(value), out, &len, why) == 0 && len < sizeof((struct store_tenant *)0)->realm);
 }
 
-static bool is_text_for(const char *field, const char *value)
+static bool is_value_for(const struct tenant_field *field, const char *value)
 {
     char prepared[OPAQUE_MAX_LEN + 1];
-    if (strcmp(field, "status") == 0)
-        return strcmp(value, "active") == 0 || strcmp(value, "disabled") == 0;
-    return prepare_text(value, prepared);
+    int64_t number;
+    if (field->most)
+        return parse_number(value, field->most, &number);
+    if (!field->words[0])
+        return prepare_text(value, prepared);
+    const char *const *word = field->words;
+    while (*word && strcmp(*word, value) != 0)
+        word++;
+    return *word;
 }
 
 int desk_tenant_check(const char *field, const char *value)
 {
     const struct tenant_field *found = find_field(field);
-    int64_t number;
     if (!found)
         return ERR_NOT_FOUND;
-    return (found->most < 0 ? is_text_for(field, value) : parse_number(value, found->most, &number)) ? 0 : ERR_RANGE;
+    return is_value_for(found, value) ? 0 : ERR_RANGE;
 }
 
 static int set_field(struct desk *desk, const char *name, const char *field, const char *value)
@@ -270,11 +283,11 @@ static int set_field(struct desk *desk, const char *name, const char *field, con
                   NUMBER(clock_unix_ms()));
     if (err)
         return err;
-    if (found->most >= 0)
+    if (found->most)
         parse_number(value, found->most, &number);
     else
         prepare_text(value, text);
-    return RUN(desk, found->sql, TEXT(name), found->most < 0 ? TEXT(text) : NUMBER(number));
+    return RUN(desk, found->sql, TEXT(name), found->most ? NUMBER(number) : TEXT(text));
 }
 
 int desk_tenant_set(struct desk *desk, const char *name, const char *field, const char *value, const char *who)

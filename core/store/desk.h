@@ -30,6 +30,7 @@ int desk_users(struct desk *, const char *realm, desk_user_fn *each, void *ctx);
  * such field, ERR_RANGE: bad value. */
 int desk_tenant_set(struct desk *, const char *name, const char *field, const char *value, const char *who);
 const char *const *desk_tenant_fields(void);                 /* NULL-terminated */
+const char *const *desk_tenant_words(const char *field);     /* those that it may be, NULL-terminated; NULL: a number or text, or no field */
 int desk_tenant_check(const char *field, const char *value); /* 0, or what desk_tenant_set would answer */
 typedef void desk_tenant_fn(void *ctx, const struct store_tenant *);
 int desk_tenants(struct desk *, desk_tenant_fn *each, void *ctx);

@@ -96,11 +96,41 @@ int store_reader_keys(struct store_reader *, struct view realm, struct view user
 int store_reader_unhash(struct store_reader *, struct view realm, struct view hash, char name[STORE_NAME_MAX + 1]);
 bool store_reader_knows_hashes(const struct store_reader *);
 
+/* STORE_TENANT_LIMITS: the limits of a tenant, each a column and a field, and the most that one may be: of counts and seconds, of bits a second, of bytes. */
+#define STORE_COUNT_MOST INT64_C(0xffffffff)
+#define STORE_BPS_MOST INT64_C(1000000000000000)
+#define STORE_BYTES_MOST INT64_C(100000000000000000)
+#define STORE_TENANT_LIMITS(X)                                                                                                             \
+    X(max_allocations, STORE_COUNT_MOST)                                                                                                   \
+    X(max_user_allocations, STORE_COUNT_MOST)                                                                                              \
+    X(max_bps, STORE_BPS_MOST)                                                                                                             \
+    X(max_lifetime_s, STORE_COUNT_MOST)                                                                                                    \
+    X(max_active, STORE_COUNT_MOST)                                                                                                        \
+    X(tenant_bps, STORE_BPS_MOST)                                                                                                          \
+    X(tenant_pps, STORE_COUNT_MOST)                                                                                                        \
+    X(max_user_bps, STORE_BPS_MOST)                                                                                                        \
+    X(max_pps, STORE_COUNT_MOST)                                                                                                           \
+    X(max_new_peers, STORE_COUNT_MOST)                                                                                                     \
+    X(max_permissions, STORE_COUNT_MOST)                                                                                                   \
+    X(max_channels, STORE_COUNT_MOST)                                                                                                      \
+    X(month_bytes, STORE_BYTES_MOST)                                                                                                       \
+    X(max_mints, STORE_COUNT_MOST)
+
+/* STORE_TENANT_CHOICES: what is one of some words, the first by default. */
+#define STORE_TENANT_CHOICES(X)                                                                                                            \
+    X(status, "active", "disabled")                                                                                                        \
+    X(month_action, "notify", "throttle", "disable")                                                                                       \
+    X(expiry, "keep", "strict")
+
 /* struct store_tenant: limits of a tenant; 0: not set. */
 struct store_tenant {
     char name[129], realm[STORE_REALM_MAX + 1];
-    char status[16]; /* "active" or "disabled" */
-    int64_t max_allocations, max_user_allocations, max_bps, max_lifetime_s;
+#define X(name, ...) char name[16];
+    STORE_TENANT_CHOICES(X)
+#undef X
+#define X(name, most) int64_t name;
+    STORE_TENANT_LIMITS(X)
+#undef X
 };
 int store_reader_tenant(struct store_reader *, struct view name, struct store_tenant *out);
 

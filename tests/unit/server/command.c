@@ -189,7 +189,8 @@ TEST(a_tenant_is_set_whole_or_not_at_all)
 {
     struct room room = room_make();
     struct ran ran =
-        RUN_RELAY(room, "", "tenant", "set", "--userdb", "DB", "acme", "max_allocations=2", "realm=acme.example", "status=disabled");
+        RUN_RELAY(room, "", "tenant", "set", "--userdb", "DB", "acme", "max_allocations=2", "realm=acme.example", "status=disabled", "month_action=throttle",
+                  "tenant_bps=8000");
     check_ran(&ran, 0, "", "");
     ran = RUN_RELAY(room, "", "tenant", "set", "--userdb", "DB", "acme", "max_allocations=9", "max_alocations=4");
     check_ran(&ran, 2, "", "relay tenant set: max_alocations: no such field: did you mean max_allocations?");
@@ -197,16 +198,19 @@ TEST(a_tenant_is_set_whole_or_not_at_all)
     check_ran(&ran, 2, "", "status: active or disabled, not off");
     ran = RUN_RELAY(room, "", "tenant", "set", "--userdb", "DB", "acme", "max_bps=much");
     check_ran(&ran, 2, "", "max_bps: not a value for it: much");
+    ran = RUN_RELAY(room, "", "tenant", "set", "--userdb", "DB", "acme", "month_action=stop");
+    check_ran(&ran, 2, "", "month_action: notify or throttle or disable, not stop");
     ran = RUN_RELAY(room, "", "tenant", "set", "--userdb", "DB", "acme", "colour");
     check_ran(&ran, 2, "", "FIELD=VALUE");
     ran = RUN_RELAY(room, "", "tenant", "list", "--userdb", "DB", "--json");
     check_ran(&ran, 0,
-              "[\n {\"name\": \"acme\", \"realm\": \"acme.example\", \"status\": \"disabled\", \"max_allocations\": 2, "
-              "\"max_user_allocations\": 0,"
-              " \"max_bps\": 0, \"max_lifetime_s\": 0}\n]\n",
+              "[\n {\"name\": \"acme\", \"realm\": \"acme.example\", \"status\": \"disabled\", \"month_action\": \"throttle\", "
+              "\"expiry\": \"keep\", \"max_allocations\": 2, \"max_user_allocations\": 0, \"max_bps\": 0, \"max_lifetime_s\": 0, "
+              "\"max_active\": 0, \"tenant_bps\": 8000, \"tenant_pps\": 0, \"max_user_bps\": 0, \"max_pps\": 0, \"max_new_peers\": 0, "
+              "\"max_permissions\": 0, \"max_channels\": 0, \"month_bytes\": 0, \"max_mints\": 0}\n]\n",
               "");
     ran = RUN_RELAY(room, "", "tenant", "list", "--userdb", "DB");
-    check_ran(&ran, 0, "acme.example", "");
+    check_ran(&ran, 0, "disabled  max_allocations=2 tenant_bps=8000\n", "");
     room_remove(&room);
 }
 

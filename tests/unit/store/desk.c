@@ -126,17 +126,25 @@ TEST(what_makes_no_oauth_key_is_refused)
 static void list_tenant(void *ctx, const struct store_tenant *tenant)
 {
     char line[512], *out = ctx;
-    snprintf(line, sizeof line, "%s,%s,%s,%jd,%jd,%jd,%jd ", tenant->name, tenant->realm, tenant->status, (intmax_t)tenant->max_allocations,
-             (intmax_t)tenant->max_user_allocations, (intmax_t)tenant->max_bps, (intmax_t)tenant->max_lifetime_s);
+    snprintf(line, sizeof line, "%s,%s,%s,%s,%s", tenant->name, tenant->realm, tenant->status, tenant->month_action, tenant->expiry);
     strcat(out, line);
+#define X(name, most) snprintf(line, sizeof line, ",%jd", (intmax_t)tenant->name), strcat(out, line);
+    STORE_TENANT_LIMITS(X)
+#undef X
+    strcat(out, " ");
 }
 
 TEST(a_tenant_is_made_by_its_first_field_and_every_field_is_settable)
 {
     struct scratch scratch = scratch_make();
     struct desk *desk = scratch_desk(&scratch);
-    static const char *const set[][2] = {{"realm", "r.example"},        {"status", "disabled"},    {"max_allocations", "100"},
-                                         {"max_user_allocations", "4"}, {"max_bps", "9000000000"}, {"max_lifetime_s", "600"}};
+    static const char *const set[][2] = {
+        {"realm", "r.example"},        {"status", "disabled"},    {"month_action", "throttle"}, {"expiry", "strict"},
+        {"max_allocations", "100"},    {"max_active", "50"},      {"tenant_bps", "11"},         {"tenant_pps", "12"},
+        {"max_user_allocations", "4"}, {"max_bps", "9000000000"}, {"max_lifetime_s", "600"},    {"max_user_bps", "13"},
+        {"max_pps", "14"},             {"max_new_peers", "15"},   {"max_permissions", "16"},    {"max_channels", "17"},
+        {"month_bytes", "18"},         {"max_mints", "19"},
+    };
     char found[512] = "";
     size_t count = 0;
     while (desk_tenant_fields()[count])
@@ -145,7 +153,7 @@ TEST(a_tenant_is_made_by_its_first_field_and_every_field_is_settable)
     for (size_t i = 0; i < count; i++)
         CHECK_INT(desk_tenant_set(desk, "acme", set[i][0], set[i][1], "root"), 0);
     CHECK_INT(desk_tenants(desk, list_tenant, found), 0);
-    CHECK_TEXT(found, "acme,r.example,disabled,100,4,9000000000,600 ");
+    CHECK_TEXT(found, "acme,r.example,disabled,throttle,strict,100,4,9000000000,600,50,11,12,13,14,15,16,17,18,19 ");
     CHECK_INT(scratch_number(&scratch, "SELECT count(*) FROM audit WHERE type = 'tenant_set'"), (int64_t)count);
     desk_close(desk);
     scratch_remove(&scratch);
@@ -165,6 +173,10 @@ TEST(a_wrong_field_or_value_changes_nothing)
         {"acme", "colour", "red", ERR_NOT_FOUND},
         {"acme", "name", "zeta", ERR_NOT_FOUND},
         {"acme", "status", "closed", ERR_RANGE},
+        {"acme", "month_action", "", ERR_RANGE},
+        {"acme", "month_action", "disabled", ERR_RANGE},
+        {"acme", "expiry", "5", ERR_RANGE},
+        {"acme", "month_bytes", "100000000000000001", ERR_RANGE},
         {"acme", "max_bps", "-1", ERR_RANGE},
         {"acme", "max_bps", "", ERR_RANGE},
         {"acme", "max_bps", "1k", ERR_RANGE},

@@ -179,6 +179,8 @@ TEST(a_tenant_is_read_with_its_limits)
     CHECK_TEXT(tenant.name, "acme");
     CHECK_TEXT(tenant.realm, "acme.example");
     CHECK_TEXT(tenant.status, "active");
+    CHECK_TEXT(tenant.month_action, "notify");
+    CHECK_TEXT(tenant.expiry, "keep");
     CHECK_INT(tenant.max_bps, 8000000);
     CHECK_INT(tenant.max_allocations, 0);
     CHECK_INT(desk_tenant_set(desk, "acme", "status", "disabled", "test"), 0);
