@@ -1,6 +1,7 @@
 /* door.c: libmicrohttpd between a unix socket and the rows. */
 #include "admin/door.h"
 
+#include "admin/feed.h"
 #include "base/bytes.h"
 #include "base/err.h"
 
@@ -8,6 +9,8 @@
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -20,8 +23,10 @@ struct door {
     struct door_config config;
     struct MHD_Daemon *daemon;
     int fd;
+    int ready, woken; /* an epoll of the library's own and of what door_wake makes readable */
     bool is_bound, is_running;
     struct door_request *waiting; /* served, not answered */
+    struct feed *feeds;
 };
 
 struct door_request {
@@ -279,18 +284,23 @@ bool door_may_see(const struct door_request *request, const char *tenant)
     return strcmp(request->caller.tenant, "*") == 0 || strcmp(request->caller.tenant, tenant) == 0;
 }
 
-static void answer(struct door_request *request, unsigned status, struct MHD_Response *response)
+void door_respond(struct door_request *request, unsigned status, struct MHD_Response *response)
 {
-    struct door *door = request->door;
     unlink_request(request);
     request->status = status;
     request->response = response;
     request->is_answered = true;
-    if (!request->is_set_aside)
-        return;
+    if (request->is_set_aside)
+        MHD_resume_connection(request->connection);
     request->is_set_aside = false;
-    MHD_resume_connection(request->connection);
-    if (!door->is_running)
+}
+
+static void answer(struct door_request *request, unsigned status, struct MHD_Response *response)
+{
+    struct door *door = request->door;
+    const bool was_aside = request->is_set_aside;
+    door_respond(request, status, response);
+    if (was_aside && !door->is_running)
         door_run(door);
 }
 
@@ -307,6 +317,26 @@ void door_answer_text(struct door_request *request, unsigned status, const char 
 void door_refuse(struct door_request *request, unsigned status, const char *reason)
 {
     door_answer(request, status, json_pack("{s:s}", "error", reason));
+}
+
+struct feed **door_feeds(struct door *door)
+{
+    return &door->feeds;
+}
+
+struct door *door_of(const struct door_request *request)
+{
+    return request->door;
+}
+
+void door_wake(const struct door *door)
+{
+    eventfd_write(door->woken, 1);
+}
+
+struct MHD_Connection *door_connection(const struct door_request *request)
+{
+    return request->connection;
 }
 
 /* is_free: whether a socket may be made at the path: nothing is there, or one that was left behind, which goes. */
@@ -354,16 +384,35 @@ static int start(struct door *door)
     return door->daemon ? 0 : ERR_MEMORY;
 }
 
+static int library_descriptor(const struct door *door)
+{
+    return MHD_get_daemon_info(door->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+}
+
+/* gather: one descriptor for all that there is to do. */
+static int gather(struct door *door)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    door->ready = epoll_create1(EPOLL_CLOEXEC);
+    door->woken = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return door->ready >= 0 && door->woken >= 0 && epoll_ctl(door->ready, EPOLL_CTL_ADD, door->woken, &event) == 0 &&
+                   epoll_ctl(door->ready, EPOLL_CTL_ADD, library_descriptor(door), &event) == 0
+               ? 0
+               : ERR_SYSTEM;
+}
+
 int door_open(const struct door_config *config, struct door **out)
 {
     struct door *door = calloc(1, sizeof *door);
     if (!door)
         return ERR_MEMORY;
     door->config = *config;
-    door->fd = -1;
+    door->fd = door->ready = door->woken = -1;
     int status = listen_at(door);
     if (!status)
         status = start(door);
+    if (!status)
+        status = gather(door);
     if (!status) {
         *out = door;
         return 0;
@@ -381,6 +430,7 @@ void door_close(struct door *door)
         return;
     while (door->waiting)
         door_refuse(door->waiting, MHD_HTTP_SERVICE_UNAVAILABLE, "the relay is stopping");
+    feed_close_all(door->feeds);
     if (door->daemon) {
         door_run(door);
         MHD_stop_daemon(door->daemon); /* closes the socket */
@@ -389,17 +439,23 @@ void door_close(struct door *door)
     }
     if (door->is_bound)
         unlink(door->config.path);
+    if (door->ready >= 0)
+        close(door->ready);
+    if (door->woken >= 0)
+        close(door->woken);
     free(door);
 }
 
 int door_descriptor(const struct door *door)
 {
-    return MHD_get_daemon_info(door->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    return door->ready;
 }
 
 void door_run(struct door *door)
 {
     MHD_UNSIGNED_LONG_LONG left = 0;
+    eventfd_t wakes;
+    eventfd_read(door->woken, &wakes);
     door->is_running = true;
     for (int turns = 0; turns < TURNS && left == 0; turns++) {
         MHD_run(door->daemon);
