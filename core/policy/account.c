@@ -203,6 +203,7 @@ void account_put_event(struct slab *out, const struct event *event, const struct
     X(max_channels, fact_known(v->limits.max_channels))                                                                                    \
     X(permission_acl, fact_text(v->limits.acl ? "set" : ""))                                                                               \
     X(group, fact_text(v->labels.group))                                                                                                   \
+    X(pool, fact_text(v->labels.pool))                                                                                                     \
     X(tags, fact_text(v->labels.tags))
 
 static struct fact fact_server(const struct addr *server)

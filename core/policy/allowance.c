@@ -51,13 +51,24 @@ static void tags_field(lua_State *L, struct allowance *out)
     labels->tags[text.len] = 0;
 }
 
-static void group_field(lua_State *L, struct allowance *out)
+/* name_field: the name on the top. */
+static void name_field(lua_State *L, const char *label, char out[NAME_MAX_LEN + 1])
 {
     size_t len;
-    const char *name = argument_text(L, -1, "relay.allow: group", NAME_MAX_LEN, &len);
+    const char *name = argument_text(L, -1, label, NAME_MAX_LEN, &len);
     if (len == 0)
-        state_raise(L, "relay.allow: group: a name expected, got an empty one");
-    view_copy(view_of(name, len), out->labels.group, sizeof out->labels.group);
+        state_raise(L, "%s: a name expected, got an empty one", label);
+    view_copy(view_of(name, len), out, NAME_MAX_LEN + 1);
+}
+
+static void group_field(lua_State *L, struct allowance *out)
+{
+    name_field(L, "relay.allow: group", out->labels.group);
+}
+
+static void pool_field(lua_State *L, struct allowance *out)
+{
+    name_field(L, "relay.allow: pool", out->labels.pool);
 }
 
 static void acl_field(lua_State *L, struct allowance *out)
@@ -81,7 +92,11 @@ static void metering_field(lua_State *L, struct allowance *out)
       "it exchanges packets only with relayed addresses of this server that allocations of the same group of the same tenant hold "        \
       "at that moment; every other peer is 403 `not_in_group`, and no option opens it. At most 128 bytes; several policies must name the " \
       "same",                                                                                                                              \
-      group_field)
+      group_field)                                                                                                                         \
+    X(pool, "string?",                                                                                                                     \
+      "it relays from an address of this relay-pool of the configuration, and from no other; without it from those of no pool. One that "   \
+      "there is not is 500 `unknown_pool`; several policies must name the same",                                                            \
+      pool_field)
 
 #define PART_ROW(name, type, about, read) {#name, read},
 

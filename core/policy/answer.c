@@ -153,7 +153,7 @@ static bool same_limits(const struct limits *a, const struct limits *b)
 
 static bool same_labels(const struct labels *a, const struct labels *b)
 {
-    return strcmp(a->tags, b->tags) == 0 && strcmp(a->group, b->group) == 0;
+    return strcmp(a->tags, b->tags) == 0 && strcmp(a->group, b->group) == 0 && strcmp(a->pool, b->pool) == 0;
 }
 
 static bool same_metering(const struct metering *a, const struct metering *b)
@@ -239,8 +239,8 @@ static bool merge_acl(struct policy *policy, const struct cidr_set **into, const
     return *into || !more;
 }
 
-/* merge_group: an allocation is in one. */
-static bool merge_group(char into[NAME_MAX_LEN + 1], const char *more)
+/* merge_name: an allocation is in one group, and in one pool. */
+static bool merge_name(char into[NAME_MAX_LEN + 1], const char *more)
 {
     if (*into && *more)
         return strcmp(into, more) == 0;
@@ -256,8 +256,10 @@ const char *answer_merge(struct policy *policy, struct verdict *into, const stru
         return "the limits of several policies do not fit together: two meters";
     if (more->metering.meter)
         into->metering = more->metering;
-    if (!merge_group(into->labels.group, more->labels.group))
+    if (!merge_name(into->labels.group, more->labels.group))
         return "the limits of several policies do not fit together: two groups";
+    if (!merge_name(into->labels.pool, more->labels.pool))
+        return "the limits of several policies do not fit together: two pools";
     if (!merge_acl(policy, &into->limits.acl, more->limits.acl) || !merge_tags(into->labels.tags, more->labels.tags))
         return "the limits of several policies do not fit together";
     return NULL;

@@ -37,7 +37,7 @@ const char *answer_judge(enum hook, const struct decision *, char *error, size_t
 void answer_verdict(struct policy *, const struct question *, const struct decision *, struct verdict *);
 
 /* answer_merge: add what one more relay.allow says: the strictest of each number, both sets of peers, the union of tags, the one meter and
- * the one group. NULL; or why they do not fit together. */
+ * the one group, the one pool. NULL; or why they do not fit together. */
 const char *answer_merge(struct policy *, struct verdict *into, const struct verdict *more);
 
 #endif

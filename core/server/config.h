@@ -33,6 +33,12 @@ struct config_external {
     bool is_used; /* some address is shown as it */
 };
 
+/* struct config_pool: relay-pool=name=address: one of the relay addresses. */
+struct config_pool {
+    const char *name, *where;
+    struct addr address;
+};
+
 /* struct config_file: a file, and where it was named. */
 struct config_file {
     const char *path, *where;
@@ -62,6 +68,8 @@ struct config {
     size_t relay_ip_count;
     struct config_external *externals;
     size_t external_count;
+    struct config_pool *pools; /* an item for each address of each */
+    size_t pool_count;
     struct relay_address *relays; /* what to relay from; without relay-ip the listening addresses, or those of the interfaces */
     size_t relay_count;
     uint16_t min_port, max_port;

@@ -115,6 +115,38 @@ static void derive_shown(struct loader *loader)
         config->relays[i].shown = loader_shown(loader, &config->relays[i].local);
 }
 
+static struct relay_address *relay_at(const struct config *config, const struct addr *local)
+{
+    for (size_t i = 0; i < config->relay_count; i++)
+        if (addr_equal_ip(&config->relays[i].local, local))
+            return &config->relays[i];
+    return NULL;
+}
+
+static void derive_pool(struct loader *loader, const struct config_pool *pool)
+{
+    char text[ADDR_TEXT_MAX];
+    struct relay_address *relay = relay_at(loader->config, &pool->address);
+    if (!relay)
+        loader_error(loader, pool->where, "relay-pool", "%s is no relay address: name it in relay-ip as well", addr_format_ip(&pool->address, text));
+    else if (relay->pool && strcmp(relay->pool, pool->name) != 0)
+        loader_error(loader, pool->where, "relay-pool", "%s is in the pool %s: an address is in one", addr_format_ip(&pool->address, text), relay->pool);
+    else
+        relay->pool = pool->name;
+}
+
+static void derive_pools(struct loader *loader)
+{
+    const struct config *config = loader->config;
+    size_t pooled = 0;
+    for (size_t i = 0; i < config->pool_count && config->relaying; i++)
+        derive_pool(loader, &config->pools[i]);
+    for (size_t i = 0; i < config->relay_count; i++)
+        pooled += config->relays[i].pool != NULL;
+    if (pooled && pooled == config->relay_count)
+        loader_note(loader, NULL, "relay-pool", "every relay address is in a pool: allocations to which no policy gives one are refused (508 no_port)");
+}
+
 static void warn_unused(struct loader *loader)
 {
     const struct config *config = loader->config;
@@ -203,6 +235,7 @@ void loader_derive(struct loader *loader)
     derive_listeners(loader);
     derive_relays(loader);
     derive_shown(loader);
+    derive_pools(loader);
     loader_derive_discovery(loader);
     warn_unused(loader);
     derive_log(loader);

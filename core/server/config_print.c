@@ -37,9 +37,10 @@ static void print_relays(const struct config *config, FILE *out)
     for (size_t i = 0; config->relaying && i < config->relay_count; i++) {
         const struct relay_address *relay = &config->relays[i];
         const bool mapped = !addr_equal_ip(&relay->local, &relay->shown);
-        fprintf(out, "%-16s%s ports %u-%u%s%s%s%s\n", "relay", addr_format_ip(&relay->local, local), config->min_port, config->max_port,
+        fprintf(out, "%-16s%s ports %u-%u%s%s%s%s%s%s\n", "relay", addr_format_ip(&relay->local, local), config->min_port, config->max_port,
                 config->no_udp_relay ? "" : " udp", config->no_tcp_relay ? "" : " tcp",
-                mapped ? " shown as " : "", mapped ? addr_format_ip(&relay->shown, shown) : "");
+                mapped ? " shown as " : "", mapped ? addr_format_ip(&relay->shown, shown) : "", relay->pool ? " pool " : "",
+                relay->pool ? relay->pool : "");
     }
     if (!config->relaying)
         fprintf(out, "%-16snothing: STUN only\n", "relay");

@@ -52,6 +52,8 @@ const struct option options[] = {
      .help = "Relay from this address; without it from the listening addresses, or from those of the interfaces"},
     {.name = "external-ip", .letter = 'X', .section = SECTION_RELAY, LIST(OPTION_EXTERNALS, externals, external_count), .value = "PUBLIC[/PRIVATE]",
      .help = "Behind NAT: tell clients the public address in place of the private relay address, or of every relay address of its family"},
+    {.name = "relay-pool", .section = SECTION_RELAY, LIST(OPTION_POOLS, pools, pool_count), .value = "NAME=ADDRESS",
+     .help = "Keep this relay address for allocations to which a policy gives the pool NAME (relay.allow{pool}), for all of a tenant's, say; others get the addresses of no pool"},
     {.name = "min-port", .section = SECTION_RELAY, PORT(min_port), .fallback = "49152", .help = "The lowest port to relay from"},
     {.name = "max-port", .section = SECTION_RELAY, PORT(max_port), .fallback = "65535", .help = "The highest port to relay from"},
     {.name = "allowed-peer-ip", .section = SECTION_RELAY, .kind = OPTION_RANGES, .at = AT(allowed_peers), .value = "RANGE",

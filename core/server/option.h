@@ -20,6 +20,7 @@ enum option_kind {
     OPTION_ADDRESSES, /* struct addr * and a count */
     OPTION_RANGES,    /* struct cidr_set */
     OPTION_EXTERNALS, /* struct config_external * and a count */
+    OPTION_POOLS,     /* struct config_pool * and a count */
     OPTION_USERS,     /* struct config_user * and a count */
     OPTION_ALTERNATES, /* struct alternates, with the port that is not said in min */
     OPTION_PARAMS,    /* struct policy_param * and a count */

@@ -319,6 +319,19 @@ static void add_param(const struct setting *setting)
         *item = param;
 }
 
+static void add_pool(const struct setting *setting)
+{
+    struct config_pool pool = {.where = setting->where}, *item;
+    const char *address;
+    char quote[QUOTE_MAX];
+    if (!split(setting, &pool.name, &address))
+        return;
+    if (strlen(pool.name) > NAME_MAX_LEN || addr_parse_ip(view_text(address), &pool.address) != 0)
+        setting_error(setting, "%s is not %s", setting_quote(setting, quote), setting->option->value);
+    else if ((item = append(setting, sizeof *item)) != NULL)
+        *item = pool;
+}
+
 static void add_secret_file(const struct setting *setting)
 {
     struct config *config = setting->loader->config;
@@ -391,6 +404,7 @@ static void (*const setters[OPTION_KINDS])(const struct setting *) = {
     [OPTION_ADDRESSES] = add_address,
     [OPTION_RANGES] = add_range,
     [OPTION_EXTERNALS] = add_external,
+    [OPTION_POOLS] = add_pool,
     [OPTION_USERS] = add_user,
     [OPTION_PARAMS] = add_param,
     [OPTION_SECRETS] = add_secret_file,

@@ -17,6 +17,8 @@
 #define TICKETS_MAX 256
 #define RELAY_V4 "8.0.0.1"
 #define RELAY_V6 "2001:4860::1"
+#define POOL_V4 "8.0.1.%d"
+#define POOL_V6 "2001:4860:1::%d"
 
 static const char *text_field(struct world *w, int at, const char *name)
 {
@@ -274,8 +276,8 @@ static void read_options(struct world *w, int options)
     config->max_channels = number_field(w, options, "max_channels");
     w->usage_interval_ms = (msec_t)number_field(w, options, "usage_interval") * 1000;
     w->shared.quota = quota_new(NAMES_MAX);
-    w->shared.ports = ports_new(2, (uint16_t)number_field(w, options, "min_port"), (uint16_t)number_field(w, options, "max_port"));
-    w->shared.tcp_ports = ports_new(2, (uint16_t)number_field(w, options, "min_port"), (uint16_t)number_field(w, options, "max_port"));
+    w->shared.ports = ports_new(config->relay_count, (uint16_t)number_field(w, options, "min_port"), (uint16_t)number_field(w, options, "max_port"));
+    w->shared.tcp_ports = ports_new(config->relay_count, (uint16_t)number_field(w, options, "min_port"), (uint16_t)number_field(w, options, "max_port"));
     w->shared.connections = connections_new(NAMES_MAX);
     w->shared.tickets = w->shared.ports ? tickets_new(TICKETS_MAX, w->shared.ports) : NULL;
 }
@@ -284,6 +286,28 @@ static void read_relay(struct relay_address *relay, const char *text)
 {
     addr_parse_ip(view_text(text), &relay->local);
     relay->shown = relay->local;
+}
+
+/* read_pools: relay_pools: names; the i-th relays from two addresses that nobody else has. */
+static void read_pools(struct world *w, int options)
+{
+    lua_State *L = w->lua;
+    char text[ADDR_TEXT_MAX];
+    lua_getfield(L, options, "relay_pools");
+    const int pools = lua_gettop(L);
+    for (int i = 1; lua_rawgeti(L, pools, i) == LUA_TSTRING; i++) {
+        if (i > POOLS_MAX)
+            luaL_error(L, "relay_pools: at most %d", POOLS_MAX);
+        const char *name = world_text(w);
+        struct relay_address *pair = &w->relays[w->config.relay_count];
+        snprintf(text, sizeof text, POOL_V4, i);
+        read_relay(&pair[0], text);
+        snprintf(text, sizeof text, POOL_V6, i);
+        read_relay(&pair[1], text);
+        pair[0].pool = pair[1].pool = name;
+        w->config.relay_count += 2;
+    }
+    lua_settop(L, pools - 1);
 }
 
 static void configure(struct world *w, int at)
@@ -315,6 +339,7 @@ static void configure(struct world *w, int at)
     lua_getfield(w->lua, at, "now");
     w->unix_offset_ms = lua_tointeger(w->lua, -1) * 1000 - START_MS;
     lua_getfield(w->lua, at, "options");
+    read_pools(w, lua_gettop(w->lua));
     read_options(w, lua_gettop(w->lua));
     lua_pop(w->lua, 2);
 }

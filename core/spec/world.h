@@ -29,6 +29,8 @@ struct arrival;
 enum stub { STUB_HTTP, STUB_DB, STUB_DNS, STUB_COUNT };
 extern const char *const stub_names[STUB_COUNT];
 
+#define POOLS_MAX 8
+
 struct world {
     lua_State *lua;
     int lists;             /* in the registry: {audit = {}, errors = {}, events = {}, log = {}} */
@@ -38,7 +40,7 @@ struct world {
     msec_t usage_interval_ms;
 
     struct engine_config config;
-    struct relay_address relays[2];
+    struct relay_address relays[2 + 2 * POOLS_MAX];
     struct cidr_set allowed, denied;
     struct engine_shared shared;
     struct host host;

@@ -22,6 +22,7 @@ struct engine;
 struct relay_address {
     struct addr local; /* port 0 */
     struct addr shown; /* what clients are told and what peers use: external-ip, or the same */
+    const char *pool;  /* whose allocations alone it is for; NULL: those of no pool */
 };
 
 /* struct alternates: clients are sent to them in turn. */

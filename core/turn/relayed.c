@@ -2,6 +2,8 @@
 #include "base/err.h"
 #include "turn/state.h"
 
+#include <string.h>
+
 #define BUSY_MAX 16 /* ports that other programs hold, passed over for one allocation */
 
 struct port_pick {
@@ -9,10 +11,16 @@ struct port_pick {
     uint16_t port;
 };
 
-bool relayed_has_family(const struct engine *engine, uint8_t family)
+/* relayed_fits: whether it is an address of the pool ("": of none; NULL: of any) and of the family. */
+static bool relayed_fits(const struct relay_address *relay, const char *pool, uint8_t family)
+{
+    return relay->local.family == family && (!pool || strcmp(relay->pool ? relay->pool : "", pool) == 0);
+}
+
+bool relayed_has_family(const struct engine *engine, const char *pool, uint8_t family)
 {
     for (uint32_t i = 0; i < engine->config->relay_count; i++)
-        if (engine->config->relays[i].local.family == family)
+        if (relayed_fits(&engine->config->relays[i], pool, family))
             return true;
     return false;
 }
@@ -57,7 +65,7 @@ static int relayed_pick(const struct engine *engine, const struct opening *openi
     const uint32_t count = engine->config->relay_count;
     for (uint32_t i = 0; i < count; i++) {
         pick->address = (random[0] % count + i) % count;
-        if (engine->config->relays[pick->address].local.family == opening->family &&
+        if (relayed_fits(&engine->config->relays[pick->address], opening->pool, opening->family) &&
             ports_take(relayed_ports(engine, opening->protocol), pick->address, opening->want, random[1], &pick->port) == 0)
             return 0;
     }
@@ -138,7 +146,7 @@ static int relayed_open_both(struct engine *engine, struct allocation *allocatio
     if (has_v4 && has_v6)
         return 0;
     allocation->refused_family = has_v4 ? ADDR_IPV6 : ADDR_IPV4;
-    allocation->refused_code = relayed_has_family(engine, allocation->refused_family) ? STUN_CAPACITY : STUN_FAMILY_UNSUPPORTED;
+    allocation->refused_code = relayed_has_family(engine, opening->pool, allocation->refused_family) ? STUN_CAPACITY : STUN_FAMILY_UNSUPPORTED;
     return has_v4 || has_v6 ? 0 : ERR_BUSY;
 }
 

@@ -54,9 +54,9 @@ static uint8_t allocate_default_family(const struct transaction *tr)
 {
     if (tr->engine->config->default_family != ADDR_NONE)
         return tr->engine->config->default_family;
-    if (relayed_has_family(tr->engine, tr->flow->server.family))
+    if (relayed_has_family(tr->engine, NULL, tr->flow->server.family))
         return tr->flow->server.family;
-    return relayed_has_family(tr->engine, ADDR_IPV4) ? ADDR_IPV4 : ADDR_IPV6;
+    return relayed_has_family(tr->engine, NULL, ADDR_IPV4) ? ADDR_IPV4 : ADDR_IPV6;
 }
 
 /* ADDITIONAL-ADDRESS-FAMILY can only say IPv6, and goes with neither of the two that fix a family, nor with a reservation (step 7). */
@@ -81,11 +81,12 @@ static int allocate_family(struct transaction *tr, struct opening *opening)
     const int err = attr_first_byte(&tr->message, SLOT_REQUESTED_ADDRESS_FAMILY, &wanted);
     if (err == ERR_BAD)
         return transaction_refuse(tr, STUN_BAD_REQUEST, "requested_address_family");
+    opening->has_family = err == 0 || tr->engine->config->default_family != ADDR_NONE;
     if (err == ERR_NOT_FOUND)
         opening->family = allocate_default_family(tr);
     else
         opening->family = wanted == FAMILY_IPV4 ? ADDR_IPV4 : wanted == FAMILY_IPV6 ? ADDR_IPV6 : ADDR_NONE;
-    if (!relayed_has_family(tr->engine, opening->family))
+    if (!relayed_has_family(tr->engine, NULL, opening->family))
         return transaction_refuse(tr, STUN_FAMILY_UNSUPPORTED, "requested_address_family");
     return 0;
 }
@@ -126,6 +127,22 @@ static void allocate_answer(struct transaction *tr, msec_t lifetime_ms)
     tr->answer.reservation = tr->allocation->reservation;
 }
 
+/* allocate_pool: a policy may send it to relay addresses that lack the family: then the other is taken, unless somebody said which. */
+static int allocate_pool(struct transaction *tr, struct opening *opening)
+{
+    const bool has_v4 = relayed_has_family(tr->engine, opening->pool, ADDR_IPV4);
+    const bool has_v6 = relayed_has_family(tr->engine, opening->pool, ADDR_IPV6);
+    if (opening->has_token || (opening->family == ADDR_IPV4 ? has_v4 : opening->family == ADDR_IPV6 && has_v6))
+        return 0;
+    if (!has_v4 && !has_v6)
+        return *opening->pool ? transaction_refuse(tr, STUN_SERVER_ERROR, "unknown_pool") : transaction_refuse(tr, STUN_CAPACITY, "no_port");
+    if (opening->has_family)
+        return transaction_refuse(tr, STUN_FAMILY_UNSUPPORTED, "requested_address_family");
+    if (!opening->has_additional)
+        opening->family = has_v4 ? ADDR_IPV4 : ADDR_IPV6;
+    return 0;
+}
+
 static int allocate_open(struct transaction *tr, struct opening *opening, const struct verdict *verdict)
 {
     const struct limits *limits = &verdict->limits;
@@ -138,6 +155,7 @@ static int allocate_open(struct transaction *tr, struct opening *opening, const 
     opening->metering = verdict->metering.meter ? &verdict->metering : NULL;
     opening->tags = verdict->labels.tags;
     opening->group = verdict->labels.group;
+    opening->pool = verdict->labels.pool;
     opening->lifetime_s = transaction_lifetime(tr, limits, opening->lifetime_s);
     opening->tenant = who->tenant;
     opening->user = who->user;
@@ -146,7 +164,10 @@ static int allocate_open(struct transaction *tr, struct opening *opening, const 
     opening->key = who->key;
     opening->key_expires_unix_s = who->key_expires_unix_s;
     opening->reauth_on_expiry = who->reauth_on_expiry;
-    const int code = allocation_open(tr->engine, opening, tr->now, &tr->allocation, &shortage);
+    int code = allocate_pool(tr, opening);
+    if (code)
+        return code;
+    code = allocation_open(tr->engine, opening, tr->now, &tr->allocation, &shortage);
     if (code)
         return transaction_exceed(tr, code, shortage.reason, shortage.measure);
     allocate_answer(tr, (msec_t)opening->lifetime_s * 1000);

@@ -66,6 +66,7 @@ struct opening { /* what an allocation is to be made of */
     const uint8_t *tid;
     uint8_t protocol; /* PROTOCOL_UDP or PROTOCOL_TCP */
     uint8_t family;
+    bool has_family; /* the client or the configuration said which */
     bool has_additional; /* a second relayed address, of the other family than `family` */
     enum ports_want want;
     bool has_token, is_mobile;
@@ -74,7 +75,7 @@ struct opening { /* what an allocation is to be made of */
     struct limits limits;
     const struct metering *metering; /* NULL: none */
     const char *tenant, *user, *realm;
-    const char *tags, *group; /* as struct labels has them */
+    const char *tags, *group, *pool; /* as struct labels has them */
     struct view username;
     struct long_term_key key;
     int64_t key_expires_unix_s;
@@ -118,7 +119,9 @@ void relayed_close(struct engine *, struct allocation *);
  * the one of this family. */
 int relayed_sock(const struct allocation *, uint8_t family);
 void relayed_close_one(struct engine *, struct allocation *, uint8_t family);
-bool relayed_has_family(const struct engine *, uint8_t family);
+
+/* relayed_has_family: whether a pool ("": the addresses of no pool; NULL: any) has an address of it. */
+bool relayed_has_family(const struct engine *, const char *pool, uint8_t family);
 bool relayed_is_own(const struct allocation *, const struct addr *local); /* an address of the allocation, as bound */
 
 /* relay.c: the data path. No malloc, lock, log, policy or copy. */

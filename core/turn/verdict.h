@@ -99,6 +99,7 @@ struct limits {
 struct labels {
     char tags[TAGS_MAX]; /* "k=v,k=v" */
     char group[NAME_MAX_LEN + 1];
+    char pool[NAME_MAX_LEN + 1]; /* of relay addresses */
 };
 
 #define DOMAIN_MAX_LEN 255 /* RFC 8489 section 14.16 */

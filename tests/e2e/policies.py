@@ -215,5 +215,19 @@ def an_unknown_parameter_stops_the_start():
         check(code == 1 and value.split("=")[0].split(".")[1] in errors, f"set={value} was answered {code}: {errors}")
 
 
+@test
+def a_pool_gives_a_tenant_its_own_relay_address_on_every_worker():
+    text = """return {authorize = function(req) if req.user == "ann" then return relay.allow{pool = "red"} end end}"""
+    with Server("relay-ip=127.0.0.1", "relay-ip=127.0.0.2", "relay-pool=red=127.0.0.2", auth=USERS, threads=2,
+                files={"pools.lua": text}, policies=["pools.lua"]) as server, Peer() as peer:
+        for name, password, address in [("ann", "secret", "127.0.0.2"), ("eve", "secret", "127.0.0.1")] * 4:
+            with server.client(username=name, password=password) as client:
+                check_equal(client.relayed()[0], address, f"what {name} relays from")
+                check_equal(client.permit(peer.address).code, 0, "CreatePermission")
+                client.send_to(peer.address, b"hello")
+                data, source = peer.receive()
+                check_equal((data, source[0]), (b"hello", address), "what the peer got, and from where")
+
+
 if __name__ == "__main__":
     main(limit_s=120)

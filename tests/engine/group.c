@@ -374,7 +374,7 @@ TEST(no_hole_opens_a_match)
 static void on_loopback(struct engine_config *config, struct world *w)
 {
     (void)config;
-    w->relays[0] = (struct relay_address){addr_of("127.0.0.9"), addr_of("127.0.0.9")};
+    w->relays[0] = (struct relay_address){addr_of("127.0.0.9"), addr_of("127.0.0.9"), NULL};
 }
 
 TEST(a_match_may_live_on_loopback_which_stays_closed)

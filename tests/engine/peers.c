@@ -412,7 +412,7 @@ TEST(denied_peers_close_hairpin)
 static void relay_on_loopback(struct engine_config *config, struct world *w)
 {
     (void)config;
-    w->relays[0] = (struct relay_address){addr_of("127.0.0.1"), addr_of("127.0.0.1")};
+    w->relays[0] = (struct relay_address){addr_of("127.0.0.1"), addr_of("127.0.0.1"), NULL};
 }
 
 static void relay_on_open_loopback(struct engine_config *config, struct world *w)

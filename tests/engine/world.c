@@ -146,8 +146,8 @@ void world_answer(struct world *w, enum hook hook, world_hook_fn *fn)
 
 static void world_configure(struct world *w)
 {
-    w->relays[0] = (struct relay_address){addr_of(RELAY_V4), addr_of(SHOWN_V4)};
-    w->relays[1] = (struct relay_address){addr_of(RELAY_V6), addr_of(RELAY_V6)};
+    w->relays[0] = (struct relay_address){addr_of(RELAY_V4), addr_of(SHOWN_V4), NULL};
+    w->relays[1] = (struct relay_address){addr_of(RELAY_V6), addr_of(RELAY_V6), NULL};
     w->listeners[0] = addr_of("0.0.0.0:3478");
     w->listeners[1] = addr_of("[::]:3478");
     w->config = (struct engine_config){

@@ -32,14 +32,29 @@ local function user_index(users)
   return function(tenant, user) return index[(tenant or "") .. "\0" .. user] end, function(user) return names[user] end
 end
 
+-- the number of a pool by its name
+local function pools_of(options)
+  local pools = {}
+  for i, name in ipairs(options.relay_pools) do pools[name] = i end
+  return pools
+end
+
+-- the ports of a pool by its number, those of no pool by 0: of each family
+local function ports_of(options)
+  local all = {}
+  for pool = 0, #options.relay_pools do
+    all[pool] = {[4] = ports.new(options.min_port, options.max_port), [6] = ports.new(options.min_port, options.max_port)}
+  end
+  return all
+end
+
 -- Starts a server; raises, with file and line, what would refuse the start.
 function M.open(spec)
   local o = spec.options
   local core = setmetatable({
     spec = spec, now_ms = 0, decision = 0, serial = 0, clients = {}, allocations = {}, routes = {}, pending = {},
     lists = {audit = {}, errors = {}, events = {}, log = {}, metrics = {}},
-    quota = quota.new(), ports = {[4] = ports.new(o.min_port, o.max_port), [6] = ports.new(o.min_port, o.max_port)},
-    tcp_ports = {[4] = ports.new(o.min_port, o.max_port), [6] = ports.new(o.min_port, o.max_port)},
+    quota = quota.new(), pools = pools_of(o), ports = ports_of(o), tcp_ports = ports_of(o),
     peer_allowed = peers.new(o.allowed_peer_ip, o.denied_peer_ip, o.allow_loopback_peers),
   }, {__index = M})
   core.find_user, core.has_user = user_index(spec.users)
@@ -120,8 +135,7 @@ function M:end_allocation(a, reason, by)
   report_usage(self, a, true)
   self.allocations[a.id], a.client.allocation = nil, nil
   self.quota:give(a.tenant, a.user)
-  local of = a.protocol == "tcp" and self.tcp_ports or self.ports
-  of[a.family]:give(a.port)
+  a.ports:give(a.port)
   self:event("closed", a.client, {allocation = a, reason = reason, by = by})
 end
 
@@ -248,7 +262,9 @@ local function sweep(core)
   for id in pairs(core.allocations) do ids[#ids + 1] = id end
   table.sort(ids)
   for _, id in ipairs(ids) do sweep_allocation(core, core.allocations[id]) end
-  for _, ports_of_family in pairs(core.ports) do ports_of_family:sweep(core.now_ms) end
+  for _, of_pool in pairs(core.ports) do
+    for _, of_family in pairs(of_pool) do of_family:sweep(core.now_ms) end
+  end
   flush_events(core)
 end
 

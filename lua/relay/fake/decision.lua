@@ -63,7 +63,7 @@ end
 
 local limit_names = {
   "total_quota", "realm_quota", "user_quota", "max_lifetime", "max_bps", "max_permissions", "max_channels",
-  "permission_acl", "tags", "meter", "group",
+  "permission_acl", "tags", "meter", "group", "pool",
 }
 
 local on_caps = {refuse = true, throttle = true, close = true}
@@ -92,9 +92,9 @@ local function limits_of(given)
     elseif name == "tags" then
       if type(value) ~= "table" then error("relay.allow: tags: a table expected", 3) end
       limits.tags = tags_of(value)
-    elseif name == "group" then
-      limits.group = text("relay.allow: group", value, NAME_MAX)
-      if value == "" then error("relay.allow: group: a name expected, got an empty one", 3) end
+    elseif name == "group" or name == "pool" then
+      limits[name] = text("relay.allow: " .. name, value, NAME_MAX)
+      if value == "" then error(("relay.allow: %s: a name expected, got an empty one"):format(name), 3) end
     else
       limits[name] = positive("relay.allow: " .. name, value)
     end
@@ -218,15 +218,17 @@ end
 local MISFIT <const> = "the limits of several policies do not fit together: two "
 
 -- Adds the limits of one more policy: the strictest of each number, the intersection of the sets, the union of the tags, the one meter and
--- the one group; or nil and why they do not fit together.
+-- the one group, the one pool; or nil and why they do not fit together.
 function M.merge(into, more)
   if into.meter and more.meter then return nil, MISFIT .. "meters" end
-  if (into.group or more.group) ~= (more.group or into.group) then return nil, MISFIT .. "groups" end
+  for _, name in ipairs {"group", "pool"} do
+    if (into[name] or more[name]) ~= (more[name] or into[name]) then return nil, ("%s%ss"):format(MISFIT, name) end
+  end
   for name, value in pairs(more) do
     if name == "acls" then
       into.acls = into.acls or {}
       for _, set in ipairs(value) do table.insert(into.acls, set) end
-    elseif name == "meter" or name == "group" then
+    elseif name == "meter" or name == "group" or name == "pool" then
       into[name] = value
     elseif name == "tags" then
       into.tags = into.tags or {}

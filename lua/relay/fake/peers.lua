@@ -5,8 +5,10 @@ local address = require "relay.address"
 
 local M = {}
 
--- the server's own relayed addresses, by family
-M.relays = {[4] = "8.0.0.1", [6] = "2001:4860::1"}
+-- the server's own relayed addresses, by family; those of the i-th pool
+local relays = {[4] = "8.0.0.1", [6] = "2001:4860::1"}
+local of_pools = {[4] = "8.0.1.%d", [6] = "2001:4860:1::%d"}
+M.POOLS_MAX = 8
 
 -- the special-purpose registries of IANA, multicast, what is reserved; of IPv6 all but 2000::/3. Documentation ranges too: a spec that
 -- needs a peer takes a public address.
@@ -38,7 +40,16 @@ function M.new(allowed, denied, allow_loopback)
   end
 end
 
-function M.is_relay(peer) return peer.ip == M.relays[peer.family] end
+-- The relayed address of the family; of the `pool`-th pool, if there is one.
+function M.relay(family, pool) return pool and of_pools[family]:format(pool) or relays[family] end
+
+function M.is_relay(peer)
+  if peer.ip == relays[peer.family] then return true end
+  for pool = 1, M.POOLS_MAX do
+    if peer.ip == M.relay(peer.family, pool) then return true end
+  end
+  return false
+end
 
 local function is_mate(a, other) return a.limits.group == other.limits.group and (a.limits.group == nil or a.tenant == other.tenant) end
 

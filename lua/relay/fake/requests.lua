@@ -45,8 +45,8 @@ local function authorize(core, client, fields, who)
   return limits, nil, by
 end
 
-local function relayed_text(family, port)
-  return (family == 6 and "[%s]:%d" or "%s:%d"):format(peers.relays[family], port)
+local function relayed_text(family, port, pool)
+  return (family == 6 and "[%s]:%d" or "%s:%d"):format(peers.relay(family, pool), port)
 end
 
 local function numbers(limits)
@@ -97,19 +97,21 @@ function M.allocate(core, client, fields)
   if refused then return refused end
   local limits, no, by = authorize(core, client, fields, who)
   if not limits then return no end
+  if limits.pool and not core.pools[limits.pool] then return refuse(500, "unknown_pool") end
   local full = core.quota:take(who.tenant, who.user, limits)
   if full then return refuse(486, full) end
   local family = fields.family or client.flow.dst.family
   local tcp = fields.requested_transport == "tcp"
-  local ports = tcp and core.tcp_ports or core.ports
-  local port, reservation = ports[family]:take(fields, core.now_ms)
+  local pool = core.pools[limits.pool]
+  local ports = (tcp and core.tcp_ports or core.ports)[pool or 0][family]
+  local port, reservation = ports:take(fields, core.now_ms)
   if not port then
     core.quota:give(who.tenant, who.user)
     return refuse(508, fields.reservation and "reservation_token" or "no_port")
   end
   local a = core:add_allocation(client, who, limits, lifetime_s(core, limits, fields.lifetime, who.key) * 1000)
-  a.port, a.family, a.reservation, a.protocol, a.connected = port, family, reservation, tcp and "tcp" or "udp", {}
-  a.relayed = relayed_text(a.family, port)
+  a.port, a.ports, a.family, a.reservation, a.protocol, a.connected = port, ports, family, reservation, tcp and "tcp" or "udp", {}
+  a.relayed = relayed_text(a.family, port, pool)
   core:event("allocated", client, {method = "allocate", allocation = a, by = by})
   return granted(core, a)
 end

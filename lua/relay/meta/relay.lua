@@ -209,6 +209,7 @@ function relay.fail(why) end
 ---@field meter? relay.AllowMeterFields counts what is relayed, about twice a second. One policy alone may name a meter
 ---@field tags? table<string, string|number|boolean> values without `,`, names without `,` and `=`; 32, together at most 127 bytes as `k=v,k=v`
 ---@field group? string it exchanges packets only with relayed addresses of this server that allocations of the same group of the same tenant hold at that moment; every other peer is 403 `not_in_group`, and no option opens it. At most 128 bytes; several policies must name the same
+---@field pool? string it relays from an address of this relay-pool of the configuration, and from no other; without it from those of no pool. One that there is not is 500 `unknown_pool`; several policies must name the same
 
 ---@class relay.AllowMeterFields
 ---@field [1] relay.Meter which

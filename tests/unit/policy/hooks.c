@@ -120,7 +120,8 @@ static const struct {
     {"return relay.allow{user_quota = '1'}", "relay.allow: user_quota: an integer from 1"},
     {"return relay.allow{user_quota = 1 << 32}", "relay.allow: user_quota: an integer from 1"},
     {"return relay.allow{meter = {}}", "relay.allow: meter: a relay.meter expected, got nil"},
-    {"return relay.allow{pool = 'x'}", "relay.allow: unknown field 'pool'"},
+    {"return relay.allow{pools = 'x'}", "relay.allow: unknown field 'pools'"},
+    {"return relay.allow{pool = ''}", "relay.allow: pool: a name expected, got an empty one"},
     {"return relay.allow{permission_acl = {}}", "permission_acl: a relay.cidr expected"},
     {"return relay.allow{tags = {['a,b'] = 1}}", "relay.allow: tags: "},
     {"return relay.allow{tags = {a = 'x,y'}}", "relay.allow: tags: "},
@@ -213,7 +214,7 @@ TEST(allow_carries_every_limit)
         &stage,
         "local L = relay.allow{total_quota = 1, realm_quota = 2, user_quota = 3, max_lifetime = 4, max_bps = 1 << 40, "
         "max_permissions = 6,\n"
-        "  max_channels = 7, group = 'match-42', tags = {room = 5, cc = 'DE', ok = true}, permission_acl = relay.cidr{'203.0.113.0/24'}}\n"
+        "  max_channels = 7, group = 'match-42', pool = 'red', tags = {room = 5, cc = 'DE', ok = true}, permission_acl = relay.cidr{'203.0.113.0/24'}}\n"
         "return {authorize = function() return L end}");
     CHECK_INT(stage_ask(&stage, HOOK_authorize), VERDICT_ALLOW);
     const struct limits *limits = &stage.verdict.limits;
@@ -226,6 +227,7 @@ TEST(allow_carries_every_limit)
     CHECK_INT(limits->max_channels, 7);
     CHECK_TEXT(stage.verdict.labels.tags, "cc=DE,ok=true,room=5");
     CHECK_TEXT(stage.verdict.labels.group, "match-42");
+    CHECK_TEXT(stage.verdict.labels.pool, "red");
     CHECK(cidr_has(limits->acl, &stage.peer));
     stage_clear(&stage);
 }

@@ -148,6 +148,8 @@ static const struct {
     {"listening-ip=localhost", "conf:1: listening-ip: \"localhost\" is not an IP address; names are not resolved"},
     {"relay-ip=127.0.0.1:5", "conf:1: relay-ip: \"127.0.0.1:5\" is not an IP address; names are not resolved"},
     {"relay-ip=0.0.0.0", "conf:1: relay-ip: an address of all zeroes cannot be relayed from: name the address itself"},
+    {"relay-pool=red", "conf:1: relay-pool: \"red\" is not NAME=ADDRESS"},
+    {"relay-pool=red=10.0.0.1:5", "conf:1: relay-pool: \"red=10.0.0.1:5\" is not NAME=ADDRESS"},
     {"external-ip=1.2.3.4/", "conf:1: external-ip: \"\" is not an IP address; names are not resolved"},
     {"external-ip=1.2.3.4/::1", "conf:1: external-ip: one address is IPv4, the other IPv6"},
     {"external-ip=0.0.0.0", "conf:1: external-ip: an address of all zeroes cannot be shown"},

@@ -208,6 +208,22 @@ TEST(an_external_address_maps_onto_relay_addresses_as_in_coturn)
     unload(&loaded);
 }
 
+TEST(a_relay_address_belongs_to_the_pool_that_names_it)
+{
+    struct loaded loaded = LOAD("realm=r\nuser=ann:x\nrelay-ip=10.0.0.1\nrelay-ip=10.0.0.2\nrelay-ip=fd00::1\nrelay-pool=red=10.0.0.2\nrelay-pool=red=fd00::1\n");
+    CHECK_LOADED(loaded);
+    CHECK(!loaded.config.relays[0].pool);
+    CHECK_TEXT(loaded.config.relays[1].pool, "red");
+    CHECK_TEXT(loaded.config.relays[2].pool, "red");
+    unload(&loaded);
+    loaded = LOAD("realm=r\nuser=ann:x\nrelay-ip=10.0.0.1\nrelay-pool=red=10.0.0.2\n");
+    CHECK_REFUSED(loaded, "conf:4: relay-pool: 10.0.0.2 is no relay address: name it in relay-ip as well");
+    unload(&loaded);
+    loaded = LOAD("realm=r\nuser=ann:x\nrelay-ip=10.0.0.1\nrelay-pool=red=10.0.0.1\nrelay-pool=blue=10.0.0.1\n");
+    CHECK_REFUSED(loaded, "conf:5: relay-pool: 10.0.0.1 is in the pool red: an address is in one");
+    unload(&loaded);
+}
+
 TEST(md5_keys_beside_an_offer_of_sha256_earn_a_warning)
 {
     static const struct {
@@ -441,7 +457,7 @@ TEST_LIST(RUN(listeners_answer_for_each_other_by_rfc5780) RUN(three_addresses_an
               RUN(a_port_for_proxies_is_one_more_listener_and_trusts_this_machine_unless_others_are_named)
               RUN(without_a_certificate_tls_and_dtls_are_off_and_one_note_says_so) RUN(with_a_certificate_both_ports_are_listened_on)
                   RUN(relay_addresses_are_the_named_ones_or_the_listening_ones) RUN(relay_addresses_of_interfaces_are_never_any_or_link_local)
-                      RUN(an_external_address_maps_onto_relay_addresses_as_in_coturn) RUN(md5_keys_beside_an_offer_of_sha256_earn_a_warning) RUN(an_external_address_that_maps_onto_nothing_earns_a_warning)
+                      RUN(an_external_address_maps_onto_relay_addresses_as_in_coturn) RUN(a_relay_address_belongs_to_the_pool_that_names_it) RUN(md5_keys_beside_an_offer_of_sha256_earn_a_warning) RUN(an_external_address_that_maps_onto_nothing_earns_a_warning)
                           RUN(without_authentication_nothing_is_relayed_and_a_warning_says_so) RUN(users_a_secret_a_database_or_a_policy_let_it_relay)
                               RUN(a_static_secret_implies_use_auth_secret) RUN(policies_their_parameters_and_secrets_arrive_in_order_with_their_places)
                                   RUN(numbers_become_what_the_engine_counts_in) RUN(the_log_goes_where_coturn_would_send_it_or_a_warning_says_otherwise)
