@@ -10,37 +10,23 @@
 #define FIELD_MAX 64
 #define FIELDS_TEXT_MAX 512
 
-static const char *join(const char *const *words, const char *between, char out[FIELDS_TEXT_MAX])
-{
-    struct slab slab = slab_over(out, FIELDS_TEXT_MAX);
-    for (; *words; words++) {
-        slab_put_text(&slab, slab.len ? between : "");
-        slab_put_text(&slab, *words);
-    }
-    slab_put_u8(&slab, 0);
-    return slab.overflow ? "" : out;
-}
-
 static int unknown_field(const struct command_line *line, const char *name)
 {
-    const char *const *fields = desk_tenant_fields();
+    size_t count;
+    const struct desk_field *fields = desk_tenant_fields(&count);
+    const char *names[DESK_TENANT_FIELDS_MAX];
     char all[FIELDS_TEXT_MAX];
-    size_t count = 0;
-    while (fields[count])
-        count++;
-    const char *meant = nearest(name, fields, count);
+    struct slab slab = slab_over(all, sizeof all);
+    for (size_t i = 0; i < count; i++) {
+        names[i] = fields[i].name;
+        slab_put_text(&slab, i ? ", " : "");
+        slab_put_text(&slab, fields[i].name);
+    }
+    slab_put_u8(&slab, 0);
+    const char *meant = nearest(name, names, count);
     if (meant)
         return command_fail(line, COMMAND_MISUSED, "%s: no such field: did you mean %s?", name, meant);
-    return command_fail(line, COMMAND_MISUSED, "%s: no such field: there are %s", name, join(fields, ", ", all));
-}
-
-static int wrong_value(const struct command_line *line, const char *field, const char *value)
-{
-    const char *const *words = desk_tenant_words(field);
-    char all[FIELDS_TEXT_MAX];
-    if (words)
-        return command_fail(line, COMMAND_MISUSED, "%s: %s, not %s", field, join(words, " or ", all), value);
-    return command_fail(line, COMMAND_MISUSED, "%s: not a value for it: %s", field, value);
+    return command_fail(line, COMMAND_MISUSED, "%s: no such field: there are %s", name, slab.overflow ? "others" : all);
 }
 
 /* split: the value of "field=value", its field into `name`; NULL if it is none. */
@@ -55,14 +41,14 @@ static const char *split(const char *word, char name[FIELD_MAX])
 
 static int check_field(const struct command_line *line, const char *word)
 {
-    char name[FIELD_MAX];
+    char name[FIELD_MAX], wants[DESK_WANTS_MAX];
     const char *value = split(word, name);
     if (!value)
         return command_fail(line, COMMAND_MISUSED, "%s: a field and its value are written FIELD=VALUE", word);
     const int err = desk_tenant_check(name, value);
     if (err == ERR_NOT_FOUND)
         return unknown_field(line, name);
-    return err ? wrong_value(line, name, value) : 0;
+    return err ? command_fail(line, COMMAND_MISUSED, "%s: %s, not %s", name, desk_field_wants(desk_tenant_field(name), wants), value) : 0;
 }
 
 /* Everything is checked before anything is changed. */
@@ -145,7 +131,7 @@ int command_tenant_list(const struct command_line *line)
         list_begin(&list, columns, sizeof columns / sizeof *columns, true);
     else
         list_begin(&list, short_columns, sizeof short_columns / sizeof *short_columns, false);
-    const int err = desk_tenants(desk, list_tenant, &list);
+    const int err = desk_tenants(desk, &(struct desk_page){0}, list_tenant, &list);
     list_end(&list);
     return command_end(line, desk, err);
 }

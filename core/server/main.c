@@ -1,4 +1,5 @@
 /* main.c: start and stop. Everything that can fail fails before the first packet is answered, with exit code 1 and nothing left running. */
+#include "server/clerk.h"
 #include "server/command.h"
 #include "server/help.h"
 #include "server/process.h"
@@ -110,6 +111,8 @@ static int serve(struct relay *relay, struct refusal *refusal)
         return -1;
     if (reload_open(&relay->policies, &relay->service, relay->loop) != 0 || roster_open(&relay->roster, &relay->service, relay->loop) != 0)
         return -1;
+    if (config->admin_socket && config->userdb && clerk_open(config->userdb, relay->loop, &relay->service.clerk) != 0)
+        return -1;
     signal(SIGPIPE, SIG_IGN);
     news_serve(relay->service.news, relay->loop, NULL, NULL);
     watch_signal(&relay->terminate, relay->loop, SIGTERM, on_stop, relay);
@@ -147,6 +150,7 @@ static void stop(struct relay *relay)
     news_close(relay->service.news);
     reload_close(&relay->policies);
     roster_close(&relay->roster);
+    clerk_close(relay->service.clerk);
     routes_close(&relay->routes);
     for (unsigned i = 0; i < count; i++)
         worker_free(workers[i]);

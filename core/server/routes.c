@@ -111,6 +111,7 @@ static const struct door_route rows[] = {
     {"GET", "/v1/policy", DOOR_OPERATOR | DOOR_ADMIN, 0, get_policy, NULL},
     {"GET", "/v1/allocations", DOOR_ADMIN, 0, routes_allocations, routes_allocation_query},
     {"DELETE", "/v1/allocations/*", DOOR_ADMIN, 0, routes_allocation_end, NULL},
+    {"GET", "/v1/tenants", DOOR_OPERATOR | DOOR_ADMIN, 0, routes_tenants, routes_tenants_query},
     {"GET", "/v1/shared", DOOR_OPERATOR | DOOR_ADMIN, 0, routes_shared, routes_shared_query},
     {"GET", "/metrics", DOOR_OPERATOR | DOOR_USAGE_READ, 0, routes_metrics, NULL},
     {"GET", "/v1/explain", DOOR_ADMIN, 0, routes_explain, routes_explain_query},

@@ -4,6 +4,7 @@
 
 #include "admin/door.h"
 #include "net/loop.h"
+#include "server/clerk.h"
 #include "server/refusal.h"
 #include "server/reload.h"
 #include "server/roster.h"
@@ -18,13 +19,36 @@ struct routes {
 };
 
 /* routes_open: makes the socket, with the privileges of the start. 0, or negative with the refusal.  routes_serve: answers from now on;
- * what routes speak of is there.  routes_close: after reload_close and roster_close, which tell who still waits; before the loop goes. */
+ * what routes speak of is there.  routes_close: after reload_close, roster_close and clerk_close, which tell who still waits; before the loop goes. */
 int routes_open(struct routes *, const struct config *, struct refusal *);
 void routes_serve(struct routes *, const struct service *, struct loop *, struct reload *, struct roster *);
 void routes_close(struct routes *);
 
+/* struct routes_job: a question that the clerk answers: the first member of what it is about. What the request lends (its parts, parameters, body, caller) lives until
+ * it is answered, in the clerk's thread too. `work` leaves the answer in `body`; of what fails the request is told the reason. */
+struct routes_job {
+    struct clerk_job job;
+    struct door_request *request;
+    unsigned status; /* 200, unless `work` says another */
+    json_t *body;
+};
+
+/* routes_job: one of `size` bytes, zeroed behind its first member, for routes_job_ask; NULL: the request was answered that there is no memory.  routes_job_ask: the
+ * job is freed when it is answered. */
+void *routes_job(struct door_request *, size_t size, int (*work)(struct desk *, struct clerk_job *));
+void routes_job_ask(const struct routes *, void *job);
+
+/* routes_limit: the parameter `limit` of a list, 1 to ROUTES_LIMIT_MAX, or ROUTES_LIMIT without it; false: it was refused. */
+#define ROUTES_LIMIT 100
+#define ROUTES_LIMIT_MAX 1000
+bool routes_limit(struct door_request *, size_t *out);
+
 /* The rows' own, by file. */
 enum { HTTP_OK = 200, HTTP_BAD_REQUEST = 400, HTTP_NOT_FOUND = 404, HTTP_CONFLICT = 409, HTTP_INTERNAL = 500, HTTP_UNAVAILABLE = 503 };
+
+/* routes_tenant.c */
+extern const char *const routes_tenants_query[];
+void routes_tenants(void *ctx, struct door_request *);
 
 /* routes_shared.c */
 extern const char *const routes_shared_query[];

@@ -22,6 +22,7 @@ struct listener {
 };
 
 struct worker;
+struct clerk;
 
 struct service {
     const struct config *config;
@@ -34,6 +35,7 @@ struct service {
     struct log *log;
     struct journal *journal; /* NULL: no decision log */
     struct store *store; /* NULL: no database */
+    struct clerk *clerk; /* main's, from when workers start until they have ended; NULL: no database */
     struct inquiries *inquiries; /* NULL: no database, or no policy that could ask */
     struct tls *tls;     /* NULL: no certificate; guards its certificates itself */
     struct tls_pair *certificates; /* the files of config->certs and config->pkeys */

@@ -1,6 +1,6 @@
-/* desk.h: what the command line does at the database: users, tenants, secrets, OAuth keys, usage.
+/* desk.h: what the command line and the admin door do at the database: users, tenants, secrets, OAuth keys, usage.
  *
- * Synchronous, in its own process, beside a running server. Opens (and migrates) the file, waits up to 5 s for a busy writer. Every change
+ * Synchronous: in its own process, beside a running server, or in a thread of the server's that may wait. Opens (and migrates) the file, waits up to 5 s for a busy writer. Every change
  * writes an audit row. Errors are negative enum err with a reason in desk_error.
  */
 #ifndef RELAY_STORE_DESK_H
@@ -10,9 +10,18 @@
 
 struct desk;
 
+/* desk_open_beside: of a server's own thread: waits so long for a busy writer. */
 int desk_open(const char *path, bool create, struct desk **out, char *error, size_t error_cap);
+int desk_open_beside(const char *path, int busy_ms, struct desk **out, char *error, size_t error_cap);
 void desk_close(struct desk *);
 const char *desk_error(const struct desk *);
+
+/* struct desk_page: which rows of a list, in the order of their names. NULL: of all; from the first on. */
+struct desk_page {
+    const char *name;  /* this one alone */
+    const char *after; /* those behind it */
+    size_t limit;      /* so many at most; 0: all */
+};
 
 struct desk_user {
     const char *realm, *name;
@@ -26,14 +35,31 @@ int desk_user_remove(struct desk *, const char *realm, const char *user, const c
 typedef void desk_user_fn(void *ctx, const char *realm, const char *user, int64_t created_ms);
 int desk_users(struct desk *, const char *realm, desk_user_fn *each, void *ctx); /* realm NULL: all */
 
-/* desk_tenant_set: creates or changes; `field` is a column an operator may set (desk_tenant_fields), `value` is checked: ERR_NOT_FOUND: no
- * such field, ERR_RANGE: bad value. */
+/* struct desk_field: a column of `tenants` that an operator may set: the realm and the rows of STORE_TENANT_CHOICES and _LIMITS. One of `words`, or a number of 0 to
+ * `most`; else text. `at`: where it is in a struct store_tenant. */
+struct desk_field {
+    const char *name;
+    const char *words[4]; /* NULL behind the last; of none: it is no choice */
+    int64_t most;         /* 0: it is no number */
+    size_t at;
+};
+
+#define DESK_TENANT_FIELDS_MAX 64
+
+/* desk_tenant_fields: all of them, in the order of their columns.  desk_tenant_field: by its name; NULL: there is none.  desk_tenant_check: 0, or what desk_tenant_set
+ * would answer: ERR_NOT_FOUND: no such field, ERR_RANGE: not a value of it. */
+const struct desk_field *desk_tenant_fields(size_t *count);
+const struct desk_field *desk_tenant_field(const char *name);
+int desk_tenant_check(const char *field, const char *value);
+
+/* desk_field_wants: what a value of it is, for who gave another. Returns `out`. */
+#define DESK_WANTS_MAX 128
+const char *desk_field_wants(const struct desk_field *, char out[DESK_WANTS_MAX]);
+
+/* desk_tenant_set: creates or changes. */
 int desk_tenant_set(struct desk *, const char *name, const char *field, const char *value, const char *who);
-const char *const *desk_tenant_fields(void);                 /* NULL-terminated */
-const char *const *desk_tenant_words(const char *field);     /* those that it may be, NULL-terminated; NULL: a number or text, or no field */
-int desk_tenant_check(const char *field, const char *value); /* 0, or what desk_tenant_set would answer */
 typedef void desk_tenant_fn(void *ctx, const struct store_tenant *);
-int desk_tenants(struct desk *, desk_tenant_fn *each, void *ctx);
+int desk_tenants(struct desk *, const struct desk_page *, desk_tenant_fn *each, void *ctx);
 
 /* desk_secret_add: a shared secret (RFC draft-uberti REST credentials) of a realm ("" = all realms). */
 int desk_secret_add(struct desk *, const char *realm, const char *secret, const char *who);

@@ -131,6 +131,7 @@ struct store_tenant {
 #define X(name, most) int64_t name;
     STORE_TENANT_LIMITS(X)
 #undef X
+    int64_t created_ms;
 };
 int store_reader_tenant(struct store_reader *, struct view name, struct store_tenant *out);
 
