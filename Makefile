@@ -142,7 +142,7 @@ $(B)/bench/load: $(wildcard tests/bench/*.[ch]) $(call LINK,wire)
 
 $(B)/fuzz/%: tests/fuzz/%.c $(wildcard core/base/*.c core/wire/*.c)
 	@mkdir -p $(@D)
-	$(Q)clang -std=c11 -D_GNU_SOURCE -O1 -g -Icore -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $^ -lcrypto -pthread -o $@
+	$(Q)clang -std=c11 -D_GNU_SOURCE -O1 -g -Icore -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $^ $(LIBS_base) -pthread -o $@
 
 deps:
 	@tests/support/deps

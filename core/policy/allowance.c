@@ -31,7 +31,7 @@ static void tags_field(lua_State *L, struct allowance *out)
     const char *names[TAG_COUNT_MAX];
     if (!lua_istable(L, -1))
         state_raise(L, "relay.allow: tags: a table expected, got %s", luaL_typename(L, -1));
-    struct slab text = slab_over(labels->tags, sizeof labels->tags - 1);
+    struct slab text = slab_over(labels->tags, TAGS_GIVEN_MAX - 1);
     const size_t count = tag_names(L, names);
     for (size_t i = 0; i < count; i++) {
         size_t len;
@@ -47,7 +47,7 @@ static void tags_field(lua_State *L, struct allowance *out)
         lua_pop(L, 2);
     }
     if (text.overflow)
-        state_raise(L, "relay.allow: tags: longer than %d bytes", TAGS_MAX - 1);
+        state_raise(L, "relay.allow: tags: longer than %d bytes", TAGS_GIVEN_MAX - 1);
     labels->tags[text.len] = 0;
 }
 

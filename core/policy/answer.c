@@ -189,33 +189,6 @@ bool policy_answer_same(const struct verdict *a, const struct verdict *b)
                                        same_alternate(&a->alternate, &b->alternate));
 }
 
-static bool has_tag(const char *tags, const char *pair, size_t name_len)
-{
-    for (; *tags; tags += strcspn(tags, ","), tags += *tags == ',')
-        if (strncmp(tags, pair, name_len + 1) == 0)
-            return true;
-    return false;
-}
-
-/* merge_tags: `more`, and of `into` what has other names. */
-static bool merge_tags(char into[TAGS_MAX], const char *more)
-{
-    char merged[TAGS_MAX];
-    struct slab out = slab_over(merged, sizeof merged - 1);
-    slab_put_text(&out, more);
-    for (const char *at = into; *at;) {
-        const size_t pair = strcspn(at, ",");
-        if (!has_tag(more, at, strcspn(at, "="))) {
-            if (out.len)
-                slab_put_u8(&out, ',');
-            slab_put(&out, view_of(at, pair));
-        }
-        at += pair + (at[pair] == ',');
-    }
-    view_copy(slab_view(&out), into, TAGS_MAX);
-    return !out.overflow;
-}
-
 static void merge_numbers(struct limits *into, const struct limits *more)
 {
     const struct {
@@ -260,7 +233,7 @@ const char *answer_merge(struct policy *policy, struct verdict *into, const stru
         return "the limits of several policies do not fit together: two groups";
     if (!merge_name(into->labels.pool, more->labels.pool))
         return "the limits of several policies do not fit together: two pools";
-    if (!merge_acl(policy, &into->limits.acl, more->limits.acl) || !merge_tags(into->labels.tags, more->labels.tags))
+    if (!merge_acl(policy, &into->limits.acl, more->limits.acl) || !labels_add(&into->labels, more->labels.tags))
         return "the limits of several policies do not fit together";
     return NULL;
 }

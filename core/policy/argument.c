@@ -4,6 +4,7 @@
 #include "policy/reference.h"
 
 #include "turn/allocation.h"
+#include "wire/minted.h"
 
 #include <string.h>
 
@@ -51,6 +52,18 @@ static struct fact fact_listener(const struct flow *flow, char scratch[FACT_SCRA
     snprintf(scratch, FACT_SCRATCH, "%s:%s", transport_name(flow->transport), addr_format(&flow->server, text));
     return fact_text(scratch);
 }
+
+/* fact_minted: a part of the username of a minted credential that was verified: the text at `offset` of its struct. */
+static struct fact fact_minted(const struct request *request, size_t offset, char scratch[FACT_SCRATCH])
+{
+    struct minted minted;
+    if (!request->is_minted || minted_parse(request->username, &minted) != 0)
+        return fact_nil();
+    snprintf(scratch, FACT_SCRATCH, "%s", (const char *)&minted + offset);
+    return fact_that(FACT_FOLLOWS, fact_text(scratch));
+}
+
+#define MINTED(part) fact_minted(r, offsetof(struct minted, part), scratch)
 
 static struct fact fact_if(const void *there, uint64_t count)
 {
@@ -134,6 +147,12 @@ static int request_count(lua_State *L)
     X(requested_family, "integer?", "4 or 6", fact_known(r->family))                                                                       \
     X(even_port, "boolean", "EVEN-PORT is there", fact_boolean(r->even_port))                                                              \
     X(reservation, "boolean", "RESERVATION-TOKEN is there", fact_boolean(r->has_reservation))                                              \
+    X(minted, "boolean", "from `authorize` on: the server itself verified the credential, which was minted: what its name says is true",   \
+      fact_boolean(r->is_minted))                                                                                                          \
+    X(tag, "string?", "of a minted credential: the player; as is the tag of that name", MINTED(tag))                                       \
+    X(room, "string?", "of a minted credential: the match; as is the tag of that name", MINTED(room))                                      \
+    X(credential, "string?", "of a minted credential: its id; as is the tag of that name", MINTED(cid))                                    \
+    X(key, "string?", "of a minted credential: the id of the key that minted it; as is the tag of that name", MINTED(kid))                 \
     X(access_token, "string?",                                                                                                             \
       "the bytes of ACCESS-TOKEN, where `oauth` is on; the client signs with a key that its issuer put in there, and `username` says "     \
       "which of the issuer's keys sealed it",                                                                                              \

@@ -37,7 +37,7 @@ struct fact {
     };
 };
 
-#define FACT_SCRATCH 72 /* room for a text that is made: an address with a word before it, 64 hexadecimal digits */
+#define FACT_SCRATCH 136 /* room for a text that is made: an address with a word before it, 64 hexadecimal digits, a part of a username */
 
 static inline struct fact fact_nil(void)
 {

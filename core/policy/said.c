@@ -155,7 +155,7 @@ static const char *as_tags(const json_t *value, void *at)
         slab_put_text(&out, member);
     }
     view_copy(slab_view(&out), at, TAGS_MAX);
-    return out.overflow ? "at most 127 bytes in all" : NULL;
+    return out.overflow ? "at most 511 bytes in all" : NULL;
 }
 
 static const struct row {
@@ -188,6 +188,7 @@ static const struct row {
     ROW('r', "requested_family", as_u8, request.family),
     ROW('r', "even_port", as_flag, request.even_port),
     ROW('r', "reservation", as_flag, request.has_reservation),
+    ROW('r', "minted", as_flag, request.is_minted),
     ROW('r', "access_token", as_view, request.access_token),
     ROW('a', "id", as_u64, allocation.id),
     ROW('a', "user", as_text, allocation.user),

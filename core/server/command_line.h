@@ -134,6 +134,7 @@ int command_user_remove(const struct command_line *);
 int command_tenant_set(const struct command_line *);
 int command_tenant_list(const struct command_line *);
 int command_secret_add(const struct command_line *);
+int command_secret_new(const struct command_line *);
 int command_oauth_add(const struct command_line *);
 int command_oauth_list(const struct command_line *);
 int command_oauth_remove(const struct command_line *);

@@ -88,6 +88,8 @@ struct config {
     bool use_auth_secret; /* also true when a static-auth-secret is given */
     const char **secrets; /* static-auth-secret, in the order given */
     size_t secret_count;
+    const char **mint_secret_files; /* of the master secrets of minted credentials, in the order given */
+    size_t mint_secret_file_count;
     const char *userdb;   /* SQLite file; NULL: no database */
     bool oauth;
     const char *server_name; /* that access tokens are bound to; NULL: the realm */

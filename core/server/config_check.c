@@ -149,7 +149,7 @@ static void check_oauth(struct loader *loader)
 static void check_sha256(struct loader *loader)
 {
     const struct config *config = loader->config;
-    bool has_password = config->use_auth_secret || config->policy_count > 0 || config->userdb, has_md5 = false;
+    bool has_password = config->use_auth_secret || config->mint_secret_file_count || config->policy_count > 0 || config->userdb, has_md5 = false;
     for (size_t i = 0; i < config->user_count; i++) {
         has_password |= !config->users[i].has_key;
         has_md5 |= config->users[i].has_key;
@@ -169,7 +169,7 @@ static void check_sha256(struct loader *loader)
 static void check_userhash(struct loader *loader)
 {
     const struct config *config = loader->config;
-    if (config->offer_userhash && config->use_auth_secret)
+    if (config->offer_userhash && (config->use_auth_secret || config->mint_secret_file_count))
         loader_error(loader, config_where(config, "offer-userhash"), "offer-userhash",
                      "a name under a secret is not known before it is sent, so it cannot be found by its hash: remove one of them");
 }

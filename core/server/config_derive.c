@@ -160,11 +160,11 @@ static void warn_unused(struct loader *loader)
 static void derive_relaying(struct loader *loader)
 {
     struct config *config = loader->config;
-    const bool authenticates = config->user_count || config->secret_count || config->userdb || config->policy_count;
+    const bool authenticates = config->user_count || config->secret_count || config->mint_secret_file_count || config->userdb || config->policy_count;
     config->relaying = authenticates && !config->stun_only;
     if (!authenticates && !config->stun_only)
         loader_warning(loader, NULL, "lt-cred-mech",
-                       "no authentication is configured, so nothing is relayed: add user, use-auth-secret, userdb or policy");
+                       "no authentication is configured, so nothing is relayed: add user, use-auth-secret, mint-secret-file, userdb or policy");
     if (!config->realm)
         config->realm = config->relaying ? "relay" : "";
 }

@@ -66,6 +66,8 @@ static void print_ways_in(const struct config *config, FILE *out)
     if (config->use_auth_secret)
         fprintf(out, "%-16s%zu in the configuration%s\n", "secrets", config->secret_count,
                 config->userdb ? ", others in the database" : "");
+    for (size_t i = 0; i < config->mint_secret_file_count; i++)
+        print_text(out, "minted under", config->mint_secret_files[i]);
     if (config->userdb)
         print_text(out, "database", config->userdb);
     if (config->oauth)

@@ -1,15 +1,14 @@
-/* credentials.c: users of the configuration, names under a shared secret, users of the database, tokens; see credentials.h. */
+/* credentials.c: users of the configuration, minted credentials, names under a shared secret, users of the database, tokens; see credentials.h. */
 #include "server/credentials.h"
 
 #include "base/err.h"
 #include "base/opaque.h"
 #include "turn/password.h"
 #include "wire/integrity.h"
+#include "wire/minted.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#define SECRET_PASSWORD_MAX 45 /* base64 of an HMAC-SHA256, and its NUL */
 
 static void deny(struct verdict *out, const char *reason)
 {
@@ -113,18 +112,47 @@ struct secret_try {
 static void try_secret(void *ctx, struct view secret)
 {
     const struct secret_try *try = ctx;
-    uint8_t mac[CRYPTO_HASH_MAX];
-    char password[SECRET_PASSWORD_MAX];
+    char password[MINTED_PASSWORD_LEN + 1];
     if (try->out->kind == VERDICT_FAIL || try->out->key_count == VERDICT_KEYS_MAX)
         return;
-    int err = crypto_hmac(try->from->crypto, CRYPTO_SHA1, secret, &try->request->username, 1, mac);
+    int err = minted_password(try->from->crypto, secret, try->request->username, password);
     if (err == 0) {
-        const size_t len = crypto_base64(view_of(mac, crypto_hash_len(CRYPTO_SHA1)), password);
         const struct login login = password_login(try->request, "");
-        err = password_offer(try->from->crypto, &login, view_of(password, len), try->out);
+        err = password_offer(try->from->crypto, &login, view_of(password, MINTED_PASSWORD_LEN), try->out);
     }
     if (err)
         fail(try->out, "libcrypto failed");
+}
+
+/* find_minted: a name that has the form and says nonsense is no other kind of name. */
+static bool find_minted(const struct credentials *from, const struct request *request, int64_t unix_ms, struct verdict *out)
+{
+    char keys[MINT_SECRETS_MAX][MINTED_KEY_LEN + 1];
+    struct secret_try try = {.from = from, .request = request, .out = out};
+    struct minted minted;
+    const int err = from->mint_secrets ? minted_parse(request->username, &minted) : ERR_NOT_FOUND;
+    if (err == ERR_NOT_FOUND)
+        return false;
+    if (err) {
+        deny(out, "malformed_credential");
+        return true;
+    }
+    snprintf(out->tenant, sizeof out->tenant, "%s", minted.tenant);
+    snprintf(out->user, sizeof out->user, "%s", minted_user(&minted));
+    out->expires_unix_s = minted.expires_unix_s;
+    out->is_minted = true;
+    if (minted.expires_unix_s * 1000 <= unix_ms) {
+        deny(out, "credential_expired");
+        out->measure.held = unix_ms / 1000 - minted.expires_unix_s;
+        return true;
+    }
+    const int count = mint_secrets_keys(from->mint_secrets, from->crypto, minted.tenant, minted.kid, keys);
+    for (int i = 0; i < count; i++)
+        try_secret(&try, view_of(keys[i], MINTED_KEY_LEN));
+    if (count < 0)
+        fail(out, "libcrypto failed");
+    crypto_wipe(keys, sizeof keys);
+    return true;
 }
 
 static bool find_timed(const struct credentials *from, const struct request *request, int64_t unix_ms, struct verdict *out)
@@ -209,7 +237,8 @@ void credentials_find(const struct credentials *from, const struct request *requ
 {
     memset(out, 0, sizeof *out);
     view_copy(view_text("core"), out->by, sizeof out->by);
-    if (!find_token(from, request, unix_ms, out) && !find_configured(from, request, out) && !find_timed(from, request, unix_ms, out) &&
+    if (!find_token(from, request, unix_ms, out) && !find_configured(from, request, out) &&
+        !find_minted(from, request, unix_ms, out) && !find_timed(from, request, unix_ms, out) &&
         !find_stored(from, request, out)) {
         deny(out, "unknown_user");
         return;

@@ -4,6 +4,9 @@
  * when the database cannot be read (an outage is not a 401). Passwords and secrets make the kind of key that the request wants; 0xKEY is MD5 alone, and so is a
  * user of the database who was added with a key or before there were others. A name under a secret is taken as it was sent: it is what the HMAC is over.
  *
+ * Where there are master secrets, a name of wire/minted.h is a minted credential's and nothing else: no shared secret signs it. The tenant is the one in the
+ * name, whatever realm the client was challenged with; whom quotas count is its tag, or without one the credential itself.
+ *
  * A request with an access token (RFC 7635) is judged by that alone: USERNAME is the kid, which names a key of the database; the token says with which key
  * the client signs, and until when. The kid is whom it counts for, and the key's realm the tenant: who the client is, only the authorization server
  * knows. A kid that nobody knows costs what a forged token costs.
@@ -12,7 +15,7 @@
 #define RELAY_SERVER_CREDENTIALS_H
 
 #include "base/crypto.h"
-#include "server/config.h"
+#include "server/mint_secret.h"
 #include "store/store.h"
 #include "turn/verdict.h"
 
@@ -20,6 +23,7 @@ struct credentials {
     const struct config *config;
     struct crypto *crypto;
     struct store_reader *reader; /* NULL: no database */
+    struct mint_secrets *mint_secrets; /* NULL: no minted credentials */
 };
 
 void credentials_find(const struct credentials *, const struct request *, int64_t unix_ms, struct verdict *out);

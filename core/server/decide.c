@@ -3,6 +3,7 @@
 #include "server/worker_state.h"
 
 #include "base/err.h"
+#include "wire/minted.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,8 @@ _Static_assert(STORE_REALM_MAX == REALM_MAX_LEN, "so is a realm");
 
 static struct credentials credentials_of(const struct worker *worker)
 {
-    return (struct credentials){.config = worker->service->config, .crypto = worker->crypto, .reader = worker->reader};
+    return (struct credentials){.config = worker->service->config, .crypto = worker->crypto, .reader = worker->reader,
+                                .mint_secrets = worker->service->mint_secrets};
 }
 
 uint32_t worker_hooks(const struct worker *worker)
@@ -22,7 +24,7 @@ uint32_t worker_hooks(const struct worker *worker)
         hooks |= shadow_hooks(worker->shadow);
     if (worker->service->engine.relaying)
         hooks |= HOOK_BIT(HOOK_authenticate);
-    if (worker->reader || worker->service->config->max_bps)
+    if (worker->reader || worker->service->config->max_bps || worker->service->mint_secrets)
         hooks |= HOOK_BIT(HOOK_authorize);
     return hooks;
 }
@@ -70,6 +72,26 @@ static void apply_tenant(const struct store_tenant *tenant, struct verdict *verd
     limits->max_bps = limit_strictest(limits->max_bps, positive(tenant->max_bps));
 }
 
+/* What a minted credential says, which was signed: what it is called, and limits, which tighten those of the policies. A policy's tags stand before those of
+ * the same names. */
+static void apply_minted(const struct request *request, struct verdict *verdict)
+{
+    struct limits *limits = &verdict->limits;
+    struct labels labels = {0};
+    struct minted minted;
+    if (!request->is_minted || minted_parse(request->username, &minted) != 0)
+        return;
+    _Static_assert(MINTED_TAGS_MAX <= sizeof labels.tags, "the tags of a credential are tags of an allocation");
+    minted_tags(&minted, labels.tags);
+    if (!labels_add(&labels, verdict->labels.tags)) {
+        deny(verdict, STUN_FORBIDDEN, "too_many_tags");
+        return;
+    }
+    memcpy(verdict->labels.tags, labels.tags, sizeof labels.tags);
+    limits->max_bps = limit_strictest(limits->max_bps, minted.max_bps);
+    limits->user_quota = limit_strictest_count(limits->user_quota, minted.max_allocations);
+}
+
 static void decide_authorize(struct worker *worker, const struct question *question, struct verdict *verdict)
 {
     const struct request *request = question->request;
@@ -80,12 +102,16 @@ static void decide_authorize(struct worker *worker, const struct question *quest
     verdict->kind = VERDICT_ALLOW;
     verdict->limits.max_bps = limit_strictest(verdict->limits.max_bps, worker->service->config->max_bps);
     policy_meter_admit(verdict, question->now, question->unix_ms);
+    if (verdict->kind == VERDICT_ALLOW)
+        apply_minted(request, verdict);
     if (!worker->reader || verdict->kind != VERDICT_ALLOW)
         return;
     const char *name = request->tenant[0] ? request->tenant : request->realm;
     const int err = store_reader_tenant(worker->reader, view_text(name), &tenant);
     if (err == 0)
         apply_tenant(&tenant, verdict);
+    else if (err == ERR_NOT_FOUND && request->is_minted)
+        deny(verdict, STUN_FORBIDDEN, "unknown_tenant");
     else if (err != ERR_NOT_FOUND) /* who is in was authenticated without the table; an outage of it stops nobody */
         log_say(worker->service->log, LOG_ERROR, "tenants_unreadable", "tenant=%s limits=configured", log_quote(view_text(name), quoted, sizeof quoted));
 }

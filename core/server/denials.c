@@ -5,8 +5,10 @@
 #include "base/pool.h"
 #include "base/table.h"
 #include "turn/chain.h"
+#include "wire/minted.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,6 +141,16 @@ char *denials_name(struct view name, char *out, size_t cap)
     return out;
 }
 
+/* fill_minted: whom the name of a minted credential speaks of, where nothing is known. */
+static void fill_minted(struct denial *denial, struct view username)
+{
+    struct minted minted;
+    if (*denial->user || minted_parse(username, &minted) != 0)
+        return;
+    snprintf(denial->tenant, sizeof denial->tenant, "%s", minted.tenant);
+    snprintf(denial->user, sizeof denial->user, "%s", minted_user(&minted));
+}
+
 static void fill(struct denial *denial, const struct event *event)
 {
     *denial = (struct denial){
@@ -160,6 +172,7 @@ static void fill(struct denial *denial, const struct event *event)
     view_copy(view_text(event->realm), denial->realm, sizeof denial->realm);
     view_copy(view_text(event->user), denial->user, sizeof denial->user);
     denials_name(event->username, denial->username, sizeof denial->username);
+    fill_minted(denial, event->username);
 }
 
 void denials_put(struct denials *denials, const struct event *event, const char *peer_kind, const char *revision)

@@ -12,7 +12,10 @@
 #define DENIALS 4096
 #define DENIALS_EACH 16
 
-/* struct denial: what happened; texts are cut, and a name that is a signed token has lost its signature. */
+#define DENIAL_USERNAME_MAX 255
+
+/* struct denial: what happened; texts are cut, and a name that is a signed token has lost its signature. Who came with the name of a
+ * minted credential is filed under the tenant and the user in it, verified or not. */
 struct denial {
     int64_t serial; /* in the order of time */
     uint64_t decision;
@@ -26,7 +29,7 @@ struct denial {
     struct gauge measure;
     const char *peer_kind; /* of peer_not_allowed; lives as long as the process */
     char reason[REASON_MAX], by[REASON_MAX];
-    char tenant[NAME_MAX_LEN + 1], realm[REALM_MAX_LEN + 1], user[NAME_MAX_LEN + 1], username[NAME_MAX_LEN + 1];
+    char tenant[NAME_MAX_LEN + 1], realm[REALM_MAX_LEN + 1], user[NAME_MAX_LEN + 1], username[DENIAL_USERNAME_MAX + 1];
     char revision[16];
 };
 

@@ -81,6 +81,9 @@ const struct option options[] = {
      .help = "Time-limited credentials: username EXPIRY:NAME, password base64(HMAC-SHA1(secret, username))"},
     {.name = "static-auth-secret", .section = SECTION_AUTH, LIST(OPTION_TEXTS, secrets, secret_count), .traits = OPTION_CONFIDENTIAL, .min = 1, .max = 4095,
      .value = "SECRET", .help = "A secret for use-auth-secret, which it implies; several while one replaces another"},
+    {.name = "mint-secret-file", .section = SECTION_AUTH, LIST(OPTION_TEXTS, mint_secret_files, mint_secret_file_count), .min = 1, .max = 4095, .value = "FILE",
+     .help = "Credentials that were minted for a tenant: username EXPIRY:tTENANT.KEY:TAG:ID, verified without a database. A file of master secrets, one a line, the newest first, for its owner "
+             "alone; relay secret new makes one, SIGHUP reads it anew"},
     {.name = "userdb", .also = "db", .letter = 'b', .section = SECTION_AUTH, FILE_NAME(userdb),
      .help = "The SQLite database of users, tenants, secrets and usage; made when absent; without it there is none"},
     {.name = "oauth", .section = SECTION_AUTH, FLAG(oauth),

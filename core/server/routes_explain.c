@@ -4,6 +4,7 @@
 #include "server/explain.h"
 #include "server/routes.h"
 #include "server/worker.h"
+#include "wire/minted.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -37,12 +38,19 @@ static bool is_user(const char *wanted, const struct denial *denial)
     return credentials_parse_expiry(view_text(denial->username), &expires, &id) && view_equal(id, view_text(wanted));
 }
 
+/* is_credential: as it was sent, or the id of a minted one. */
+static bool is_credential(const char *wanted, const struct denial *denial)
+{
+    struct minted minted;
+    return is_text(wanted, denial->username) || (minted_parse(view_text(denial->username), &minted) == 0 && strcmp(wanted, minted.cid) == 0);
+}
+
 static bool wants(const void *ctx, const struct denial *denial)
 {
     const struct wish *wish = ctx;
     const bool is_client = wish->client.family == ADDR_NONE || (addr_equal_ip(&wish->client, &denial->client) &&
                                                                 (wish->client.port == 0 || wish->client.port == denial->client.port));
-    return is_client && is_user(wish->user, denial) && is_text(wish->credential, denial->username) &&
+    return is_client && is_user(wish->user, denial) && is_credential(wish->credential, denial) &&
            is_text(wish->tenant, *denial->tenant ? denial->tenant : denial->realm) &&
            (!wish->decision || wish->decision == denial->decision);
 }

@@ -170,12 +170,24 @@ void service_renew(struct service *service)
         log_say(service->log, LOG_ERROR, "ticket_keys_kept", "reason=\"out of memory\"");
 }
 
+static void reload_mint_secrets(struct service *service)
+{
+    char why[REFUSAL_MAX], quote[REFUSAL_MAX];
+    if (!service->mint_secrets)
+        return;
+    if (mint_secrets_read(service->mint_secrets, why, sizeof why) == 0)
+        log_say(service->log, LOG_INFO, "mint_secrets_loaded", "files=%zu", service->config->mint_secret_file_count);
+    else
+        log_say(service->log, LOG_ERROR, "mint_secrets_kept", "reason=%s", log_quote(view_text(why), quote, sizeof quote));
+}
+
 void service_reload(struct service *service)
 {
     log_reopen(service->log);
     if (!journal_reopen(service->journal))
         log_say(service->log, LOG_WARNING, "decision_log_kept", "reason=\"%s\"", strerrordesc_np(errno));
     reload_certificates(service);
+    reload_mint_secrets(service);
 }
 
 /* --check-config looks at a configuration, beside a server that may be running on it: it listens nowhere and writes nothing. */
@@ -257,6 +269,8 @@ int service_open(struct service *service, const struct config *config, struct re
         err = open_listeners(service, refusal);
     if (!err)
         err = open_ledger(service);
+    if (!err)
+        err = mint_secrets_open(config, &service->mint_secrets, refusal);
     if (!err && config->admin_socket && !(service->tenants = tenants_new()))
         err = ERR_MEMORY;
     if (!err && !is_check(config) && (config->admin_socket || config->userdb) && !(service->news = news_new()))
@@ -320,6 +334,7 @@ void service_close(struct service *service)
     ports_free(service->ledger.ports);
     quota_free(service->ledger.quota);
     tls_free(service->tls);
+    mint_secrets_free(service->mint_secrets);
     tenants_free(service->tenants);
     news_free(service->news);
     free(service->certificates);

@@ -7,6 +7,7 @@
 
 #include "net/stream.h"
 #include "policy/policy.h"
+#include "server/mint_secret.h"
 #include "server/news.h"
 #include "server/refusal.h"
 #include "server/shadow.h"
@@ -37,6 +38,7 @@ struct service {
     struct store *store; /* NULL: no database */
     struct clerk *clerk; /* main's, from when workers start until they have ended; NULL: no database */
     struct inquiries *inquiries; /* NULL: no database, or no policy that could ask */
+    struct mint_secrets *mint_secrets; /* NULL: no minted credentials; guards itself */
     struct tls *tls;     /* NULL: no certificate; guards its certificates itself */
     struct tls_pair *certificates; /* the files of config->certs and config->pkeys */
     uint64_t certificate_loads[2]; /* read anew: done, refused; main's */

@@ -143,6 +143,7 @@ static int auth_keys(struct transaction *tr, const struct verdict *verdict)
         return auth_expired(tr, verdict->expires_unix_s);
     tr->is_authentic = true;
     who->reauth_on_expiry = verdict->reauth_on_expiry;
+    who->is_minted = verdict->is_minted;
     view_copy(verdict->user[0] ? view_text(verdict->user) : transaction_username(tr), who->user, sizeof who->user);
     if (verdict->tenant[0])
         auth_name(who->tenant, sizeof who->tenant, verdict->tenant);

@@ -89,6 +89,7 @@ static struct request question_request(const struct transaction *tr)
         .even_port = message_has(message, SLOT_EVEN_PORT),
         .has_reservation = message_has(message, SLOT_RESERVATION_TOKEN),
         .wants_sha256 = tr->identity.wants_sha256,
+        .is_minted = tr->identity.is_minted,
         .access_token = tr->engine->config->oauth ? message_attr(message, SLOT_ACCESS_TOKEN) : (struct view){0},
         .server_name = transaction_server_name(tr),
     };

@@ -15,6 +15,7 @@ struct identity {
     struct long_term_key key;
     int64_t key_expires_unix_s;
     bool reauth_on_expiry;
+    bool is_minted;                      /* USERNAME is a minted credential's */
     bool wants_sha256;                   /* PASSWORD-ALGORITHM: the client signs with a SHA-256 key */
     char unhashed[UNHASHED_MAX_LEN + 1]; /* the name that USERHASH stands for; "": not known */
     char tenant[NAME_MAX_LEN + 1], user[NAME_MAX_LEN + 1], realm[REALM_MAX_LEN + 1];

@@ -1,4 +1,4 @@
-/* verdict.c: the keys of an access token; what two limits come to. */
+/* verdict.c: the keys of an access token; what two limits come to, and two lists of tags. */
 #include "turn/verdict.h"
 
 #include <assert.h>
@@ -32,4 +32,31 @@ uint64_t limit_strictest(uint64_t a, uint64_t b)
 uint32_t limit_strictest_count(uint32_t a, uint32_t b)
 {
     return (uint32_t)limit_strictest(a, b);
+}
+
+static bool has_tag(const char *tags, const char *pair, size_t name_len)
+{
+    for (; *tags; tags += strcspn(tags, ","), tags += *tags == ',')
+        if (strncmp(tags, pair, name_len + 1) == 0)
+            return true;
+    return false;
+}
+
+bool labels_add(struct labels *labels, const char *tags)
+{
+    char merged[TAGS_MAX];
+    struct slab out = slab_over(merged, sizeof merged - 1);
+    slab_put_text(&out, tags);
+    for (const char *at = labels->tags; *at;) {
+        const size_t pair = strcspn(at, ",");
+        if (!has_tag(tags, at, strcspn(at, "="))) {
+            if (out.len)
+                slab_put_u8(&out, ',');
+            slab_put(&out, view_of(at, pair));
+        }
+        at += pair + (at[pair] == ',');
+    }
+    if (!out.overflow)
+        view_copy(slab_view(&out), labels->tags, sizeof labels->tags);
+    return !out.overflow;
 }

@@ -42,7 +42,8 @@ enum hook {
 #define USERNAME_MAX_LEN 763
 #define UNHASHED_MAX_LEN 508 /* of the name that a USERHASH stands for: as long as a client may send one, RFC 8489 section 14.3 */
 #define REASON_MAX 96
-#define TAGS_MAX 128
+#define TAGS_MAX 512       /* of an allocation: a credential's and the policies' together */
+#define TAGS_GIVEN_MAX 128 /* of what one policy gives */
 
 enum verdict_kind {
     VERDICT_SILENT,
@@ -102,6 +103,9 @@ struct labels {
     char pool[NAME_MAX_LEN + 1]; /* of relay addresses */
 };
 
+/* labels_add: tags "k=v,k=v", which take the place of those of the same names. False, and nothing is added: there is no room. */
+bool labels_add(struct labels *, const char *tags);
+
 #define DOMAIN_MAX_LEN 255 /* RFC 8489 section 14.16 */
 
 /* struct alternate: another server that clients are sent to. */
@@ -122,6 +126,7 @@ struct verdict {
     struct gauge measure; /* DENY */
     int64_t expires_unix_s; /* KEY: 0 = never */
     bool reauth_on_expiry;  /* KEY: an expired key is asked anew (438); else the allocation keeps it */
+    bool is_minted;         /* KEY: the username is of wire/minted.h, and signed: what it says counts */
     uint8_t key_count;
     struct long_term_key keys[VERDICT_KEYS_MAX]; /* tried in order: rotation */
     struct limits limits;
@@ -160,6 +165,7 @@ struct request {
     uint32_t lifetime_s;             /* requested, 0 if absent */
     bool even_port, has_reservation;
     bool wants_sha256; /* the client signs with a SHA-256 key; keys of the other kind are not tried */
+    bool is_minted;    /* from authorize on: `username` is a minted credential's, and signed */
     struct view access_token; /* ACCESS-TOKEN, whose key is wanted then; {NULL, 0}: none */
     const char *server_name;  /* that tokens are bound to */
 };

@@ -9,7 +9,8 @@ local M = {}
 
 local request_names = {
   "id", "method", "now", "transport", "src", "dst", "listener", "sni", "alpn", "origin", "username", "userhash", "realm", "tenant",
-  "user", "software", "lifetime", "requested_transport", "requested_family", "even_port", "reservation", "access_token", "attr", "count",
+  "user", "software", "lifetime", "requested_transport", "requested_family", "even_port", "reservation", "minted",
+  "tag", "room", "credential", "key", "access_token", "attr", "count",
 }
 
 -- fields: the request as the back-end got it. known: realm, tenant, user, held(scope) as far as they are known in this phase

@@ -59,6 +59,11 @@
 ---@field requested_family? integer 4 or 6
 ---@field even_port boolean EVEN-PORT is there
 ---@field reservation boolean RESERVATION-TOKEN is there
+---@field minted boolean from `authorize` on: the server itself verified the credential, which was minted: what its name says is true
+---@field tag? string of a minted credential: the player; as is the tag of that name
+---@field room? string of a minted credential: the match; as is the tag of that name
+---@field credential? string of a minted credential: its id; as is the tag of that name
+---@field key? string of a minted credential: the id of the key that minted it; as is the tag of that name
 ---@field access_token? string the bytes of ACCESS-TOKEN, where `oauth` is on; the client signs with a key that its issuer put in there, and `username` says which of the issuer's keys sealed it
 local Request = {}
 

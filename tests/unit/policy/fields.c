@@ -69,6 +69,8 @@ TEST(a_request_shows_every_field)
         {"req.requested_family", "4"},
         {"req.even_port", "false"},
         {"req.reservation", "false"},
+        {"req.minted", "false"},
+        {"req.room", "nil"},
         {"req.access_token", "nil"},
         {"req:attr(0x8022)", "tester 1.0"},
         {"#req:attr(0x000D)", "4"},
@@ -87,6 +89,20 @@ TEST(a_request_shows_every_field)
         {"getmetatable(req)", "request"},
     };
     CHECK_VALUES(HOOK_authorize, "req", cases);
+}
+
+TEST(what_a_minted_credential_says_is_shown_once_it_is_verified)
+{
+    struct stage stage;
+    stage_play(&stage, "return {authorize = function(req) relay.audit{v = table.concat({tostring(req.minted), tostring(req.tag), tostring(req.room), "
+                       "tostring(req.credential), tostring(req.key)}, ' ')} end}");
+    stage.request.username = view_text("1790000000:tacme.k7:a%3Ab:c42:room=red");
+    CHECK_INT(stage_ask(&stage, HOOK_authorize), VERDICT_SILENT);
+    CHECK_TEXT(stage.audited, "{\"v\":\"false nil nil nil nil\"}");
+    stage.request.is_minted = true;
+    CHECK_INT(stage_ask(&stage, HOOK_authorize), VERDICT_SILENT);
+    CHECK_TEXT(stage.audited, "{\"v\":\"true a:b red c42 k7\"}");
+    stage_clear(&stage);
 }
 
 TEST(an_ipv6_address_masks_and_compares)
@@ -254,7 +270,7 @@ TEST(arguments_are_dead_after_the_hook)
     }
 }
 
-TEST_LIST(RUN(a_request_shows_every_field) RUN(an_ipv6_address_masks_and_compares) RUN(what_a_request_does_not_have_is_nil)
+TEST_LIST(RUN(a_request_shows_every_field) RUN(what_a_minted_credential_says_is_shown_once_it_is_verified) RUN(an_ipv6_address_masks_and_compares) RUN(what_a_request_does_not_have_is_nil)
               RUN(an_allocation_shows_every_field) RUN(usage_shows_what_is_new) RUN(an_event_shows_every_field)
                   RUN(an_event_without_an_allocation_has_no_counts) RUN(channel_is_shown_the_number_and_permission_the_kind)
                       RUN(arguments_are_dead_after_the_hook))

@@ -112,7 +112,7 @@ TEST(what_is_no_member_or_no_value_of_it_is_refused)
 
 TEST(every_member_can_be_said_or_follows_from_others)
 {
-    static const char *const follow[] = {"req.listener", "req.attr", "req.count", "ev.bytes", "ev.policy_rev"};
+    static const char *const follow[] = {"req.listener", "req.tag", "req.room", "req.credential", "req.key", "req.attr", "req.count", "ev.bytes", "ev.policy_rev"};
     static const enum hook hooks[] = {HOOK_authorize, HOOK_usage, HOOK_log};
     size_t followed = 0;
     for (size_t i = 0; i < sizeof hooks / sizeof *hooks; i++)

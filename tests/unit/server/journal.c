@@ -76,7 +76,7 @@ TEST(a_line_has_what_was_asked_and_what_was_answered)
                      "\"authorize\",\"by\":\"core\","
                      "\"input\":{\"id\":9007199254740993,\"now\":1764106073,\"transport\":\"udp\",\"src\":\"198.51.100.7:5000\",\"dst\":"
                      "\"203.0.113.1:3478\",\"username\":\"ann\",\"realm\":\"r\","
-                     "\"user\":\"ann\",\"even_port\":false,\"reservation\":false},\"result\":{\"decision\":\"deny\",\"code\":403},\"ns\":0,"
+                     "\"user\":\"ann\",\"even_port\":false,\"reservation\":false,\"minted\":false},\"result\":{\"decision\":\"deny\",\"code\":403},\"ns\":0,"
                      "\"instructions\":0}\n");
     free(text);
     end(&diary);
