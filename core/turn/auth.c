@@ -203,6 +203,25 @@ static int auth_remembered(struct transaction *tr)
     return 0;
 }
 
+/* Whoever was shut out is answered as one whose credentials are wrong: without a signature. */
+int auth_admit(struct transaction *tr, const char *tags)
+{
+    const struct host *host = tr->engine->host;
+    const struct identity *who = &tr->identity;
+    const struct bearer bearer = {
+        .tenant = who->tenant[0] ? who->tenant : who->realm,
+        .user = who->user,
+        .tags = tags,
+        .username = transaction_username(tr),
+        .expires_unix_s = who->key_expires_unix_s,
+    };
+    if (!host->is_revoked || !host->is_revoked(host->ctx, &bearer))
+        return 0;
+    tr->is_authentic = false;
+    tr->reason[0] = 0;
+    return auth_reject(tr, "credential_revoked");
+}
+
 /* a name is text: at most as long as RFC 5389 let it be, without NUL */
 static bool auth_is_name(struct view username)
 {

@@ -19,6 +19,9 @@ int auth_route(struct transaction *);
 int auth_check(struct transaction *);
 int auth_resume(struct transaction *, struct verdict *);
 
+/* auth_admit: 0, or the refusal where the credential is good and was revoked. `tags` are those that its allocation has or is to have. */
+int auth_admit(struct transaction *, const char *tags);
+
 struct view auth_offer(void); /* PASSWORD-ALGORITHMS of a challenge: SHA-256, then MD5 */
 
 #endif

@@ -67,11 +67,11 @@ static struct allocation *engine_subject(struct engine *engine, const struct flo
     return named ? engine_live(engine, &named->flow, now) : NULL;
 }
 
-/* What RFC 8489 section 9.2.4 and RFC 8656 section 5 want checked once a request is known to be authentic. */
+/* What RFC 8489 section 9.2.4 and RFC 8656 section 5 want checked once a request is known to be authentic; and that nobody revoked it. */
 static int engine_authentic(struct transaction *tr, const struct method *method)
 {
-    int code = transaction_unknown(tr);
-    if (code || (code = mobility_refusal(tr)))
+    int code = method->needs_auth ? auth_admit(tr, tr->allocation ? tr->allocation->tags : "") : 0;
+    if (code || (code = transaction_unknown(tr)) || (code = mobility_refusal(tr)))
         return code;
     if (method->needs_allocation && !tr->allocation)
         return transaction_refuse(tr, STUN_MISMATCH, "no allocation");
@@ -301,6 +301,11 @@ struct send engine_next_overdue(struct engine *engine, msec_t now)
 void engine_hooks(struct engine *engine, uint32_t hooks)
 {
     engine->hooks = hooks;
+}
+
+void engine_drain(struct engine *engine, msec_t until)
+{
+    engine->drains_until = until;
 }
 
 void engine_usage(struct engine *engine, engine_usage_fn *tell, void *ctx)

@@ -61,6 +61,7 @@ struct engine_config {
     bool relaying;        /* false: no authentication is configured: Allocate is 403 */
     bool allow_loopback_peers;
     struct alternates alternates[TRANSPORT_COUNT]; /* where clients are sent instead; count 0: they stay */
+    struct alternates siblings[TRANSPORT_COUNT];   /* the same, while it drains; count 0: they are refused */
     uint32_t nonce_lifetime_s;
     uint32_t max_lifetime_s, permission_lifetime_s, channel_lifetime_s;
     uint32_t total_quota, user_quota; /* 0: none; a policy may only tighten total_quota */
@@ -143,6 +144,10 @@ struct send engine_peer_error(struct engine *, struct handle owner, const struct
 
 /* engine_resume: the verdict for a parked request; nothing happens for a stale ticket. */
 struct send engine_resume(struct engine *, struct ticket, const struct verdict *, msec_t now);
+
+/* engine_drain: from now on no Allocate is granted: who asks is sent to the engine_config's `siblings`, or refused (508); and no Refresh for
+ * longer than until then. 0: that is over; INT64_MAX: for ever. */
+void engine_drain(struct engine *, msec_t until);
 
 /* engine_flow_closed: a client's connection is gone: its allocation ends, or waits for its client if it is mobile, and its parked requests are dropped. */
 void engine_flow_closed(struct engine *, const struct flow *, msec_t now);

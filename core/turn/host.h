@@ -47,6 +47,9 @@ struct host {
     /* stale: 438, because of a nonce that was once good, or because a hook said so; no event. NULL: nobody cares. */
     void (*stale)(void *ctx, const struct event *event);
 
+    /* is_revoked: whether whoever this is was shut out, although the credential is good: the request is refused (401). NULL: nobody is. */
+    bool (*is_revoked)(void *ctx, const struct bearer *);
+
     /* unhash: the username of a USERHASH (32 bytes) in `realm`, as a C string: 0, or an error: then a policy may know it. NULL: none is known. */
     int (*unhash)(void *ctx, const char *realm, struct view hash, char name[UNHASHED_MAX_LEN + 1]);
 };

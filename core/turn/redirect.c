@@ -43,9 +43,9 @@ static const struct alternate *redirect_next(struct engine *engine, const struct
 
 int redirect_configured(struct transaction *tr)
 {
-    const struct alternates *list = &tr->engine->config->alternates[tr->flow->transport];
-    if (list->count == 0 || !redirects(list, tr->flow))
-        return 0;
-    const struct alternate *next = redirect_next(tr->engine, list, tr->flow);
-    return next ? transaction_refuse(tr, redirect_to(tr, next), "redirect") : 0;
+    const struct engine_config *config = tr->engine->config;
+    const bool drains = tr->engine->drains_until != 0;
+    const struct alternates *list = drains ? &config->siblings[tr->flow->transport] : &config->alternates[tr->flow->transport];
+    const struct alternate *next = list->count && redirects(list, tr->flow) ? redirect_next(tr->engine, list, tr->flow) : NULL;
+    return next ? transaction_refuse(tr, redirect_to(tr, next), drains ? "draining" : "redirect") : 0;
 }

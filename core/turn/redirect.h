@@ -5,6 +5,8 @@
  * server would have to refuse the first one's (browsers give up on that). With credentials they are checked first and the answer is signed,
  * as it is where the authorize hook redirects.
  *
+ * While the engine drains its siblings take the place of those servers.
+ *
  * Nobody is sent to an address of the other family alone.
  */
 #ifndef RELAY_TURN_REDIRECT_H

@@ -1,4 +1,5 @@
 /* request_allocate.c: Allocate, RFC 8656 section 7.2: its checks in the order of the section, then the policy, then the allocation. */
+#include "turn/auth.h"
 #include "turn/mobility.h"
 #include "turn/question.h"
 #include "turn/redirect.h"
@@ -148,6 +149,9 @@ static int allocate_open(struct transaction *tr, struct opening *opening, const 
     const struct limits *limits = &verdict->limits;
     const struct identity *who = &tr->identity;
     struct shortage shortage;
+    int code = auth_admit(tr, verdict->labels.tags);
+    if (code)
+        return code;
     opening->flow = tr->flow;
     opening->tid = tr->message.tid;
     opening->is_mobile = message_has(&tr->message, SLOT_MOBILITY_TICKET);
@@ -164,7 +168,7 @@ static int allocate_open(struct transaction *tr, struct opening *opening, const 
     opening->key = who->key;
     opening->key_expires_unix_s = who->key_expires_unix_s;
     opening->reauth_on_expiry = who->reauth_on_expiry;
-    int code = allocate_pool(tr, opening);
+    code = allocate_pool(tr, opening);
     if (code)
         return code;
     code = allocation_open(tr->engine, opening, tr->now, &tr->allocation, &shortage);
@@ -203,12 +207,19 @@ static int allocate_again(struct transaction *tr)
     return 0;
 }
 
+/* allocate_stays: 0: it is for this server to grant. */
+static int allocate_stays(struct transaction *tr)
+{
+    const int code = redirect_configured(tr);
+    return code || !tr->engine->drains_until ? code : transaction_refuse(tr, STUN_CAPACITY, "draining");
+}
+
 int request_allocate(struct transaction *tr)
 {
     struct opening opening = {0};
     if (tr->allocation)
         return allocate_again(tr);
-    int code = redirect_configured(tr);
+    int code = allocate_stays(tr);
     if (!code)
         code = allocate_read(tr, &opening);
     if (code)
@@ -224,7 +235,9 @@ int request_allocate_resume(struct transaction *tr, struct verdict *verdict)
     struct opening opening = {0};
     if (tr->allocation)
         return allocate_again(tr);
-    const int code = allocate_read(tr, &opening);
+    int code = tr->engine->drains_until ? allocate_stays(tr) : 0; /* it may have begun meanwhile */
+    if (!code)
+        code = allocate_read(tr, &opening);
     if (code)
         return code;
     question_check(tr, HOOK_authorize, verdict);

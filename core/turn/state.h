@@ -28,6 +28,7 @@ struct engine {
     uint64_t ending; /* the decision that ends an allocation now; 0: none does */
     uint64_t indications; /* sent so far: their transaction ids */
     uint32_t redirects;   /* made so far: whose turn it is */
+    msec_t drains_until;  /* 0: it does not drain */
 
     struct crypto *crypto;
     struct long_term_key no_ones_key; /* an unknown user's request is checked against it, to cost what a known one's does */

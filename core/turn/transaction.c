@@ -96,9 +96,19 @@ uint32_t transaction_key_left_s(const struct transaction *tr)
     return left_s < 0 ? 0 : left_s < UINT32_MAX ? (uint32_t)left_s : UINT32_MAX;
 }
 
+/* transaction_drain_left_s: at least 1: a lifetime of 0 would say that the allocation is gone. */
+static uint32_t transaction_drain_left_s(const struct transaction *tr)
+{
+    const msec_t until = tr->engine->drains_until, left_s = (until - tr->now) / 1000;
+    if (!until || left_s >= UINT32_MAX)
+        return 0;
+    return left_s > 1 ? (uint32_t)left_s : 1;
+}
+
 uint32_t transaction_lifetime(const struct transaction *tr, const struct limits *limits, uint32_t lifetime_s)
 {
-    return limit_strictest_count(allocation_lifetime(tr->engine, limits, lifetime_s), transaction_key_left_s(tr));
+    const uint32_t granted_s = limit_strictest_count(allocation_lifetime(tr->engine, limits, lifetime_s), transaction_key_left_s(tr));
+    return limit_strictest_count(granted_s, transaction_drain_left_s(tr));
 }
 
 /* transaction_event: what can be told of it. */

@@ -87,7 +87,7 @@ int transaction_unknown(struct transaction *);
 bool transaction_is_owner(const struct transaction *);
 
 /* transaction_server_name: that tokens must be bound to.  transaction_key_left_s: whole seconds that the key is still good for; UINT32_MAX:
- * it bounds nothing.  transaction_lifetime: what is granted to a request for `lifetime_s`: no more than the key is good for. */
+ * it bounds nothing.  transaction_lifetime: what is granted to a request for `lifetime_s`: no more than the key is good for, and than the server drains. */
 const char *transaction_server_name(const struct transaction *);
 uint32_t transaction_key_left_s(const struct transaction *);
 uint32_t transaction_lifetime(const struct transaction *, const struct limits *, uint32_t lifetime_s);

@@ -170,6 +170,14 @@ struct request {
     const char *server_name;  /* that tokens are bound to */
 };
 
+/* struct bearer: who shows a credential that is good: what a revocation goes by. Borrowed. */
+struct bearer {
+    const char *tenant, *user; /* tenant: or the realm, where there is none */
+    const char *tags;          /* as struct labels has them */
+    struct view username;      /* as sent */
+    int64_t expires_unix_s;    /* of the credential; 0: never */
+};
+
 struct allocation;
 
 /* struct question: what is asked; the fields that a hook has are in POLICY: others are NULL or 0. */
