@@ -1,114 +1,20 @@
-/* door.c: libmicrohttpd between a unix socket and the rows. */
-#include "admin/door.h"
-
+/* door.c: libmicrohttpd between the sockets and the rows. */
 #include "admin/feed.h"
+#include "admin/listener.h"
+#include "admin/request.h"
 #include "base/bytes.h"
 #include "base/err.h"
 
 #include <errno.h>
-#include <microhttpd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG 16
 #define TURNS 64 /* of the HTTP machine in one door_run */
-
-struct door {
-    struct door_config config;
-    struct MHD_Daemon *daemon;
-    int fd;
-    int ready, woken; /* an epoll of the library's own and of what door_wake makes readable */
-    bool is_bound, is_running;
-    struct door_request *waiting; /* served, not answered */
-    struct feed *feeds;
-};
-
-struct door_request {
-    struct door *door;
-    struct MHD_Connection *connection;
-    const struct door_route *route;
-    struct door_caller caller;
-    char parts[DOOR_PARTS][DOOR_PART_MAX + 1];
-    char *body;
-    size_t len;
-    bool is_too_long, is_set_aside, is_answered;
-    struct MHD_Response *response; /* not queued yet; NULL when it is answered: out of memory */
-    unsigned status;
-    struct door_request *next;
-};
-
-/* has_method: GET answers HEAD too: the library leaves the body out. */
-static bool has_method(const struct door_route *route, const char *method)
-{
-    return strcmp(route->method, method) == 0 || (strcmp(method, MHD_HTTP_METHOD_HEAD) == 0 && strcmp(route->method, MHD_HTTP_METHOD_GET) == 0);
-}
-
-/* matches: whether the row has this path; `parts`, unless NULL, are what stands for each *. */
-static bool matches(const struct door_route *route, const char *path, char parts[][DOOR_PART_MAX + 1])
-{
-    const char *want = route->path;
-    size_t count = 0;
-    for (; *want; want++) {
-        if (*want != '*') {
-            if (*want != *path++)
-                return false;
-            continue;
-        }
-        const struct view part = view_of(path, strcspn(path, "/"));
-        if (part.len == 0 || part.len > DOOR_PART_MAX)
-            return false;
-        if (parts)
-            view_copy(part, parts[count], DOOR_PART_MAX + 1);
-        count++;
-        path += part.len;
-    }
-    return *path == 0;
-}
-
-/* find: the row; NULL, and in *allowed the first row with this path, if there is one. */
-static const struct door_route *find(const struct door *door, const char *path, const char *method, const struct door_route **allowed)
-{
-    *allowed = NULL;
-    for (size_t i = 0; i < door->config.route_count; i++) {
-        const struct door_route *route = &door->config.routes[i];
-        if (!matches(route, path, NULL))
-            continue;
-        if (has_method(route, method))
-            return route;
-        if (!*allowed)
-            *allowed = route;
-    }
-    return NULL;
-}
-
-/* response_of_text: takes the text over; of NULL: NULL. */
-static struct MHD_Response *response_of_text(const char *type, char *text, size_t len)
-{
-    struct MHD_Response *response = text ? MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE) : NULL;
-    if (!response) {
-        free(text);
-        return NULL;
-    }
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    return response;
-}
-
-static struct MHD_Response *response_of(json_t *body)
-{
-    char *text = body ? json_dumps(body, JSON_INDENT(2)) : NULL;
-    const size_t len = text ? strlen(text) : 0;
-    json_decref(body);
-    if (text)
-        text[len] = '\n'; /* in place of the NUL, which nobody needs */
-    return response_of_text("application/json", text, len + 1);
-}
 
 /* queue: MHD_NO ends the connection. */
 static enum MHD_Result queue(struct MHD_Connection *connection, unsigned status, struct MHD_Response *response)
@@ -127,20 +33,11 @@ static enum MHD_Result finish(struct door_request *request)
     return queue(request->connection, request->status, response);
 }
 
-/* refuse_early: without a row there is no request. */
-static enum MHD_Result refuse_early(struct MHD_Connection *connection, const struct door_route *allowed)
-{
-    struct MHD_Response *response = response_of(json_pack("{s:s}", "error", allowed ? "method not allowed" : "not found"));
-    if (response && allowed)
-        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, allowed->method);
-    return queue(connection, allowed ? MHD_HTTP_METHOD_NOT_ALLOWED : MHD_HTTP_NOT_FOUND, response);
-}
-
 static enum MHD_Result take_body(struct door_request *request, const char *data, size_t *len)
 {
     const size_t more = *len;
     *len = 0;
-    if (more > request->route->body_max - request->len) {
+    if (more > route_body_max(request->route) - request->len) {
         request->is_too_long = true;
         return MHD_YES; /* the answer can be given when all has come; what is too long is not kept */
     }
@@ -160,54 +57,69 @@ static void link_request(struct door_request *request)
     request->door->waiting = request;
 }
 
-static void unlink_request(const struct door_request *request)
+/* ---- what is asked ---- */
+
+static void refuse_fault(struct door_request *request, int err, const struct field_fault *fault)
 {
-    struct door_request **at = &request->door->waiting;
-    while (*at && *at != request)
-        at = &(*at)->next;
-    if (*at)
-        *at = request->next;
+    if (err != ERR_BAD)
+        door_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
+    else if (*fault->name)
+        door_refuse_field(request, fault->name, fault->reason);
+    else
+        door_refuse(request, MHD_HTTP_BAD_REQUEST, fault->reason);
 }
 
-/* struct strange: the first parameter that its row does not name, or whose value has a zero byte. */
-struct strange {
-    const struct door_route *route;
-    bool is_there;
-    char name[DOOR_PART_MAX + 1];
+struct reading {
+    struct fields *fields;
+    struct field_fault fault;
+    int err;
 };
 
-static enum MHD_Result look_at(void *ctx, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value, size_t len)
+static enum MHD_Result read_parameter(void *ctx, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value, size_t len)
 {
-    struct strange *strange = ctx;
-    const char *const *known = strange->route->query;
+    struct reading *reading = ctx;
     (void)kind;
-    while (known && *known && !view_equal(view_text(*known), view_of(name, name_len)))
-        known++;
-    if (known && *known && !(value && memchr(value, 0, len)))
-        return MHD_YES;
-    strange->is_there = true;
-    view_copy(view_of(name, name_len), strange->name, sizeof strange->name);
-    return MHD_NO;
+    if (strlen(name) != name_len || (value && strlen(value) != len)) {
+        reading->fault = (struct field_fault){.reason = "a zero byte in the query"};
+        reading->err = ERR_BAD;
+    } else {
+        reading->err = fields_put(reading->fields, name, value, &reading->fault);
+    }
+    return reading->err ? MHD_NO : MHD_YES;
 }
 
-/* is_strange: then it is refused. */
-static bool is_strange(struct door_request *request)
+/* read_query, read_body: whether the request is as its row has it; if not, it is refused. */
+static bool read_query(struct door_request *request)
 {
-    struct strange strange = {.route = request->route};
-    MHD_get_connection_values_n(request->connection, MHD_GET_ARGUMENT_KIND, look_at, &strange);
-    if (strange.is_there)
-        door_answer(request, MHD_HTTP_BAD_REQUEST,
-                    json_pack("{s:o}", "error", json_sprintf("no such parameter, or no such value: %s", strange.name)));
-    return strange.is_there;
+    struct reading reading = {.fields = &request->query};
+    reading.err = fields_begin(&request->query, request->route->query);
+    if (!reading.err)
+        MHD_get_connection_values_n(request->connection, MHD_GET_ARGUMENT_KIND, read_parameter, &reading);
+    if (!reading.err)
+        reading.err = fields_end(&request->query, &reading.fault);
+    if (reading.err)
+        refuse_fault(request, reading.err, &reading.fault);
+    return !reading.err;
+}
+
+static bool read_body(struct door_request *request)
+{
+    struct field_fault fault;
+    if (request->is_too_long) {
+        door_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too long");
+        return false;
+    }
+    const int err = request->route->body ? fields_read(&request->fields, request->route->body, request->body, request->len, &fault) : 0;
+    if (err)
+        refuse_fault(request, err, &fault);
+    return !err;
 }
 
 /* serve: the row answers now, or the connection is set aside until it does. */
 static enum MHD_Result serve(struct door_request *request)
 {
     link_request(request);
-    if (request->is_too_long)
-        door_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too long");
-    else if (!is_strange(request))
+    if (read_body(request) && read_query(request))
         request->route->serve(request->door->config.ctx, request);
     if (request->is_answered)
         return finish(request);
@@ -216,27 +128,84 @@ static enum MHD_Result serve(struct door_request *request)
     return MHD_YES;
 }
 
+/* ---- who asks ---- */
+
+/* token_of: what stands behind Bearer (RFC 6750 section 2.1); "": something else; NULL: there is no such header. */
+static const char *token_of(const struct door_request *request)
+{
+    const char *said = door_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
+    if (!said)
+        return NULL;
+    return strncasecmp(said, "Bearer ", 7) == 0 ? said + 7 + strspn(said + 7, " ") : "";
+}
+
+static void turn_away(struct door_request *request, const struct door_pass *pass)
+{
+    char seconds[16];
+    snprintf(seconds, sizeof seconds, "%u", pass->retry_s);
+    if (pass->retry_s)
+        door_say(request, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+    if (pass->status == MHD_HTTP_UNAUTHORIZED)
+        door_say(request, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+    door_refuse(request, pass->status, pass->reason);
+}
+
+/* recognise: who asks becomes the request's caller, or is turned away. */
+static bool recognise(struct door_request *request)
+{
+    const struct door_config *config = &request->door->config;
+    const char *token = token_of(request);
+    struct door_pass pass = {.status = MHD_HTTP_UNAUTHORIZED, .reason = "a key is needed: Authorization: Bearer KEY"};
+    if (!token && request->source.family == ADDR_NONE)
+        pass = (struct door_pass){.caller = {.tenant = "*", .scopes = DOOR_SCOPES}};
+    else if (token && config->admit)
+        config->admit(config->ctx, request, token, &pass);
+    if (pass.status)
+        turn_away(request, &pass);
+    request->caller = pass.caller;
+    return !pass.status;
+}
+
+/* is_allowed: whether the caller has a scope that the row needs. */
+static bool is_allowed(const struct door_request *request)
+{
+    const unsigned needs = request->route->scope;
+    return (door_is_operator(request) || !(needs & DOOR_OPERATOR)) && (needs & request->caller.scopes);
+}
+
+static void admit(struct door_request *request)
+{
+    const struct door_config *config = &request->door->config;
+    char methods[ROUTE_METHODS_MAX];
+    bool is_path;
+    request->route = route_find(config->routes, config->route_count, request->path, request->method, request->parts, &is_path);
+    if (!request->route && is_path) {
+        door_say(request, MHD_HTTP_HEADER_ALLOW, route_methods(config->routes, config->route_count, request->path, methods));
+        door_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "method not allowed");
+    } else if (!request->route) {
+        door_refuse(request, MHD_HTTP_NOT_FOUND, "not found");
+    } else if (request->route->scope != DOOR_ANYBODY && recognise(request) && !is_allowed(request)) {
+        door_refuse(request, MHD_HTTP_FORBIDDEN, "this key may not do that");
+    }
+}
+
 /* The library calls this when the head has come, for each piece of the body, at its end, and when a connection that was set aside goes on. */
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *path, const char *method, const char *version,
                                   const char *data, size_t *len, void **of_request)
 {
-    struct door *door = ctx;
     struct door_request *request = *of_request;
     (void)version;
     if (request && request->is_answered)
         return finish(request);
     if (request)
         return *len ? take_body(request, data, len) : serve(request);
-    const struct door_route *allowed, *route = find(door, path, method, &allowed);
-    if (!route)
-        return refuse_early(connection, allowed);
     request = calloc(1, sizeof *request);
     if (!request)
         return MHD_NO;
-    *request = (struct door_request){.door = door, .connection = connection, .route = route, .caller = {"*", "", DOOR_SCOPES}};
-    matches(route, path, request->parts);
+    *request = (struct door_request){.door = ctx, .connection = connection, .method = method, .path = path};
     *of_request = request;
-    return MHD_YES;
+    admit(request);
+    return request->is_answered ? finish(request) : MHD_YES;
 }
 
 static void on_done(void *ctx, struct MHD_Connection *connection, void **of_request, enum MHD_RequestTerminationCode code)
@@ -245,133 +214,14 @@ static void on_done(void *ctx, struct MHD_Connection *connection, void **of_requ
     (void)ctx, (void)connection, (void)code;
     if (!request)
         return;
-    unlink_request(request);
+    request_unlink(request);
     if (request->response)
         MHD_destroy_response(request->response);
+    fields_close(&request->query);
+    fields_close(&request->fields);
     free(request->body);
     free(request);
     *of_request = NULL;
-}
-
-const char *door_body(const struct door_request *request, size_t *len)
-{
-    *len = request->len;
-    return request->body ? request->body : "";
-}
-
-const char *door_query(const struct door_request *request, const char *name)
-{
-    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
-}
-
-const char *door_part(const struct door_request *request, unsigned index)
-{
-    return request->parts[index];
-}
-
-const char *door_header(const struct door_request *request, const char *name)
-{
-    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
-}
-
-const struct door_caller *door_caller(const struct door_request *request)
-{
-    return &request->caller;
-}
-
-bool door_may_see(const struct door_request *request, const char *tenant)
-{
-    return strcmp(request->caller.tenant, "*") == 0 || strcmp(request->caller.tenant, tenant) == 0;
-}
-
-void door_respond(struct door_request *request, unsigned status, struct MHD_Response *response)
-{
-    unlink_request(request);
-    request->status = status;
-    request->response = response;
-    request->is_answered = true;
-    if (request->is_set_aside)
-        MHD_resume_connection(request->connection);
-    request->is_set_aside = false;
-}
-
-static void answer(struct door_request *request, unsigned status, struct MHD_Response *response)
-{
-    struct door *door = request->door;
-    const bool was_aside = request->is_set_aside;
-    door_respond(request, status, response);
-    if (was_aside && !door->is_running)
-        door_run(door);
-}
-
-void door_answer(struct door_request *request, unsigned status, json_t *body)
-{
-    answer(request, status, response_of(body));
-}
-
-void door_answer_text(struct door_request *request, unsigned status, const char *type, char *text)
-{
-    answer(request, status, response_of_text(type, text, text ? strlen(text) : 0));
-}
-
-void door_refuse(struct door_request *request, unsigned status, const char *reason)
-{
-    door_answer(request, status, json_pack("{s:s}", "error", reason));
-}
-
-struct feed **door_feeds(struct door *door)
-{
-    return &door->feeds;
-}
-
-struct door *door_of(const struct door_request *request)
-{
-    return request->door;
-}
-
-void door_wake(const struct door *door)
-{
-    eventfd_write(door->woken, 1);
-}
-
-struct MHD_Connection *door_connection(const struct door_request *request)
-{
-    return request->connection;
-}
-
-/* is_free: whether a socket may be made at the path: nothing is there, or one that was left behind, which goes. */
-static int is_free(const struct sockaddr_un *at)
-{
-    struct stat file;
-    if (lstat(at->sun_path, &file) != 0)
-        return errno == ENOENT ? 0 : ERR_SYSTEM;
-    if (!S_ISSOCK(file.st_mode))
-        return ERR_BAD;
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return ERR_SYSTEM;
-    const bool lives = connect(fd, (const struct sockaddr *)(const void *)at, sizeof *at) == 0 || errno != ECONNREFUSED;
-    close(fd);
-    if (lives)
-        return ERR_EXISTS;
-    return unlink(at->sun_path) == 0 ? 0 : ERR_SYSTEM;
-}
-
-/* Nobody can connect before it listens, and by then its mode is narrow. */
-static int listen_at(struct door *door)
-{
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
-    if (strlen(door->config.path) >= sizeof at.sun_path)
-        return ERR_BAD;
-    memcpy(at.sun_path, door->config.path, strlen(door->config.path) + 1);
-    const int status = is_free(&at);
-    if (status)
-        return status;
-    door->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (door->fd < 0 || bind(door->fd, (const struct sockaddr *)(const void *)&at, sizeof at) != 0)
-        return ERR_SYSTEM;
-    door->is_bound = true;
-    return chmod(door->config.path, S_IRUSR | S_IWUSR) == 0 && listen(door->fd, BACKLOG) == 0 ? 0 : ERR_SYSTEM;
 }
 
 static int start(struct door *door)
@@ -401,6 +251,16 @@ static int gather(struct door *door)
                : ERR_SYSTEM;
 }
 
+static int listen_and_start(struct door *door)
+{
+    door->fd = listener_unix(door->config.path);
+    if (door->fd < 0)
+        return door->fd;
+    door->is_bound = true;
+    const int status = start(door);
+    return status ? status : gather(door);
+}
+
 int door_open(const struct door_config *config, struct door **out)
 {
     struct door *door = calloc(1, sizeof *door);
@@ -408,11 +268,7 @@ int door_open(const struct door_config *config, struct door **out)
         return ERR_MEMORY;
     door->config = *config;
     door->fd = door->ready = door->woken = -1;
-    int status = listen_at(door);
-    if (!status)
-        status = start(door);
-    if (!status)
-        status = gather(door);
+    const int status = listen_and_start(door);
     if (!status) {
         *out = door;
         return 0;
@@ -449,6 +305,16 @@ void door_close(struct door *door)
 int door_descriptor(const struct door *door)
 {
     return door->ready;
+}
+
+struct feed **door_feeds(struct door *door)
+{
+    return &door->feeds;
+}
+
+void door_wake(const struct door *door)
+{
+    eventfd_write(door->woken, 1);
 }
 
 void door_run(struct door *door)

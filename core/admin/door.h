@@ -1,15 +1,21 @@
-/* door.h: the admin door: HTTP on a unix socket, for the operator of this machine alone; answers are JSON, or a text of a row's own kind.
+/* door.h: the admin door: HTTP for operators and tenants; answers are JSON, or a text of a row's own kind.
  *
  * It knows HTTP and nothing of the relay: what there is to ask are rows, filled by core/server. It runs in the thread of its owner: when
  * door_descriptor is readable, and once a second, door_run does all there is to do, and never waits. A row answers at once or later: until
- * then the connection is set aside. A query parameter that the row does not name is refused: who misspells a filter is not shown
- * everything.
+ * then the connection is set aside.
  *
- * Whoever may open the socket may do everything: its mode is 0600. What comes in is bounded all the same: DOOR_CONNECTIONS at a time, the head of a
- * request by DOOR_MEMORY, its body by its row, all of it by DOOR_TIMEOUT_S without a byte.
+ * Whoever may open the unix socket is the operator: its mode is 0600. Who brings a key (Authorization: Bearer) is whom `admit` says that he is, also
+ * there. A row is served only to who has a scope that it needs; its parameters and its body are read by its tables (admin/field.h) before it is
+ * asked: who misspells a filter is not shown everything. What a row may show of which tenant is its own affair: door_may_see.
+ *
+ * What comes in is bounded: DOOR_CONNECTIONS at a time, the head of a request by DOOR_MEMORY, its body by its row, all of it by DOOR_TIMEOUT_S
+ * without a byte.
  */
 #ifndef RELAY_ADMIN_DOOR_H
 #define RELAY_ADMIN_DOOR_H
+
+#include "admin/field.h"
+#include "base/addr.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -19,8 +25,12 @@
 #define DOOR_MEMORY 16384
 #define DOOR_TIMEOUT_S 10
 #define DOOR_PART_MAX 127
-
 #define DOOR_PARTS 3
+#define DOOR_BODY_MAX 16384
+#define DOOR_TENANT_MAX 128
+#define DOOR_KEY_MAX 31
+#define DOOR_HEADERS 4
+#define DOOR_HEADER_MAX 127
 
 struct door;
 struct door_request;
@@ -35,18 +45,36 @@ struct door_request;
 
 /* struct door_caller: who asks. Rows of core/server show him nothing of another tenant than his own. */
 struct door_caller {
-    const char *tenant; /* "*": the operator, of all of them */
-    const char *key;    /* the id of his API key; "": he came by the unix socket */
+    char tenant[DOOR_TENANT_MAX + 1]; /* "*": the operator, of all of them; "": nobody, at a row for anybody */
+    char key[DOOR_KEY_MAX + 1];       /* the id of his API key; "": he came by the unix socket */
     unsigned scopes;
 };
 
-/* struct door_route: a path and what it is asked for. `serve` calls door_answer, now or later; once. Rows of the same path stand together. */
+/* struct door_said: a status that a row answers with by itself, and when. What the door answers for it is not listed: 400, 401, 403, 413, 429, 500, 503. */
+struct door_said {
+    unsigned status; /* 0: the end */
+    const char *when; /* a sentence without its full stop */
+};
+
+/* struct door_route: a path and what it is asked for. `serve` calls door_answer, now or later; once. Rows of the same path stand together. One row is one
+ * operation of /openapi.json. */
 struct door_route {
-    const char *method, *path; /* GET is HEAD too; each * in the path is one segment of it, of at most DOOR_PART_MAX bytes; DOOR_PARTS at most */
+    const char *method, *path; /* GET is HEAD too; each {name} is one segment of the path, of at most DOOR_PART_MAX bytes; DOOR_PARTS at most */
     unsigned scope;
-    size_t body_max;
+    const char *summary; /* a sentence without its full stop */
     void (*serve)(void *ctx, struct door_request *);
-    const char *const *query; /* the names of its parameters, NULL at the end; NULL: it has none */
+    const struct field *query, *body; /* NULL: there is none, and what comes is refused */
+    size_t body_max;                  /* bytes; 0: DOOR_BODY_MAX if there is a `body`, else none. Without `body` what comes is the row's to read */
+    const struct door_said *answers;
+    const char *media; /* of what it answers when all is well; NULL: application/json */
+};
+
+/* struct door_pass: what `admit` makes of a key. */
+struct door_pass {
+    unsigned status;    /* 0: he is `caller`; 401, 429 or 503: he is refused */
+    unsigned retry_s;   /* Retry-After; 0: none */
+    const char *reason; /* for the answer */
+    struct door_caller caller;
 };
 
 struct door_config {
@@ -54,6 +82,10 @@ struct door_config {
     const struct door_route *routes;
     size_t route_count;
     void *ctx;
+    /* admit: who the bearer of this token is; nothing else is known of the request yet but door_source. NULL: keys open nothing. */
+    void (*admit)(void *ctx, const struct door_request *, const char *token, struct door_pass *);
+    /* told: a request was answered. NULL: nobody wants to know. */
+    void (*told)(void *ctx, const struct door_request *, unsigned status);
 };
 
 /* door_open: listens; a socket at `path` that nobody listens on is replaced. 0 and *out, or ERR_EXISTS: another program listens there; ERR_BAD: the
@@ -66,18 +98,32 @@ void door_close(struct door *);
 int door_descriptor(const struct door *);
 void door_run(struct door *);
 
-/* door_body: what came with the request; of no length if nothing did. Lives until it is answered. */
+/* All that these give lives until the request is answered.
+ *
+ * door_body: what came with the request; of no length if nothing did.  door_value: a field of the row's `body`; NULL: it was not given; door_number,
+ * door_text: as fields_number, fields_text of admin/field.h.  door_parameter: the same of the row's `query`; door_query: the text of a FIELD_TEXT or FIELD_CHOICE. */
 const char *door_body(const struct door_request *, size_t *len);
-
-/* door_query: the value of a parameter that the row names; NULL: it was not said.  door_part: what stands for the first, second ... * of the row's
- * path. Both are decoded, and live until the request is answered.  door_header: a header of the request; NULL: it has none. */
+const struct field_value *door_value(const struct door_request *, const char *name);
+int64_t door_number(const struct door_request *, const char *name, int64_t otherwise);
+const char *door_text(const struct door_request *, const char *name);
+const struct field_value *door_parameter(const struct door_request *, const char *name);
 const char *door_query(const struct door_request *, const char *name);
+
+/* door_part: what stands for the first, second ... {name} of the row's path, decoded.  door_header: a header of the request; NULL: it has none. */
 const char *door_part(const struct door_request *, unsigned index);
 const char *door_header(const struct door_request *, const char *name);
 
-/* door_caller: lives until the request is answered.  door_may_see: whether what is of this tenant is his to see. */
+/* door_caller: who asks.  door_is_operator: he may see all tenants.  door_may_see: whether what is of this tenant is his to see.  door_source: where he comes from; of no family: by the unix socket.
+ * door_method, door_path: as they were sent. */
 const struct door_caller *door_caller(const struct door_request *);
+bool door_is_operator(const struct door_request *);
 bool door_may_see(const struct door_request *, const char *tenant);
+const struct addr *door_source(const struct door_request *);
+const char *door_method(const struct door_request *);
+const char *door_path(const struct door_request *);
+
+/* door_say: a header of the answer to come; `name` is a constant, `value` is copied; DOOR_HEADERS of them at most. */
+void door_say(struct door_request *, const char *name, const char *value);
 
 /* door_answer: an HTTP status and an object, which it takes over (NULL: out of memory, 500). The request is gone. */
 void door_answer(struct door_request *, unsigned status, json_t *body);
@@ -85,7 +131,8 @@ void door_answer(struct door_request *, unsigned status, json_t *body);
 /* door_answer_text: the same with a text of that media type, from malloc. */
 void door_answer_text(struct door_request *, unsigned status, const char *type, char *text);
 
-/* door_refuse: the same with {"error": reason}. */
+/* door_refuse: the same with {"error": reason}.  door_refuse_field: 400 with {"error": "field: reason", "field": field}. */
 void door_refuse(struct door_request *, unsigned status, const char *reason);
+void door_refuse_field(struct door_request *, const char *field, const char *reason);
 
 #endif

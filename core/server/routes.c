@@ -106,17 +106,41 @@ static void get_readyz(void *ctx, struct door_request *request)
     door_answer(request, HTTP_OK, json_pack("{s:b}", "ready", 1));
 }
 
+bool routes_tenant(struct door_request *request, const char **tenant)
+{
+    const char *wanted = door_query(request, "tenant");
+    *tenant = wanted || door_is_operator(request) ? wanted : door_caller(request)->tenant;
+    if (!*tenant || door_may_see(request, *tenant))
+        return true;
+    door_refuse(request, HTTP_NOT_FOUND, "no such tenant");
+    return false;
+}
+
+const struct door_said routes_tenant_said[] = {{HTTP_OK, "It is as was asked"}, {HTTP_NOT_FOUND, "There is no such tenant"}, {0}};
+
+static const struct door_said reload_said[] = {{HTTP_OK, "All workers have the policies as they are now"},
+                                               {HTTP_CONFLICT, "They are wrong, and why; all workers keep what they had"},
+                                               {0}};
+
 static const struct door_route rows[] = {
-    {"POST", "/v1/reload", DOOR_OPERATOR | DOOR_ADMIN, 0, post_reload, NULL},
-    {"GET", "/v1/policy", DOOR_OPERATOR | DOOR_ADMIN, 0, get_policy, NULL},
-    {"GET", "/v1/allocations", DOOR_ADMIN, 0, routes_allocations, routes_allocation_query},
-    {"DELETE", "/v1/allocations/*", DOOR_ADMIN, 0, routes_allocation_end, NULL},
-    {"GET", "/v1/tenants", DOOR_OPERATOR | DOOR_ADMIN, 0, routes_tenants, routes_tenants_query},
-    {"GET", "/v1/shared", DOOR_OPERATOR | DOOR_ADMIN, 0, routes_shared, routes_shared_query},
-    {"GET", "/metrics", DOOR_OPERATOR | DOOR_USAGE_READ, 0, routes_metrics, NULL},
-    {"GET", "/v1/explain", DOOR_ADMIN, 0, routes_explain, routes_explain_query},
-    {"GET", "/livez", DOOR_ANYBODY, 0, get_livez, NULL},
-    {"GET", "/readyz", DOOR_ANYBODY, 0, get_readyz, NULL},
+    {.method = "GET", .path = "/livez", .scope = DOOR_ANYBODY, .serve = get_livez, .summary = "Whether the relay runs"},
+    {.method = "GET", .path = "/readyz", .scope = DOOR_ANYBODY, .serve = get_readyz, .summary = "Whether the relay takes clients"},
+    {.method = "GET", .path = "/metrics", .scope = DOOR_OPERATOR | DOOR_USAGE_READ, .serve = routes_metrics,
+     .summary = "Metrics in Prometheus' text format", .media = "text/plain"},
+    {.method = "POST", .path = "/v1/reload", .scope = DOOR_OPERATOR | DOOR_ADMIN, .serve = post_reload, .answers = reload_said,
+     .summary = "Read the policies anew: on all workers, or on none"},
+    {.method = "GET", .path = "/v1/policy", .scope = DOOR_OPERATOR | DOOR_ADMIN, .serve = get_policy,
+     .summary = "Which policies the relay has, and when one was refused last"},
+    {.method = "GET", .path = "/v1/shared", .scope = DOOR_OPERATOR | DOOR_ADMIN, .serve = routes_shared, .query = routes_shared_query,
+     .summary = "What policies share by name, or one value of it", .answers = routes_shared_said},
+    {.method = "GET", .path = "/v1/allocations", .scope = DOOR_ADMIN, .serve = routes_allocations, .query = routes_allocation_query,
+     .summary = "The allocations that live", .answers = routes_tenant_said},
+    {.method = "DELETE", .path = "/v1/allocations/{id}", .scope = DOOR_ADMIN, .serve = routes_allocation_end,
+     .summary = "End an allocation", .answers = routes_allocation_end_said},
+    {.method = "GET", .path = "/v1/tenants", .scope = DOOR_ADMIN, .serve = routes_tenants, .query = routes_tenants_query,
+     .summary = "Tenants and their limits; a tenant's key sees its own"},
+    {.method = "GET", .path = "/v1/explain", .scope = DOOR_ADMIN, .serve = routes_explain, .query = routes_explain_query,
+     .summary = "Why the last requests were refused", .answers = routes_tenant_said},
 };
 
 int routes_open(struct routes *routes, const struct config *config, struct refusal *refusal)
@@ -124,7 +148,8 @@ int routes_open(struct routes *routes, const struct config *config, struct refus
     *routes = (struct routes){.config = config};
     if (!config->admin_socket)
         return 0;
-    const int err = door_open(&(struct door_config){config->admin_socket, rows, sizeof rows / sizeof *rows, routes}, &routes->door);
+    const int err = door_open(
+        &(struct door_config){.path = config->admin_socket, .routes = rows, .route_count = sizeof rows / sizeof *rows, .ctx = routes}, &routes->door);
     switch (err) {
         case 0:
             return 0;

@@ -38,32 +38,40 @@ struct routes_job {
 void *routes_job(struct door_request *, size_t size, int (*work)(struct desk *, struct clerk_job *));
 void routes_job_ask(const struct routes *, void *job);
 
-/* routes_limit: the parameter `limit` of a list, 1 to ROUTES_LIMIT_MAX, or ROUTES_LIMIT without it; false: it was refused. */
+/* routes_limit: the parameter ROUTES_LIMIT_FIELD of a list: 1 to ROUTES_LIMIT_MAX, or ROUTES_LIMIT without it. */
 #define ROUTES_LIMIT 100
 #define ROUTES_LIMIT_MAX 1000
-bool routes_limit(struct door_request *, size_t *out);
+#define ROUTES_LIMIT_FIELD {.name = "limit", .kind = FIELD_NUMBER, .min = 1, .max = ROUTES_LIMIT_MAX, .help = "At most so many; 100 without it"}
+size_t routes_limit(const struct door_request *);
+
+/* routes_tenant: for a row with the parameter `tenant`: whose things are asked for; NULL: of all, which only the operator may see. False: of another one, and it is
+ * refused. */
+bool routes_tenant(struct door_request *, const char **tenant);
+extern const struct door_said routes_tenant_said[];
 
 /* The rows' own, by file. */
 enum { HTTP_OK = 200, HTTP_BAD_REQUEST = 400, HTTP_NOT_FOUND = 404, HTTP_CONFLICT = 409, HTTP_INTERNAL = 500, HTTP_UNAVAILABLE = 503 };
 
 /* routes_tenant.c */
-extern const char *const routes_tenants_query[];
+extern const struct field routes_tenants_query[];
 void routes_tenants(void *ctx, struct door_request *);
 
 /* routes_shared.c */
-extern const char *const routes_shared_query[];
+extern const struct field routes_shared_query[];
+extern const struct door_said routes_shared_said[];
 void routes_shared(void *ctx, struct door_request *);
 
 /* routes_metrics.c */
 void routes_metrics(void *ctx, struct door_request *);
 
 /* routes_allocation.c */
-extern const char *const routes_allocation_query[];
+extern const struct field routes_allocation_query[];
+extern const struct door_said routes_allocation_end_said[];
 void routes_allocations(void *ctx, struct door_request *);
 void routes_allocation_end(void *ctx, struct door_request *);
 
 /* routes_explain.c */
-extern const char *const routes_explain_query[];
+extern const struct field routes_explain_query[];
 void routes_explain(void *ctx, struct door_request *);
 
 #endif

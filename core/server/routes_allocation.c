@@ -6,10 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIMIT_DEFAULT 100
-#define LIMIT_MAX 1000
-
-const char *const routes_allocation_query[] = {"tenant", "user", "tag", "limit", "after", NULL};
+const struct field routes_allocation_query[] = {
+    {.name = "tenant", .kind = FIELD_TEXT, .max = NAME_MAX_LEN, .help = "Of this tenant; a tenant's key sees no other"},
+    {.name = "user", .kind = FIELD_TEXT, .max = NAME_MAX_LEN, .help = "Of this user"},
+    {.name = "tag", .kind = FIELD_TEXT, .max = TAGS_MAX, .help = "With this tag: NAME=VALUE, or NAME with any value"},
+    ROUTES_LIMIT_FIELD,
+    {.name = "after", .kind = FIELD_TEXT, .min = 1, .max = 24, .help = "Go on where `next` of the last answer says"},
+    {0},
+};
+const struct door_said routes_allocation_end_said[] = {
+    {HTTP_OK, "The allocation as it was"}, {HTTP_NOT_FOUND, "There is no such allocation"}, {0}};
 
 struct roster_wait {
     struct roster_asker asker;
@@ -130,16 +136,6 @@ static bool number_of(const char *text, uint64_t most, uint64_t *out)
     return !*end_of && *out <= most;
 }
 
-static bool limit_of(const struct door_request *request, unsigned *out)
-{
-    const char *text = door_query(request, "limit");
-    uint64_t limit = LIMIT_DEFAULT;
-    if (text && !number_of(text, LIMIT_MAX, &limit))
-        return false;
-    *out = (unsigned)limit;
-    return limit > 0;
-}
-
 static bool after_of(const struct routes *routes, const struct door_request *request, struct roster_place *out)
 {
     const char *text = door_query(request, "after");
@@ -158,12 +154,14 @@ static bool after_of(const struct routes *routes, const struct door_request *req
 
 void routes_allocations(void *ctx, struct door_request *request)
 {
-    struct roster_asker asker = {
-        .told = on_listed, .tenant = door_query(request, "tenant"), .user = door_query(request, "user"), .tag = door_query(request, "tag")};
-    if (!limit_of(request, &asker.limit))
-        door_refuse(request, HTTP_BAD_REQUEST, "limit: a number from 1 to 1000 expected");
-    else if (!after_of(ctx, request, &asker.from))
-        door_refuse(request, HTTP_BAD_REQUEST, "after: what `next` said expected");
+    struct roster_asker asker = {.told = on_listed,
+                                 .user = door_query(request, "user"),
+                                 .tag = door_query(request, "tag"),
+                                 .limit = (unsigned)routes_limit(request)};
+    if (!routes_tenant(request, &asker.tenant))
+        return;
+    if (!after_of(ctx, request, &asker.from))
+        door_refuse_field(request, "after", "what `next` said expected");
     else
         ask(ctx, request, &asker);
 }
@@ -177,6 +175,7 @@ void routes_allocation_end(void *ctx, struct door_request *request)
         door_refuse(request, HTTP_NOT_FOUND, "no such allocation");
         return;
     }
+    asker.tenant = door_is_operator(request) ? NULL : door_caller(request)->tenant;
     asker.from.worker = (unsigned)(asker.id & 0xff);
     ask(ctx, request, &asker);
 }

@@ -13,7 +13,15 @@
 #define LIMIT_DEFAULT 20
 #define LIMIT_MAX 1000
 
-const char *const routes_explain_query[] = {"user", "client", "decision", "credential", "tenant", "limit", NULL};
+const struct field routes_explain_query[] = {
+    {.name = "user", .kind = FIELD_TEXT, .max = NAME_MAX_LEN, .help = "Of this user, as quotas count him or as he named himself"},
+    {.name = "client", .kind = FIELD_TEXT, .min = 1, .max = ADDR_TEXT_MAX, .help = "Of this address, with a port or without"},
+    {.name = "decision", .kind = FIELD_TEXT, .min = 1, .max = 20, .help = "The one of this number, which the line of the log has"},
+    {.name = "credential", .kind = FIELD_TEXT, .max = NAME_MAX_LEN, .help = "Of this username, whole"},
+    {.name = "tenant", .kind = FIELD_TEXT, .max = NAME_MAX_LEN, .help = "Of this tenant; a tenant's key sees no other"},
+    {.name = "limit", .kind = FIELD_NUMBER, .min = 1, .max = LIMIT_MAX, .help = "At most so many, the last ones; 20 without it"},
+    {0},
+};
 
 /* struct wish: whose refusals; NULL and 0: it does not matter. */
 struct wish {
@@ -65,21 +73,25 @@ static bool parse_count(const char *text, uint64_t most, uint64_t *out)
     return *text >= '0' && *text <= '9' && !*end && errno == 0 && *out > 0 && *out <= most;
 }
 
-/* read_wish: NULL, or what is wrong. */
-static const char *read_wish(const struct door_request *request, struct wish *wish)
+/* read_wish: false: it is refused. */
+static bool read_wish(struct door_request *request, struct wish *wish)
 {
-    const char *client = door_query(request, "client"), *decision = door_query(request, "decision"), *limit = door_query(request, "limit");
-    uint64_t count = LIMIT_DEFAULT;
-    *wish = (struct wish){
-        .user = door_query(request, "user"), .credential = door_query(request, "credential"), .tenant = door_query(request, "tenant")};
-    if (client && (addr_parse(view_text(client), &wish->client) != 0 || wish->client.family == ADDR_NONE))
-        return "client: an address expected, with a port or without";
-    if (decision && !parse_count(decision, UINT64_MAX, &wish->decision))
-        return "decision: the number of the log's line expected";
-    if (limit && !parse_count(limit, LIMIT_MAX, &count))
-        return "limit: a number from 1 to 1000 expected";
-    wish->limit = (size_t)count;
-    return NULL;
+    const char *client = door_query(request, "client"), *decision = door_query(request, "decision");
+    const struct field_value *limit = door_parameter(request, "limit");
+    *wish = (struct wish){.user = door_query(request, "user"),
+                          .credential = door_query(request, "credential"),
+                          .limit = limit ? (size_t)limit->number : LIMIT_DEFAULT};
+    if (!routes_tenant(request, &wish->tenant))
+        return false;
+    if (client && (addr_parse(view_text(client), &wish->client) != 0 || wish->client.family == ADDR_NONE)) {
+        door_refuse_field(request, "client", "an address expected, with a port or without");
+        return false;
+    }
+    if (decision && !parse_count(decision, UINT64_MAX, &wish->decision)) {
+        door_refuse_field(request, "decision", "the number of the log's line expected");
+        return false;
+    }
+    return true;
 }
 
 /* ---- answering ---- */
@@ -146,11 +158,8 @@ void routes_explain(void *ctx, struct door_request *request)
     const struct routes *routes = ctx;
     struct wish wish;
     size_t count;
-    const char *wrong = read_wish(request, &wish);
-    if (wrong) {
-        door_refuse(request, HTTP_BAD_REQUEST, wrong);
+    if (!read_wish(request, &wish))
         return;
-    }
     struct denial *found = gather(routes, &wish, &count);
     if (!found) {
         door_refuse(request, HTTP_INTERNAL, "out of memory");

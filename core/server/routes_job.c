@@ -55,16 +55,8 @@ void routes_job_ask(const struct routes *routes, void *job)
     clerk_ask(routes->service->clerk, &question->job);
 }
 
-bool routes_limit(struct door_request *request, size_t *out)
+size_t routes_limit(const struct door_request *request)
 {
-    const char *text = door_query(request, "limit");
-    char *end;
-    *out = ROUTES_LIMIT;
-    if (!text)
-        return true;
-    *out = strtoul(text, &end, 10);
-    if (*text >= '0' && *text <= '9' && !*end && *out > 0 && *out <= ROUTES_LIMIT_MAX)
-        return true;
-    door_refuse(request, HTTP_BAD_REQUEST, "limit: a number from 1 to 1000 expected");
-    return false;
+    const struct field_value *limit = door_parameter(request, "limit");
+    return limit ? (size_t)limit->number : ROUTES_LIMIT;
 }

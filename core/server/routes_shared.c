@@ -5,7 +5,12 @@
 #include "base/err.h"
 #include "base/utf8.h"
 
-const char *const routes_shared_query[] = {"name", "key", NULL};
+const struct field routes_shared_query[] = {
+    {.name = "name", .kind = FIELD_TEXT, .min = 1, .max = NAME_MAX_LEN, .help = "Of a table or a meter, with key"},
+    {.name = "key", .kind = FIELD_TEXT, .max = NAME_MAX_LEN, .help = "Of a value in it"},
+    {0},
+};
+const struct door_said routes_shared_said[] = {{HTTP_OK, "Names and kinds, or one value"}, {HTTP_NOT_FOUND, "Nothing of that name is shared"}, {0}};
 
 static void add(void *ctx, const char *name, const char *kind, uint64_t entries)
 {

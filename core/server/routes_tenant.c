@@ -3,7 +3,11 @@
 
 #include <string.h>
 
-const char *const routes_tenants_query[] = {"limit", "after", NULL};
+const struct field routes_tenants_query[] = {
+    ROUTES_LIMIT_FIELD,
+    {.name = "after", .kind = FIELD_TEXT, .min = 1, .max = NAME_MAX_LEN, .help = "Go on behind this name: what `next` of the last answer said"},
+    {0},
+};
 
 struct tenant_job {
     struct routes_job job;
@@ -58,14 +62,11 @@ static int list(struct desk *desk, struct clerk_job *of)
 /* A tenant's own key is shown that tenant. */
 void routes_tenants(void *ctx, struct door_request *request)
 {
-    const char *tenant = door_caller(request)->tenant;
-    struct desk_page page = {.after = door_query(request, "after"), .name = strcmp(tenant, "*") == 0 ? NULL : tenant};
-    if (!routes_limit(request, &page.limit))
-        return;
     struct tenant_job *job = routes_job(request, sizeof *job, list);
     if (!job)
         return;
-    page.limit++;
-    job->page = page;
+    job->page = (struct desk_page){.after = door_query(request, "after"),
+                                   .name = door_is_operator(request) ? NULL : door_caller(request)->tenant,
+                                   .limit = routes_limit(request) + 1};
     routes_job_ask(ctx, job);
 }

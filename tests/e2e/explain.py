@@ -160,7 +160,7 @@ def a_table_for_people_says_what_to_do():
 def wrong_questions_are_refused_by_name():
     with Server(DOOR) as server:
         for arguments, said in ((("--client", "here"), "client: an address expected"), (("--decision", "x"), "decision: the number"),
-                                (("--limit", "0"), "limit: a number from 1 to 1000")):
+                                (("--limit", "0"), "limit: a whole number from 1 to 1000")):
             code, _, errors = run_relay("explain", "--admin-socket", "door", *arguments, cwd=server.directory)
             check(code == 1 and said in errors, errors)
         code, output, _ = run_relay("explain", "--admin-socket", "door", "--client", "127.0.0.1", "--json", cwd=server.directory)

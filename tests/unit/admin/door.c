@@ -19,6 +19,7 @@ struct rig {
     struct door_request *aside; /* what `later` was asked */
     pthread_t thread;
     atomic_bool ends, answers;
+    char log[512]; /* what was told */
 };
 
 static void now(void *ctx, struct door_request *request)
@@ -59,14 +60,61 @@ static void text(void *ctx, struct door_request *request)
     door_answer_text(request, 200, "text/plain; version=0.0.4", strdup("as it is\n"));
 }
 
-static const char *const parameters[] = {"one", "two", NULL};
+static void fields(void *ctx, struct door_request *request)
+{
+    (void)ctx;
+    door_answer(request, 200, json_pack("{s:o}", "said", json_sprintf("%s %lld", door_text(request, "name"), (long long)door_number(request, "size", 7))));
+}
+
+static const struct field parameters[] = {
+    {.name = "one", .kind = FIELD_TEXT, .max = 64}, {.name = "two", .kind = FIELD_TEXT, .max = 64}, {0}};
+static const struct field wanted[] = {{.name = "name", .kind = FIELD_TEXT, .traits = FIELD_REQUIRED, .min = 1, .max = 4},
+                                    {.name = "size", .kind = FIELD_NUMBER, .min = 1, .max = 9},
+                                    {0}};
+
+#define ROW(method_, path_, scope_, serve_, ...) {.method = (method_), .path = (path_), .scope = (scope_), .serve = (serve_), __VA_ARGS__}
 static const struct door_route routes[] = {
-    {"GET", "/now", DOOR_ANYBODY, 0, now, NULL},         {"POST", "/later", DOOR_ADMIN, 0, later, NULL},
-    {"POST", "/echo", DOOR_ADMIN, 8, echo, NULL},        {"GET", "/query", DOOR_ADMIN, 0, query, parameters},
-    {"GET", "/part/*", DOOR_ADMIN, 0, part, NULL},       {"GET", "/part/*/end", DOOR_ADMIN, 0, part, NULL},
-    {"GET", "/part/*/and/*", DOOR_ADMIN, 0, part, NULL}, {"GET", "/text", DOOR_ANYBODY, 0, text, NULL},
+    ROW("GET", "/now", DOOR_ANYBODY, now),
+    ROW("POST", "/later", DOOR_ADMIN, later),
+    ROW("DELETE", "/later", DOOR_MINT, now),
+    ROW("GET", "/later", DOOR_OPERATOR | DOOR_ADMIN, now),
+    ROW("POST", "/echo", DOOR_ADMIN, echo, .body_max = 8),
+    ROW("POST", "/fields", DOOR_ADMIN, fields, .body = wanted),
+    ROW("GET", "/query", DOOR_ADMIN, query, .query = parameters),
+    ROW("GET", "/part/{a}", DOOR_ADMIN, part),
+    ROW("GET", "/part/{a}/end", DOOR_ADMIN, part),
+    ROW("GET", "/part/{a}/and/{b}", DOOR_ADMIN, part),
+    ROW("GET", "/text", DOOR_ANYBODY, text),
 };
 #define ROUTES (sizeof routes / sizeof *routes)
+
+/* admit: the tokens that there are. */
+static void admit(void *ctx, const struct door_request *request, const char *token, struct door_pass *out)
+{
+    static const struct {
+        const char *token;
+        struct door_pass pass;
+    } cases[] = {
+        {"acme-admin", {.caller = {"acme", "k1", DOOR_ADMIN}}},
+        {"acme-mint", {.caller = {"acme", "k2", DOOR_MINT}}},
+        {"all", {.caller = {"*", "k3", DOOR_SCOPES}}},
+        {"busy", {.status = 429, .retry_s = 3, .reason = "too many"}},
+        {"gone", {.status = 503, .reason = "gone"}},
+    };
+    (void)ctx;
+    CHECK_INT(door_source(request)->family, ADDR_NONE);
+    *out = (struct door_pass){.status = 401, .reason = "wrong"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (strcmp(cases[i].token, token) == 0)
+            *out = cases[i].pass;
+}
+
+static void told(void *ctx, const struct door_request *request, unsigned status)
+{
+    struct rig *rig = ctx;
+    const size_t len = strlen(rig->log);
+    snprintf(rig->log + len, sizeof rig->log - len, "%s %s %u %s;", door_method(request), door_path(request), status, door_caller(request)->key);
+}
 
 /* serve: as main does: the descriptor, and now and then. */
 static void *serve(void *ctx)
@@ -90,7 +138,7 @@ static void rig_open(struct rig *rig)
     if (!mkdtemp(rig->directory))
         abort();
     snprintf(rig->path, sizeof rig->path, "%s/door", rig->directory);
-    CHECK_INT(door_open(&(struct door_config){rig->path, routes, ROUTES, rig}, &rig->door), 0);
+    CHECK_INT(door_open(&(struct door_config){.path = rig->path, .routes = routes, .route_count = ROUTES, .ctx = rig, .admit = admit, .told = told}, &rig->door), 0);
     CHECK(pthread_create(&rig->thread, NULL, serve, rig) == 0);
 }
 
@@ -143,8 +191,8 @@ TEST(a_row_answers_and_what_is_no_row_is_refused)
     CHECK_TEXT(said, "not found");
     CHECK_INT(ask(&rig, "POST", "/now", said), 405);
     CHECK_TEXT(said, "method not allowed");
-    raw(&rig, "DELETE /later HTTP/1.0\r\n\r\n", answer, sizeof answer);
-    CHECK(strstr(answer, " 405 ") && strstr(answer, "Allow: POST\r\n"));
+    raw(&rig, "PUT /later HTTP/1.0\r\n\r\n", answer, sizeof answer);
+    CHECK(strstr(answer, " 405 ") && strstr(answer, "Allow: POST, DELETE, GET, HEAD\r\n"));
     raw(&rig, "HEAD /now HTTP/1.0\r\n\r\n", answer, sizeof answer);
     CHECK(strstr(answer, " 200 ") && !strstr(answer, "said"));
     rig_close(&rig);
@@ -188,16 +236,75 @@ TEST(a_row_is_given_the_parameters_that_it_names_and_no_others)
     CHECK_INT(ask_of(&rig, "/query", "a b&two=c%/?", "\xc3\xa4=", said), 200);
     CHECK_TEXT(said, "a b&two=c%/?+\xc3\xa4=");
     CHECK_INT(ask(&rig, "GET", "/query?one", said), 200);
-    CHECK_TEXT(said, "-+-");
+    CHECK_TEXT(said, "+-");
+    CHECK_INT(ask(&rig, "GET", "/query?one=1&one=1", said), 400);
+    CHECK_TEXT(said, "one: it is said twice");
     CHECK_INT(ask(&rig, "GET", "/query?one=1&oen=2", said), 400);
-    CHECK_TEXT(said, "no such parameter, or no such value: oen");
+    CHECK_TEXT(said, "oen: there is no such name here: did you mean one?");
     CHECK_INT(ask(&rig, "GET", "/query?one=a%00b", said), 400);
     CHECK_INT(ask(&rig, "GET", "/query?%00=1", said), 400);
     CHECK_INT(ask(&rig, "GET", "/now?one=1", said), 400);
     rig_close(&rig);
 }
 
-TEST(a_star_of_a_row_is_one_segment)
+TEST(a_body_is_read_by_the_fields_of_its_row)
+{
+    static const struct {
+        const char *body, *answer;
+    } cases[] = {
+        {"{\"name\": \"ann\", \"size\": 9}", "\"said\": \"ann 9\""},
+        {"{\"name\": \"ann\"}", "\"said\": \"ann 7\""},
+        {"{\"size\": 3}", "\"field\": \"name\""},
+        {"{\"name\": \"ann\", \"sise\": 3}", "\"sise: there is no such name here: did you mean size?\""},
+        {"{\"name\": ", "\"the body is no JSON"},
+    };
+    struct rig rig;
+    char answer[2048], request[256];
+    rig_open(&rig);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(request, sizeof request, "POST /fields HTTP/1.0\r\nContent-Length: %zu\r\n\r\n%s", strlen(cases[i].body), cases[i].body);
+        raw(&rig, request, answer, sizeof answer);
+        CHECK(strstr(answer, i < 2 ? " 200 " : " 400 "));
+        CHECK(strstr(answer, cases[i].answer));
+    }
+    rig_close(&rig);
+}
+
+TEST(a_key_opens_what_its_scopes_are_for)
+{
+    static const struct {
+        const char *line, *key;
+        const char *answer[3];
+    } cases[] = {
+        {"POST /echo", "Bearer acme-admin", {" 201 "}},
+        {"POST /echo", "bearer  acme-admin", {" 201 "}},
+        {"DELETE /later", "Bearer acme-admin", {" 403 "}},
+        {"DELETE /later", "Bearer acme-mint", {" 200 "}},
+        {"GET /later", "Bearer acme-admin", {" 403 "}},
+        {"GET /later", "Bearer all", {" 200 "}},
+        {"POST /echo", "Bearer wrong", {" 401 ", "WWW-Authenticate: Bearer\r\n"}},
+        {"POST /echo", "Basic YTpi", {" 401 "}},
+        {"POST /echo", "Bearer busy", {" 429 ", "Retry-After: 3\r\n"}},
+        {"POST /echo", "Bearer gone", {" 503 "}},
+        {"GET /now", "Bearer wrong", {" 200 "}},
+        {"GET /nowhere", "Bearer wrong", {" 404 "}},
+    };
+    struct rig rig;
+    char answer[2048], request[256];
+    rig_open(&rig);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(request, sizeof request, "%s HTTP/1.0\r\nAuthorization: %s\r\n\r\n", cases[i].line, cases[i].key);
+        raw(&rig, request, answer, sizeof answer);
+        for (size_t k = 0; k < 3 && cases[i].answer[k]; k++)
+            if (!strstr(answer, cases[i].answer[k]))
+                test_failed(cases[i].key, (int)i, "%s", answer);
+    }
+    rig_close(&rig);
+    CHECK(strstr(rig.log, "DELETE /later 403 k1;") && strstr(rig.log, "POST /echo 401 ;") && strstr(rig.log, "GET /nowhere 404 ;"));
+    CHECK(!strstr(rig.log, "acme"));
+}
+
+TEST(a_name_in_a_path_of_a_row_is_one_segment)
 {
     static const struct {
         const char *path;
@@ -278,19 +385,19 @@ TEST(the_socket_is_its_owners_and_a_dead_one_is_replaced)
     char path[64];
     rig_open(&rig);
     CHECK(stat(rig.path, &file) == 0 && (file.st_mode & 0777) == 0600);
-    CHECK_INT(door_open(&(struct door_config){rig.path, routes, ROUTES, &rig}, &second), ERR_EXISTS);
+    CHECK_INT(door_open(&(struct door_config){.path = rig.path, .routes = routes, .route_count = ROUTES}, &second), ERR_EXISTS);
     CHECK(stat(rig.path, &file) == 0);
     snprintf(path, sizeof path, "%.40s/dead", rig.directory);
     snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
     const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     CHECK(bind(fd, (struct sockaddr *)(void *)&at, sizeof at) == 0);
     close(fd);
-    CHECK_INT(door_open(&(struct door_config){path, routes, ROUTES, &rig}, &second), 0);
+    CHECK_INT(door_open(&(struct door_config){.path = path, .routes = routes, .route_count = ROUTES}, &second), 0);
     door_close(second);
     fclose(fopen(path, "w"));
-    CHECK_INT(door_open(&(struct door_config){path, routes, ROUTES, &rig}, &second), ERR_BAD);
+    CHECK_INT(door_open(&(struct door_config){.path = path, .routes = routes, .route_count = ROUTES}, &second), ERR_BAD);
     unlink(path);
-    CHECK_INT(door_open(&(struct door_config){"/nowhere/at/all", routes, ROUTES, &rig}, &second), ERR_SYSTEM);
+    CHECK_INT(door_open(&(struct door_config){.path = "/nowhere/at/all", .routes = routes, .route_count = ROUTES}, &second), ERR_SYSTEM);
     rig_close(&rig);
 }
 
@@ -306,5 +413,6 @@ TEST(nobody_there_is_said_with_the_reason)
 TEST_LIST(RUN(a_row_answers_and_what_is_no_row_is_refused) RUN(a_body_is_bounded_by_its_row)
               RUN(an_answer_may_come_later_and_others_are_answered_meanwhile) RUN(who_waits_when_it_closes_is_told)
                   RUN(the_socket_is_its_owners_and_a_dead_one_is_replaced) RUN(nobody_there_is_said_with_the_reason)
-                      RUN(a_row_is_given_the_parameters_that_it_names_and_no_others) RUN(a_star_of_a_row_is_one_segment)
+                      RUN(a_row_is_given_the_parameters_that_it_names_and_no_others) RUN(a_name_in_a_path_of_a_row_is_one_segment) RUN(a_body_is_read_by_the_fields_of_its_row)
+                          RUN(a_key_opens_what_its_scopes_are_for)
                           RUN(a_row_may_answer_with_a_text_of_its_own_kind))

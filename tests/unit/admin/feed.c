@@ -71,9 +71,9 @@ static void other(void *ctx, struct door_request *request)
     door_answer(request, 200, json_pack("{s:s}", "said", "other"));
 }
 
-static const struct door_route routes[] = {{"GET", "/now", DOOR_ANYBODY, 0, now, NULL},
-                                           {"GET", "/later", DOOR_ANYBODY, 0, later, NULL},
-                                           {"GET", "/other", DOOR_ANYBODY, 0, other, NULL}};
+static const struct door_route routes[] = {{.method = "GET", .path = "/now", .serve = now},
+                                           {.method = "GET", .path = "/later", .serve = later},
+                                           {.method = "GET", .path = "/other", .serve = other}};
 
 static void rig_open(struct rig *rig, const char *text, ssize_t then)
 {
@@ -81,7 +81,7 @@ static void rig_open(struct rig *rig, const char *text, ssize_t then)
     if (!mkdtemp(rig->directory))
         abort();
     snprintf(rig->path, sizeof rig->path, "%s/door", rig->directory);
-    CHECK_INT(door_open(&(struct door_config){rig->path, routes, sizeof routes / sizeof *routes, rig}, &rig->door), 0);
+    CHECK_INT(door_open(&(struct door_config){.path = rig->path, .routes = routes, .route_count = sizeof routes / sizeof *routes, .ctx = rig}, &rig->door), 0);
 }
 
 static void rig_close(struct rig *rig)
