@@ -166,6 +166,7 @@ static void allocation_fill(struct engine *engine, struct allocation *allocation
     allocation->key = opening->key;
     allocation->key_expires_unix_s = opening->key_expires_unix_s;
     allocation->reauth_on_expiry = opening->reauth_on_expiry;
+    allocation->is_minted = opening->is_minted;
     allocation->limits = opening->limits;
     allocation->granted_bps = opening->limits.max_bps;
     allocation->group = allocation_group(engine, opening);

@@ -196,6 +196,7 @@ static int auth_remembered(struct transaction *tr)
     who->key = allocation->key;
     who->key_expires_unix_s = allocation->key_expires_unix_s;
     who->reauth_on_expiry = allocation->reauth_on_expiry;
+    who->is_minted = allocation->is_minted;
     if (transaction_key_left_s(tr) == 0)
         return auth_expired(tr, allocation->key_expires_unix_s);
     tr->is_authentic = true;
@@ -213,6 +214,7 @@ int auth_admit(struct transaction *tr, const char *tags)
         .user = who->user,
         .tags = tags,
         .username = transaction_username(tr),
+        .is_minted = who->is_minted,
         .expires_unix_s = who->key_expires_unix_s,
     };
     if (!host->is_revoked || !host->is_revoked(host->ctx, &bearer))

@@ -168,6 +168,7 @@ static int allocate_open(struct transaction *tr, struct opening *opening, const 
     opening->key = who->key;
     opening->key_expires_unix_s = who->key_expires_unix_s;
     opening->reauth_on_expiry = who->reauth_on_expiry;
+    opening->is_minted = who->is_minted;
     code = allocate_pool(tr, opening);
     if (code)
         return code;

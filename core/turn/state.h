@@ -80,7 +80,7 @@ struct opening { /* what an allocation is to be made of */
     struct view username;
     struct long_term_key key;
     int64_t key_expires_unix_s;
-    bool reauth_on_expiry;
+    bool reauth_on_expiry, is_minted;
 };
 
 /* struct shortage: why there is no allocation. */

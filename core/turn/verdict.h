@@ -175,6 +175,7 @@ struct bearer {
     const char *tenant, *user; /* tenant: or the realm, where there is none */
     const char *tags;          /* as struct labels has them */
     struct view username;      /* as sent */
+    bool is_minted;            /* it is of wire/minted.h, and signed */
     int64_t expires_unix_s;    /* of the credential; 0: never */
 };
 

@@ -232,6 +232,28 @@ const char *minted_user(const struct minted *minted)
     return *minted->tag ? minted->tag : minted->cid;
 }
 
+/* ---- when it was minted ---- */
+
+#define TIME_LEN (MINTED_CID_LEN / 4) /* in bytes: half of the digits */
+
+void minted_cid(int64_t unix_ms, char out[MINTED_CID_LEN + 1])
+{
+    uint8_t bytes[8 + TIME_LEN];
+    put_u64(bytes, (uint64_t)unix_ms);
+    crypto_random(bytes + 8, TIME_LEN);
+    crypto_hex(view_of(bytes + 8 - TIME_LEN, 2 * TIME_LEN), out);
+}
+
+int64_t minted_issued_ms(const struct minted *minted)
+{
+    uint8_t bytes[8 + TIME_LEN] = {0};
+    const int64_t expires_ms = minted->expires_unix_s * 1000;
+    if (strlen(minted->cid) != MINTED_CID_LEN || crypto_hex_decode(view_text(minted->cid), bytes + 8 - TIME_LEN, 2 * TIME_LEN) != 0)
+        return -1;
+    const int64_t issued_ms = (int64_t)get_u64(bytes);
+    return issued_ms <= expires_ms && issued_ms > expires_ms - (MINTED_TTL_MAX_S + 1) * INT64_C(1000) ? issued_ms : -1;
+}
+
 /* ---- signing ---- */
 
 int minted_key(struct crypto *crypto, const char *master, const char *tenant, const char *kid, char out[MINTED_KEY_LEN + 1])

@@ -58,6 +58,13 @@ char *minted_tags(const struct minted *, char out[MINTED_TAGS_MAX]);
 int minted_key(struct crypto *, const char *master, const char *tenant, const char *kid, char out[MINTED_KEY_LEN + 1]);
 int minted_password(struct crypto *, struct view secret, struct view username, char out[MINTED_PASSWORD_LEN + 1]);
 
+/* minted_cid: of a credential that is minted now: 24 hexadecimal digits: Unix milliseconds, and as many that nobody guesses.  minted_issued_ms: when it was minted, as
+ * its cid tells; -1: it tells no time, because somebody minted it by himself. */
+#define MINTED_CID_LEN 24
+#define MINTED_TTL_MAX_S (48 * 3600)
+void minted_cid(int64_t unix_ms, char out[MINTED_CID_LEN + 1]);
+int64_t minted_issued_ms(const struct minted *);
+
 /* minted_user: whom quotas count within the tenant: the tag, or without one the cid. */
 const char *minted_user(const struct minted *);
 

@@ -139,6 +139,28 @@ TEST(the_longest_parts_fit_into_tags)
     CHECK_TEXT(minted_tags(&minted, tags), "tag=ann,room=match-1,credential=c5e1,key=k7f3");
 }
 
-TEST_LIST(RUN(all_parts_are_read) RUN(what_is_printed_is_read_again) RUN(the_names_of_coturn_are_of_another_form) RUN(what_is_wrong_is_refused)
+TEST(a_cid_tells_when_it_was_minted_unless_somebody_made_it_up)
+{
+    const int64_t now_ms = INT64_C(1795000000123);
+    struct minted minted = {.expires_unix_s = now_ms / 1000 + 3600};
+    char other[MINTED_CID_LEN + 1];
+    minted_cid(now_ms, minted.cid);
+    minted_cid(now_ms, other);
+    CHECK_INT(strlen(minted.cid), MINTED_CID_LEN);
+    CHECK(strcmp(minted.cid, other) != 0);
+    CHECK_INT(minted_issued_ms(&minted), now_ms);
+    minted.expires_unix_s = now_ms / 1000 + MINTED_TTL_MAX_S;
+    CHECK_INT(minted_issued_ms(&minted), now_ms);
+    minted.expires_unix_s += 2;
+    CHECK_INT(minted_issued_ms(&minted), -1);
+    minted.expires_unix_s = now_ms / 1000 - 1;
+    CHECK_INT(minted_issued_ms(&minted), -1);
+    snprintf(minted.cid, sizeof minted.cid, "c5e1");
+    CHECK_INT(minted_issued_ms(&minted), -1);
+    snprintf(minted.cid, sizeof minted.cid, "abcdefabcdefabcdefabcdeg");
+    CHECK_INT(minted_issued_ms(&minted), -1);
+}
+
+TEST_LIST(RUN(a_cid_tells_when_it_was_minted_unless_somebody_made_it_up) RUN(all_parts_are_read) RUN(what_is_printed_is_read_again) RUN(the_names_of_coturn_are_of_another_form) RUN(what_is_wrong_is_refused)
               RUN(every_prefix_is_read_or_refused) RUN(parts_and_wholes_that_are_too_long_are_refused) RUN(what_cannot_be_read_is_not_printed)
                   RUN(the_longest_parts_fit_into_tags))
