@@ -234,7 +234,8 @@ void database_tenant(sqlite3_stmt *statement, struct store_tenant *out)
 #define X(name, most) out->name = sqlite3_column_int64(statement, at++);
     STORE_TENANT_LIMITS(X)
 #undef X
-    out->created_ms = sqlite3_column_int64(statement, at);
+    out->created_ms = sqlite3_column_int64(statement, at++);
+    out->version = sqlite3_column_int64(statement, at);
 }
 
 int database_run(sqlite3_stmt *statement)

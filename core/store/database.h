@@ -50,7 +50,8 @@ const char *database_text(sqlite3_stmt *statement, int column);
 /* database_tenant: a row of DATABASE_TENANT_COLUMNS. */
 #define DATABASE_TENANT_COLUMN(name, ...) ", " #name
 #define DATABASE_TENANT_COLUMNS                                                                                                            \
-    "name, realm" STORE_TENANT_CHOICES(DATABASE_TENANT_COLUMN) STORE_TENANT_LIMITS(DATABASE_TENANT_COLUMN) ", created_ms"
+    "name, realm" STORE_TENANT_CHOICES(DATABASE_TENANT_COLUMN) STORE_TENANT_LIMITS(DATABASE_TENANT_COLUMN) ", created_ms, (" DATABASE_TENANT_VERSION ")"
+#define DATABASE_TENANT_VERSION "SELECT number FROM versions WHERE what = 'tenants'"
 void database_tenant(sqlite3_stmt *statement, struct store_tenant *out);
 
 /* database_oauth_key: a row of DATABASE_OAUTH_COLUMNS; 0, or what store_oauth_key says. */

@@ -12,7 +12,7 @@
 
 struct store_reader {
     sqlite3 *db;
-    sqlite3_stmt *keys, *unhash, *tenant, *secrets, *oauth_key, *meters;
+    sqlite3_stmt *keys, *unhash, *tenant, *tenants, *version, *secrets, *oauth_key, *meters;
     bool knows_hashes;
 };
 
@@ -32,6 +32,8 @@ static int prepare(struct store_reader *reader)
     if (database_prepare(reader->db, keys, &reader->keys) ||
         database_prepare(reader->db, "SELECT name FROM users WHERE userhash = ?1 AND realm = ?2", &reader->unhash) ||
         database_prepare(reader->db, "SELECT " DATABASE_TENANT_COLUMNS " FROM tenants WHERE name = ?1", &reader->tenant) ||
+        database_prepare(reader->db, "SELECT " DATABASE_TENANT_COLUMNS " FROM tenants", &reader->tenants) ||
+        database_prepare(reader->db, DATABASE_TENANT_VERSION, &reader->version) ||
         database_prepare(reader->db, secrets, &reader->secrets) ||
         database_prepare(reader->db, "SELECT " DATABASE_OAUTH_COLUMNS " FROM oauth_key WHERE kid = ?1", &reader->oauth_key) ||
         database_prepare(reader->db, "SELECT key, ends_ms, sum FROM meters WHERE name = ?1 AND ends_ms > ?2", &reader->meters))
@@ -64,6 +66,8 @@ void store_reader_close(struct store_reader *reader)
     sqlite3_finalize(reader->keys);
     sqlite3_finalize(reader->unhash);
     sqlite3_finalize(reader->tenant);
+    sqlite3_finalize(reader->tenants);
+    sqlite3_finalize(reader->version);
     sqlite3_finalize(reader->secrets);
     sqlite3_finalize(reader->oauth_key);
     sqlite3_finalize(reader->meters);
@@ -145,6 +149,25 @@ int store_reader_tenant(struct store_reader *reader, struct view name, struct st
     if (code == SQLITE_ROW)
         database_tenant(statement, out);
     return finish(statement, code, code == SQLITE_ROW ? 0 : ERR_NOT_FOUND);
+}
+
+int store_reader_tenants(struct store_reader *reader, store_tenant_fn *each, void *ctx)
+{
+    struct store_tenant tenant;
+    int code;
+    while ((code = sqlite3_step(reader->tenants)) == SQLITE_ROW) {
+        database_tenant(reader->tenants, &tenant);
+        each(ctx, &tenant);
+    }
+    return finish(reader->tenants, code, 0);
+}
+
+int64_t store_reader_version(struct store_reader *reader)
+{
+    const int code = sqlite3_step(reader->version);
+    const int64_t number = code == SQLITE_ROW ? sqlite3_column_int64(reader->version, 0) : 0;
+    const int err = finish(reader->version, code, 0);
+    return err ? err : number;
 }
 
 int store_reader_oauth_key(struct store_reader *reader, struct view kid, struct store_oauth_key *out)

@@ -132,8 +132,14 @@ struct store_tenant {
     STORE_TENANT_LIMITS(X)
 #undef X
     int64_t created_ms;
+    int64_t version; /* of all tenants, when it was read */
 };
 int store_reader_tenant(struct store_reader *, struct view name, struct store_tenant *out);
+
+/* store_reader_tenants: calls `each` for all of them.  store_reader_version: higher than before when a tenant was added, changed or removed since; ERR_SYSTEM. */
+typedef void store_tenant_fn(void *ctx, const struct store_tenant *);
+int store_reader_tenants(struct store_reader *, store_tenant_fn *each, void *ctx);
+int64_t store_reader_version(struct store_reader *);
 
 /* struct store_oauth_key: shared with an authorization server; the kid is its name. */
 struct store_oauth_key {

@@ -1,7 +1,7 @@
 /* open.c: what a database file may be when it is opened, and what is said when it may not. */
 #include "scratch.h"
 
-#define SCHEMA 5 /* migrations in db/ */
+#define SCHEMA 6 /* migrations in db/ */
 
 #include <pthread.h>
 #include <sys/wait.h>

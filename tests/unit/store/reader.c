@@ -191,6 +191,42 @@ TEST(a_tenant_is_read_with_its_limits)
     scratch_remove(&scratch);
 }
 
+static void collect_names(void *ctx, const struct store_tenant *tenant)
+{
+    char *out = ctx;
+    strcat(strcat(out, tenant->name), " ");
+}
+
+TEST(whatever_changes_a_tenant_raises_the_version_that_is_read_with_it)
+{
+    struct scratch scratch = scratch_make();
+    struct desk *desk = scratch_desk(&scratch);
+    struct store_reader *reader = scratch_reader(&scratch);
+    struct store_tenant tenant;
+    char names[64] = "";
+    static const char *const changes[] = {"INSERT INTO tenants (name, created_ms) VALUES ('zeta', 1)", "UPDATE tenants SET max_bps = 9 WHERE name = 'zeta'",
+                                          "INSERT INTO tenants (name, created_ms) VALUES ('acme', 1)", "DELETE FROM tenants WHERE name = 'zeta'"};
+    int64_t before = store_reader_version(reader);
+    CHECK(before > 0);
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        scratch_tell(&scratch, changes[i]);
+        const int64_t after = store_reader_version(reader);
+        CHECK(after > before);
+        before = after;
+    }
+    CHECK_INT(store_reader_tenant(reader, view_text("acme"), &tenant), 0);
+    CHECK_INT(tenant.version, before);
+    CHECK_INT(desk_tenant_set(desk, "beta", "max_bps", "8", "test"), 0);
+    CHECK(store_reader_version(reader) > before);
+    CHECK_INT(store_reader_tenants(reader, collect_names, names), 0);
+    CHECK_TEXT(names, "acme beta ");
+    scratch_tell(&scratch, "DROP TABLE versions");
+    CHECK_INT(store_reader_version(reader), ERR_SYSTEM);
+    store_reader_close(reader);
+    desk_close(desk);
+    scratch_remove(&scratch);
+}
+
 static void collect(void *ctx, struct view secret)
 {
     char text[64], *out = ctx;
@@ -347,7 +383,7 @@ TEST(readers_in_threads_work_beside_a_store_that_writes)
 
 TEST_LIST(RUN(a_key_is_found_by_realm_and_user_and_changes_at_once) RUN(a_user_has_a_key_for_each_kind_of_client)
               RUN(a_user_is_found_by_userhash_without_a_scan) RUN(an_oauth_key_is_found_by_its_kid_in_the_table_that_coturn_has_too) RUN(a_row_that_makes_no_oauth_key_is_none)
-              RUN(a_tenant_is_read_with_its_limits)
+              RUN(a_tenant_is_read_with_its_limits) RUN(whatever_changes_a_tenant_raises_the_version_that_is_read_with_it)
                   RUN(secrets_of_the_realm_and_of_no_realm_come_newest_first) RUN(users_and_secrets_of_a_coturn_database_count_too)
                       RUN(a_reader_never_waits_for_a_writer) RUN(a_table_that_is_gone_is_an_error_and_not_an_unknown_user)
                           RUN(readers_in_threads_work_beside_a_store_that_writes))
