@@ -237,7 +237,7 @@ bool tenants_name(struct tenants *tenants, uint32_t place, char out[TENANT_NAME_
 
 void tenant_limits(const struct tenant *tenant, struct tenant_limits *out)
 {
-    uint64_t numbers[TENANT_NUMBERS];
+    uint64_t numbers[TENANT_NUMBERS] = {0};
     for (size_t i = 0; i < TENANT_NUMBERS; i++)
         numbers[i] = atomic_load_explicit(&tenant->limits[i], memory_order_relaxed);
     memcpy(out, numbers, sizeof numbers);
