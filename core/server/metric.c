@@ -76,6 +76,11 @@ size_t metric_refusal(const char *reason, const char *by)
                                    : other - 1;
 }
 
+const char *metric_refusal_name(size_t place)
+{
+    return refusals[place];
+}
+
 static const char *method_name(const struct service *service, size_t i)
 {
     (void)service;

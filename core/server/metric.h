@@ -44,10 +44,11 @@ enum metric_axis {
 #define METRIC_AXES 3
 
 /* metric_ending, metric_refusal: the place of a reason among the values of its axis, fewer than METRIC_REASONS_MAX; what a policy said, or
- * is rare, has one together. */
+ * is rare, has one together.  metric_refusal_name: of a place. */
 #define METRIC_REASONS_MAX 24
 size_t metric_ending(const char *reason);
 size_t metric_refusal(const char *reason, const char *by);
+const char *metric_refusal_name(size_t place);
 
 /* struct metric_sources: what main reads from. */
 struct metric_sources {

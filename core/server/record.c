@@ -1,4 +1,4 @@
-/* record.c: what is written down of an event: a log line, the log hook, rows for the store; and once a second what was used. */
+/* record.c: what is written down of an event: a log line, the log hook; and twice a second what was used. */
 #include "server/worker_state.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #define USAGE_HOOK_MS 60000
 #define QUOTED_MAX 160
 
-static const char *tenant_or_realm(const char *tenant, const char *realm)
+const char *record_tenant_of(const char *tenant, const char *realm)
 {
     return tenant[0] ? tenant : realm;
 }
@@ -45,13 +45,13 @@ static void say(struct worker *worker, const struct event *event)
             "decision=%llu id=%lld client=%s transport=%s method=%s code=%d reason=%s by=%s tenant=%s user=%s username=%s peer=%s policy_rev=%s",
             (unsigned long long)event->decision, event->allocation ? (long long)event->allocation->id : 0LL, addr_format(&event->flow->client, client),
             transport_name(event->flow->transport), event->method ? stun_method_name(event->method) : "-", event->code, log_quote(view_text(event->reason), reason, sizeof reason),
-            event->by, log_quote(view_text(tenant_or_realm(event->tenant, event->realm)), tenant, sizeof tenant), log_quote(view_text(event->user), user, sizeof user),
+            event->by, log_quote(view_text(record_tenant_of(event->tenant, event->realm)), tenant, sizeof tenant), log_quote(view_text(event->user), user, sizeof user),
             log_quote(event->username, username, sizeof username), peer, revision_of(worker));
 }
 
 const char *record_tenant(const struct allocation *allocation)
 {
-    return tenant_or_realm(allocation->tenant, allocation->realm);
+    return record_tenant_of(allocation->tenant, allocation->realm);
 }
 
 const char *record_transport(const struct allocation *allocation)
@@ -61,55 +61,7 @@ const char *record_transport(const struct allocation *allocation)
     return allocation->flow.transport == TRANSPORT_TLS ? "tls/tcp" : "tcp/tcp";
 }
 
-static void put_usage(struct worker *worker, const struct allocation *allocation, const struct usage *delta, int64_t at_ms)
-{
-    const struct store_usage row = {
-        .id = (int64_t)allocation->id,
-        .at_ms = at_ms,
-        .tenant = record_tenant(allocation),
-        .user = allocation->user,
-        .transport = record_transport(allocation),
-        .bytes_in = delta->bytes_in,
-        .bytes_out = delta->bytes_out,
-        .packets_in = delta->packets_in,
-        .packets_out = delta->packets_out,
-    };
-    if (delta->packets_in || delta->packets_out)
-        store_usage(worker->service->store, &row);
-}
-
-static void put_opened(struct worker *worker, const struct allocation *allocation)
-{
-    char client[ADDR_TEXT_MAX], relayed[ADDR_TEXT_MAX];
-    const struct store_session row = {
-        .id = (int64_t)allocation->id,
-        .opened_ms = allocation->created_unix_ms,
-        .tenant = record_tenant(allocation),
-        .realm = allocation->realm,
-        .user = allocation->user,
-        .username = allocation->username,
-        .transport = record_transport(allocation),
-        .client = addr_format(&allocation->flow.client, client),
-        .relayed = addr_format(&allocation->relayed_shown, relayed),
-        .tags = allocation->tags,
-    };
-    store_session_opened(worker->service->store, &row);
-}
-
-static void put_closed(struct worker *worker, const struct event *event)
-{
-    const struct store_closing row = {
-        .id = (int64_t)event->allocation->id,
-        .closed_ms = event->unix_ms,
-        .seconds = (event->now - event->allocation->created) / 1000,
-        .reason = event->reason,
-    };
-    put_usage(worker, event->allocation, &event->delta, event->unix_ms);
-    store_session_closed(worker->service->store, &row);
-}
-
-/* What the usage hook was told of this allocation; NULL without memory. */
-static struct usage_mark *mark_of(struct worker *worker, const struct allocation *allocation)
+struct usage_mark *record_mark(struct worker *worker, const struct allocation *allocation)
 {
     const size_t index = allocation->self.index;
     if (index >= worker->mark_count) {
@@ -144,7 +96,7 @@ void worker_take_usage_verdict(struct worker *worker, const struct question *que
 
 static void ask_usage(struct worker *worker, const struct allocation *allocation, msec_t now, bool closing)
 {
-    struct usage_mark *mark = mark_of(worker, allocation);
+    struct usage_mark *mark = record_mark(worker, allocation);
     struct verdict verdict = {0};
     if (!mark)
         return;
@@ -223,10 +175,8 @@ void worker_tell(void *ctx, const struct event *event)
         metric_event(worker, event);
     if (worker->service->news)
         worker_news(worker, event);
-    if (worker->service->store && event->type == EVENT_ALLOCATED)
-        put_opened(worker, event->allocation);
-    if (worker->service->store && event->type == EVENT_CLOSED)
-        put_closed(worker, event);
+    if (worker->service->store)
+        record_rows(worker, event);
     if (worker->policy)
         policy_tell(worker->policy, event);
     if (worker->shadow)
@@ -248,7 +198,7 @@ static void take_usage(void *ctx, const struct allocation *allocation, const str
     struct worker *worker = ctx;
     const msec_t now = loop_now(worker->loop);
     if (worker->service->store)
-        put_usage(worker, allocation, delta, now + worker->unix_offset_ms);
+        record_usage(worker, allocation, delta, now);
     if (worker->tally)
         metric_usage(worker, allocation, delta);
     meter_usage(worker, allocation, delta, now);
@@ -271,6 +221,8 @@ void worker_record_usage(struct worker *worker, msec_t now)
 {
     if (worker->service->store || worker->policy || worker->tally)
         engine_usage(worker->engine, take_usage, worker);
+    if (worker->service->store)
+        record_lives(worker, now);
     meter_close_capped(worker, now);
     if (wants(worker, HOOK_usage))
         ask_all_usage(worker, now);

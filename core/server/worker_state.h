@@ -1,4 +1,4 @@
-/* worker_state.h: the inside of a worker, for the files worker*.c, decide.c and record.c only. */
+/* worker_state.h: the inside of a worker, for the files worker*.c, decide.c and record*.c only. */
 #ifndef RELAY_SERVER_WORKER_STATE_H
 #define RELAY_SERVER_WORKER_STATE_H
 
@@ -40,10 +40,12 @@ struct relay_socket {
     struct watch watch;
 };
 
-/* struct usage_mark: what the usage hook was last told of the allocation in this place of the engine's pool. */
+/* struct usage_mark: what was last told of the allocation in this place of the engine's pool: to the usage hook, and to the database. */
 struct usage_mark {
     uint64_t id;
     struct usage told;
+    msec_t lived;          /* how much of its life the database knows */
+    int64_t active_minute; /* the last one, since 1970, of which it knows that data was carried */
 };
 
 /* struct tally: what a worker has counted for metric_of_worker, beside what others count anyway. */
@@ -107,6 +109,7 @@ struct worker {
     struct usage_mark *marks; /* grown to the engine's highest index */
     size_t mark_count;
     msec_t usage_asked;
+    uint32_t lives_from; /* where in the pool the next turn of record_lives begins */
     struct handle capped[CAPPED_MAX]; /* to be ended when the round of usage is over; who has no place is met in the next one */
     size_t capped_count;
     int64_t unix_offset_ms; /* wall clock minus monotonic clock, taken twice a second */
@@ -198,7 +201,15 @@ void worker_news(struct worker *, const struct event *);
 void meter_usage(struct worker *, const struct allocation *, const struct usage *delta, msec_t now);
 void meter_close_capped(struct worker *, msec_t now);
 
-/* record.c: what is written down: log lines, the log and usage hooks, sessions and usage rows */
+/* record_rows.c: rows for the database: of an event; of what was relayed, twice a second; of allocations that live, a part of them twice a second, all within a
+ * minute */
+void record_rows(struct worker *, const struct event *);
+void record_usage(struct worker *, const struct allocation *, const struct usage *delta, msec_t now);
+void record_lives(struct worker *, msec_t now);
+
+/* record.c: what is written down: log lines, the log and usage hooks.  record_mark: NULL without memory. */
+struct usage_mark *record_mark(struct worker *, const struct allocation *);
+const char *record_tenant_of(const char *tenant, const char *realm);
 const char *record_tenant(const struct allocation *); /* or its realm, where there is none */
 const char *
 record_transport(const struct allocation *); /* how the client comes, and how its peers do if not by datagrams: "udp", "tls", "tcp/tcp" */

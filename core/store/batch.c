@@ -5,25 +5,33 @@
 #include <string.h>
 
 #define MINUTE_MS 60000
-#define NO_TEXT UINT32_MAX
+
+static const struct batch_list kinds[BATCH_KINDS] = {
+    [BATCH_USAGE] = {.size = sizeof(struct batch_usage), .texts = 5},
+    [BATCH_PEAK] = {.size = sizeof(struct batch_peak), .texts = 1},
+    [BATCH_REFUSAL] = {.size = sizeof(struct batch_refusal), .texts = 2},
+    [BATCH_METER] = {.size = sizeof(struct batch_meter), .texts = 2},
+};
 
 void batch_init(struct batch *batch, const struct hash_key *hash_key)
 {
     *batch = (struct batch){.hash_key = *hash_key};
     table_init(&batch->by_id);
-    table_init(&batch->by_usage);
-    table_init(&batch->by_meter);
+    for (int i = 0; i < BATCH_KINDS; i++) {
+        batch->lists[i] = kinds[i];
+        table_init(&batch->lists[i].by_key);
+    }
 }
 
 void batch_close(struct batch *batch)
 {
     const struct hash_key hash_key = batch->hash_key;
     table_close(&batch->by_id);
-    table_close(&batch->by_usage);
-    table_close(&batch->by_meter);
+    for (int i = 0; i < BATCH_KINDS; i++) {
+        table_close(&batch->lists[i].by_key);
+        free(batch->lists[i].entries);
+    }
     free(batch->sessions);
-    free(batch->usages);
-    free(batch->meters);
     free(batch->audits);
     free(batch->text);
     batch_init(batch, &hash_key);
@@ -36,77 +44,10 @@ bool batch_is_empty(const struct batch *batch)
 
 bool batch_is_half_full(const struct batch *batch)
 {
-    return batch->session_count > BATCH_ENTRIES_MAX / 2 || batch->usage_count > BATCH_ENTRIES_MAX / 2 ||
-           batch->meter_count > BATCH_ENTRIES_MAX / 2 || batch->audit_count > BATCH_ENTRIES_MAX / 2 || batch->text_len > BATCH_TEXT_MAX / 2;
-}
-
-const char *batch_text(const struct batch *batch, uint32_t at)
-{
-    return at ? batch->text + at : "";
-}
-
-/* grow: `items` with room for one more, or NULL. */
-static void *grow(void *items, uint32_t count, uint32_t *cap, size_t size)
-{
-    if (count >= BATCH_ENTRIES_MAX)
-        return NULL;
-    if (count < *cap)
-        return items;
-    const uint32_t wanted = *cap ? 2 * *cap : 64;
-    void *grown = realloc(items, wanted * size);
-    if (grown)
-        *cap = wanted;
-    return grown;
-}
-
-/* make_room: for `len` bytes of text behind text_len. */
-static bool make_room(struct batch *batch, size_t len)
-{
-    if (len > BATCH_TEXT_MAX - batch->text_len)
-        return false;
-    if (len <= batch->text_cap - batch->text_len)
-        return true;
-    size_t cap = batch->text_cap ? batch->text_cap : 4096;
-    while (cap - batch->text_len < len)
-        cap *= 2;
-    char *text = realloc(batch->text, cap);
-    if (!text)
-        return false;
-    batch->text = text;
-    batch->text_cap = (uint32_t)cap;
-    return true;
-}
-
-/* Offset 0 is kept for the empty string. */
-static uint32_t keep_text(struct batch *batch, const char *text)
-{
-    const size_t len = strlen(text) + 1;
-    if (len == 1)
-        return 0;
-    const size_t before = batch->text_len ? 0 : 1;
-    if (!make_room(batch, before + len))
-        return NO_TEXT;
-    const uint32_t at = batch->text_len + (uint32_t)before;
-    memcpy(batch->text + at, text, len);
-    batch->text_len = at + (uint32_t)len;
-    return at;
-}
-
-/* keep_texts: all or none. */
-static bool keep_texts(struct batch *batch, const char *const *texts, uint32_t *const *out, size_t count)
-{
-    const uint32_t before = batch->text_len;
-    uint32_t kept[8];
-    for (size_t i = 0; i < count; i++) {
-        kept[i] = keep_text(batch, texts[i]);
-        if (kept[i] == NO_TEXT) {
-            batch->text_len = before;
-            return false;
-        }
-    }
-    for (size_t i = 0; i < count; i++)
-        *out[i] = kept[i];
-    return true;
+    uint32_t most = batch->session_count > batch->audit_count ? batch->session_count : batch->audit_count;
+    for (int i = 0; i < BATCH_KINDS; i++)
+        most = batch->lists[i].count > most ? batch->lists[i].count : most;
+    return most > BATCH_ENTRIES_MAX / 2 || batch->text_len > BATCH_TEXT_MAX / 2;
 }
 
 static uint64_t hash_id(const struct batch *batch, int64_t id)
@@ -129,7 +70,7 @@ static struct batch_session *session_of(struct batch *batch, int64_t id)
     struct batch_session *found = find_session(batch, id);
     if (found)
         return found;
-    void *grown = grow(batch->sessions, batch->session_count, &batch->session_cap, sizeof *batch->sessions);
+    void *grown = batch_grow(batch->sessions, batch->session_count, &batch->session_cap, sizeof *batch->sessions, BATCH_ENTRIES_MAX);
     if (!grown)
         return NULL;
     batch->sessions = grown;
@@ -140,139 +81,185 @@ static struct batch_session *session_of(struct batch *batch, int64_t id)
     return session;
 }
 
-/* Each part's hash is part of the key of the next: the parts need not be copied together. */
-static uint64_t hash_parts(const struct batch *batch, int64_t number, const char *const *parts, size_t count)
+/* usage_of: where there are too many names, their usage counts for the tenant and transport all the same. */
+static struct batch_usage *usage_of(struct batch *batch, const struct store_who *who, int64_t minute)
 {
-    struct hash_key key = {.k0 = batch->hash_key.k0 ^ (uint64_t)number, .k1 = batch->hash_key.k1};
-    uint64_t hash = 0;
-    for (size_t i = 0; i < count; i++) {
-        hash = table_hash(&key, view_text(parts[i]));
-        key.k0 ^= hash;
+    const char *const own[] = {who->tenant, who->room, who->tag, who->user, who->transport};
+    const char *const folded[] = {who->tenant, BATCH_FOLDED, BATCH_FOLDED, BATCH_FOLDED, who->transport};
+    struct batch_usage *usage = batch_entry(batch, BATCH_USAGE, minute, own, BATCH_ENTRIES_MAX);
+    if (usage || batch->lists[BATCH_USAGE].count < BATCH_ENTRIES_MAX)
+        return usage;
+    usage = batch_entry(batch, BATCH_USAGE, minute, folded, BATCH_ENTRIES_MAX + BATCH_FOLDED_MAX);
+    if (!usage)
+        return NULL;
+    usage->is_folded = true;
+    batch->folded++;
+    return usage;
+}
+
+/* struct parts: the entries of the minutes that a row's time is of, the last of them first; of those before, indices: a list may move. */
+struct parts {
+    uint32_t at[BATCH_SPAN_MINUTES];
+    int count;
+};
+
+static struct batch_usage *part(const struct batch *batch, const struct parts *parts, int i)
+{
+    return (struct batch_usage *)batch->lists[BATCH_USAGE].entries + parts->at[i];
+}
+
+/* find_parts: all, or false. An entry that was made meanwhile and gets nothing is written as one of nothing. */
+static bool find_parts(struct batch *batch, const struct store_usage *row, struct parts *parts)
+{
+    const int64_t last = row->at_ms / MINUTE_MS;
+    int64_t first = (row->at_ms - row->lived_ms) / MINUTE_MS;
+    if (first <= last - BATCH_SPAN_MINUTES)
+        first = last - BATCH_SPAN_MINUTES + 1;
+    parts->count = 0;
+    for (int64_t minute = last; minute >= first; minute--) {
+        const struct batch_usage *usage = usage_of(batch, &row->who, minute);
+        if (!usage)
+            return false;
+        parts->at[parts->count++] = (uint32_t)(usage - (struct batch_usage *)batch->lists[BATCH_USAGE].entries);
     }
-    return hash;
+    return true;
 }
 
-static bool is_same_usage(const struct batch *batch, const struct batch_usage *usage, const struct store_usage *row)
+/* spread: each minute gets the time that was in it, the first of them what is left. */
+static void spread(const struct batch *batch, const struct parts *parts, const struct store_usage *row)
 {
-    return usage->minute == row->at_ms / MINUTE_MS && strcmp(batch_text(batch, usage->tenant), row->tenant) == 0 &&
-           strcmp(batch_text(batch, usage->user), row->user) == 0 && strcmp(batch_text(batch, usage->transport), row->transport) == 0;
+    int64_t left = row->lived_ms, most = row->at_ms % MINUTE_MS;
+    for (int i = 0; i < parts->count; i++, most = MINUTE_MS) {
+        const int64_t share = i == parts->count - 1 || left < most ? left : most;
+        part(batch, parts, i)->amount.lived_ms += share;
+        left -= share;
+    }
 }
 
-static struct batch_usage *find_usage(const struct batch *batch, const struct store_usage *row, uint64_t hash)
+/* add: no sum wraps, whatever is added. */
+static uint64_t add(uint64_t sum, uint64_t more)
 {
-    struct table_cursor cursor;
-    for (uint32_t at = table_first(&batch->by_usage, hash, &cursor); at != TABLE_NONE; at = table_next(&batch->by_usage, &cursor))
-        if (is_same_usage(batch, &batch->usages[at], row))
-            return &batch->usages[at];
-    return NULL;
+    return more > UINT64_MAX - sum ? UINT64_MAX : sum + more;
 }
 
-static struct batch_usage *usage_of(struct batch *batch, const struct store_usage *row)
+static void add_traffic(struct batch_amount *to, const struct store_usage *row)
 {
-    const uint64_t hash = hash_parts(batch, row->at_ms / MINUTE_MS, (const char *const[]){row->tenant, row->user, row->transport}, 3);
-    struct batch_usage *found = find_usage(batch, row, hash), usage = {.minute = row->at_ms / MINUTE_MS};
-    if (found)
-        return found;
-    void *grown = grow(batch->usages, batch->usage_count, &batch->usage_cap, sizeof *batch->usages);
-    if (!grown)
-        return NULL;
-    batch->usages = grown;
-    if (!keep_texts(batch, (const char *const[]){row->tenant, row->user, row->transport},
-                    (uint32_t *const[]){&usage.tenant, &usage.user, &usage.transport}, 3) ||
-        table_put(&batch->by_usage, hash, batch->usage_count))
-        return NULL;
-    batch->usages[batch->usage_count] = usage;
-    return &batch->usages[batch->usage_count++];
+    to->bytes_in = add(to->bytes_in, row->bytes_in);
+    to->bytes_out = add(to->bytes_out, row->bytes_out);
+    to->packets_in = add(to->packets_in, row->packets_in);
+    to->packets_out = add(to->packets_out, row->packets_out);
 }
 
-static void add(struct batch_amount *to, const struct store_usage *row)
+/* name_session: by what its usage is called, which is there already. */
+static void name_session(struct batch_session *session, const struct batch_usage *usage)
 {
-    to->bytes_in += row->bytes_in;
-    to->bytes_out += row->bytes_out;
-    to->packets_in += row->packets_in;
-    to->packets_out += row->packets_out;
+    session->tenant = usage->key.texts[0];
+    session->room = usage->key.texts[1];
+    session->tag = usage->key.texts[2];
+    session->user = usage->key.texts[3];
+    session->transport = usage->key.texts[4];
+}
+
+/* name_folded: by its own names, which its usage has lost. */
+static bool name_folded(struct batch *batch, struct batch_session *session, const struct store_who *who)
+{
+    return batch_keep_texts(batch, (const char *const[]){who->room, who->tag, who->user},
+                            (uint32_t *const[]){&session->room, &session->tag, &session->user}, 3);
 }
 
 bool batch_put_opened(struct batch *batch, const struct store_session *row)
 {
     struct batch_session *session = session_of(batch, row->id);
-    if (!session || !keep_texts(batch,
-                                (const char *const[]){row->tenant, row->realm, row->user, row->username, row->transport, row->client,
-                                                      row->relayed, row->tags},
-                                (uint32_t *const[]){&session->tenant, &session->realm, &session->user, &session->username,
-                                                    &session->transport, &session->client, &session->relayed, &session->tags},
-                                8))
+    struct batch_usage *usage = session ? usage_of(batch, &row->who, row->opened_ms / MINUTE_MS) : NULL;
+    if (!usage || !batch_keep_texts(batch, (const char *const[]){row->realm, row->username, row->client, row->relayed, row->tags},
+                                    (uint32_t *const[]){&session->realm, &session->username, &session->client, &session->relayed,
+                                                        &session->tags},
+                                    5))
+        return false;
+    name_session(session, usage);
+    if (usage->is_folded && !name_folded(batch, session, &row->who))
         return false;
     session->opened = true;
     session->opened_ms = row->opened_ms;
     if (session->seen_ms < row->opened_ms)
         session->seen_ms = row->opened_ms;
+    usage->opened++;
     batch->rows++;
     return true;
 }
 
-/* A session that was opened in an earlier batch takes its names from its usage, in case its first row was lost. */
-bool batch_put_usage(struct batch *batch, const struct store_usage *row)
+/* put_usage: the last minute of it, or NULL. */
+static struct batch_usage *put_usage(struct batch *batch, struct batch_session *session, const struct store_usage *row)
 {
-    struct batch_session *session = session_of(batch, row->id);
-    struct batch_usage *usage = session ? usage_of(batch, row) : NULL;
-    if (!usage)
-        return false;
-    if (!session->opened && !session->used) {
-        session->tenant = usage->tenant;
-        session->user = usage->user;
-        session->transport = usage->transport;
-        session->opened_ms = row->at_ms;
+    struct parts parts;
+    if (!session || !find_parts(batch, row, &parts))
+        return NULL;
+    struct batch_usage *usage = part(batch, &parts, 0);
+    if (!session->opened && !session->used) { /* opened in an earlier batch, unless its first row was lost */
+        name_session(session, usage);
+        session->opened_ms = row->at_ms - row->lived_ms;
     }
     session->used = true;
     if (session->seen_ms < row->at_ms)
         session->seen_ms = row->at_ms;
-    add(&session->amount, row);
-    add(&usage->amount, row);
+    add_traffic(&session->amount, row);
+    session->amount.lived_ms += row->lived_ms;
+    spread(batch, &parts, row);
+    add_traffic(&usage->amount, row);
+    usage->active += row->is_active;
     batch->rows++;
-    return true;
+    return usage;
+}
+
+bool batch_put_usage(struct batch *batch, const struct store_usage *row)
+{
+    return put_usage(batch, session_of(batch, row->id), row) != NULL;
 }
 
 bool batch_put_closing(struct batch *batch, const struct store_closing *row)
 {
-    struct batch_session *session = session_of(batch, row->id);
-    if (!session || !keep_texts(batch, &row->reason, (uint32_t *const[]){&session->reason}, 1))
+    struct batch_session *session = session_of(batch, row->last.id);
+    uint32_t reason;
+    if (!session || !batch_keep_texts(batch, &row->reason, (uint32_t *const[]){&reason}, 1))
         return false;
+    struct batch_usage *usage = put_usage(batch, session, &row->last);
+    if (!usage)
+        return false;
+    session->reason = reason;
     session->closed = true;
-    session->closed_ms = row->closed_ms;
-    session->seconds = row->seconds;
+    session->closed_ms = row->last.at_ms;
+    usage->closed++;
+    return true;
+}
+
+bool batch_put_peak(struct batch *batch, const char *tenant, int64_t minute, int64_t held, int64_t active)
+{
+    struct batch_peak *peak = batch_entry(batch, BATCH_PEAK, minute, &tenant, BATCH_ENTRIES_MAX);
+    if (!peak)
+        return false;
+    peak->held = held > peak->held ? held : peak->held;
+    peak->active += active;
+    return true;
+}
+
+bool batch_put_refusal(struct batch *batch, const struct store_refusal *row)
+{
+    const char *const texts[] = {row->tenant, row->reason};
+    struct batch_refusal *refusal = batch_entry(batch, BATCH_REFUSAL, row->at_ms / MINUTE_MS, texts, BATCH_ENTRIES_MAX);
+    if (!refusal)
+        return false;
+    refusal->count++;
     batch->rows++;
     return true;
 }
 
-static struct batch_meter *find_meter(const struct batch *batch, const struct store_meter *row, uint64_t hash)
-{
-    struct table_cursor cursor;
-    for (uint32_t at = table_first(&batch->by_meter, hash, &cursor); at != TABLE_NONE; at = table_next(&batch->by_meter, &cursor)) {
-        struct batch_meter *meter = &batch->meters[at];
-        if (meter->ends_ms == row->ends_ms && strcmp(batch_text(batch, meter->name), row->name) == 0 &&
-            strcmp(batch_text(batch, meter->key), row->key) == 0)
-            return meter;
-    }
-    return NULL;
-}
-
 bool batch_put_meter(struct batch *batch, const struct store_meter *row)
 {
-    const uint64_t hash = hash_parts(batch, row->ends_ms, (const char *const[]){row->name, row->key}, 2);
-    struct batch_meter *found = find_meter(batch, row, hash), meter = {.ends_ms = row->ends_ms, .sum = row->sum};
-    if (!found) {
-        void *grown = grow(batch->meters, batch->meter_count, &batch->meter_cap, sizeof *batch->meters);
-        if (!grown)
-            return false;
-        batch->meters = grown;
-        if (!keep_texts(batch, (const char *const[]){row->name, row->key}, (uint32_t *const[]){&meter.name, &meter.key}, 2) ||
-            table_put(&batch->by_meter, hash, batch->meter_count))
-            return false;
-        found = &batch->meters[batch->meter_count++];
-        *found = meter;
-    }
-    found->sum = row->sum;
+    struct batch_meter *meter =
+        batch_entry(batch, BATCH_METER, row->ends_ms, (const char *const[]){row->name, row->key}, BATCH_ENTRIES_MAX);
+    if (!meter)
+        return false;
+    meter->sum = row->sum;
     batch->rows++;
     return true;
 }
@@ -280,11 +267,11 @@ bool batch_put_meter(struct batch *batch, const struct store_meter *row)
 bool batch_put_audit(struct batch *batch, const struct batch_audit *row, const char *const text[3])
 {
     struct batch_audit audit = *row;
-    void *grown = grow(batch->audits, batch->audit_count, &batch->audit_cap, sizeof *batch->audits);
+    void *grown = batch_grow(batch->audits, batch->audit_count, &batch->audit_cap, sizeof *batch->audits, BATCH_ENTRIES_MAX);
     if (!grown)
         return false;
     batch->audits = grown;
-    if (!keep_texts(batch, text, (uint32_t *const[]){&audit.who, &audit.type, &audit.detail}, 3))
+    if (!batch_keep_texts(batch, text, (uint32_t *const[]){&audit.who, &audit.type, &audit.detail}, 3))
         return false;
     batch->audits[batch->audit_count++] = audit;
     batch->rows++;

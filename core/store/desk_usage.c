@@ -5,7 +5,7 @@
 static const char usage_sql[] =
     "SELECT tenant, user, sum(sessions), sum(live), sum(seconds), sum(bytes_in), sum(bytes_out), sum(packets_in), sum(packets_out) FROM ("
     " SELECT tenant, user, 0 AS sessions, 0 AS live, 0 AS seconds, bytes_in, bytes_out, packets_in, packets_out FROM usage"
-    "  WHERE minute >= ?2 / 60000 AND minute * 60000 < ?3"
+    "  WHERE minute >= ?2 / 60000 AND minute * 60000 < ?3 AND (packets_in OR packets_out)"
     " UNION ALL"
     " SELECT tenant, user, 1, closed_ms IS NULL,"
     "  CASE WHEN closed_ms <= ?3 AND opened_ms >= ?2 THEN seconds"

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/err.h"
+#include "store/crowd.h"
 #include "store/writer.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@ struct store {
     pthread_cond_t wake;  /* of the thread */
     pthread_cond_t done;  /* a round has ended */
     struct batch filling;
+    struct crowd crowd;
     uint64_t rows_taken; /* of `writing` */
     struct store_counts counts;
     uint64_t flush_wanted, flush_done; /* rounds asked for; the last one that was served */
@@ -96,6 +98,7 @@ static int commit_round(struct store *store)
     const struct batch empty = store->writing;
     store->writing = store->filling;
     store->filling = empty;
+    store->counts.folded += store->writing.folded;
     store->rows_taken = store->writing.rows;
     pthread_mutex_unlock(&store->lock);
     return commit(store);
@@ -180,6 +183,7 @@ static void store_free(struct store *store)
     writer_close(&store->writer, clock_unix_ms());
     batch_close(&store->filling);
     batch_close(&store->writing);
+    crowd_close(&store->crowd);
     pthread_cond_destroy(&store->done);
     pthread_cond_destroy(&store->wake);
     pthread_mutex_destroy(&store->lock);
@@ -205,6 +209,7 @@ int store_open(const char *path, struct log *log, struct store **out, char *erro
     crypto_random(&hash_key, sizeof hash_key);
     batch_init(&store->filling, &hash_key);
     batch_init(&store->writing, &hash_key);
+    crowd_init(&store->crowd, &hash_key);
     init_locks(store);
     int err = writer_open(&store->writer, store->path, clock_unix_ms(), complaint);
     if (err == 0 && (err = start_thread(store)) != 0)
@@ -250,19 +255,33 @@ static bool put_end(struct store *store, bool taken)
     return taken;
 }
 
+/* A row that is dropped was somebody all the same: who is there is counted, whatever becomes of the row. */
 bool store_session_opened(struct store *store, const struct store_session *row)
 {
-    return put_end(store, batch_put_opened(put_begin(store), row));
+    struct batch *batch = put_begin(store);
+    const bool counted = crowd_enter(&store->crowd, batch, row->who.tenant, row->opened_ms);
+    return put_end(store, batch_put_opened(batch, row) && counted);
 }
 
 bool store_usage(struct store *store, const struct store_usage *row)
 {
-    return put_end(store, batch_put_usage(put_begin(store), row));
+    struct batch *batch = put_begin(store);
+    const bool counted = crowd_stay(&store->crowd, batch, row->who.tenant, row->at_ms, row->is_active);
+    return put_end(store, batch_put_usage(batch, row) && counted);
 }
 
 bool store_session_closed(struct store *store, const struct store_closing *row)
 {
-    return put_end(store, batch_put_closing(put_begin(store), row));
+    const struct store_usage *last = &row->last;
+    struct batch *batch = put_begin(store);
+    const bool counted = crowd_stay(&store->crowd, batch, last->who.tenant, last->at_ms, last->is_active) &&
+                         crowd_leave(&store->crowd, batch, last->who.tenant, last->at_ms);
+    return put_end(store, batch_put_closing(batch, row) && counted);
+}
+
+bool store_refusal(struct store *store, const struct store_refusal *row)
+{
+    return put_end(store, batch_put_refusal(put_begin(store), row));
 }
 
 bool store_meter(struct store *store, const struct store_meter *row)

@@ -34,27 +34,42 @@ void store_close(struct store *);
 /* Rows. Strings are copied and never NULL. All return true, or false if the row was dropped (counted and logged once per episode). Times
  * are Unix milliseconds. Any thread. */
 
+/* struct store_who: whom a row counts for. The transport is the client's, and how its peers come if not by datagrams. */
+struct store_who {
+    const char *tenant, *room, *tag, *user, *transport;
+};
+
 struct store_session {
     int64_t id; /* allocation id */
     int64_t opened_ms;
-    const char *tenant, *realm, *user, *username, *transport, *client, *relayed, *tags;
+    struct store_who who;
+    const char *realm, *username, *client, *relayed, *tags;
 };
 bool store_session_opened(struct store *, const struct store_session *);
 
+/* struct store_usage: what came to pass since the last row of this id. */
 struct store_usage {
     int64_t id; /* allocation id */
     int64_t at_ms;
-    const char *tenant, *user, *transport;
-    uint64_t bytes_in, bytes_out, packets_in, packets_out; /* since the last row of this id */
+    struct store_who who;
+    uint64_t bytes_in, bytes_out, packets_in, packets_out;
+    int64_t lived_ms; /* up to at_ms: it is counted in each minute that it was of */
+    bool is_active;   /* it carries data for the first time in the minute of at_ms */
 };
 bool store_usage(struct store *, const struct store_usage *);
 
 struct store_closing {
-    int64_t id, closed_ms;
-    int64_t seconds;
+    struct store_usage last;
     const char *reason; /* released, expired, client_closed, policy, shutdown, ... */
 };
 bool store_session_closed(struct store *, const struct store_closing *);
+
+/* struct store_refusal: one request of a tenant that was refused. There are few reasons. */
+struct store_refusal {
+    int64_t at_ms;
+    const char *tenant, *reason;
+};
+bool store_refusal(struct store *, const struct store_refusal *);
 
 /* struct store_meter: the sum of a key of a policy's meter in the period that ends then; a later row replaces it. */
 struct store_meter {
@@ -70,6 +85,7 @@ int store_flush(struct store *);
 
 struct store_counts {
     uint64_t rows, batches, dropped, failures;
+    uint64_t folded; /* rows of usage that were kept without room, tag and user, because there were too many of them */
     uint64_t waiting; /* rows that are not committed yet */
     bool failing;
 };

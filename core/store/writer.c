@@ -13,26 +13,33 @@
 #define COMMIT_BUSY_MS 500 /* a batch is tried again a second later anyway */
 #define CLOSE_BUSY_MS 5000 /* the last one is not */
 
-/* Usage may come for a session whose first row was lost: it makes the row, so that the sums of sessions and usage always agree. */
+/* Usage may come for a session whose first row was lost: it makes the row, so that the sums of sessions and usage always agree. No sum wraps: SQLite
+ * makes a real number of one that is too large, which min() takes back. */
+#define SUM(column, more) #column " = min(" #column " + " more ", 9223372036854775807)"
+
 static const char *const statements[WRITER_STATEMENTS] = {
     [WRITER_BATCH] = "UPDATE starts SET batch = ?1 WHERE id = ?2 AND batch < ?1",
-    [WRITER_OPENED] =
-        "INSERT INTO sessions (id, start, tenant, realm, user, username, transport, client, relayed, tags, opened_ms, seen_ms)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
-        " ON CONFLICT (id) DO UPDATE SET tenant = ?3, realm = ?4, user = ?5, username = ?6, transport = ?7, client = ?8, relayed = ?9, "
-        "tags = ?10,"
-        " opened_ms = ?11",
-    [WRITER_USED] =
-        "INSERT INTO sessions (id, start, tenant, user, transport, opened_ms, seen_ms, bytes_in, bytes_out, packets_in, packets_out)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
-        " ON CONFLICT (id) DO UPDATE SET seen_ms = max(seen_ms, ?7), bytes_in = bytes_in + ?8, bytes_out = bytes_out + ?9,"
-        " packets_in = packets_in + ?10, packets_out = packets_out + ?11",
-    [WRITER_CLOSED] = "UPDATE sessions SET closed_ms = ?2, seen_ms = ?2, seconds = ?3, reason = ?4 WHERE id = ?1",
-    [WRITER_USAGE] = "INSERT INTO usage (tenant, minute, user, transport, bytes_in, bytes_out, packets_in, packets_out)"
-                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
-                     " ON CONFLICT (tenant, minute, user, transport) DO UPDATE SET bytes_in = bytes_in + ?5, bytes_out = bytes_out + ?6,"
-                     " packets_in = packets_in + ?7, packets_out = packets_out + ?8",
-    [WRITER_METER] = "INSERT INTO meters (name, key, ends_ms, sum) VALUES (?1, ?2, ?3, ?4)"
+    [WRITER_OPENED] = "INSERT INTO sessions (id, start, opened_ms, seen_ms, tenant, room, tag, user, transport, realm, username, client, relayed, tags)"
+                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+                      " ON CONFLICT (id) DO UPDATE SET opened_ms = ?3, tenant = ?5, room = ?6, tag = ?7, user = ?8, transport = ?9, realm = ?10,"
+                      " username = ?11, client = ?12, relayed = ?13, tags = ?14",
+    [WRITER_USED] = "INSERT INTO sessions (id, start, opened_ms, seen_ms, tenant, room, tag, user, transport, bytes_in, bytes_out, packets_in,"
+                    " packets_out, lived_ms)"
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+                    " ON CONFLICT (id) DO UPDATE SET seen_ms = max(seen_ms, ?4), " SUM(bytes_in, "?10") ", " SUM(bytes_out, "?11") ", "
+                    SUM(packets_in, "?12") ", " SUM(packets_out, "?13") ", lived_ms = lived_ms + ?14",
+    [WRITER_CLOSED] = "UPDATE sessions SET closed_ms = ?2, seen_ms = ?2, seconds = lived_ms / 1000, reason = ?3 WHERE id = ?1",
+    [WRITER_USAGE] = "INSERT INTO usage (span, minute, tenant, room, tag, user, transport, bytes_in, bytes_out, packets_in, packets_out, lived_ms,"
+                     " opened, closed, active_minutes)"
+                     " VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+                     " ON CONFLICT (tenant, span, minute, room, tag, user, transport) DO UPDATE SET " SUM(bytes_in, "?7") ", "
+                     SUM(bytes_out, "?8") ", " SUM(packets_in, "?9") ", " SUM(packets_out, "?10") ", lived_ms = lived_ms + ?11,"
+                     " opened = opened + ?12, closed = closed + ?13, active_minutes = active_minutes + ?14",
+    [WRITER_PEAK] = "INSERT INTO peaks (span, minute, tenant, held, active) VALUES (1, ?1, ?2, ?3, ?4)"
+                    " ON CONFLICT (tenant, span, minute) DO UPDATE SET held = max(held, ?3), active = active + ?4",
+    [WRITER_REFUSAL] = "INSERT INTO refusals (span, minute, tenant, reason, count) VALUES (1, ?1, ?2, ?3, ?4)"
+                       " ON CONFLICT (tenant, span, minute, reason) DO UPDATE SET count = count + ?4",
+    [WRITER_METER] = "INSERT INTO meters (ends_ms, name, key, sum) VALUES (?1, ?2, ?3, ?4)"
                      " ON CONFLICT (name, key, ends_ms) DO UPDATE SET sum = ?4",
     [WRITER_AUDIT] = "INSERT INTO audit (at_ms, who, type, detail) VALUES (?1, ?2, ?3, ?4)",
 };
@@ -100,6 +107,8 @@ static void is_gone(sqlite3_context *context, int count, sqlite3_value **values)
     sqlite3_result_int(context, pid == getpid() || (kill(pid, 0) != 0 && errno == ESRCH));
 }
 
+#define CRASHED "WHERE closed_ms IS NULL AND start IN (SELECT id FROM starts WHERE stopped_ms IS NOT NULL)"
+
 /* A session ended no earlier than it was last seen; nothing more is known. */
 static int close_crashed(struct writer *writer, struct complaint complaint)
 {
@@ -107,8 +116,10 @@ static int close_crashed(struct writer *writer, struct complaint complaint)
                               "UPDATE starts SET reason = 'crash', stopped_ms = max(started_ms, coalesce((SELECT max(seen_ms) FROM "
                               "sessions WHERE start = starts.id"
                               " AND closed_ms IS NULL), 0)) WHERE stopped_ms IS NULL AND is_gone(pid);"
-                              "UPDATE sessions SET closed_ms = seen_ms, seconds = (seen_ms - opened_ms) / 1000, reason = 'crash'"
-                              " WHERE closed_ms IS NULL AND start IN (SELECT id FROM starts WHERE stopped_ms IS NOT NULL);"
+                              "INSERT INTO usage (tenant, span, minute, room, tag, user, transport, closed)"
+                              " SELECT tenant, 1, seen_ms / 60000, room, tag, user, transport, count(*) FROM sessions " CRASHED
+                              " GROUP BY 1, 3, 4, 5, 6, 7 ON CONFLICT DO UPDATE SET closed = closed + excluded.closed;"
+                              "UPDATE sessions SET closed_ms = seen_ms, seconds = lived_ms / 1000, reason = 'crash' " CRASHED ";"
                               "COMMIT";
     if (sqlite3_create_function(writer->db, "is_gone", 1, SQLITE_UTF8, NULL, is_gone, NULL, NULL) ||
         sqlite3_exec(writer->db, sql, NULL, NULL, NULL))
@@ -145,44 +156,50 @@ void writer_close(struct writer *writer, int64_t now_ms)
     disconnect(writer);
 }
 
-static void bind(const struct batch *batch, sqlite3_stmt *statement, int index, uint32_t text)
+static void bind(const struct batch *batch, sqlite3_stmt *statement, int index, const uint32_t *texts, int count)
 {
-    database_bind(statement, index, view_text(batch_text(batch, text)));
+    for (int i = 0; i < count; i++)
+        database_bind(statement, index + i, view_text(batch_text(batch, texts[i])));
+}
+
+static void bind_sum(sqlite3_stmt *statement, int index, uint64_t sum)
+{
+    sqlite3_bind_int64(statement, index, sum > INT64_MAX ? INT64_MAX : (int64_t)sum);
 }
 
 static void bind_amount(sqlite3_stmt *statement, int index, const struct batch_amount *amount)
 {
-    sqlite3_bind_int64(statement, index, (int64_t)amount->bytes_in);
-    sqlite3_bind_int64(statement, index + 1, (int64_t)amount->bytes_out);
-    sqlite3_bind_int64(statement, index + 2, (int64_t)amount->packets_in);
-    sqlite3_bind_int64(statement, index + 3, (int64_t)amount->packets_out);
+    bind_sum(statement, index, amount->bytes_in);
+    bind_sum(statement, index + 1, amount->bytes_out);
+    bind_sum(statement, index + 2, amount->packets_in);
+    bind_sum(statement, index + 3, amount->packets_out);
+    sqlite3_bind_int64(statement, index + 4, amount->lived_ms);
+}
+
+static void bind_session(const struct writer *writer, const struct batch *batch, sqlite3_stmt *statement, const struct batch_session *session)
+{
+    const uint32_t who[] = {session->tenant, session->room, session->tag, session->user, session->transport};
+    sqlite3_bind_int64(statement, 1, session->id);
+    sqlite3_bind_int64(statement, 2, writer->start);
+    sqlite3_bind_int64(statement, 3, session->opened_ms);
+    sqlite3_bind_int64(statement, 4, session->seen_ms);
+    bind(batch, statement, 5, who, 5);
 }
 
 static int write_opened(struct writer *writer, const struct batch *batch, const struct batch_session *session)
 {
     sqlite3_stmt *statement = writer->statements[WRITER_OPENED];
-    const uint32_t texts[] = {session->tenant,    session->realm,  session->user,    session->username,
-                              session->transport, session->client, session->relayed, session->tags};
-    sqlite3_bind_int64(statement, 1, session->id);
-    sqlite3_bind_int64(statement, 2, writer->start);
-    for (int i = 0; i < 8; i++)
-        bind(batch, statement, 3 + i, texts[i]);
-    sqlite3_bind_int64(statement, 11, session->opened_ms);
-    sqlite3_bind_int64(statement, 12, session->seen_ms);
+    const uint32_t texts[] = {session->realm, session->username, session->client, session->relayed, session->tags};
+    bind_session(writer, batch, statement, session);
+    bind(batch, statement, 10, texts, 5);
     return database_run(statement);
 }
 
 static int write_used(struct writer *writer, const struct batch *batch, const struct batch_session *session)
 {
     sqlite3_stmt *statement = writer->statements[WRITER_USED];
-    sqlite3_bind_int64(statement, 1, session->id);
-    sqlite3_bind_int64(statement, 2, writer->start);
-    bind(batch, statement, 3, session->tenant);
-    bind(batch, statement, 4, session->user);
-    bind(batch, statement, 5, session->transport);
-    sqlite3_bind_int64(statement, 6, session->opened_ms);
-    sqlite3_bind_int64(statement, 7, session->seen_ms);
-    bind_amount(statement, 8, &session->amount);
+    bind_session(writer, batch, statement, session);
+    bind_amount(statement, 10, &session->amount);
     return database_run(statement);
 }
 
@@ -191,8 +208,7 @@ static int write_closed(struct writer *writer, const struct batch *batch, const 
     sqlite3_stmt *statement = writer->statements[WRITER_CLOSED];
     sqlite3_bind_int64(statement, 1, session->id);
     sqlite3_bind_int64(statement, 2, session->closed_ms);
-    sqlite3_bind_int64(statement, 3, session->seconds);
-    bind(batch, statement, 4, session->reason);
+    bind(batch, statement, 3, &session->reason, 1);
     return database_run(statement);
 }
 
@@ -207,34 +223,62 @@ static int write_session(struct writer *writer, const struct batch *batch, const
     return 0;
 }
 
-static int write_usage(struct writer *writer, const struct batch *batch, const struct batch_usage *usage)
+/* What is behind the key of each kind of entries; its statement has the number and the texts of the key first. */
+static void bind_usage(sqlite3_stmt *statement, int index, const void *entry)
 {
-    sqlite3_stmt *statement = writer->statements[WRITER_USAGE];
-    bind(batch, statement, 1, usage->tenant);
-    sqlite3_bind_int64(statement, 2, usage->minute);
-    bind(batch, statement, 3, usage->user);
-    bind(batch, statement, 4, usage->transport);
-    bind_amount(statement, 5, &usage->amount);
-    return database_run(statement);
+    const struct batch_usage *usage = entry;
+    bind_amount(statement, index, &usage->amount);
+    sqlite3_bind_int64(statement, index + 5, usage->opened);
+    sqlite3_bind_int64(statement, index + 6, usage->closed);
+    sqlite3_bind_int64(statement, index + 7, usage->active);
 }
 
-static int write_meter(struct writer *writer, const struct batch *batch, const struct batch_meter *meter)
+static void bind_peak(sqlite3_stmt *statement, int index, const void *entry)
 {
-    sqlite3_stmt *statement = writer->statements[WRITER_METER];
-    bind(batch, statement, 1, meter->name);
-    bind(batch, statement, 2, meter->key);
-    sqlite3_bind_int64(statement, 3, meter->ends_ms);
-    sqlite3_bind_int64(statement, 4, meter->sum);
-    return database_run(statement);
+    const struct batch_peak *peak = entry;
+    sqlite3_bind_int64(statement, index, peak->held);
+    sqlite3_bind_int64(statement, index + 1, peak->active);
+}
+
+static void bind_refusal(sqlite3_stmt *statement, int index, const void *entry)
+{
+    sqlite3_bind_int64(statement, index, ((const struct batch_refusal *)entry)->count);
+}
+
+static void bind_meter(sqlite3_stmt *statement, int index, const void *entry)
+{
+    sqlite3_bind_int64(statement, index, ((const struct batch_meter *)entry)->sum);
+}
+
+static int write_list(struct writer *writer, const struct batch *batch, enum batch_kind kind)
+{
+    static const struct {
+        enum writer_statement statement;
+        void (*bind)(sqlite3_stmt *, int index, const void *entry);
+    } ways[BATCH_KINDS] = {
+        [BATCH_USAGE] = {WRITER_USAGE, bind_usage},
+        [BATCH_PEAK] = {WRITER_PEAK, bind_peak},
+        [BATCH_REFUSAL] = {WRITER_REFUSAL, bind_refusal},
+        [BATCH_METER] = {WRITER_METER, bind_meter},
+    };
+    sqlite3_stmt *statement = writer->statements[ways[kind].statement];
+    const struct batch_list *list = &batch->lists[kind];
+    int err = 0;
+    for (uint32_t i = 0; i < list->count && !err; i++) {
+        const struct batch_key *key = batch_at(batch, kind, i);
+        sqlite3_bind_int64(statement, 1, key->number);
+        bind(batch, statement, 2, key->texts, (int)list->texts);
+        ways[kind].bind(statement, 2 + (int)list->texts, key);
+        err = database_run(statement);
+    }
+    return err;
 }
 
 static int write_audit(struct writer *writer, const struct batch *batch, const struct batch_audit *audit)
 {
     sqlite3_stmt *statement = writer->statements[WRITER_AUDIT];
     sqlite3_bind_int64(statement, 1, audit->at_ms);
-    bind(batch, statement, 2, audit->who);
-    bind(batch, statement, 3, audit->type);
-    bind(batch, statement, 4, audit->detail);
+    bind(batch, statement, 2, (const uint32_t[]){audit->who, audit->type, audit->detail}, 3);
     return database_run(statement);
 }
 
@@ -243,10 +287,8 @@ static int write_all(struct writer *writer, const struct batch *batch)
     int err = 0;
     for (uint32_t i = 0; i < batch->session_count && !err; i++)
         err = write_session(writer, batch, &batch->sessions[i]);
-    for (uint32_t i = 0; i < batch->usage_count && !err; i++)
-        err = write_usage(writer, batch, &batch->usages[i]);
-    for (uint32_t i = 0; i < batch->meter_count && !err; i++)
-        err = write_meter(writer, batch, &batch->meters[i]);
+    for (int kind = 0; kind < BATCH_KINDS && !err; kind++)
+        err = write_list(writer, batch, kind);
     for (uint32_t i = 0; i < batch->audit_count && !err; i++)
         err = write_audit(writer, batch, &batch->audits[i]);
     return err;

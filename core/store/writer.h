@@ -9,7 +9,18 @@
 #include "store/batch.h"
 #include "store/database.h"
 
-enum writer_statement { WRITER_BATCH, WRITER_OPENED, WRITER_USED, WRITER_CLOSED, WRITER_USAGE, WRITER_METER, WRITER_AUDIT, WRITER_STATEMENTS };
+enum writer_statement {
+    WRITER_BATCH,
+    WRITER_OPENED,
+    WRITER_USED,
+    WRITER_CLOSED,
+    WRITER_USAGE,
+    WRITER_PEAK,
+    WRITER_REFUSAL,
+    WRITER_METER,
+    WRITER_AUDIT,
+    WRITER_STATEMENTS
+};
 
 struct writer {
     const char *path; /* the owner's */

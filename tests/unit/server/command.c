@@ -244,27 +244,20 @@ static void put_usage(const struct room *room)
     struct store *store;
     char error[256];
     CHECK_INT(store_open(room->db, NULL, &store, error, sizeof error), 0);
-    const struct store_session session = {.id = 1,
-                                          .opened_ms = 1700000000000,
-                                          .tenant = "acme",
-                                          .realm = "r",
-                                          .user = "alice",
-                                          .username = "alice",
-                                          .transport = "udp",
-                                          .client = "c",
-                                          .relayed = "d",
-                                          .tags = ""};
+    const struct store_who who = {"acme", "lobby", "player", "alice", "udp"};
+    const struct store_session session = {
+        .id = 1, .opened_ms = 1700000000000, .who = who, .realm = "r", .username = "alice", .client = "c", .relayed = "d", .tags = ""};
     const struct store_usage usage = {.id = 1,
                                       .at_ms = 1700000001000,
-                                      .tenant = "acme",
-                                      .user = "alice",
-                                      .transport = "udp",
+                                      .who = who,
                                       .bytes_in = UINT64_C(12345678901),
                                       .bytes_out = 7,
                                       .packets_in = 3,
-                                      .packets_out = 1};
+                                      .packets_out = 1,
+                                      .lived_ms = 1000};
     CHECK(store_session_opened(store, &session) && store_usage(store, &usage));
-    CHECK(store_session_closed(store, &(struct store_closing){.id = 1, .closed_ms = 1700000060000, .seconds = 60, .reason = "released"}));
+    CHECK(store_session_closed(store,
+                               &(struct store_closing){{.id = 1, .at_ms = 1700000060000, .who = who, .lived_ms = 59000}, "released"}));
     store_close(store);
 }
 

@@ -95,8 +95,10 @@ TEST(kill_9_under_load_loses_a_moment_and_the_next_start_closes_what_was_open)
         struct store *store = scratch_open(&scratch);
         CHECK(clock_monotonic_ms() - before < 1000);
         CHECK_INT(scratch_number(&scratch, "SELECT count(*) FROM sessions WHERE reason = 'crash' AND closed_ms = seen_ms"
-                                           " AND seconds = (closed_ms - opened_ms) / 1000 AND closed_ms >= opened_ms"),
+                                           " AND seconds = lived_ms / 1000 AND closed_ms >= opened_ms"),
                   SESSIONS);
+        CHECK_INT(scratch_number(&scratch, "SELECT sum(closed) FROM usage"), SESSIONS);
+        CHECK_INT(scratch_number(&scratch, "SELECT sum(opened) FROM usage"), SESSIONS);
         CHECK_INT(scratch_number(&scratch, "SELECT count(*) FROM starts WHERE reason = 'crash' AND stopped_ms >= started_ms"), 1);
         CHECK_INT(scratch_number(&scratch, "SELECT count(*) FROM starts WHERE stopped_ms IS NULL"), 1);
         store_close(store);

@@ -248,7 +248,7 @@ TEST(usage_is_summed_by_tenant_and_user_in_the_time_asked_for)
     scratch_open_session(store, 1, "alice", T0);
     scratch_use(store, 1, "alice", T0 + 1000, 10);
     scratch_use(store, 1, "alice", T0 + 2 * MINUTE, 100);
-    scratch_close_session(store, 1, T0 + 3 * MINUTE, 181, "released"); /* the monotonic clock's seconds are believed */
+    scratch_close_session(store, 1, T0 + 3 * MINUTE, 181000, "released"); /* the monotonic clock's seconds are believed */
     scratch_open_session(store, 2, "alice", T0 + MINUTE);
     scratch_use(store, 2, "alice", T0 + 2 * MINUTE, 1000);
     scratch_open_session(store, 3, "bob", T0 + 2 * MINUTE);

@@ -31,10 +31,10 @@ TEST(a_session_is_one_row_from_its_opening_to_its_end)
     CHECK(scratch_open_session(store, 7, "alice", T0));
     CHECK_INT(store_flush(store), 0);
     char *row = scratch_text(
-        &scratch, "SELECT tenant||'|'||realm||'|'||user||'|'||username||'|'||transport||'|'||client||'|'||relayed||'|'||tags||'|'||"
+        &scratch, "SELECT tenant||'|'||room||'|'||tag||'|'||realm||'|'||user||'|'||username||'|'||transport||'|'||client||'|'||relayed||'|'||tags||'|'||"
                   "opened_ms||'|'||seen_ms||'|'||ifnull(closed_ms, '-')||'|'||bytes_in FROM sessions WHERE id = 7");
     char want[256];
-    snprintf(want, sizeof want, "acme|example.org|alice|1700000000:alice|udp|192.0.2.1:1000|198.51.100.1:50000|room=1|%jd|%jd|-|0",
+    snprintf(want, sizeof want, "acme|lobby|player|example.org|alice|1700000000:alice|udp|192.0.2.1:1000|198.51.100.1:50000|room=1|%jd|%jd|-|0",
              (intmax_t)T0, (intmax_t)T0);
     CHECK_TEXT(row, want);
     free(row);
@@ -42,7 +42,7 @@ TEST(a_session_is_one_row_from_its_opening_to_its_end)
     CHECK(scratch_use(store, 7, "alice", T0 + 2000, 11));
     CHECK_INT(store_flush(store), 0);
     CHECK(scratch_use(store, 7, "alice", T0 + 3000, 1000));
-    CHECK(scratch_close_session(store, 7, T0 + 3500, 3, "released"));
+    CHECK(scratch_close_session(store, 7, T0 + 3500, 3500, "released"));
     CHECK_INT(store_flush(store), 0);
     row = scratch_text(&scratch, "SELECT bytes_in||'|'||bytes_out||'|'||packets_in||'|'||packets_out||'|'||(closed_ms - "
                                  "opened_ms)||'|'||seconds||'|'||reason FROM sessions");
@@ -58,17 +58,10 @@ TEST(usage_is_one_row_for_a_tenant_minute_user_and_transport)
     struct store *store = scratch_open(&scratch);
     for (int64_t i = 0; i < 240; i++) /* four minutes, two users, four sessions */
         CHECK(scratch_use(store, i % 4, i % 2 ? "alice" : "bob", T0 + i * 1000, 1 + (uint64_t)i));
-    struct store_usage tcp = {.id = 9,
-                              .at_ms = T0,
-                              .tenant = "acme",
-                              .user = "alice",
-                              .transport = "tcp",
-                              .bytes_in = 5,
-                              .bytes_out = 10,
-                              .packets_in = 1,
-                              .packets_out = 2};
+    struct store_usage tcp = scratch_row(9, "alice", T0, 5);
+    tcp.who.transport = "tcp";
     CHECK(store_usage(store, &tcp));
-    tcp.tenant = "zeta";
+    tcp.who.tenant = "zeta";
     CHECK(store_usage(store, &tcp));
     CHECK_INT(store_flush(store), 0);
     CHECK_INT(scratch_number(&scratch, "SELECT count(*) FROM usage"), 4 * 2 + 2);
@@ -319,15 +312,7 @@ TEST(a_batch_whose_commit_was_not_noticed_is_not_written_again)
     struct batch batch;
     batch_init(&batch, &hash_key);
     CHECK_INT(writer_open(&writer, scratch.path, T0, (struct complaint){scratch.error, sizeof scratch.error}), 0);
-    const struct store_usage row = {.id = 1,
-                                    .at_ms = T0,
-                                    .tenant = "acme",
-                                    .user = "alice",
-                                    .transport = "udp",
-                                    .bytes_in = 5,
-                                    .bytes_out = 10,
-                                    .packets_in = 1,
-                                    .packets_out = 2};
+    const struct store_usage row = scratch_row(1, "alice", T0, 5);
     CHECK(batch_put_usage(&batch, &row));
     CHECK_INT(writer_commit(&writer, &batch), 0);
     writer.batches--; /* as if the commit had been reported as failed */
@@ -348,7 +333,7 @@ TEST(a_file_that_was_moved_away_and_made_anew_goes_on_with_what_comes)
     struct store *store = scratch_open(&scratch);
     CHECK(scratch_use(store, 1, "alice", T0, 1));
     CHECK_INT(store_flush(store), 0);
-    scratch_tell(&scratch, "DROP TABLE sessions; DROP TABLE usage; DROP TABLE meters; DROP TABLE starts; DROP TABLE audit; DROP TABLE users; DROP TABLE "
+    scratch_tell(&scratch, "DROP TABLE sessions; DROP TABLE usage; DROP TABLE meters; DROP TABLE peaks; DROP TABLE refusals; DROP TABLE starts; DROP TABLE audit; DROP TABLE users; DROP TABLE "
                            "secrets; DROP TABLE tenants;"
                            "PRAGMA user_version = 0");
     CHECK(scratch_use(store, 1, "alice", T0, 10));
@@ -380,7 +365,7 @@ static void *put_run(void *arg)
         if (i % 100 == 0)
             store_audit(putter->store, T0, user, "tick", "{}");
     }
-    scratch_close_session(putter->store, putter->id, T0 + PUTS, 5, "released");
+    scratch_close_session(putter->store, putter->id, T0 + PUTS, 5000, "released");
     return NULL;
 }
 
@@ -408,9 +393,9 @@ TEST(threads_put_side_by_side)
 TEST(a_put_without_memory_is_dropped_and_nothing_else)
 {
     const struct hash_key hash_key = {1, 2};
-    const struct store_usage row = {.id = 1, .at_ms = T0, .tenant = "acme", .user = "alice", .transport = "udp", .bytes_in = 5};
+    const struct store_usage row = scratch_row(1, "alice", T0, 5);
     const struct store_session session = {
-        .id = 2, .tenant = "t", .realm = "r", .user = "u", .username = "n", .transport = "udp", .client = "c", .relayed = "d", .tags = ""};
+        .id = 2, .who = {"t", "r", "g", "u", "udp"}, .realm = "r", .username = "n", .client = "c", .relayed = "d", .tags = ""};
     bool taken = false;
     for (long n = 0; !taken; n++) {
         struct batch batch;
@@ -421,10 +406,11 @@ TEST(a_put_without_memory_is_dropped_and_nothing_else)
         const bool audited = batch_put_audit(&batch, &(struct batch_audit){0}, (const char *const[]){"a", "b", "c"});
         test_fail_malloc_after(-1);
         CHECK_INT(batch.rows, used + opened + audited);
-        CHECK_INT(batch.usage_count, used);
+        CHECK(batch.lists[BATCH_USAGE].count >= (uint32_t)used + opened);
         CHECK_INT(batch.audit_count, audited);
         CHECK(batch_put_usage(&batch, &row));
-        CHECK_INT(batch.usages[0].amount.bytes_in, used ? 10 : 5);
+        const struct batch_usage *usage = batch_at(&batch, BATCH_USAGE, 0);
+        CHECK_INT(usage->amount.bytes_in, used ? 10 : 5);
         taken = used && opened && audited;
         batch_close(&batch);
     }

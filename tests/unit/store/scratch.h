@@ -131,36 +131,40 @@ static inline int scratch_logged(const struct scratch *scratch, const char *even
     return count;
 }
 
+static inline struct store_who scratch_who(const char *user)
+{
+    return (struct store_who){"acme", "lobby", "player", user, "udp"};
+}
+
 static inline bool scratch_open_session(struct store *store, int64_t id, const char *user, int64_t at_ms)
 {
     return store_session_opened(store, &(struct store_session){.id = id,
                                                                .opened_ms = at_ms,
-                                                               .tenant = "acme",
+                                                               .who = scratch_who(user),
                                                                .realm = "example.org",
-                                                               .user = user,
                                                                .username = "1700000000:alice",
-                                                               .transport = "udp",
                                                                .client = "192.0.2.1:1000",
                                                                .relayed = "198.51.100.1:50000",
                                                                .tags = "room=1"});
 }
 
-static inline bool scratch_use(struct store *store, int64_t id, const char *user, int64_t at_ms, uint64_t bytes)
+static inline struct store_usage scratch_row(int64_t id, const char *user, int64_t at_ms, uint64_t bytes)
 {
-    return store_usage(store, &(struct store_usage){.id = id,
-                                                    .at_ms = at_ms,
-                                                    .tenant = "acme",
-                                                    .user = user,
-                                                    .transport = "udp",
-                                                    .bytes_in = bytes,
-                                                    .bytes_out = 2 * bytes,
-                                                    .packets_in = 1,
-                                                    .packets_out = 2});
+    return (struct store_usage){
+        .id = id, .at_ms = at_ms, .who = scratch_who(user), .bytes_in = bytes, .bytes_out = 2 * bytes, .packets_in = 1, .packets_out = 2};
 }
 
-static inline bool scratch_close_session(struct store *store, int64_t id, int64_t at_ms, int64_t seconds, const char *reason)
+static inline bool scratch_use(struct store *store, int64_t id, const char *user, int64_t at_ms, uint64_t bytes)
 {
-    return store_session_closed(store, &(struct store_closing){.id = id, .closed_ms = at_ms, .seconds = seconds, .reason = reason});
+    const struct store_usage row = scratch_row(id, user, at_ms, bytes);
+    return store_usage(store, &row);
+}
+
+/* scratch_close_session: of alice, who lived for so long since she was last heard of. */
+static inline bool scratch_close_session(struct store *store, int64_t id, int64_t at_ms, int64_t lived_ms, const char *reason)
+{
+    return store_session_closed(
+        store, &(struct store_closing){{.id = id, .at_ms = at_ms, .who = scratch_who("alice"), .lived_ms = lived_ms}, reason});
 }
 
 #endif
