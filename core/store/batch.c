@@ -112,16 +112,14 @@ static struct batch_usage *part(const struct batch *batch, const struct parts *p
 static bool find_parts(struct batch *batch, const struct store_usage *row, struct parts *parts)
 {
     const int64_t last = row->at_ms / MINUTE_MS;
-    int64_t first = (row->at_ms - row->lived_ms) / MINUTE_MS;
-    if (first <= last - BATCH_SPAN_MINUTES)
-        first = last - BATCH_SPAN_MINUTES + 1;
+    const int64_t first = (row->at_ms - row->lived_ms) / MINUTE_MS;
     parts->count = 0;
-    for (int64_t minute = last; minute >= first; minute--) {
-        const struct batch_usage *usage = usage_of(batch, &row->who, minute);
+    do {
+        const struct batch_usage *usage = usage_of(batch, &row->who, last - parts->count);
         if (!usage)
             return false;
         parts->at[parts->count++] = (uint32_t)(usage - (struct batch_usage *)batch->lists[BATCH_USAGE].entries);
-    }
+    } while (last - parts->count >= first && parts->count < BATCH_SPAN_MINUTES);
     return true;
 }
 
