@@ -24,6 +24,7 @@ struct listener {
 
 struct worker;
 struct clerk;
+struct events;
 
 struct service {
     const struct config *config;
@@ -48,6 +49,7 @@ struct service {
     size_t listener_count;
     struct worker **workers; /* config->workers of them, main's; to post letters to */
     struct news *news;       /* NULL: nobody can ask, and there is no database to tell others of it */
+    struct events *events;   /* main's, as long as its loop turns; NULL: nobody can ask */
     struct tenants *tenants; /* NULL: nobody counts by them: there is no door to ask at */
     struct addr *own; /* engine.listeners: every own address and port that listens */
 };

@@ -53,6 +53,7 @@ struct tally {
     struct usage relayed[TRANSPORT_COUNT];
     uint64_t opened[TRANSPORT_COUNT], ended[METRIC_REASONS_MAX], refused[METRIC_REASONS_MAX];
     uint64_t tenants[TENANTS_MAX + 1];        /* live allocations */
+    uint64_t tenant_bytes[2 * (TENANTS_MAX + 1)], tenant_refused[TENANTS_MAX + 1];
     struct policy_counts gone;                /* of policies that others have replaced */
     struct policy_tally (*hooks)[HOOK_COUNT]; /* one for each file */
     uint64_t *numbers;                        /* of all rows, `places` of them */
