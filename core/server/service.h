@@ -38,6 +38,7 @@ struct service {
     struct journal *journal; /* NULL: no decision log */
     struct store *store; /* NULL: no database */
     struct clerk *clerk; /* main's, from when workers start until they have ended; NULL: no database */
+    struct fetcher *fetcher;     /* NULL: no policy */
     struct inquiries *inquiries; /* NULL: no database, or no policy that could ask */
     struct mint_secrets *mint_secrets; /* NULL: no minted credentials; guards itself */
     struct tls *tls;     /* NULL: no certificate; guards its certificates itself */

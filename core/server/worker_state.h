@@ -4,7 +4,6 @@
 
 #include "net/dns.h"
 #include "net/dtls.h"
-#include "net/http.h"
 #include "net/loop.h"
 #include "net/peer_stream.h"
 #include "net/stream.h"
@@ -77,9 +76,9 @@ struct tenure {
     struct worker *worker;
     struct policy *policy; /* NULL while it is made */
     struct loop *loop;     /* the worker's; at the start, whose loop does not turn yet, another while it is made */
-    struct http *http;
     struct dns *dns;
-    struct mail mail;      /* queries that have ended */
+    struct mail mail;      /* errands that have ended in other threads */
+    struct letter *letters; /* taken from it and not read yet */
     struct watch due;      /* when hooks that wait go on */
     msec_t ends;           /* of a retired one: then it goes, whatever waits */
     struct tenure *next;
