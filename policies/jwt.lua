@@ -27,7 +27,7 @@ local keys, secrets = relay.jwt.keys(P.keys), relay.secret("jwt")
 local NOBODY  = relay.deny(401, "the token has no sub")
 local HOMELESS = relay.deny(403, "the token has no room")
 local FOREIGN = relay.deny(401, "the token is another tenant's")
-local LIMITS <const> = {"total_quota", "realm_quota", "user_quota", "max_lifetime", "max_bps", "max_permissions", "max_channels"}
+local LIMITS <const> = {"total_quota", "realm_quota", "user_quota", "max_lifetime", "max_bps", "max_permissions", "max_channels", "max_pps", "max_user_bps", "max_new_peers"}
 
 local function is_token(name) return name and relay.prefix(name, "eyJ") and name:find(".", 1, true) end
 

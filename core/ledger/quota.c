@@ -20,6 +20,7 @@
 struct name {
     uint64_t hash;
     uint32_t units, next;
+    struct rate_pair rate; /* of a user */
 };
 
 struct quota {
@@ -247,6 +248,11 @@ void quota_give(struct quota *quota, struct quota_units *units)
     atomic_fetch_sub(&quota->total, 1);
     unlock_pair(quota, &pair);
     *units = (struct quota_units){0};
+}
+
+struct rate_pair *quota_user_rate(struct quota *quota, const struct quota_units *units)
+{
+    return &quota->names[units->user_slot].rate;
 }
 
 static uint32_t read_units(const struct quota *quota, uint64_t hash)

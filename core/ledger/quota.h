@@ -9,6 +9,7 @@
 #define RELAY_LEDGER_QUOTA_H
 
 #include "base/table.h"
+#include "ledger/rate.h"
 
 struct quota;
 
@@ -32,6 +33,10 @@ void quota_free(struct quota *);
 
 enum quota_refusal quota_take(struct quota *, const struct quota_request *, struct quota_units *out);
 void quota_give(struct quota *, struct quota_units *units); /* zeroes `units`: giving twice is harmless */
+
+/* quota_user_rate: what all allocations of the user relay together, shared by every worker, while `units` are held. Full when the first one
+ * is taken. */
+struct rate_pair *quota_user_rate(struct quota *, const struct quota_units *units);
 
 /* counts, advisory: the next moment they may be others */
 uint32_t quota_total(const struct quota *);

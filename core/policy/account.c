@@ -199,6 +199,9 @@ void account_put_event(struct slab *out, const struct event *event, const struct
     X(user_quota, fact_known(v->limits.user_quota))                                                                                        \
     X(max_lifetime, fact_known(v->limits.max_lifetime_s))                                                                                  \
     X(max_bps, fact_known(v->limits.max_bps))                                                                                              \
+    X(max_pps, fact_known(v->limits.max_pps))                                                                                              \
+    X(max_user_bps, fact_known(v->limits.max_user_bps))                                                                                    \
+    X(max_new_peers, fact_known(v->limits.max_new_peers))                                                                                  \
     X(max_permissions, fact_known(v->limits.max_permissions))                                                                              \
     X(max_channels, fact_known(v->limits.max_channels))                                                                                    \
     X(permission_acl, fact_text(v->limits.acl ? "set" : ""))                                                                               \

@@ -114,7 +114,13 @@ static const struct {
     X(max_lifetime, "integer?", "seconds that an Allocate or Refresh may ask for", max_lifetime_s, LIMIT_MAX_LIFETIME)                     \
     X(max_permissions, "integer?", "of this allocation; over it 508", max_permissions, LIMIT_OTHER)                                        \
     X(max_channels, "integer?", "of this allocation; over it 508", max_channels, LIMIT_OTHER)                                              \
-    X(max_bps, "integer?", "bits a second, in each direction", max_bps, LIMIT_MAX_BPS)
+    X(max_bps, "integer?", "bits a second, in each direction", max_bps, LIMIT_MAX_BPS)                                                     \
+    X(max_pps, "integer?", "packets a second, in each direction", max_pps, LIMIT_OTHER)                                                    \
+    X(max_user_bps, "integer?",                                                                                                            \
+      "bits a second, in each direction, of all allocations of the tenant's user together; the last one says how many", max_user_bps,      \
+      LIMIT_OTHER)                                                                                                                         \
+    X(max_new_peers, "integer?",                                                                                                           \
+      "peer addresses a second that it has no permission for, of a TCP allocation connections a second; over it 508", max_new_peers, LIMIT_OTHER)
 
 #define LIMIT_ROW(name, type, about, field, flag) {#name, offsetof(struct limits, field), sizeof((struct limits){0}.field), flag},
 

@@ -146,9 +146,9 @@ void answer_verdict(struct policy *policy, const struct question *question, cons
 static bool same_limits(const struct limits *a, const struct limits *b)
 {
     const bool same_peers = a->acl && b->acl ? cidr_equal(a->acl, b->acl) : a->acl == b->acl;
-    return a->total_quota == b->total_quota && a->realm_quota == b->realm_quota && a->user_quota == b->user_quota &&
-           a->max_lifetime_s == b->max_lifetime_s && a->max_permissions == b->max_permissions && a->max_channels == b->max_channels &&
-           a->max_bps == b->max_bps && same_peers;
+#define SAME(name) &&a->name == b->name
+    return same_peers LIMIT_NUMBERS(SAME);
+#undef SAME
 }
 
 static bool same_labels(const struct labels *a, const struct labels *b)
@@ -189,20 +189,6 @@ bool policy_answer_same(const struct verdict *a, const struct verdict *b)
                                        same_alternate(&a->alternate, &b->alternate));
 }
 
-static void merge_numbers(struct limits *into, const struct limits *more)
-{
-    const struct {
-        uint32_t *into, more;
-    } numbers[] = {
-        {&into->total_quota, more->total_quota},         {&into->realm_quota, more->realm_quota},
-        {&into->user_quota, more->user_quota},           {&into->max_lifetime_s, more->max_lifetime_s},
-        {&into->max_permissions, more->max_permissions}, {&into->max_channels, more->max_channels},
-    };
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        *numbers[i].into = limit_strictest_count(*numbers[i].into, numbers[i].more);
-    into->max_bps = limit_strictest(into->max_bps, more->max_bps);
-}
-
 static bool merge_acl(struct policy *policy, const struct cidr_set **into, const struct cidr_set *more)
 {
     if (*into && more && *into != more)
@@ -224,7 +210,7 @@ static bool merge_name(char into[NAME_MAX_LEN + 1], const char *more)
 
 const char *answer_merge(struct policy *policy, struct verdict *into, const struct verdict *more)
 {
-    merge_numbers(&into->limits, &more->limits);
+    limits_tighten(&into->limits, &more->limits);
     if (into->metering.meter && more->metering.meter)
         return "the limits of several policies do not fit together: two meters";
     if (more->metering.meter)

@@ -40,7 +40,8 @@ void list_json_text(const char *text)
     putchar('"');
 }
 
-void list_text(const char *text, int width)
+/* For a terminal: what could be more than a character is shown as \xHH. */
+static void print_text(const char *text, int width)
 {
     int columns = 0;
     for (const uint8_t *at = (const uint8_t *)text; *at;) {
@@ -94,7 +95,7 @@ static void print_cell(const struct column *column, const struct cell *cell)
 {
     char text[32];
     if (column->kind == COLUMN_TEXT)
-        list_text(cell->text, column->width);
+        print_text(cell->text, column->width);
     else if (column->kind == COLUMN_NUMBER)
         printf("%*jd", column->width, (intmax_t)cell->number);
     else

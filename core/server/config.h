@@ -13,7 +13,7 @@
 
 #include <stdio.h>
 
-#define CONFIG_OPTIONS_MAX 96 /* room for the rows of server/option.h */
+#define CONFIG_OPTIONS_MAX 160 /* room for the rows of server/option.h */
 
 /* enum config_action: what the command line asks for; the others print something and end. */
 enum config_action { CONFIG_RUN, CONFIG_CHECK, CONFIG_EXAMPLE, CONFIG_HELP, CONFIG_VERSION, CONFIG_MANUAL };
@@ -97,6 +97,9 @@ struct config {
     /* limits */
     uint32_t total_quota, user_quota; /* allocations; 0: no limit */
     uint64_t max_bps;                 /* bits a second of one allocation, each direction (max-bps counts bytes); 0: no limit */
+    uint64_t max_user_bps;            /* likewise, of all allocations of a user */
+    uint32_t max_pps, max_new_peers;  /* of one allocation, a second; 0: no limit */
+    uint32_t max_permissions, max_channels; /* of one allocation; never 0 */
     uint32_t nonce_lifetime_s;        /* never 0: stale-nonce=0 is CONFIG_NONCE_FOREVER_S */
     uint32_t max_lifetime_s, channel_lifetime_s, permission_lifetime_s;
     struct cidr_set allowed_peers, denied_peers; /* sealed */
@@ -146,7 +149,7 @@ struct config {
 
     /* private */
     bool no_rfc5780, no_stun_compatibility, origin_only_with_rfc5780;
-    uint32_t max_bytes_per_second, stale_nonce_s, relay_threads;
+    uint32_t max_bytes_per_second, max_user_bytes_per_second, stale_nonce_s, relay_threads;
     const char *origins[CONFIG_OPTIONS_MAX]; /* by row of the option: where the value in force was said, NULL: default */
     void *memory;                            /* what config_close gives back */
 };

@@ -95,6 +95,9 @@ static void print_limits(const struct config *config, FILE *out)
     print_limit(out, "total quota", config->total_quota, " allocations");
     print_limit(out, "user quota", config->user_quota, " allocations");
     print_limit(out, "rate", config->max_bps, " bit/s for an allocation, each direction");
+    print_limit(out, "packets", config->max_pps, " a second for an allocation, each direction");
+    print_limit(out, "user rate", config->max_user_bps, " bit/s for a user, each direction");
+    print_limit(out, "new peers", config->max_new_peers, " a second for an allocation");
     fprintf(out, "%-16sallocation %u s, permission %u s, channel %u s, nonce %u s\n", "lifetimes", config->max_lifetime_s,
             config->permission_lifetime_s, config->channel_lifetime_s, config->nonce_lifetime_s);
     fprintf(out, "%-16srefused: not globally reachable%s; allowed ranges %zu, denied ranges %zu\n", "peers",

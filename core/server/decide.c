@@ -43,11 +43,10 @@ static uint64_t positive(int64_t value)
     return value > 0 ? (uint64_t)value : 0;
 }
 
-/* stricter_count: of what a policy allows and the operator set, who may set more than there can be. */
-static uint32_t stricter_count(uint32_t a, int64_t b)
+/* count_of: what the operator set, who may set more than there can be. */
+static uint32_t count_of(int64_t value)
 {
-    const uint64_t least = limit_strictest(a, positive(b));
-    return least > UINT32_MAX ? UINT32_MAX : (uint32_t)least;
+    return positive(value) > UINT32_MAX ? UINT32_MAX : (uint32_t)positive(value);
 }
 
 static void deny(struct verdict *verdict, int code, const char *reason)
@@ -66,10 +65,15 @@ static void apply_tenant(const struct store_tenant *tenant, struct verdict *verd
         return;
     }
     verdict->kind = VERDICT_ALLOW;
-    limits->realm_quota = stricter_count(limits->realm_quota, tenant->max_allocations);
-    limits->user_quota = stricter_count(limits->user_quota, tenant->max_user_allocations);
-    limits->max_lifetime_s = stricter_count(limits->max_lifetime_s, tenant->max_lifetime_s);
-    limits->max_bps = limit_strictest(limits->max_bps, positive(tenant->max_bps));
+    limits_tighten(limits, &(struct limits){.realm_quota = count_of(tenant->max_allocations),
+                                            .user_quota = count_of(tenant->max_user_allocations),
+                                            .max_lifetime_s = count_of(tenant->max_lifetime_s),
+                                            .max_permissions = count_of(tenant->max_permissions),
+                                            .max_channels = count_of(tenant->max_channels),
+                                            .max_pps = count_of(tenant->max_pps),
+                                            .max_new_peers = count_of(tenant->max_new_peers),
+                                            .max_bps = positive(tenant->max_bps),
+                                            .max_user_bps = positive(tenant->max_user_bps)});
 }
 
 /* What a minted credential says, which was signed: what it is called, and limits, which tighten those of the policies. A policy's tags stand before those of

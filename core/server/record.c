@@ -152,7 +152,7 @@ static void remember(struct worker *worker, const struct event *event)
     denials_put(worker->denials, event, is_peer ? engine_peer_kind(worker->engine, event->peer) : NULL, revision_of(worker));
 }
 
-void worker_stale(void *ctx, const struct event *event)
+void worker_remark(void *ctx, const struct event *event)
 {
     struct worker *worker = ctx;
     if (worker->denials)
@@ -220,7 +220,7 @@ static void ask_all_usage(struct worker *worker, msec_t now)
 void worker_record_usage(struct worker *worker, msec_t now)
 {
     if (worker->service->store || worker->policy || worker->tally)
-        engine_usage(worker->engine, take_usage, worker);
+        engine_usage(worker->engine, take_usage, worker, now);
     if (worker->service->store)
         record_lives(worker, now);
     meter_close_capped(worker, now);

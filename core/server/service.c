@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "net/fetcher.h"
 #include "net/udp.h"
 #include "server/journal.h"
 #include "server/own.h"
@@ -18,8 +17,6 @@
 
 #define QUOTA_NAMES 262144
 #define TICKETS 8192
-#define MAX_PERMISSIONS 1000
-#define MAX_CHANNELS 1000
 #define MAX_PARKED 4096
 #define MAX_TCP_PEERS 65536 /* of all workers */
 #define MAX_TCP_PEERS_EACH 100
@@ -67,8 +64,11 @@ static void fill_engine(struct service *service)
         .channel_lifetime_s = config->channel_lifetime_s,
         .total_quota = config->total_quota,
         .user_quota = config->user_quota,
-        .max_permissions = MAX_PERMISSIONS,
-        .max_channels = MAX_CHANNELS,
+        .max_permissions = config->max_permissions,
+        .max_channels = config->max_channels,
+        .max_pps = config->max_pps,
+        .max_new_peers = config->max_new_peers,
+        .max_user_bps = config->max_user_bps,
         .max_tcp_peers_each = MAX_TCP_PEERS_EACH,
         .max_parked = MAX_PARKED,
         .max_parked_each = MAX_PARKED / 8,
@@ -315,8 +315,6 @@ int service_open_store(struct service *service, struct refusal *refusal)
     char reason[REFUSAL_MAX];
     if (service->store && inquiries_open(config->userdb, &service->inquiries, reason, sizeof reason) != 0)
         return refuse(refusal, config, "userdb", "%s", reason);
-    if (fetcher_open(config->policy_http, config->policy_http_count, &service->fetcher) != 0)
-        return refuse(refusal, config, "policy-http", "the thread that asks cannot be started");
     service->edition = policy_edition_new(&service->policy, reason, sizeof reason);
     if (!service->edition)
         return refuse(refusal, config, "policy", "%s", reason);
@@ -330,7 +328,6 @@ void service_close(struct service *service)
     policy_edition_free(service->edition);
     policy_shared_free(service->policy_shared);
     inquiries_close(service->inquiries);
-    fetcher_close(service->fetcher);
     store_close(service->store);
     connections_free(service->ledger.connections);
     tickets_free(service->ledger.tickets);

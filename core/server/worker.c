@@ -79,7 +79,7 @@ static int make_engine(struct worker *worker)
         .ask = worker_ask,
         .forget = worker_forget,
         .tell = worker_tell,
-        .stale = worker_stale,
+        .remark = worker_remark,
         .hold = worker_hold,
         .unhash = worker_unhash,
     };

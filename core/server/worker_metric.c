@@ -15,9 +15,6 @@ void metric_usage(struct worker *worker, const struct allocation *allocation, co
     sum->bytes_out += delta->bytes_out;
     sum->packets_in += delta->packets_in;
     sum->packets_out += delta->packets_out;
-    uint64_t *bytes = &worker->tally->tenant_bytes[2 * tenants_number(worker->service->tenants, record_tenant(allocation))];
-    bytes[0] += delta->bytes_in;
-    bytes[1] += delta->bytes_out;
 }
 
 void metric_event(struct worker *worker, const struct event *event)
@@ -35,7 +32,6 @@ void metric_event(struct worker *worker, const struct event *event)
             break;
         case EVENT_DENIED:
             tally->refused[metric_refusal(event->reason, event->by)]++;
-            tally->tenant_refused[tenants_number(worker->service->tenants, *event->tenant ? event->tenant : event->realm)]++;
             break;
         default:
             break;
@@ -96,16 +92,6 @@ static void read_tenants(const struct worker *worker, uint64_t *out)
     memcpy(out, worker->tally->tenants, sizeof worker->tally->tenants);
 }
 
-static void read_tenant_bytes(const struct worker *worker, uint64_t *out)
-{
-    memcpy(out, worker->tally->tenant_bytes, sizeof worker->tally->tenant_bytes);
-}
-
-static void read_tenant_refusals(const struct worker *worker, uint64_t *out)
-{
-    memcpy(out, worker->tally->tenant_refused, sizeof worker->tally->tenant_refused);
-}
-
 static void read_opened(const struct worker *worker, uint64_t *out)
 {
     memcpy(out, worker->tally->opened, sizeof worker->tally->opened);
@@ -137,13 +123,13 @@ static void read_drops(const struct worker *worker, uint64_t *out)
     const struct engine_counts *counts = engine_counts(worker->engine);
     const uint64_t drops[] = {counts->dropped_no_permission,
                               counts->dropped_not_in_group,
-                              counts->dropped_rate,
                               counts->dropped_malformed,
                               worker->lost,
                               streams_counts(worker->streams)->dropped_frames,
                               udp_out_counts(worker->out)->send_errors,
                               udp_in_counts(worker->in)->truncated};
     memcpy(out, drops, sizeof drops);
+    memcpy(out + sizeof drops / sizeof *drops, counts->paced, sizeof counts->paced); /* in the order of enum pace_limit */
 }
 
 static void read_datagrams(const struct worker *worker, uint64_t *out)
@@ -264,10 +250,6 @@ const struct metric metric_of_worker[] = {
     GAUGE("relay_parked_requests", read_parked, "Requests that wait: for a hook that waits, or for a peer's connection.", AXIS_NONE),
     GAUGE("relay_allocations", read_allocations, "Allocations that are held now.", AXIS_NONE),
     GAUGE("relay_tenant_allocations", read_tenants, "Allocations that are held now, by tenant, or realm where there is none.", AXIS_TENANT),
-    COUNTER("relay_tenant_bytes_total", read_tenant_bytes, "Payload that was relayed, from clients (in) and to clients (out), by tenant.",
-            AXIS_TENANT, AXIS_DIRECTION),
-    COUNTER("relay_tenant_refusals_total", read_tenant_refusals,
-            "Requests that were refused, as in relay_refusals_total, by tenant.", AXIS_TENANT),
     COUNTER("relay_allocations_opened_total", read_opened, "Allocations that were made, by the client's transport.", AXIS_TRANSPORT),
     COUNTER("relay_allocations_closed_total", read_ended, "Allocations that ended, by reason; a policy's reasons are `other`.",
             AXIS_ENDING),
@@ -277,9 +259,8 @@ const struct metric metric_of_worker[] = {
             "Packets that were relayed, from clients (in) and to clients (out), by the client's transport.", AXIS_TRANSPORT,
             AXIS_DIRECTION),
     COUNTER("relay_drops_total", read_drops,
-            "What was not relayed: without permission, over the rate, malformed, no room between two workers, a client that reads too "
-            "slowly, refused by the system, longer than "
-            "9216 bytes.",
+            "What was not relayed: without permission, malformed, no room between two workers, a client that reads too slowly, refused by "
+            "the system, longer than 9216 bytes; over the bits or packets a second of the allocation, over the bits a second of its user.",
             AXIS_DROP),
     COUNTER("relay_udp_datagrams_total", read_datagrams,
             "Datagrams that were received (in) and sent (out), on listening and relayed addresses.", AXIS_DIRECTION),

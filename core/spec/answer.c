@@ -30,9 +30,12 @@ static void push_limits(lua_State *L, const struct engine_config *config, const 
     row_limit(L, "realm_quota", 0, limits->realm_quota);
     row_limit(L, "user_quota", config->user_quota, limits->user_quota);
     row_limit(L, "max_lifetime", 0, limits->max_lifetime_s);
-    row_limit(L, "max_permissions", config->max_permissions, limits->max_permissions);
-    row_limit(L, "max_channels", config->max_channels, limits->max_channels);
+    row_limit(L, "max_permissions", 0, limits->max_permissions);
+    row_limit(L, "max_channels", 0, limits->max_channels);
     row_limit(L, "max_bps", 0, limits->max_bps);
+    row_limit(L, "max_pps", 0, limits->max_pps);
+    row_limit(L, "max_user_bps", 0, limits->max_user_bps);
+    row_limit(L, "max_new_peers", 0, limits->max_new_peers);
     lua_setfield(L, -2, "limits");
 }
 

@@ -274,6 +274,9 @@ static void read_options(struct world *w, int options)
     config->user_quota = number_field(w, options, "user_quota");
     config->max_permissions = number_field(w, options, "max_permissions");
     config->max_channels = number_field(w, options, "max_channels");
+    config->max_pps = number_field(w, options, "max_pps");
+    config->max_user_bps = number_field(w, options, "max_user_bps");
+    config->max_new_peers = number_field(w, options, "max_new_peers");
     w->usage_interval_ms = (msec_t)number_field(w, options, "usage_interval") * 1000;
     w->shared.quota = quota_new(NAMES_MAX);
     w->shared.ports = ports_new(config->relay_count, (uint16_t)number_field(w, options, "min_port"), (uint16_t)number_field(w, options, "max_port"));

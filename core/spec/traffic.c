@@ -79,6 +79,15 @@ static void push_outcome(lua_State *L, const char *reason)
     row_text(L, "by", reason ? "core" : NULL);
 }
 
+/* all_paced: what was dropped because of a limit on how much may pass. */
+static uint64_t all_paced(const struct world *w)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < PACE_LIMITS; i++)
+        sum += engine_counts(w->engine)->paced[i];
+    return sum;
+}
+
 void client_traffic(struct world *w, struct client *c, int at)
 {
     lua_State *L = w->lua;
@@ -90,9 +99,9 @@ void client_traffic(struct world *w, struct client *c, int at)
         push_outcome(L, "no allocation");
         return;
     }
-    const uint64_t throttled = engine_counts(w->engine)->dropped_rate;
+    const uint64_t throttled = all_paced(w);
     const bool named = lua_getfield(L, at, "peer") == LUA_TSTRING && addr_parse(view_text(lua_tostring(L, -1)), &peer) == 0;
     lua_pop(L, 1);
     const size_t passed = named ? relay_all(w, c, &peer, at, bytes) : relay_to_any(w, c, at, bytes);
-    push_outcome(L, passed == bytes ? NULL : engine_counts(w->engine)->dropped_rate != throttled ? "rate" : "no_permission");
+    push_outcome(L, passed == bytes ? NULL : all_paced(w) != throttled ? "rate" : "no_permission");
 }

@@ -257,7 +257,7 @@ static void meter(void *ctx, const struct allocation *a, const struct usage *del
 static void meter_all(struct world *w)
 {
     static const struct verdict cap = {.kind = VERDICT_CLOSE, .reason = "meter_cap", .by = "core"};
-    engine_usage(w->engine, meter, w);
+    engine_usage(w->engine, meter, w, w->now);
     engine_close(w->engine, w->capped, &cap, w->now);
     w->capped = (struct handle){0};
 }

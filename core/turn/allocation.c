@@ -68,15 +68,20 @@ struct chain_of allocation_moved_chain(const struct engine *engine)
     return (struct chain_of){&engine->allocations, offsetof(struct allocation, moved)};
 }
 
+void allocation_move(struct engine *engine, struct allocation *allocation)
+{
+    if (allocation->has_moved)
+        return;
+    allocation->has_moved = true;
+    chain_append(allocation_moved_chain(engine), &engine->moved, allocation->self.index);
+}
+
 void allocation_count(struct engine *engine, struct allocation *allocation, bool in, size_t bytes)
 {
     *(in ? &allocation->usage.bytes_in : &allocation->usage.bytes_out) += bytes;
     *(in ? &allocation->usage.packets_in : &allocation->usage.packets_out) += 1;
     *(in ? &engine->counts.relayed_in : &engine->counts.relayed_out) += 1;
-    if (allocation->has_moved)
-        return;
-    allocation->has_moved = true;
-    chain_append(allocation_moved_chain(engine), &engine->moved, allocation->self.index);
+    allocation_move(engine, allocation);
 }
 
 static const char *allocation_name(char **to, struct view name)
@@ -154,6 +159,46 @@ static uint64_t allocation_group(const struct engine *engine, const struct openi
     return digest > GROUP_OPEN ? digest : digest + 2;
 }
 
+/* allocation_limits: what the configuration says of every allocation. */
+static void allocation_limits(const struct engine_config *config, struct limits *limits)
+{
+    limits_tighten(limits, &(struct limits){.max_permissions = config->max_permissions,
+                                            .max_channels = config->max_channels,
+                                            .max_pps = config->max_pps,
+                                            .max_new_peers = config->max_new_peers,
+                                            .max_user_bps = config->max_user_bps});
+}
+
+/* allocation_pace: the user's last allocation says how much all of his may relay. False without memory. */
+static bool allocation_pace(struct engine *engine, struct allocation *allocation, msec_t now)
+{
+    const struct limits *limits = &allocation->limits;
+    struct rate_pair *user = quota_user_rate(engine->shared.quota, &allocation->units);
+    atomic_store_explicit(&user->most, limits->max_user_bps, memory_order_relaxed);
+    if (!limits->max_bps && !limits->max_pps && !limits->max_user_bps && !limits->max_new_peers)
+        return true;
+    struct pace *pace = allocation->pace = pace_new();
+    if (!pace)
+        return false;
+    pace->bps = limits->max_bps;
+    pace->pps = limits->max_pps;
+    pace->new_peers = limits->max_new_peers;
+    pace->shared[PACE_USER_BPS - PACE_SHARED] = limits->max_user_bps ? user : NULL;
+    pace_fill(pace, now);
+    return true;
+}
+
+bool allocation_limit(struct allocation *allocation, uint64_t max_bps)
+{
+    const uint64_t bps = limit_strictest(max_bps, allocation->granted_bps);
+    if (bps && !allocation->pace && !(allocation->pace = pace_new()))
+        return false;
+    allocation->limits.max_bps = bps;
+    if (allocation->pace)
+        allocation->pace->bps = bps;
+    return true;
+}
+
 static void allocation_fill(struct engine *engine, struct allocation *allocation, const struct opening *opening, msec_t now)
 {
     allocation->id = engine_id(engine, now);
@@ -168,12 +213,11 @@ static void allocation_fill(struct engine *engine, struct allocation *allocation
     allocation->reauth_on_expiry = opening->reauth_on_expiry;
     allocation->is_minted = opening->is_minted;
     allocation->limits = opening->limits;
+    allocation_limits(engine->config, &allocation->limits);
     allocation->granted_bps = opening->limits.max_bps;
     allocation->group = allocation_group(engine, opening);
     allocation->is_mobile = opening->is_mobile;
     memcpy(allocation->tid, opening->tid, STUN_TID_LEN);
-    bucket_fill(&allocation->from_client, opening->limits.max_bps, now);
-    bucket_fill(&allocation->to_client, opening->limits.max_bps, now);
     bucket_fill(&allocation->errors, PEER_ERRORS_BPS, now);
     chain_init(&allocation->permission_list);
     chain_init(&allocation->channel_list);
@@ -232,7 +276,8 @@ int allocation_open(struct engine *engine, const struct opening *opening, msec_t
     wheel_put(&engine->wheel, &engine->allocations, allocation, allocation->expires);
     int code = 0;
     shortage->reason = "out_of_memory";
-    if (!allocation_names(allocation, opening) || table_put(&engine->by_flow, allocation_hash(engine, opening->flow), self.index) != 0)
+    if (!allocation_names(allocation, opening) || !allocation_pace(engine, allocation, now) ||
+        table_put(&engine->by_flow, allocation_hash(engine, opening->flow), self.index) != 0)
         code = STUN_CAPACITY;
     else
         code = relayed_open(engine, allocation, opening, now, &shortage->reason);
@@ -261,6 +306,7 @@ void allocation_discard(struct engine *engine, struct allocation *allocation)
     crypto_wipe(&allocation->key, sizeof allocation->key);
     free(allocation->next);
     free(allocation->names);
+    pace_free(allocation->pace);
     pool_give(&engine->allocations, allocation->self.index);
 }
 

@@ -9,6 +9,7 @@
 #include "ledger/quota.h"
 #include "turn/bucket.h"
 #include "turn/chain.h"
+#include "turn/pace.h"
 #include "turn/verdict.h"
 
 #define PROTOCOL_TCP 6 /* REQUESTED-TRANSPORT: as IP has them */
@@ -51,7 +52,7 @@ struct allocation {
     uint64_t reservation;      /* token of the sibling port while it is reserved, else 0 */
 
     struct usage usage, reported;               /* reported: what `usage` was when it was last taken */
-    struct bucket from_client, to_client;       /* of limits.max_bps */
+    struct pace *pace; /* of limits.max_bps, max_pps, max_user_bps and max_new_peers; NULL: none is set */
     struct bucket errors;                       /* of what peers' networks say: PEER_ERRORS_BPS */
     uint32_t permissions, channels;             /* how many; some may just have expired */
     struct chain permission_list, channel_list; /* in the engine's pools, the soonest to expire first */

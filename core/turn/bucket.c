@@ -37,6 +37,12 @@ bool bucket_take(struct bucket *bucket, uint64_t bps, size_t bytes, msec_t now)
     return true;
 }
 
+void bucket_give(struct bucket *bucket, uint64_t bps, size_t bytes)
+{
+    if (bps)
+        bucket->level += (int64_t)bytes * 8 * 1000;
+}
+
 size_t bucket_room(struct bucket *bucket, uint64_t bps, msec_t now)
 {
     if (bps == 0)

@@ -22,6 +22,9 @@ struct bucket {
 void bucket_fill(struct bucket *, uint64_t bps, msec_t now);
 bool bucket_take(struct bucket *, uint64_t bps, size_t bytes, msec_t now);
 
+/* bucket_give: gives back what was taken and not used. */
+void bucket_give(struct bucket *, uint64_t bps, size_t bytes);
+
 /* Of a stream nothing can be dropped: bucket_room says how many bytes may be read now, bucket_spend takes what was, even into debt. */
 size_t bucket_room(struct bucket *, uint64_t bps, msec_t now);
 void bucket_spend(struct bucket *, uint64_t bps, size_t bytes, msec_t now);

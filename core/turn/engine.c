@@ -308,7 +308,7 @@ void engine_drain(struct engine *engine, msec_t until)
     engine->drains_until = until;
 }
 
-void engine_usage(struct engine *engine, engine_usage_fn *tell, void *ctx)
+void engine_usage(struct engine *engine, engine_usage_fn *tell, void *ctx, msec_t now)
 {
     while (engine->moved.first != POOL_NONE) {
         struct allocation *allocation = pool_index(&engine->allocations, engine->moved.first);
@@ -316,7 +316,9 @@ void engine_usage(struct engine *engine, engine_usage_fn *tell, void *ctx)
         allocation->has_moved = false;
         const struct usage delta = usage_since(&allocation->usage, &allocation->reported);
         allocation->reported = allocation->usage;
-        tell(ctx, allocation, &delta);
+        if (delta.packets_in || delta.packets_out)
+            tell(ctx, allocation, &delta);
+        event_slowed(engine, allocation, now);
     }
 }
 
@@ -334,9 +336,7 @@ bool engine_close(struct engine *engine, struct handle handle, const struct verd
 bool engine_limit(struct engine *engine, struct handle handle, uint64_t max_bps)
 {
     struct allocation *allocation = pool_at(&engine->allocations, handle);
-    if (allocation)
-        allocation->limits.max_bps = limit_strictest(max_bps, allocation->granted_bps);
-    return allocation != NULL;
+    return allocation && allocation_limit(allocation, max_bps);
 }
 
 void engine_close_all(struct engine *engine, const char *reason, msec_t now)

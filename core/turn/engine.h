@@ -66,6 +66,8 @@ struct engine_config {
     uint32_t max_lifetime_s, permission_lifetime_s, channel_lifetime_s;
     uint32_t total_quota, user_quota; /* 0: none; a policy may only tighten total_quota */
     uint32_t max_permissions, max_channels; /* per allocation */
+    uint32_t max_pps, max_new_peers;        /* likewise, as struct limits has them */
+    uint64_t max_user_bps;                  /* likewise */
     uint32_t max_tcp_peers_each;            /* per TCP allocation */
     uint32_t max_allocations, max_parked, max_tcp_peers; /* per engine */
     uint32_t max_parked_each; /* of a tenant */
@@ -160,10 +162,10 @@ struct send engine_next_overdue(struct engine *, msec_t now);
 /* engine_usage: for each allocation whose counts moved since the last call: the difference. Verdicts of the usage hook are applied by the caller through
  * engine_close and engine_limit. */
 typedef void engine_usage_fn(void *ctx, const struct allocation *, const struct usage *delta);
-void engine_usage(struct engine *, engine_usage_fn *, void *ctx);
+void engine_usage(struct engine *, engine_usage_fn *, void *ctx, msec_t now);
 
 /* engine_close: end an allocation now; the closed event tells the verdict's `reason` and `by`.  engine_limit: change its bit rate, up to
- * what was granted at first (0: to that). False if stale. */
+ * what was granted at first (0: to that). False if stale, or without memory. */
 bool engine_close(struct engine *, struct handle, const struct verdict *, msec_t now);
 bool engine_limit(struct engine *, struct handle, uint64_t max_bps);
 
@@ -177,7 +179,8 @@ const struct allocation *engine_allocation_at(const struct engine *, uint32_t fr
 struct engine_counts {
     uint64_t bindings, allocated, refused, closed, auth_failed, policy_errors;
     uint64_t relayed_in, relayed_out;                     /* packets relayed from and to clients */
-    uint64_t dropped_no_permission, dropped_rate, dropped_malformed;
+    uint64_t dropped_no_permission, dropped_malformed;
+    uint64_t paced[PACE_LIMITS]; /* dropped, by the limit that said no */
     uint64_t dropped_not_in_group; /* between an allocation that has a group and somebody who is not in it */
     uint64_t repeated;                              /* requests that were answered as before */
     uint64_t answered[ENGINE_METHODS][STUN_PLACES]; /* all others, by method (engine_method) and code */

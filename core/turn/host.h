@@ -44,8 +44,9 @@ struct host {
     void (*forget)(void *ctx, struct ticket ticket);
     void (*tell)(void *ctx, const struct event *event);
 
-    /* stale: 438, because of a nonce that was once good, or because a hook said so; no event. NULL: nobody cares. */
-    void (*stale)(void *ctx, const struct event *event);
+    /* remark: what is no event, for who asks why: 438, because of a nonce that was once good, or because a hook said so; that packets of an
+     * allocation were dropped because of a limit (code 0). NULL: nobody cares. */
+    void (*remark)(void *ctx, const struct event *event);
 
     /* is_revoked: whether whoever this is was shut out, although the credential is good: the request is refused (401). NULL: nobody is. */
     bool (*is_revoked)(void *ctx, const struct bearer *);

@@ -24,6 +24,14 @@ struct send relay_shut(struct engine *engine, const struct allocation *allocatio
     return relay_drop(allocation->group == GROUP_OPEN ? &counts->dropped_no_permission : &counts->dropped_not_in_group);
 }
 
+/* relay_slow: a packet is dropped because of a limit on how much may pass. */
+static struct send relay_slow(struct engine *engine, struct allocation *allocation, enum pace_limit limit)
+{
+    allocation->pace->dropped[limit]++;
+    allocation_move(engine, allocation);
+    return relay_drop(&engine->counts.paced[limit]);
+}
+
 struct send relay_to_peer(struct engine *engine, struct allocation *allocation, const struct addr *peer, struct view data, msec_t now)
 {
     if (!permission_find(engine, allocation, peer, now))
@@ -34,8 +42,9 @@ struct send relay_to_peer(struct engine *engine, struct allocation *allocation, 
     const int sock = relayed_sock(allocation, to.family);
     if (sock < 0) /* one of two relayed addresses was given back */
         return relay_drop(&engine->counts.dropped_no_permission);
-    if (!bucket_take(&allocation->from_client, allocation->limits.max_bps, data.len, now))
-        return relay_drop(&engine->counts.dropped_rate);
+    const enum pace_limit limit = pace_ask(allocation->pace, PACE_IN, data.len, now);
+    if (limit != PACE_LIMITS)
+        return relay_slow(engine, allocation, limit);
     allocation_count(engine, allocation, true, data.len);
     return (struct send){.to = SEND_TO_PEER, .bytes = data, .sock = sock, .peer = to};
 }
@@ -86,8 +95,9 @@ struct send engine_from_peer(struct engine *engine, struct handle owner, const s
         return relay_shut(engine, allocation);
     if (!permission_find(engine, allocation, &peer, now))
         return relay_drop(&engine->counts.dropped_no_permission);
-    if (!bucket_take(&allocation->to_client, allocation->limits.max_bps, in.len, now))
-        return relay_drop(&engine->counts.dropped_rate);
+    const enum pace_limit limit = pace_ask(allocation->pace, PACE_OUT, in.len, now);
+    if (limit != PACE_LIMITS)
+        return relay_slow(engine, allocation, limit);
     const struct view bytes = relay_frame(engine, allocation, &peer, in, now);
     if (bytes.len == 0)
         return relay_drop(&engine->counts.dropped_malformed);
@@ -119,7 +129,7 @@ struct send engine_peer_error(struct engine *engine, struct handle owner, const 
     if (!permission_find(engine, allocation, &peer, now))
         return relay_drop(&engine->counts.dropped_no_permission);
     if (!bucket_take(&allocation->errors, PEER_ERRORS_BPS, 1, now))
-        return relay_drop(&engine->counts.dropped_rate);
+        return relay_drop(&engine->counts.paced[PACE_BPS]);
     uint8_t tid[STUN_TID_LEN];
     struct build build;
     relay_tid(engine, tid);

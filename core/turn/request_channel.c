@@ -43,11 +43,10 @@ static int channel_new(struct transaction *tr, const struct wish *wish)
         return verdict.code;
     if (verdict.kind == VERDICT_FAIL)
         return STUN_FORBIDDEN;
-    if (channel_add(tr->engine, tr->allocation, wish->number, &wish->peer, tr->now) != 0)
-        return transaction_exceed(tr, STUN_CAPACITY, "max_channels",
-                                  (struct gauge){tr->allocation->channels, limit_strictest_count(tr->engine->config->max_channels,
-                                                                                                   tr->allocation->limits.max_channels)});
-    return 0;
+    if (channel_add(tr->engine, tr->allocation, wish->number, &wish->peer, tr->now) == 0)
+        return 0;
+    return transaction_exceed(tr, STUN_CAPACITY, "max_channels",
+                                  (struct gauge){tr->allocation->channels, tr->allocation->limits.max_channels});
 }
 
 int request_channel(struct transaction *tr)
@@ -69,7 +68,7 @@ int request_channel(struct transaction *tr)
     else if (!wish.bound)
         code = channel_new(tr, &wish);
     if (code) {
-        permission_drop_last(engine, tr->allocation, added);
+        permission_take_back(tr, added);
         return code;
     }
     if (wish.bound)

@@ -70,6 +70,11 @@ int request_connect(struct transaction *tr)
     tr->peer = peer = peer_name(&tr->engine->tcp_filter, &peer);
     if (tcp_peer_to(tr->engine, tr->allocation, &peer))
         return transaction_refuse(tr, STUN_CONNECTION_EXISTS, "connected already");
-    const int code = connect_judge(tr, &peer, &to);
-    return code ? code : connect_start(tr, &peer, &to);
+    int code = connect_judge(tr, &peer, &to);
+    if (code || (code = permission_pace(tr)))
+        return code;
+    code = connect_start(tr, &peer, &to);
+    if (code != TRANSACTION_PARKED)
+        permission_unpace(tr, 1);
+    return code;
 }

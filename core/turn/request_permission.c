@@ -34,22 +34,49 @@ int permission_judge(struct transaction *tr, const struct addr *peer)
     return permission_asked(tr, peer);
 }
 
+int permission_pace(struct transaction *tr)
+{
+    const uint32_t most = tr->allocation->limits.max_new_peers;
+    if (pace_peer(tr->allocation->pace, tr->now))
+        return 0;
+    return transaction_exceed(tr, STUN_CAPACITY, "max_new_peers", (struct gauge){most, most});
+}
+
+void permission_unpace(struct transaction *tr, uint32_t count)
+{
+    pace_give_peers(tr->allocation->pace, count);
+}
+
+/* permission_new: for a peer that has none. */
+static int permission_new(struct transaction *tr, const struct addr *peer)
+{
+    int code = permission_judge(tr, peer);
+    if (code || (code = permission_pace(tr)))
+        return code;
+    if (permission_add(tr->engine, tr->allocation, peer, tr->now) == 0)
+        return 0;
+    permission_unpace(tr, 1);
+    return transaction_exceed(tr, STUN_CAPACITY, "max_permissions",
+                              (struct gauge){tr->allocation->permissions, tr->allocation->limits.max_permissions});
+}
+
 int permission_grant(struct transaction *tr, const struct addr *peer, bool *added)
 {
     *added = false;
     tr->peer = *peer;
     if (permission_find(tr->engine, tr->allocation, peer, tr->now))
         return 0;
-    int code = permission_judge(tr, peer);
-    if (!code && permission_add(tr->engine, tr->allocation, peer, tr->now) != 0)
-        code = transaction_exceed(
-            tr, STUN_CAPACITY, "max_permissions",
-            (struct gauge){tr->allocation->permissions,
-                             limit_strictest_count(tr->engine->config->max_permissions, tr->allocation->limits.max_permissions)});
+    const int code = permission_new(tr, peer);
     *added = !code;
     if (code)
         transaction_tell(tr, EVENT_PERMISSION, code, peer);
     return code;
+}
+
+void permission_take_back(struct transaction *tr, uint32_t added)
+{
+    permission_drop_last(tr->engine, tr->allocation, added);
+    permission_unpace(tr, added);
 }
 
 /* permission_grant_all: new permissions for the addresses that have none; *added of them, to be taken back after a refusal. */
@@ -101,7 +128,7 @@ int request_permission(struct transaction *tr)
     permission_reap(tr->engine, tr->allocation, tr->now);
     const int code = permission_grant_all(tr, &added);
     if (code)
-        permission_drop_last(tr->engine, tr->allocation, added);
+        permission_take_back(tr, added);
     else
         permission_confirm_all(tr);
     return code;

@@ -104,11 +104,16 @@ void allocation_discard(struct engine *, struct allocation *);
 uint32_t allocation_lifetime(const struct engine *, const struct limits *, uint32_t lifetime_s);
 void allocation_extend(struct engine *, struct allocation *, uint32_t lifetime_s, msec_t now);
 
+/* allocation_limit: another bit rate, up to what was granted at first (0: to that). False without memory. */
+bool allocation_limit(struct allocation *, uint64_t max_bps);
+
 /* allocation_look: something of it may have expired: drops that, ends it, or puts it back into the wheel. */
 void allocation_look(struct engine *, struct allocation *, msec_t now);
 
-/* allocation_count: a packet was relayed; `in` from the client. For every packet. */
+/* allocation_count: a packet was relayed; `in` from the client. For every packet.  allocation_move: something is to be told by the next
+ * engine_usage. */
 void allocation_count(struct engine *, struct allocation *, bool in, size_t bytes);
+void allocation_move(struct engine *, struct allocation *);
 struct chain_of allocation_moved_chain(const struct engine *);
 
 /* relayed.c: relayed_open: a socket on a free port as wished, into the allocation. 0 or STUN_CAPACITY, *reason says why.  relayed_close:

@@ -93,7 +93,7 @@ size_t engine_peer_room(struct engine *engine, struct handle handle, bool in, ms
     struct allocation *allocation = tcp_peer_allocation(engine, peer);
     if (allocation->expires <= now)
         return 0;
-    return bucket_room(in ? &allocation->from_client : &allocation->to_client, allocation->limits.max_bps, now);
+    return allocation->pace ? pace_room(allocation->pace, in ? PACE_IN : PACE_OUT, now) : SIZE_MAX;
 }
 
 void engine_peer_moved(struct engine *engine, struct handle handle, bool in, size_t bytes, msec_t now)
@@ -102,7 +102,8 @@ void engine_peer_moved(struct engine *engine, struct handle handle, bool in, siz
     if (!peer)
         return;
     struct allocation *allocation = tcp_peer_allocation(engine, peer);
-    bucket_spend(in ? &allocation->from_client : &allocation->to_client, allocation->limits.max_bps, bytes, now);
+    if (allocation->pace)
+        pace_spend(allocation->pace, in ? PACE_IN : PACE_OUT, bytes, now);
     allocation_count(engine, allocation, in, bytes);
 }
 

@@ -147,6 +147,6 @@ void transaction_tell_stale(const struct transaction *tr)
 {
     const struct host *host = tr->engine->host;
     const struct event event = transaction_event(tr, EVENT_DENIED, STUN_STALE_NONCE);
-    if (host->stale)
-        host->stale(host->ctx, &event);
+    if (host->remark)
+        host->remark(host->ctx, &event);
 }

@@ -127,10 +127,15 @@ struct send engine_finish(struct engine *, struct parked_request *, const struct
 
 /* request_permission.c, for ChannelBind and Connect too.  permission_judge: 0 if the peer may be permitted: its family, the filter, the
  * policy; else the refusal.  permission_refuse: 403 for a peer that the filter shuts out.  permission_grant: 0 if the peer has a permission
- * now, *added if it is new; else the refusal. permission_confirm: the request it was for is granted: it lives anew from now on. */
+ * now, *added if it is new; else the refusal.  permission_confirm: the request it was for is granted: it lives anew from now on.
+ * permission_take_back: it is not: the last so many go.  permission_pace: whether there may be a new peer now; else the refusal.
+ * permission_unpace: so many are none. */
 int permission_judge(struct transaction *, const struct addr *peer);
 int permission_refuse(struct transaction *);
 int permission_grant(struct transaction *, const struct addr *peer, bool *added);
 void permission_confirm(struct transaction *, const struct addr *peer);
+void permission_take_back(struct transaction *, uint32_t added);
+int permission_pace(struct transaction *);
+void permission_unpace(struct transaction *, uint32_t count);
 
 #endif

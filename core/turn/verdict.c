@@ -60,3 +60,10 @@ bool labels_add(struct labels *labels, const char *tags)
         view_copy(slab_view(&out), labels->tags, sizeof labels->tags);
     return !out.overflow;
 }
+
+void limits_tighten(struct limits *limits, const struct limits *more)
+{
+#define TIGHTEN(name) limits->name = (__typeof__(limits->name))limit_strictest(limits->name, more->name);
+    LIMIT_NUMBERS(TIGHTEN)
+#undef TIGHTEN
+}

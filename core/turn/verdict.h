@@ -91,9 +91,26 @@ struct limits {
     uint32_t total_quota, realm_quota, user_quota; /* allocations */
     uint32_t max_lifetime_s;
     uint32_t max_permissions, max_channels;
-    uint64_t max_bps;           /* bits a second, each direction */
+    uint32_t max_pps, max_new_peers; /* packets a second, each direction; peer addresses a second that it had no permission for */
+    uint64_t max_bps, max_user_bps;  /* bits a second, each direction: of the allocation; of all that its user has */
     const struct cidr_set *acl; /* peers granted without asking `permission`; others are asked, or refused if there is no hook. Lives as long as the process. */
 };
+
+/* LIMIT_NUMBERS: those of struct limits that are numbers. */
+#define LIMIT_NUMBERS(X)                                                                                                                   \
+    X(total_quota)                                                                                                                         \
+    X(realm_quota)                                                                                                                         \
+    X(user_quota)                                                                                                                          \
+    X(max_lifetime_s)                                                                                                                      \
+    X(max_permissions)                                                                                                                     \
+    X(max_channels)                                                                                                                        \
+    X(max_pps)                                                                                                                             \
+    X(max_new_peers)                                                                                                                       \
+    X(max_bps)                                                                                                                             \
+    X(max_user_bps)
+
+/* limits_tighten: of each number the stricter one. */
+void limits_tighten(struct limits *, const struct limits *more);
 
 /* struct labels: what an allocation is called; "" each: nothing. The group is its tenant's: it exchanges packets with relayed addresses of
  * the same group of the same tenant alone. */

@@ -28,7 +28,7 @@
 --             of SRV {target, port, priority?, weight?}. Without a stub: "not found"
 --   realm     the default realm; now: unix seconds at the start; and options of the server, `-` as `_`:
 --   total_quota user_quota max_allocate_lifetime permission_lifetime channel_lifetime min_port max_port allowed_peer_ip
---   denied_peer_ip allow_loopback_peers, relay_pools (names, at most 8: each has an address of both families), and usage_interval max_permissions max_channels
+--   denied_peer_ip allow_loopback_peers, relay_pools (names, at most 8: each has an address of both families), and usage_interval max_permissions max_channels max_pps max_user_bps max_new_peers
 -- A request takes the fields named in `request_fields` below. Each allocate comes from a new client (5-tuple) unless `client = answer` names
 -- the one of an earlier answer.
 --
@@ -65,7 +65,7 @@
 -- Reasons of the core itself (by = "core"): 400 requested_transport, "not for tcp", reservation_token, channel_number, "bound otherwise", xor_peer_address; 401 unauthenticated,
 -- unknown_user, bad_integrity; 403 peer_not_allowed, not_in_group, permission_acl, "tcp allocation", "udp allocation"; 437 "no allocation", "5-tuple in use"; 440 requested_address_family;
 -- 441 "other user's allocation"; 442 requested_transport; 443 peer_family; 446 "connected already"; 486 total_quota, realm_quota, user_quota, meter_cap; 508 no_port, reservation_token,
--- max_permissions, max_channels; 500 unknown_pool, or what the error of the policy said (by: its file:line). A refusal by a policy without a reason: "policy".
+-- max_permissions, max_channels, max_new_peers; 500 unknown_pool, or what the error of the policy said (by: its file:line). A refusal by a policy without a reason: "policy".
 -- Ends of an allocation: released, expired, shutdown, meter_cap, or what relay.close said.
 
 local address = require "relay.address"
@@ -80,7 +80,7 @@ local options = {
   max_allocate_lifetime = 3600, permission_lifetime = 300, channel_lifetime = 600, min_port = 49152, max_port = 65535,
   allowed_peer_ip = {}, denied_peer_ip = {}, relay_pools = {}, allow_loopback_peers = false, usage_interval = 60,
 }
-local without_default = {"total_quota", "user_quota", "max_permissions", "max_channels"}
+local without_default = {"total_quota", "user_quota", "max_permissions", "max_channels", "max_pps", "max_user_bps", "max_new_peers"}
 for _, name in ipairs(without_default) do new_fields[#new_fields + 1] = name end
 for name in pairs(options) do new_fields[#new_fields + 1] = name end
 table.sort(new_fields)

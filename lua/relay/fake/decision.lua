@@ -63,6 +63,7 @@ end
 
 local limit_names = {
   "total_quota", "realm_quota", "user_quota", "max_lifetime", "max_bps", "max_permissions", "max_channels",
+  "max_pps", "max_user_bps", "max_new_peers",
   "permission_acl", "tags", "meter", "group", "pool",
 }
 

@@ -28,6 +28,7 @@ local function configured_limits(core)
   local o = core.spec.options
   return {
     total_quota = o.total_quota, user_quota = o.user_quota, max_permissions = o.max_permissions, max_channels = o.max_channels,
+    max_pps = o.max_pps, max_user_bps = o.max_user_bps, max_new_peers = o.max_new_peers,
   }
 end
 
@@ -198,10 +199,26 @@ local function judge_stranger(core, a, peer, kind)
   return ask_permission(core, a, peer, kind)
 end
 
+-- one of the new peers that the allocation may have in a second: a refusal, or nil
+local function pace_peer(core, a)
+  local most = a.limits.max_new_peers
+  if not most then return nil end
+  local full, at = most * 1000, a.peers_at or core.now_ms
+  a.peers_left, a.peers_at = math.min(full, (a.peers_left or full) + (core.now_ms - at) * most), core.now_ms
+  if a.peers_left < 1000 then return refuse(508, "max_new_peers") end
+  a.peers_left = a.peers_left - 1000
+end
+
+local function unpace_peer(a)
+  if a.limits.max_new_peers then a.peers_left = a.peers_left + 1000 end
+end
+
 local function judge_new_peer(core, a, peer, kind)
-  local refused = judge_stranger(core, a, peer, kind)
+  local refused = judge_stranger(core, a, peer, kind) or pace_peer(core, a)
   if refused then return refused end
-  if views.size(a.permissions) >= (a.limits.max_permissions or math.huge) then return refuse(508, "max_permissions") end
+  if views.size(a.permissions) < (a.limits.max_permissions or math.huge) then return nil end
+  unpace_peer(a)
+  return refuse(508, "max_permissions")
 end
 
 local function tell_permission(core, a, peer, kind, refused)
@@ -259,9 +276,11 @@ function M.channel(core, client, fields)
   if not a then return refused end
   if a.protocol ~= "udp" then return refuse(403, "tcp allocation") end
   local peer, number = peer_of(fields), fields.number
+  local is_new = peer and not a.permissions[peer.ip]
   refused = channel_conflict(a, number, peer) or judge_peer(core, a, peer, "channel")
   if refused then return refused end
   refused = judge_channel(core, a, peer, number)
+  if refused and is_new then unpace_peer(a) end
   if refused then return refused end
   permit(core, a, peer, "channel")
   a.channels[number] = {peer = tostring(peer), ends = core.now_ms + core.spec.options.channel_lifetime * 1000}
@@ -281,6 +300,7 @@ function M.connect(core, client, fields)
   if a.connected[name] then return refuse(446, "connected already") end
   refused = not a.permissions[peer.ip] and judge_stranger(core, a, peer, "connect")
   if not refused and (peer == address.parse(a.relayed) or not peers.reaches(core.allocations, a, peer)) then refused = shut(a) end
+  refused = refused or pace_peer(core, a)
   if refused then return refused end
   a.connected[name] = true
   tell_permission(core, a, peer, "connect")

@@ -210,6 +210,9 @@ function relay.fail(why) end
 ---@field max_permissions? integer of this allocation; over it 508
 ---@field max_channels? integer of this allocation; over it 508
 ---@field max_bps? integer bits a second, in each direction
+---@field max_pps? integer packets a second, in each direction
+---@field max_user_bps? integer bits a second, in each direction, of all allocations of the tenant's user together; the last one says how many
+---@field max_new_peers? integer peer addresses a second that it has no permission for, of a TCP allocation connections a second; over it 508
 ---@field permission_acl? relay.Cidr peers in it are granted without asking `permission`; others are asked, or refused if no policy has that hook
 ---@field meter? relay.AllowMeterFields counts what is relayed, about twice a second. One policy alone may name a meter
 ---@field tags? table<string, string|number|boolean> values without `,`, names without `,` and `=`; 32, together at most 127 bytes as `k=v,k=v`
