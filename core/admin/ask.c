@@ -47,19 +47,36 @@ static size_t take(char *data, size_t one, size_t len, void *ctx)
     return len;
 }
 
-static CURLcode transfer(CURL *curl, const char *socket, const char *method, const char *path, struct text *text)
+static void aim(CURL *curl, const char *socket, const char *path)
 {
     char url[ASK_PATH_MAX + 16];
     snprintf(url, sizeof url, "http://relay%s", path);
     curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_PROXY, "");
-    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+}
+
+static CURLcode transfer(CURL *curl, const char *socket, const char *method, const char *path, struct text *text)
+{
+    aim(curl, socket, path);
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)ASK_TIMEOUT_S);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, text);
     return curl_easy_perform(curl);
+}
+
+/* report: what became of it. */
+static int report(CURL *curl, CURLcode code, const char *socket, long *status, char *error, size_t error_cap)
+{
+    long why = 0;
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, status);
+    curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &why);
+    if (code == CURLE_OK)
+        return 0;
+    snprintf(error, error_cap, "%s: %s", socket, why ? strerrordesc_np((int)why) : curl_easy_strerror(code));
+    return ERR_SYSTEM;
 }
 
 static int ask(const char *socket, const char *method, const char *path, long *status, struct text *text, char *error, size_t error_cap)
@@ -68,31 +85,71 @@ static int ask(const char *socket, const char *method, const char *path, long *s
     snprintf(error, error_cap, "out of memory");
     if (!curl)
         return ERR_MEMORY;
-    const CURLcode code = transfer(curl, socket, method, path, text);
-    long why = 0;
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, status);
-    curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &why);
+    const int err = report(curl, transfer(curl, socket, method, path, text), socket, status, error, error_cap);
     curl_easy_cleanup(curl);
-    if (code == CURLE_OK)
-        return 0;
-    snprintf(error, error_cap, "%s: %s", socket, why ? strerrordesc_np((int)why) : curl_easy_strerror(code));
-    free(text->at);
-    return ERR_SYSTEM;
+    if (err)
+        free(text->at);
+    return err;
+}
+
+/* end_text: as a C string, from malloc. */
+static int end_text(struct text *got, char **text)
+{
+    *text = realloc(got->at, got->len + 1);
+    if (!*text) {
+        free(got->at);
+        return ERR_MEMORY;
+    }
+    (*text)[got->len] = 0;
+    return 0;
 }
 
 int ask_door_text(const char *socket, const char *method, const char *path, long *status, char **text, char *error, size_t error_cap)
 {
     struct text got = {0};
     const int err = ask(socket, method, path, status, &got, error, error_cap);
-    if (err)
-        return err;
-    *text = realloc(got.at, got.len + 1);
-    if (!*text) {
-        free(got.at);
+    return err ? err : end_text(&got, text);
+}
+
+/* struct following: `refusal`: what came with another status than 200. */
+struct following {
+    CURL *curl;
+    const struct ask_follow *follow;
+    struct text refusal;
+};
+
+static size_t take_piece(char *data, size_t one, size_t len, void *ctx)
+{
+    struct following *following = ctx;
+    long status = 0;
+    curl_easy_getinfo(following->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status != 200)
+        return take(data, one, len, &following->refusal);
+    return following->follow->each(following->follow->ctx, data, len) ? len : 0;
+}
+
+int ask_follow(const char *socket, const struct ask_follow *follow, long *status, char **text, char *error, size_t error_cap)
+{
+    struct following following = {.curl = curl_easy_init(), .follow = follow};
+    struct curl_slist *headers = follow->header ? curl_slist_append(NULL, follow->header) : NULL;
+    CURL *curl = following.curl;
+    snprintf(error, error_cap, "out of memory");
+    if (!curl || (follow->header && !headers)) {
+        curl_easy_cleanup(curl);
         return ERR_MEMORY;
     }
-    (*text)[got.len] = 0;
-    return 0;
+    aim(curl, socket, follow->path);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)ASK_SILENCE_S);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_piece);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &following);
+    const int err = report(curl, curl_easy_perform(curl), socket, status, error, error_cap);
+    curl_easy_cleanup(curl);
+    curl_slist_free_all(headers);
+    if (err)
+        free(following.refusal.at);
+    return err ? err : end_text(&following.refusal, text);
 }
 
 int ask_door(const char *socket, const char *method, const char *path, long *status, json_t **body, char *error, size_t error_cap)

@@ -22,4 +22,16 @@ void ask_put_part(struct slab *path, const char *part);
 int ask_door(const char *socket, const char *method, const char *path, long *status, json_t **body, char *error, size_t error_cap);
 int ask_door_text(const char *socket, const char *method, const char *path, long *status, char **text, char *error, size_t error_cap);
 
+/* ask_follow: GET of what has no end, with one more header, "Name: value", unless it is NULL: `each` is given the bytes of an answer of 200
+ * as they come, until it says false, the door ends it, or nothing at all came for ASK_SILENCE_S. As ask_door_text otherwise: *text is what
+ * another status came with. */
+#define ASK_SILENCE_S 40
+typedef bool ask_follow_fn(void *ctx, const char *bytes, size_t len);
+struct ask_follow {
+    const char *path, *header;
+    ask_follow_fn *each;
+    void *ctx;
+};
+int ask_follow(const char *socket, const struct ask_follow *, long *status, char **text, char *error, size_t error_cap);
+
 #endif

@@ -12,7 +12,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define CONNECTIONS_PER_HOST 512 /* as many as may wait of one tenant: an exchange that has to wait for a connection may be late */
+#define CONNECTIONS_PER_HOST 2048 /* an exchange that has to wait for a connection may be late: of one tenant 512 may wait on a worker */
 #define CONNECTIONS_KEPT 512
 #define HEADERS_MAX 64
 #define READY_MAX 8 /* sockets in a turn of the loop */
@@ -136,19 +136,26 @@ const char *http_rule_check(const char *rule)
 }
 
 /* open_url: the parsed URL, which is what curl is given: nobody reads the text again. NULL: *err says why. */
-static CURLU *open_url(const struct http *http, const char *text, int *err)
+static CURLU *open_url(const char *const *rules, size_t rule_count, const char *text, int *err)
 {
     struct place place;
     CURLU *url = parse(text, &place);
     *err = url ? ERR_DENIED : ERR_BAD;
-    for (size_t i = 0; url && i < http->rule_count && *err; i++)
-        if (rule_has(http->rules[i], &place))
+    for (size_t i = 0; url && i < rule_count && *err; i++)
+        if (rule_has(rules[i], &place))
             *err = 0;
     place_close(&place);
     if (!*err)
         return url;
     curl_url_cleanup(url);
     return NULL;
+}
+
+int http_judge(const char *const *rules, size_t rule_count, const char *url)
+{
+    int err;
+    curl_url_cleanup(open_url(rules, rule_count, url, &err));
+    return err;
 }
 
 /* ---- the end of an exchange ---- */
@@ -411,7 +418,7 @@ static struct http_exchange *exchange_new(struct http *http, CURLU *url, const s
 int http_start(struct http *http, const struct http_request *request, const struct http_ending *ending, struct http_exchange **out)
 {
     int err = ERR_BUSY;
-    CURLU *url = http->count < HTTP_EXCHANGES_MAX ? open_url(http, request->url, &err) : NULL;
+    CURLU *url = http->count < HTTP_EXCHANGES_MAX ? open_url(http->rules, http->rule_count, request->url, &err) : NULL;
     if (!url)
         return err;
     struct http_exchange *exchange = exchange_new(http, url, request);

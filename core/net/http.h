@@ -13,10 +13,13 @@
 #include "net/loop.h"
 
 #define HTTP_ALL_MAX ((size_t)64 << 20)
-#define HTTP_EXCHANGES_MAX 4096
+#define HTTP_EXCHANGES_MAX 16384
 
 struct http;
 struct http_exchange;
+
+/* http_judge: 0, ERR_BAD: no such URL; ERR_DENIED: it is not on the list. */
+int http_judge(const char *const *rules, size_t rule_count, const char *url);
 
 /* http_rule_check: NULL if `rule` may be on the list, else what is wrong. */
 const char *http_rule_check(const char *rule);

@@ -47,6 +47,7 @@ enum command_flag {
     COMMAND_AT_DECISION,
     COMMAND_AT_EXPRESSION,
     COMMAND_AT_POLICY,
+    COMMAND_AT_TYPE,
 };
 #define COMMAND_FLAG(name) ((uint64_t)1 << COMMAND_AT_##name)
 
@@ -61,7 +62,7 @@ struct command_line {
     const struct command *command;
     uint64_t given; /* flags */
     const char *userdb, *realm, *tenant, *from, *to, *key, *password_file, *algorithm, *lifetime, *admin_socket, *config, *lua_dir, *format,
-        *user, *tag, *limit, *expression, *filter, *coverage_min, *junit, *out, *client, *decision;
+        *user, *tag, *limit, *expression, *filter, *coverage_min, *junit, *out, *client, *decision, *type;
     struct command_values sets, secrets, policies;
     char **words; /* what is left: names, field=value */
     size_t word_count;
@@ -124,6 +125,9 @@ void list_begin(struct list *, const struct column *columns, size_t count, bool 
 void list_row(struct list *, const struct cell *cells);
 void list_end(struct list *);
 
+/* list_text: for a terminal, filled up to a width: what could be more than a character is shown as \xHH. */
+void list_text(const char *text, int width);
+
 /* list_json_text: `text` in quotes, as JSON. */
 void list_json_text(const char *text);
 
@@ -152,5 +156,6 @@ int command_stubs(const struct command_line *);
 int command_metrics(const struct command_line *);
 int command_console(const struct command_line *);
 int command_replay(const struct command_line *);
+int command_events(const struct command_line *);
 
 #endif

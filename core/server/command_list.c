@@ -40,8 +40,7 @@ void list_json_text(const char *text)
     putchar('"');
 }
 
-/* For a terminal: what could be more than a character is shown as \xHH. */
-static void print_text(const char *text, int width)
+void list_text(const char *text, int width)
 {
     int columns = 0;
     for (const uint8_t *at = (const uint8_t *)text; *at;) {
@@ -95,7 +94,7 @@ static void print_cell(const struct column *column, const struct cell *cell)
 {
     char text[32];
     if (column->kind == COLUMN_TEXT)
-        print_text(cell->text, column->width);
+        list_text(cell->text, column->width);
     else if (column->kind == COLUMN_NUMBER)
         printf("%*jd", column->width, (intmax_t)cell->number);
     else

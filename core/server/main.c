@@ -1,6 +1,7 @@
 /* main.c: start and stop. Everything that can fail fails before the first packet is answered, with exit code 1 and nothing left running. */
 #include "server/clerk.h"
 #include "server/command.h"
+#include "server/events.h"
 #include "server/help.h"
 #include "server/process.h"
 #include "server/reload.h"
@@ -62,6 +63,12 @@ static void on_half(void *owner)
     meter_keep(&relay->service);
 }
 
+static void on_news(void *owner, const struct news_item *item)
+{
+    const struct relay *relay = owner;
+    events_publish(relay->service.events, item);
+}
+
 static void on_hour(void *owner)
 {
     struct relay *relay = owner;
@@ -114,7 +121,9 @@ static int serve(struct relay *relay, struct refusal *refusal)
     if (config->admin_socket && config->userdb && clerk_open(config->userdb, relay->loop, &relay->service.clerk) != 0)
         return -1;
     signal(SIGPIPE, SIG_IGN);
-    news_serve(relay->service.news, relay->loop, NULL, NULL);
+    if (config->admin_socket && !(relay->service.events = events_new(&relay->service, relay->loop)))
+        return -1;
+    news_serve(relay->service.news, relay->loop, on_news, relay);
     watch_signal(&relay->terminate, relay->loop, SIGTERM, on_stop, relay);
     watch_signal(&relay->interrupt, relay->loop, SIGINT, on_stop, relay);
     watch_signal(&relay->hangup, relay->loop, SIGHUP, on_hangup, relay);
@@ -152,6 +161,7 @@ static void stop(struct relay *relay)
     roster_close(&relay->roster);
     clerk_close(relay->service.clerk);
     routes_close(&relay->routes);
+    events_free(relay->service.events);
     for (unsigned i = 0; i < count; i++)
         worker_free(workers[i]);
     free(workers);

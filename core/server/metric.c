@@ -126,6 +126,12 @@ static size_t shadow_room(const struct service *service)
     return service->config->shadow_count ? SHADOW_RESULTS : 0;
 }
 
+static const char *news_name(const struct service *service, size_t i)
+{
+    (void)service;
+    return i == NEWS_STATS ? NULL : news_row((enum news_kind)i)->name;
+}
+
 static const char *certificate_name(const struct service *service, size_t i)
 {
     for (size_t k = 0; k < i; k++)
@@ -139,7 +145,7 @@ static size_t certificate_room(const struct service *service)
     return service->tls ? service->config->cert_count : 0;
 }
 
-static const char *tenant_name(const struct service *service, size_t i)
+const char *metric_tenant(const struct service *service, size_t i)
 {
     return i == TENANTS_MAX ? "" : tenants_name(service->tenants, (unsigned)i);
 }
@@ -161,7 +167,7 @@ static const struct axis {
     [AXIS_TRANSPORT] = FIXED("transport", transports),
     [AXIS_DIRECTION] = FIXED("direction", directions),
     [AXIS_DROP] = FIXED("reason", drops),
-    [AXIS_TENANT] = {"tenant", NULL, TENANTS_MAX + 1, NULL, tenant_name},
+    [AXIS_TENANT] = {"tenant", NULL, TENANTS_MAX + 1, NULL, metric_tenant},
     [AXIS_ENDING] = FIXED("reason", endings),
     [AXIS_REFUSAL] = FIXED("reason", refusals),
     [AXIS_STREAM] = FIXED("event", streams),
@@ -172,6 +178,7 @@ static const struct axis {
     [AXIS_CLOCK] = FIXED("kind", clocks),
     [AXIS_ERROR] = FIXED("kind", errors),
     [AXIS_CERTIFICATE] = {"certificate", NULL, 0, certificate_room, certificate_name},
+    [AXIS_NEWS] = {"type", NULL, NEWS_KINDS, NULL, news_name},
     [AXIS_RELOAD] = FIXED("result", reloads),
     [AXIS_VERSION] = FIXED("version", versions),
 };
@@ -311,6 +318,18 @@ static void take(struct writing *writing, const struct metric *metric, uint64_t 
     free(writing->guard);
     writing->guard = numbers;
     writing->guard_count = series_of(metric, writing->service);
+}
+
+void metric_sum(const struct service *service, const char *name, uint64_t *out, size_t count)
+{
+    const struct metric *metric = metric_of_worker;
+    size_t at = 0;
+    for (; metric->name && strcmp(metric->name, name) != 0; metric++)
+        at += metric_places(metric, service);
+    const size_t places = metric->name ? metric_places(metric, service) : 0;
+    memset(out, 0, count * sizeof *out);
+    for (unsigned i = 0; i < service->config->workers; i++)
+        worker_metrics(service->workers[i], at, out, count < places ? count : places);
 }
 
 static void write_workers(struct writing *writing)

@@ -37,6 +37,7 @@ enum metric_axis {
     AXIS_CLOCK,
     AXIS_ERROR,
     AXIS_CERTIFICATE,
+    AXIS_NEWS,
     AXIS_RELOAD,
     AXIS_VERSION,
     AXIS_COUNT
@@ -77,6 +78,11 @@ size_t metric_places(const struct metric *, const struct service *);
 
 /* metric_write_scripts: the counters that scripts made; NULL: there are none. */
 void metric_write_scripts(struct policy_shared *, FILE *);
+
+/* metric_sum: the numbers of a row of the workers, by its name, `count` of them at most, added up.  metric_tenant: the name of a place of
+ * AXIS_TENANT; "": of all others; NULL: of nobody. */
+void metric_sum(const struct service *, const char *name, uint64_t *out, size_t count);
+const char *metric_tenant(const struct service *, size_t place);
 
 /* metric_write: all of them, and those of the scripts.  metric_describe: core/METRICS.md. */
 void metric_write(const struct metric_sources *, FILE *);

@@ -2,6 +2,7 @@
 #include "server/metric.h"
 
 #include "net/tls.h"
+#include "server/events.h"
 
 static void read_version(const struct metric_sources *sources, uint64_t *out)
 {
@@ -97,6 +98,28 @@ static void read_loaded(const struct metric_sources *sources, uint64_t *out)
     *out = (uint64_t)(sources->reload->loaded_unix_ms / 1000);
 }
 
+static void read_told(const struct metric_sources *sources, uint64_t *out)
+{
+    const struct news_counts counts = news_counts(sources->service->news);
+    for (size_t i = 0; i < NEWS_KINDS; i++)
+        out[i] = counts.told[i];
+}
+
+static void read_lost(const struct metric_sources *sources, uint64_t *out)
+{
+    *out = news_counts(sources->service->news).lost;
+}
+
+static void read_streams(const struct metric_sources *sources, uint64_t *out)
+{
+    *out = events_counts(sources->service->events).streams;
+}
+
+static void read_cut(const struct metric_sources *sources, uint64_t *out)
+{
+    *out = events_counts(sources->service->events).cut;
+}
+
 #define COUNTER(NAME, READ, HELP, ...)                                                                                                     \
     {                                                                                                                                      \
         .name = NAME, .type = METRIC_COUNTER, .axes = {__VA_ARGS__}, .of_main = READ, .help = HELP                                         \
@@ -124,5 +147,9 @@ const struct metric metric_of_main[] = {
     COUNTER("relay_policy_reloads_total", read_reloads, "How often the policies were exchanged, or kept because the new ones were refused.",
             AXIS_RELOAD),
     GAUGE("relay_policy_loaded_timestamp_seconds", read_loaded, "When the policies that answer now were loaded, in Unix time.", AXIS_NONE),
+    COUNTER("relay_events_total", read_told, "Events that happened, as GET /v1/events tells them.", AXIS_NEWS),
+    COUNTER("relay_events_lost_total", read_lost, "Events that nobody was told of: too many came at once.", AXIS_NONE),
+    GAUGE("relay_event_streams", read_streams, "Readers of GET /v1/events.", AXIS_NONE),
+    COUNTER("relay_event_streams_cut_total", read_cut, "Readers that were cut off because they read too slowly.", AXIS_NONE),
     {.name = NULL},
 };

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -30,7 +31,7 @@ static const struct news_row rows[NEWS_KINDS] = {
     [NEWS_CERTIFICATES_RELOADED] = {"certificates.reloaded", .detail = {"#count"}},
     [NEWS_WEBHOOK_DEAD] = {"webhook.dead", .detail = {"webhook", "event", "reason"}},
     [NEWS_WEBHOOK_TEST] = {"webhook.test", .detail = {"webhook", "by"}},
-    [NEWS_GAP] = {"gap", .detail = {"#lost"}},
+    [NEWS_GAP] = {"gap", .detail = {"why"}},
     [NEWS_STATS] = {"stats", .is_asked_for = true},
 };
 
@@ -54,7 +55,8 @@ struct news {
     struct watch wake, gathered;
     news_fn *each;
     void *ctx;
-    uint64_t head, told_lost;
+    int64_t started_ms;
+    uint64_t number, head, told_lost;
     struct news_counts counts;
     int64_t second;
     unsigned in_second[NEWS_KINDS];
@@ -81,6 +83,11 @@ static size_t detail_count(const struct news_row *row)
     return count;
 }
 
+static bool is_text(const struct news_row *row, size_t i)
+{
+    return *row->detail[i] != '#';
+}
+
 struct news *news_new(void)
 {
     struct news *news = calloc(1, sizeof *news);
@@ -90,6 +97,7 @@ struct news *news_new(void)
         return NULL;
     }
     news->slots = slots;
+    news->started_ms = clock_unix_ms();
     for (uint64_t i = 0; i < NEWS_SLOTS; i++)
         atomic_init(&slots[i].turn, i);
     return news;
@@ -126,7 +134,7 @@ static void fill(struct slot *slot, const struct news_row *row, const struct new
     size_t len = 0;
     for (size_t i = 0; i < count; i++) {
         slot->numbers[i] = values[i].number;
-        if (*row->detail[i] == '#')
+        if (!is_text(row, i))
             continue;
         const size_t room = sizeof slot->text - len - (count - i); /* a NUL is left for each of the others */
         view_copy(view_text(values[i].text), slot->text + len, room);
@@ -172,8 +180,9 @@ static bool is_within(struct news *news, const struct news_item *item)
     return !rate || news->in_second[item->kind]++ < rate;
 }
 
-static void pass(struct news *news, const struct news_item *item)
+static void pass(struct news *news, struct news_item *item)
 {
+    snprintf(item->id, sizeof item->id, "evt_%llx_%llu", (unsigned long long)news->started_ms, (unsigned long long)++news->number);
     news->counts.told[item->kind]++;
     if (news->each)
         news->each(news->ctx, item);
@@ -186,10 +195,25 @@ static void read_slot(const struct slot *slot, struct news_item *out)
     *out = (struct news_item){.kind = slot->kind, .unix_ms = slot->unix_ms, .tenant = slot->tenant};
     for (size_t i = 0; row->detail[i]; i++) {
         out->values[i].number = slot->numbers[i];
-        if (*row->detail[i] == '#')
+        if (!is_text(row, i))
             continue;
         out->values[i].text = text;
         text += strlen(text) + 1;
+    }
+}
+
+/* The texts of an item fit: they came out of a slot. */
+void news_keep(struct news_kept *kept, const struct news_item *item)
+{
+    const struct news_row *row = &rows[item->kind];
+    size_t len = 0;
+    kept->item = *item;
+    kept->item.tenant = view_copy(view_text(item->tenant), kept->tenant, sizeof kept->tenant);
+    for (size_t i = 0; row->detail[i]; i++) {
+        if (!is_text(row, i))
+            continue;
+        kept->item.values[i].text = view_copy(view_text(item->values[i].text), kept->text + len, sizeof kept->text - len);
+        len += strlen(item->values[i].text) + 1;
     }
 }
 
@@ -197,7 +221,7 @@ static void read_slot(const struct slot *slot, struct news_item *out)
 static void tell_lost(struct news *news, uint64_t more)
 {
     const uint64_t lost = atomic_load_explicit(&news->lost, memory_order_relaxed) - news->told_lost;
-    const struct news_item item = {.kind = NEWS_GAP, .unix_ms = clock_unix_ms(), .tenant = NEWS_ALL, .values = {NEWS_NUMBER(lost + more)}};
+    struct news_item item = {.kind = NEWS_GAP, .unix_ms = clock_unix_ms(), .tenant = NEWS_ALL, .values = {NEWS_TEXT("busy")}};
     if (lost + more == 0)
         return;
     news->told_lost += lost;
@@ -287,10 +311,11 @@ json_t *news_json(const struct news_item *item)
     const struct news_row *row = &rows[item->kind];
     json_t *data = json_object();
     for (size_t i = 0; row->detail[i]; i++) {
-        const bool is_number = *row->detail[i] == '#';
-        json_object_set_new(data, row->detail[i] + is_number,
-                            is_number ? json_integer(item->values[i].number) : text_of(item->values[i].text));
+        if (is_text(row, i))
+            json_object_set_new(data, row->detail[i], text_of(item->values[i].text));
+        else
+            json_object_set_new(data, row->detail[i] + 1, json_integer(item->values[i].number));
     }
-    return json_pack("{s:s, s:o, s:o, s:o}", "type", row->name, "timestamp", time_of(item->unix_ms), "tenant", text_of(item->tenant),
-                     "data", data);
+    return json_pack("{s:s, s:s, s:o, s:o, s:o}", "id", item->id, "type", row->name, "timestamp", time_of(item->unix_ms), "tenant",
+                     text_of(item->tenant), "data", data);
 }

@@ -80,15 +80,24 @@ void news_free(struct news *);
  * news_tell(news, NEWS_KEY_REVOKED, tenant, NEWS(NEWS_TEXT(id), NEWS_TEXT(who))); */
 void news_tell(struct news *, enum news_kind, const char *tenant, const struct news_value *, size_t count);
 
-/* struct news_item: what was told, at main; borrowed. */
+/* struct news_item: what was told, at main; borrowed. No other has its id, of any start. */
+#define NEWS_ID_MAX 48
 struct news_item {
     enum news_kind kind;
+    char id[NEWS_ID_MAX];
     int64_t unix_ms;
     const char *tenant;
     struct news_value values[NEWS_VALUES_MAX];
 };
 
-/* news_json: {"type", "timestamp", "tenant", "data"}: what streams and webhooks carry; NULL without memory. */
+/* struct news_kept: a copy that lasts, of an item that is its own.  news_keep: makes it. */
+struct news_kept {
+    struct news_item item;
+    char tenant[NAME_MAX_LEN + 1], text[NEWS_TEXT_MAX];
+};
+void news_keep(struct news_kept *, const struct news_item *);
+
+/* news_json: {"id", "type", "timestamp", "tenant", "data"}: what streams and webhooks carry; NULL without memory. */
 json_t *news_json(const struct news_item *);
 
 /* news_serve: who listens, on main's loop, from now on; before other threads tell. news_close: what has come is passed on a last time;

@@ -2,6 +2,7 @@
 #include "server/routes.h"
 
 #include "base/err.h"
+#include "server/events.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -118,6 +119,12 @@ bool routes_tenant(struct door_request *request, const char **tenant)
 
 const struct door_said routes_tenant_said[] = {{HTTP_OK, "It is as was asked"}, {HTTP_NOT_FOUND, "There is no such tenant"}, {0}};
 
+static void routes_events(void *ctx, struct door_request *request)
+{
+    const struct routes *routes = ctx;
+    events_stream(routes->service->events, request);
+}
+
 static const struct door_said reload_said[] = {{HTTP_OK, "All workers have the policies as they are now"},
                                                {HTTP_CONFLICT, "They are wrong, and why; all workers keep what they had"},
                                                {0}};
@@ -141,6 +148,9 @@ static const struct door_route rows[] = {
      .summary = "Tenants and their limits; a tenant's key sees its own"},
     {.method = "GET", .path = "/v1/explain", .scope = DOOR_ADMIN, .serve = routes_explain, .query = routes_explain_query,
      .summary = "Why the last requests were refused", .answers = routes_tenant_said},
+    {.method = "GET", .path = "/v1/events", .scope = DOOR_ADMIN, .serve = routes_events, .query = events_query,
+     .summary = "What happens, as it does: a stream of server-sent events; Last-Event-ID resumes it", .answers = routes_tenant_said,
+     .media = "text/event-stream"},
 };
 
 int routes_open(struct routes *routes, const struct config *config, struct refusal *refusal)

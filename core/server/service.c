@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "net/fetcher.h"
 #include "net/udp.h"
 #include "server/journal.h"
 #include "server/own.h"
@@ -315,6 +316,8 @@ int service_open_store(struct service *service, struct refusal *refusal)
     char reason[REFUSAL_MAX];
     if (service->store && inquiries_open(config->userdb, &service->inquiries, reason, sizeof reason) != 0)
         return refuse(refusal, config, "userdb", "%s", reason);
+    if (fetcher_open(config->policy_http, config->policy_http_count, &service->fetcher) != 0)
+        return refuse(refusal, config, "policy-http", "the thread that asks cannot be started");
     service->edition = policy_edition_new(&service->policy, reason, sizeof reason);
     if (!service->edition)
         return refuse(refusal, config, "policy", "%s", reason);
@@ -328,6 +331,7 @@ void service_close(struct service *service)
     policy_edition_free(service->edition);
     policy_shared_free(service->policy_shared);
     inquiries_close(service->inquiries);
+    fetcher_close(service->fetcher);
     store_close(service->store);
     connections_free(service->ledger.connections);
     tickets_free(service->ledger.tickets);

@@ -24,6 +24,7 @@ struct listener {
 
 struct worker;
 struct clerk;
+struct events;
 
 struct service {
     const struct config *config;
@@ -37,6 +38,7 @@ struct service {
     struct journal *journal; /* NULL: no decision log */
     struct store *store; /* NULL: no database */
     struct clerk *clerk; /* main's, from when workers start until they have ended; NULL: no database */
+    struct fetcher *fetcher;     /* NULL: no policy */
     struct inquiries *inquiries; /* NULL: no database, or no policy that could ask */
     struct mint_secrets *mint_secrets; /* NULL: no minted credentials; guards itself */
     struct tls *tls;     /* NULL: no certificate; guards its certificates itself */
@@ -48,6 +50,7 @@ struct service {
     size_t listener_count;
     struct worker **workers; /* config->workers of them, main's; to post letters to */
     struct news *news;       /* NULL: nobody can ask, and there is no database to tell others of it */
+    struct events *events;   /* main's, as long as its loop turns; NULL: nobody can ask */
     struct tenants *tenants; /* NULL: nobody counts by them: there is no door to ask at */
     struct addr *own; /* engine.listeners: every own address and port that listens */
 };

@@ -1,32 +1,44 @@
 /* worker_errand.c: what policies have done outside of them, and wait for: exchanges over HTTP, queries, lookups.
  *
- * HTTP and DNS are on the tenure's loop; queries are for the threads of store/inquiry, whose answers come by the tenure's mailbox.
+ * HTTP is for the thread of net/fetcher, queries for those of store/inquiry: their answers come by the tenure's mailbox, a few in a turn of
+ * its loop. DNS is on that loop.
  */
 #include "server/worker_state.h"
 
 #include "base/err.h"
+#include "net/fetcher.h"
 #include "store/inquiry.h"
 
 #include <stdlib.h>
 
+#define LETTERS_TURN 4 /* what is relayed is looked at between a few answers and the next few */
+
 /* struct errand: whose it is, and what carries it out. */
 struct errand {
-    struct letter letter; /* of a query: that it has ended */
-    void (*cancel)(struct errand *);
+    struct letter letter; /* that it has ended, if another thread carries it out */
+    const struct trade *trade;
     struct tenure *tenure;
     struct policy *policy; /* of the tenure, which does not know it yet while it is made; NULL: nobody wants it any more */
     struct handle handle;
-    struct http_exchange *exchange;
+    struct fetch *fetch;
     struct inquiry *inquiry;
     struct dns_lookup *lookup;
 };
 
+/* struct trade: a kind of errand.  cancel: nobody wants it any more; true: it is gone.  tell: the policy what came of it.  drop: what carried it
+ * out, and ended. */
+struct trade {
+    bool (*cancel)(struct errand *);
+    void (*tell)(struct errand *, msec_t now);
+    void (*drop)(struct errand *);
+};
+
 /* errand_new: NULL without memory. */
-static struct errand *errand_new(void *ctx, struct policy *policy, struct handle handle, void (*cancel)(struct errand *))
+static struct errand *errand_new(void *ctx, struct policy *policy, struct handle handle, const struct trade *trade)
 {
     struct errand *errand = calloc(1, sizeof *errand);
     if (errand)
-        *errand = (struct errand){.cancel = cancel, .tenure = ctx, .policy = policy, .handle = handle};
+        *errand = (struct errand){.trade = trade, .tenure = ctx, .policy = policy, .handle = handle};
     return errand;
 }
 
@@ -39,11 +51,22 @@ static int begun(struct errand *errand, int err, void **out)
     return err;
 }
 
+/* One that has ended in another thread is freed when its letter is read. */
 void errand_cancel(void *ctx, void *named)
 {
     struct errand *errand = named;
     (void)ctx;
-    errand->cancel(errand);
+    if (errand->trade->cancel(errand))
+        free(errand);
+    else
+        errand->policy = NULL;
+}
+
+/* on_told: in the thread that carried it out. */
+static void on_told(void *owner)
+{
+    struct errand *errand = owner;
+    mail_post(&errand->tenure->mail, &errand->letter);
 }
 
 static int64_t unix_of(const struct errand *errand, msec_t now)
@@ -53,25 +76,28 @@ static int64_t unix_of(const struct errand *errand, msec_t now)
 
 /* ---- HTTP ---- */
 
-static void on_fetched(void *owner, const struct http_response *response)
+static bool cancel_fetch(struct errand *errand)
 {
-    struct errand *errand = owner;
-    const msec_t now = loop_now(errand->tenure->loop);
-    policy_fetched(errand->policy, errand->handle, response, now, unix_of(errand, now));
-    free(errand);
+    return fetch_cancel(errand->fetch);
 }
 
-static void cancel_fetch(struct errand *errand)
+static void tell_fetched(struct errand *errand, msec_t now)
 {
-    http_cancel(errand->exchange);
-    free(errand);
+    policy_fetched(errand->policy, errand->handle, fetch_response(errand->fetch), now, unix_of(errand, now));
+}
+
+static void drop_fetch(struct errand *errand)
+{
+    fetch_free(errand->fetch);
 }
 
 int errand_fetch(void *ctx, struct policy *policy, struct handle handle, const struct http_request *request, void **out)
 {
-    struct errand *errand = errand_new(ctx, policy, handle, cancel_fetch);
-    const struct http_ending ending = {on_fetched, errand};
-    return errand ? begun(errand, http_start(errand->tenure->http, request, &ending, &errand->exchange), out) : ERR_MEMORY;
+    static const struct trade trade = {cancel_fetch, tell_fetched, drop_fetch};
+    const struct tenure *tenure = ctx;
+    struct errand *errand = errand_new(ctx, policy, handle, &trade);
+    const struct fetch_ending ending = {on_told, errand};
+    return errand ? begun(errand, fetch_start(tenure->worker->service->fetcher, request, &ending, &errand->fetch), out) : ERR_MEMORY;
 }
 
 /* ---- DNS ---- */
@@ -84,15 +110,16 @@ static void on_resolved(void *owner, const struct dns_answer *answer)
     free(errand);
 }
 
-static void cancel_lookup(struct errand *errand)
+static bool cancel_lookup(struct errand *errand)
 {
     dns_cancel(errand->lookup);
-    free(errand);
+    return true;
 }
 
 int errand_resolve(void *ctx, struct policy *policy, struct handle handle, const struct dns_question *question, void **out)
 {
-    struct errand *errand = errand_new(ctx, policy, handle, cancel_lookup);
+    static const struct trade trade = {.cancel = cancel_lookup};
+    struct errand *errand = errand_new(ctx, policy, handle, &trade);
     const struct dns_ending ending = {on_resolved, errand};
     return errand ? begun(errand, dns_start(errand->tenure->dns, question, &ending, &errand->lookup), out) : ERR_MEMORY;
 }
@@ -105,26 +132,19 @@ const struct dns_answer *errand_recall(void *ctx, const struct dns_question *que
 
 /* ---- the database ---- */
 
-/* In a thread of store/inquiry. */
-static void on_queried(void *owner)
+static bool cancel_query(struct errand *errand)
 {
-    struct errand *errand = owner;
-    mail_post(&errand->tenure->mail, &errand->letter);
+    return inquiry_cancel(errand->inquiry);
+}
+
+static void tell_queried(struct errand *errand, msec_t now)
+{
+    policy_queried(errand->policy, errand->handle, inquiry_rows(errand->inquiry), now, unix_of(errand, now));
 }
 
 static void drop_query(struct errand *errand)
 {
     inquiry_free(errand->inquiry);
-    free(errand);
-}
-
-/* One that has ended is freed when its letter is read. */
-static void cancel_query(struct errand *errand)
-{
-    if (inquiry_cancel(errand->inquiry))
-        free(errand);
-    else
-        errand->policy = NULL;
 }
 
 /* What a script says of no tenant is of the default realm. */
@@ -136,13 +156,14 @@ static struct datum realm_of(const struct tenure *tenure, const struct datum *te
 
 int errand_query(void *ctx, struct policy *policy, struct handle handle, const struct query *query, void **out)
 {
+    static const struct trade trade = {cancel_query, tell_queried, drop_query};
     const struct tenure *tenure = ctx;
     struct inquiries *inquiries = tenure->worker->service->inquiries;
     struct query asked = *query;
     struct datum user[2];
     if (!inquiries)
         return ERR_NOT_FOUND;
-    struct errand *errand = errand_new(ctx, policy, handle, cancel_query);
+    struct errand *errand = errand_new(ctx, policy, handle, &trade);
     if (!errand)
         return ERR_MEMORY;
     if (query->is_user) {
@@ -150,25 +171,39 @@ int errand_query(void *ctx, struct policy *policy, struct handle handle, const s
         user[1] = query->data[1];
         asked.data = user;
     }
-    const struct inquiry_ending ending = {on_queried, errand};
+    const struct inquiry_ending ending = {on_told, errand};
     return begun(errand, inquiry_start(inquiries, &asked, &ending, &errand->inquiry), out);
 }
 
-static void take_letters(struct tenure *tenure, bool wanted)
+/* ---- what other threads carried out ---- */
+
+static struct letter **last_of(struct letter **list)
 {
-    for (struct letter *letter = mail_take(&tenure->mail), *next; letter; letter = next) {
-        struct errand *errand = (struct errand *)letter;
-        const msec_t now = loop_now(tenure->loop);
-        next = letter->next;
+    while (*list)
+        list = &(*list)->next;
+    return list;
+}
+
+/* take_letters: at most that many; true: there are more. */
+static bool take_letters(struct tenure *tenure, bool wanted, size_t most)
+{
+    *last_of(&tenure->letters) = mail_take(&tenure->mail);
+    for (; tenure->letters && most; most--) {
+        struct errand *errand = (struct errand *)tenure->letters;
+        tenure->letters = errand->letter.next;
         if (errand->policy && wanted)
-            policy_queried(errand->policy, errand->handle, inquiry_rows(errand->inquiry), now, unix_of(errand, now));
-        drop_query(errand);
+            errand->trade->tell(errand, loop_now(tenure->loop));
+        errand->trade->drop(errand);
+        free(errand);
     }
+    return tenure->letters != NULL;
 }
 
 static void on_letters(void *owner)
 {
-    take_letters(owner, true);
+    struct tenure *tenure = owner;
+    if (take_letters(tenure, true, LETTERS_TURN))
+        loop_wake(&tenure->mail.wake);
 }
 
 /* ---- the loop that all this is on ---- */
@@ -177,11 +212,9 @@ void errands_close(struct tenure *tenure)
 {
     if (!tenure->loop)
         return;
-    take_letters(tenure, false);
+    take_letters(tenure, false, SIZE_MAX);
     mail_close(&tenure->mail);
-    http_free(tenure->http);
     dns_free(tenure->dns);
-    tenure->http = NULL;
     tenure->dns = NULL;
     tenure->loop = NULL;
 }
@@ -192,7 +225,6 @@ int errands_open(struct tenure *tenure, struct loop *loop)
     errands_close(tenure);
     tenure->loop = loop;
     mail_init(&tenure->mail, loop, on_letters, tenure);
-    tenure->http = http_new(loop, config->policy_http, config->policy_http_count);
     tenure->dns = dns_new(loop, config->policy_dns, config->policy_dns_count);
-    return tenure->http && tenure->dns ? 0 : ERR_MEMORY;
+    return tenure->dns ? 0 : ERR_MEMORY;
 }

@@ -4,7 +4,6 @@
 
 #include "net/dns.h"
 #include "net/dtls.h"
-#include "net/http.h"
 #include "net/loop.h"
 #include "net/peer_stream.h"
 #include "net/stream.h"
@@ -53,6 +52,7 @@ struct tally {
     struct usage relayed[TRANSPORT_COUNT];
     uint64_t opened[TRANSPORT_COUNT], ended[METRIC_REASONS_MAX], refused[METRIC_REASONS_MAX];
     uint64_t tenants[TENANTS_MAX + 1];        /* live allocations */
+    uint64_t tenant_bytes[2 * (TENANTS_MAX + 1)], tenant_refused[TENANTS_MAX + 1];
     struct policy_counts gone;                /* of policies that others have replaced */
     struct policy_tally (*hooks)[HOOK_COUNT]; /* one for each file */
     uint64_t *numbers;                        /* of all rows, `places` of them */
@@ -76,9 +76,9 @@ struct tenure {
     struct worker *worker;
     struct policy *policy; /* NULL while it is made */
     struct loop *loop;     /* the worker's; at the start, whose loop does not turn yet, another while it is made */
-    struct http *http;
     struct dns *dns;
-    struct mail mail;      /* queries that have ended */
+    struct mail mail;      /* errands that have ended in other threads */
+    struct letter *letters; /* taken from it and not read yet */
     struct watch due;      /* when hooks that wait go on */
     msec_t ends;           /* of a retired one: then it goes, whatever waits */
     struct tenure *next;
