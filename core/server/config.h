@@ -90,6 +90,8 @@ struct config {
     size_t secret_count;
     const char **mint_secret_files; /* of the master secrets of minted credentials, in the order given */
     size_t mint_secret_file_count;
+    const char *public_host; /* in the URLs of minted credentials; NULL: not said */
+    uint32_t mint_rate;      /* credentials a second with one key; 0: no limit */
     const char *userdb;   /* SQLite file; NULL: no database */
     bool oauth;
     const char *server_name; /* that access tokens are bound to; NULL: the realm */

@@ -174,6 +174,19 @@ static void check_userhash(struct loader *loader)
                      "a name under a secret is not known before it is sent, so it cannot be found by its hash: remove one of them");
 }
 
+static void check_minting(struct loader *loader)
+{
+    const struct config *config = loader->config;
+    struct addr addr;
+    if (!config->public_host)
+        return;
+    const char *where = config_where(config, "public-host");
+    if (addr_parse_ip(view_text(config->public_host), &addr) != 0 && !addr_is_domain(view_text(config->public_host)))
+        loader_error(loader, where, "public-host", "a name or an address without a port expected");
+    else if (!config->mint_secret_file_count)
+        loader_note(loader, where, "public-host", "is of no use without mint-secret-file");
+}
+
 static void check_policy(struct loader *loader)
 {
     const struct config *config = loader->config;
@@ -206,6 +219,7 @@ void loader_check(struct loader *loader)
     check_oauth(loader);
     check_sha256(loader);
     check_userhash(loader);
+    check_minting(loader);
     loader_check_discovery(loader);
     check_policy(loader);
 }

@@ -1,5 +1,6 @@
 /* main.c: start and stop. Everything that can fail fails before the first packet is answered, with exit code 1 and nothing left running. */
 #include "server/clerk.h"
+#include "server/mint.h"
 #include "server/command.h"
 #include "server/events.h"
 #include "server/help.h"
@@ -118,6 +119,8 @@ static int serve(struct relay *relay, struct refusal *refusal)
         return -1;
     if (reload_open(&relay->policies, &relay->service, relay->loop) != 0 || roster_open(&relay->roster, &relay->service, relay->loop) != 0)
         return -1;
+    if (relay->service.tenants && mint_open(&relay->service, &relay->service.mint, refusal->text, sizeof refusal->text) != 0)
+        return -1;
     if (config->admin_socket && config->userdb && clerk_open(config->userdb, relay->loop, &relay->service.clerk) != 0)
         return -1;
     signal(SIGPIPE, SIG_IGN);
@@ -160,6 +163,7 @@ static void stop(struct relay *relay)
     reload_close(&relay->policies);
     roster_close(&relay->roster);
     clerk_close(relay->service.clerk);
+    mint_close(relay->service.mint);
     routes_close(&relay->routes);
     events_free(relay->service.events);
     for (unsigned i = 0; i < count; i++)

@@ -2,6 +2,7 @@
 #include "server/metric.h"
 
 #include "base/utf8.h"
+#include "server/mint.h"
 #include "server/tenants.h"
 #include "server/worker.h"
 
@@ -180,6 +181,7 @@ static const struct axis {
     [AXIS_CERTIFICATE] = {"certificate", NULL, 0, certificate_room, certificate_name},
     [AXIS_NEWS] = {"type", NULL, NEWS_KINDS, NULL, news_name},
     [AXIS_RELOAD] = FIXED("result", reloads),
+    [AXIS_MINT] = FIXED("reason", mint_noes),
     [AXIS_VERSION] = FIXED("version", versions),
 };
 

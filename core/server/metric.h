@@ -39,6 +39,7 @@ enum metric_axis {
     AXIS_CERTIFICATE,
     AXIS_NEWS,
     AXIS_RELOAD,
+    AXIS_MINT,
     AXIS_VERSION,
     AXIS_COUNT
 };

@@ -72,7 +72,7 @@ int mint_secret_file(const char *path, struct mint_secret out[MINT_SECRETS_MAX],
 
 int mint_secrets_read(struct mint_secrets *secrets, char *why, size_t cap)
 {
-    struct mint_secret read[MINT_SECRETS_MAX];
+    struct mint_secret read[MINT_SECRETS_MAX] = {0};
     size_t count = 0;
     int err = 0;
     for (size_t i = 0; i < secrets->file_count && !err; i++)

@@ -84,6 +84,8 @@ const struct option options[] = {
     {.name = "mint-secret-file", .section = SECTION_AUTH, LIST(OPTION_TEXTS, mint_secret_files, mint_secret_file_count), .min = 1, .max = 4095, .value = "FILE",
      .help = "Credentials that were minted for a tenant: username EXPIRY:tTENANT.KEY:TAG:ID, verified without a database. A file of master secrets, one a line, the newest first, for its owner "
              "alone; relay secret new makes one, SIGHUP reads it anew"},
+    {.name = "public-host", .section = SECTION_AUTH, TEXT(public_host, 255), .value = "NAME|ADDRESS",
+     .help = "What clients reach this server by, in the URLs of minted credentials: the name in its certificate; without it external-ip, or the first address that is listened on or relayed from"},
     {.name = "userdb", .also = "db", .letter = 'b', .section = SECTION_AUTH, FILE_NAME(userdb),
      .help = "The SQLite database of users, tenants, secrets and usage; made when absent; without it there is none"},
     {.name = "oauth", .section = SECTION_AUTH, FLAG(oauth),
@@ -107,6 +109,8 @@ const struct option options[] = {
      .help = "At most this many channels of an allocation at a time"},
     {.name = "max-new-peers", .section = SECTION_LIMITS, NUMBER(max_new_peers, 0, UINT32_MAX), .value = "NUMBER", .fallback = "0",
      .help = "At most this many peer addresses a second that an allocation has no permission for, or connections of a TCP allocation; 0: no limit"},
+    {.name = "mint-rate", .section = SECTION_LIMITS, NUMBER(mint_rate, 0, UINT32_MAX), .value = "NUMBER", .fallback = "1000",
+     .help = "At most this many credentials a second are minted with one key; 0: no limit"},
     {.name = "max-allocate-lifetime", .section = SECTION_LIMITS, SECONDS(max_lifetime_s, 1), .fallback = "3600",
      .help = "The longest lifetime of an allocation before its next Refresh"},
     {.name = "channel-lifetime", .section = SECTION_LIMITS, SECONDS(channel_lifetime_s, 1), .fallback = "600", .help = "The lifetime of a channel; clients count on 600"},

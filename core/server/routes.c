@@ -144,6 +144,8 @@ static const struct door_route rows[] = {
      .summary = "The allocations that live", .answers = routes_tenant_said},
     {.method = "DELETE", .path = "/v1/allocations/{id}", .scope = DOOR_ADMIN, .serve = routes_allocation_end,
      .summary = "End an allocation", .answers = routes_allocation_end_said},
+    {.method = "POST", .path = "/v1/tenants/{tenant}/credentials", .scope = DOOR_MINT, .serve = routes_mint, .query = routes_mint_query,
+     .body = routes_mint_body, .answers = routes_mint_said, .summary = "Mint a credential for a player"},
     {.method = "GET", .path = "/v1/tenants", .scope = DOOR_ADMIN, .serve = routes_tenants, .query = routes_tenants_query,
      .summary = "Tenants and their limits; a tenant's key sees its own"},
     {.method = "GET", .path = "/v1/explain", .scope = DOOR_ADMIN, .serve = routes_explain, .query = routes_explain_query,

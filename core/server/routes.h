@@ -50,7 +50,25 @@ bool routes_tenant(struct door_request *, const char **tenant);
 extern const struct door_said routes_tenant_said[];
 
 /* The rows' own, by file. */
-enum { HTTP_OK = 200, HTTP_BAD_REQUEST = 400, HTTP_NOT_FOUND = 404, HTTP_CONFLICT = 409, HTTP_INTERNAL = 500, HTTP_UNAVAILABLE = 503 };
+enum {
+    HTTP_OK = 200,
+    HTTP_CREATED = 201,
+    HTTP_BAD_REQUEST = 400,
+    HTTP_FORBIDDEN = 403,
+    HTTP_NOT_FOUND = 404,
+    HTTP_CONFLICT = 409,
+    HTTP_UNPROCESSABLE = 422,
+    HTTP_INTERNAL = 500,
+    HTTP_UNAVAILABLE = 503
+};
+
+/* routes_mint.c.  routes_mint_refuse: as the refusal says.  routes_mint_kid: in the name of which key: the operator may say one, everybody else has his own. */
+struct mint_refusal;
+extern const struct field routes_mint_query[], routes_mint_body[];
+extern const struct door_said routes_mint_said[];
+void routes_mint(void *ctx, struct door_request *);
+void routes_mint_refuse(struct door_request *, const struct mint_refusal *);
+const char *routes_mint_kid(const struct door_request *);
 
 /* routes_tenant.c */
 extern const struct field routes_tenants_query[];

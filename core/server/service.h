@@ -22,6 +22,7 @@ struct listener {
     enum stream_door door;
 };
 
+struct mint;
 struct worker;
 struct clerk;
 struct events;
@@ -40,6 +41,7 @@ struct service {
     struct clerk *clerk; /* main's, from when workers start until they have ended; NULL: no database */
     struct fetcher *fetcher;     /* NULL: no policy */
     struct inquiries *inquiries; /* NULL: no database, or no policy that could ask */
+    struct mint *mint; /* NULL: nobody can ask for credentials; main's */
     struct mint_secrets *mint_secrets; /* NULL: no minted credentials; guards itself */
     struct tls *tls;     /* NULL: no certificate; guards its certificates itself */
     struct tls_pair *certificates; /* the files of config->certs and config->pkeys */

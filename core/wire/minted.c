@@ -147,10 +147,11 @@ int minted_parse(struct view username, struct minted *out)
 
 bool minted_is_text(const char *text, size_t most)
 {
-    size_t len = 0;
-    while (text[len] && len <= most && is_plain((uint8_t)text[len]))
-        len++;
-    return !text[len] && len <= most && utf8_is_text(view_of(text, len));
+    const size_t len = strlen(text);
+    size_t plain = 0;
+    while (plain < len && is_plain((uint8_t)text[plain]))
+        plain++;
+    return plain == len && len <= most && utf8_is_text(view_of(text, len));
 }
 
 /* put: `marks`, beside `:` and `%`, part the name where this stands. */

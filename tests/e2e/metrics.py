@@ -176,15 +176,23 @@ PASSING = {"relay_parked_requests", "relay_policy_parked", "relay_store_failing"
 ELSEWHERE = {"relay_event_streams", "relay_event_streams_cut_total", "relay_events_lost_total"}  # events.py moves them
 
 
+def moves_of_minting(server):
+    server.relay("tenant", "set", "--userdb", "relay.db", "acme", "status=active")
+    check_equal([ask(server, f"/v1/tenants/{tenant}/credentials", "POST")[0] for tenant in ("acme", "nobody")], [201, 404], "what is minted")
+
+
 @test
 def every_row_moves_when_its_thing_happens():
-    with Server("admin-socket=door", "userdb=relay.db", "user-quota=100", "shadow=new.lua", *USERS, tls=True, threads=2,
-                files={"p.lua": HOOKS, "new.lua": "return {}"}, policies=["p.lua"]) as server:
+    server = Server("admin-socket=door", "userdb=relay.db", "user-quota=100", "shadow=new.lua", "mint-secret-file=master", *USERS, tls=True, threads=2,
+                    files={"p.lua": HOOKS, "new.lua": "return {}"}, policies=["p.lua"])
+    server.relay("secret", "new", "master")
+    with server:
         before = scrape(server)
         held = server.client("tcp")
         held.relayed()
         moves_of_the_protocol(server)
         moves_of_the_policies(server)
+        moves_of_minting(server)
         moves_of_files(server)
         wait_for(lambda: scrape(server)("relay_policy_gc_seconds_total") > 0, what="garbage")
         after = scrape(server)

@@ -2,6 +2,7 @@
 import base64
 import hashlib
 import hmac
+import os
 import time
 import urllib.parse
 
@@ -27,3 +28,8 @@ def sign(key, username):
 
 def mint(master, tenant, kid="k1", **how):
     return mint_with(key_of(master, tenant, kid), tenant, kid, **how)
+
+
+def narrow(path):
+    """A file of secrets is for its owner alone."""
+    os.chmod(path, 0o600)

@@ -1,0 +1,176 @@
+"""Credentials are asked for at the admin door: what they let in, what is refused and how, and that a browser takes the answer as it is."""
+import contextlib
+import json
+import tempfile
+import time
+
+from support import minted
+from support.chromium import Chromium
+from support.door import Connection, ask
+from support.pages import ANSWER, OFFER, TALK, stage
+from support.prometheus import Scrape
+from support.server import NAME, Server, run_relay
+from support.tap import check, check_equal, main, smoke, test
+
+MASTER = "m" * 40
+PATH = "/v1/tenants/acme/credentials"
+
+
+def serving(*lines, tenants=(), **how):
+    """A relay that mints, with a database of these tenants (name: fields) if there are any."""
+    server = Server("admin-socket=door", "mint-secret-file=mint.secret", *(["userdb=relay.db"] if tenants else []), *lines, auth=how.pop("auth", []), **how)
+    server.write("mint.secret", MASTER + "\n")
+    server.secret = server.path("mint.secret")
+    minted.narrow(server.secret)
+    for name, fields in dict(tenants).items():
+        server.relay("tenant", "set", "--userdb", "relay.db", name, *fields)
+    return server
+
+
+def post(server, body=None, path=PATH, connection=None, **headers):
+    """(status, body, headers) of one question; `body` is JSON unless it is bytes."""
+    with contextlib.closing(connection or Connection(server.path("door"))) if connection is None else contextlib.nullcontext(connection) as door:
+        sent = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
+        door.request("POST", path, sent, {name.replace("_", "-"): value for name, value in headers.items()})
+        answer = door.getresponse()
+        return answer.status, json.loads(answer.read()), answer.headers
+
+
+def enter(server, username, password):
+    with server.client(username=username, password=password) as client:
+        return client.allocate().code
+
+
+@smoke
+def what_is_minted_lets_in_and_is_named_as_the_server_listens():
+    with serving(f"public-host={NAME}", tls=True) as server:
+        before = time.time()
+        status, body, headers = post(server, {"ttl": 90, "tag": "ann", "room": "red", "max_bps": 1_000_000, "max_allocations": 1})
+        check_equal((status, headers["Content-Type"], headers["Cache-Control"]), (201, "application/json", "no-store"), "the answer")
+        check_equal(sorted(body), ["credentialId", "expiresAt", "iceServers"], "its members")
+        check(before + 89 <= body["expiresAt"] <= time.time() + 90, f"it expires at {body['expiresAt']}")
+        (ice,) = body["iceServers"]
+        check_equal(ice["urls"], [f"turn:{NAME}:{server.port}?transport=udp", f"turns:{NAME}:{server.tls_port}?transport=tcp"], "the URLs")
+        check(ice["username"] == f"{body['expiresAt']}:tacme.op:ann:{body['credentialId']}:room=red:bps=1000000:n=1", f"the name {ice['username']}")
+        with server.client(username=ice["username"], password=ice["credential"]) as client:
+            check_equal(client.allocate().code, 0, "the answer to an Allocate")
+            row = json.loads(ask(server, "/v1/allocations", tenant="acme")[1])["allocations"][0]
+            check_equal(row["tags"], {"tag": "ann", "room": "red", "credential": body["credentialId"], "key": "op"}, "the tags")
+            check_equal(enter(server, ice["username"], ice["credential"]), 486, "a second allocation")
+
+
+@test
+def what_is_left_out_has_a_default():
+    with serving() as server:
+        _, body, _ = post(server, b"")
+        (ice,) = body["iceServers"]
+        check_equal(ice["urls"], [f"turn:127.0.0.1:{server.port}?transport=udp"], "the URLs without TLS")
+        check(3598 <= body["expiresAt"] - time.time() <= 3600, f"it expires at {body['expiresAt']}")
+        check_equal(enter(server, ice["username"], ice["credential"]), 0, "the answer")
+        _, body, _ = post(server, {"transports": ["tcp", "udp"], "key": "k7"})
+        check_equal([url.rpartition("=")[2] for url in body["iceServers"][0]["urls"]], ["udp", "tcp"], "what was asked for")
+        check(":tacme.k7:" in body["iceServers"][0]["username"], "the operator says in whose name")
+        _, body, _ = post(server, {}, PATH + "?format=uberti")
+        check_equal((sorted(body), body["ttl"]), (["password", "ttl", "uris", "username"], 3600), "the form of the draft")
+        check_equal(enter(server, body["username"], body["password"]), 0, "the answer")
+        _, body, _ = post(server, {"ttl": 60}, PATH + "?format=twilio")
+        check_equal((body["ttl"], sorted(body["ice_servers"][0])), ("60", ["credential", "url", "urls", "username"]), "the form of Twilio")
+        time.strptime(body["date_created"], "%a, %d %b %Y %H:%M:%S +0000")
+        check_equal(enter(server, body["username"], body["password"]), 0, "the answer")
+
+
+@test
+def a_wrong_body_is_400_with_the_name_of_the_field():
+    with serving() as server:
+        for body, field in (({"ttl": 172801}, "ttl"), ({"ttl": 0}, "ttl"), ({"ttl": "60"}, "ttl"), ({"tag": 7}, "tag"), ({"tag": "a,b"}, "tag"),
+                            ({"room": "x" * 129}, "room"), ({"room": "\n"}, "room"), ({"transports": ["sctp"]}, "transports"), ({"transports": []}, "transports"),
+                            ({"transports": ["tls"]}, "transports"), ({"max_bps": -1}, "max_bps"), ({"max_allocations": 2**32}, "max_allocations"),
+                            ({"tll": 60}, "tll"), ({"key": "a,b"}, "key"), ({"tag": ":" * 128, "room": ":" * 128}, "room")):
+            status, answer, _ = post(server, body)
+            check_equal((status, answer.get("field")), (400, field), f"the answer to {body}")
+            check(field in answer["error"], f"it says {answer}")
+        for body in (b"[]", b"{", b'{"ttl": 1, "ttl": 2}', b"\xff"):
+            check_equal(post(server, body)[0], 400, f"the answer to {body}")
+        check_equal(post(server, {}, PATH + "?format=xml")[0], 400, "the answer to a format that is none")
+        check_equal(post(server, {}, "/v1/tenants/a%2Cb/credentials")[1].get("field"), "tenant", "the answer to a tenant that has no such name")
+        check_equal(post(server, {"tag": "x" * 5000})[0] in (400, 413), True, "the answer to a large body")
+
+
+@test
+def a_tenant_must_be_there_and_active():
+    with serving(tenants={"acme": ["status=active"], "shut": ["status=disabled"]}) as server:
+        for tenant, wanted in (("acme", 201), ("shut", 403), ("nobody", 404)):
+            check_equal(post(server, {}, f"/v1/tenants/{tenant}/credentials")[0], wanted, f"the answer for {tenant}")
+
+
+@test
+def rates_are_held_and_counted():
+    with serving("mint-rate=5", tenants={"acme": ["max_mints=1000"], "small": ["max_mints=2"]}) as server, contextlib.closing(Connection(server.path("door"))) as door:
+        answers = [post(server, {"key": "a"}, connection=door) for _ in range(20)]
+        codes = [status for status, *_ in answers]
+        check(5 <= codes.count(201) <= 8 and codes.count(429) == 20 - codes.count(201), f"the answers {codes}")
+        refused = next(headers for status, _, headers in answers if status == 429)
+        check_equal(refused["Retry-After"], "1", "Retry-After")
+        check_equal(post(server, {"key": "b"}, connection=door)[0], 201, "another key")
+        small = [post(server, {"key": str(i)}, "/v1/tenants/small/credentials", connection=door)[0] for i in range(6)]
+        check(2 <= small.count(201) <= 3 and 429 in small, f"the tenant's own rate: {small}")
+        scrape = Scrape(ask(server, "/metrics")[1])
+        made = codes.count(201) + 1
+        check_equal(scrape.values["relay_credentials_minted_total", frozenset({("tenant", "acme")})], made, "the counter")
+        check_equal(scrape.values["relay_mint_refusals_total", frozenset({("reason", "rate")})], codes.count(429) + small.count(429), "the refusals")
+
+
+@test
+def who_asks_again_with_the_same_key_gets_the_same():
+    with serving("mint-rate=3") as server, contextlib.closing(Connection(server.path("door"))) as door:
+        first = post(server, {"tag": "ann"}, connection=door, Idempotency_Key="a1")[1]
+        for _ in range(20):
+            check_equal(post(server, b'{ "tag" : "ann" }', connection=door, Idempotency_Key="a1")[:2], (201, first), "the answer to the same")
+        status, body, _ = post(server, {"tag": "bob"}, connection=door, Idempotency_Key="a1")
+        check_equal((status, body["error"]), (422, "the Idempotency-Key was used for another body"), "the answer to another body")
+        other = post(server, {"tag": "ann"}, "/v1/tenants/other/credentials", connection=door, Idempotency_Key="a1")[1]
+        check(other["credentialId"] != first["credentialId"], "another tenant gets the same")
+        check_equal(post(server, {}, connection=door, Idempotency_Key="x" * 256)[1].get("field"), "Idempotency-Key", "a key that is too long")
+
+
+@test
+def nothing_secret_is_in_the_log():
+    with serving("verbose") as server:
+        credential = post(server, {"tag": "ann"})[1]["iceServers"][0]
+        enter(server, credential["username"], credential["credential"])
+        enter(server, credential["username"], "wrong")
+        for secret in (MASTER, minted.key_of(MASTER, "acme", "op"), credential["credential"]):
+            check(secret not in server.log(), "a secret is in the log")
+
+
+@test
+def without_a_master_secret_nothing_is_minted_and_it_is_said_why():
+    with Server("admin-socket=door") as server:
+        status, body, _ = post(server)
+        check(status == 503 and "mint-secret-file" in body["error"], f"the answer {status} {body}")
+    code, _, errors = run_relay("--public-host=a b", "--check-config")
+    check(code == 1 and "public-host" in errors, f"a host that is none: {errors}")
+
+
+@test
+def a_browser_takes_the_answer_as_it_is():
+    with tempfile.TemporaryDirectory() as directory:
+        secret, door = f"{directory}/secret", f"{directory}/door"
+        with open(secret, "w", encoding="ascii") as file:
+            file.write(MASTER)
+        minted.narrow(secret)
+        with stage(Chromium, lines=[f"mint-secret-file={secret}", f"admin-socket={door}"]) as (server, browser):
+            def ice_servers(tag):
+                with contextlib.closing(Connection(door)) as connection:
+                    return post(server, {"tag": tag, "room": "red"}, connection=connection)[1]["iceServers"]
+
+            blank = "file://" + server.write("blank.html", "<!DOCTYPE html><title>blank</title>")
+            alice, bob = browser.open(blank), browser.open(blank)
+            offer = alice.run(OFFER, ice_servers("alice"))
+            answer = bob.run(ANSWER, ice_servers("bob"), offer)
+            check_equal(alice.run(TALK, answer, 100), list(range(100)), "what came back to alice")
+            check_equal(alice.run("return pair()")["local"], "relay", "her candidate")
+
+
+if __name__ == "__main__":
+    main(limit_s=60)
