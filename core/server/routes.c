@@ -146,6 +146,8 @@ static const struct door_route rows[] = {
      .summary = "End an allocation", .answers = routes_allocation_end_said},
     {.method = "POST", .path = "/v1/tenants/{tenant}/credentials", .scope = DOOR_MINT, .serve = routes_mint, .query = routes_mint_query,
      .body = routes_mint_body, .answers = routes_mint_said, .summary = "Mint a credential for a player"},
+    {.method = "POST", .path = "/relay.v1.CredentialService/Mint", .scope = DOOR_MINT, .serve = routes_connect_mint, .body_max = 4096,
+     .answers = routes_connect_said, .summary = "The same as a unary call of Connect (core/admin/relay.proto)"},
     {.method = "GET", .path = "/v1/tenants", .scope = DOOR_ADMIN, .serve = routes_tenants, .query = routes_tenants_query,
      .summary = "Tenants and their limits; a tenant's key sees its own"},
     {.method = "GET", .path = "/v1/explain", .scope = DOOR_ADMIN, .serve = routes_explain, .query = routes_explain_query,

@@ -57,18 +57,30 @@ enum {
     HTTP_FORBIDDEN = 403,
     HTTP_NOT_FOUND = 404,
     HTTP_CONFLICT = 409,
+    HTTP_MEDIA_TYPE = 415,
     HTTP_UNPROCESSABLE = 422,
+    HTTP_RATE = 429,
     HTTP_INTERNAL = 500,
+    HTTP_NOT_IMPLEMENTED = 501,
     HTTP_UNAVAILABLE = 503
 };
 
-/* routes_mint.c.  routes_mint_refuse: as the refusal says.  routes_mint_kid: in the name of which key: the operator may say one, everybody else has his own. */
+/* routes_mint.c.  routes_mint_order: what the fields of routes_mint_body, which are got from `from`, ask for; NULL, or what is wrong with *field.
+ * routes_mint_retry: says when to come again, if the refusal does.  routes_connect.c: the same for clients of Connect. */
+struct mint_order;
 struct mint_refusal;
+struct routes_mint_form {
+    const void *from;
+    const struct field_value *(*value)(const void *from, const char *name);
+    const char *tenant;
+};
 extern const struct field routes_mint_query[], routes_mint_body[];
 extern const struct door_said routes_mint_said[];
 void routes_mint(void *ctx, struct door_request *);
-void routes_mint_refuse(struct door_request *, const struct mint_refusal *);
-const char *routes_mint_kid(const struct door_request *);
+const char *routes_mint_order(const struct routes *, const struct door_request *, const struct routes_mint_form *, struct mint_order *, const char **field);
+void routes_mint_retry(struct door_request *, const struct mint_refusal *);
+extern const struct door_said routes_connect_said[];
+void routes_connect_mint(void *ctx, struct door_request *);
 
 /* routes_tenant.c */
 extern const struct field routes_tenants_query[];

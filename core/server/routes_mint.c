@@ -44,58 +44,88 @@ static bool transports_of(const struct config *config, const struct field_value 
     return (*out & ~mint_transports(config)) == 0;
 }
 
-static const char *or_empty(const char *text)
+static const char *text_of(const struct routes_mint_form *form, const char *name)
 {
-    return text ? text : "";
+    const struct field_value *value = form->value(form->from, name);
+    return value ? value->text : "";
 }
 
-const char *routes_mint_kid(const struct door_request *request)
+static int64_t number_of(const struct routes_mint_form *form, const char *name, int64_t otherwise)
 {
-    const char *said = door_text(request, "key"), *own = door_caller(request)->key;
-    return said ? said : *own ? own : MINT_OPERATOR;
+    const struct field_value *value = form->value(form->from, name);
+    return value ? value->number : otherwise;
 }
 
-void routes_mint_refuse(struct door_request *request, const struct mint_refusal *refusal)
+/* kid_of: in the name of which key: the operator may say one, everybody else has his own. */
+static const char *kid_of(const struct door_request *request, const char *said)
+{
+    const char *own = door_caller(request)->key;
+    return *said ? said : *own ? own : MINT_OPERATOR;
+}
+
+const char *routes_mint_order(const struct routes *routes, const struct door_request *request, const struct routes_mint_form *form,
+                              struct mint_order *out, const char **field)
+{
+    const char *key = text_of(form, "key");
+    *out = (struct mint_order){
+        .tenant = form->tenant,
+        .kid = kid_of(request, key),
+        .tag = text_of(form, "tag"),
+        .room = text_of(form, "room"),
+        .ttl_s = number_of(form, "ttl", MINT_TTL_S),
+        .max_bps = (uint64_t)number_of(form, "max_bps", 0),
+        .max_allocations = (uint32_t)number_of(form, "max_allocations", 0),
+        .again = door_header(request, "Idempotency-Key"),
+    };
+    *field = "key";
+    if (*key && !door_is_operator(request))
+        return "only the operator says it: a credential names the key that asks for it";
+    *field = "transports";
+    if (!transports_of(routes->config, form->value(form->from, "transports"), &out->transports))
+        return "the server does not listen for one of them";
+    return NULL;
+}
+
+void routes_mint_retry(struct door_request *request, const struct mint_refusal *refusal)
 {
     char seconds[16];
     snprintf(seconds, sizeof seconds, "%u", refusal->retry_s);
     if (refusal->retry_s)
         door_say(request, "Retry-After", seconds);
-    if (refusal->status == HTTP_BAD_REQUEST && refusal->field)
-        door_refuse_field(request, refusal->field, refusal->reason);
-    else
-        door_refuse(request, refusal->status, refusal->reason);
 }
 
 static void make(const struct routes *routes, struct door_request *request, const struct mint_order *order)
 {
     struct mint_credential credential;
     struct mint_refusal refusal;
-    if (mint_make(routes->service->mint, order, &credential, &refusal) != 0)
-        routes_mint_refuse(request, &refusal);
-    else
+    if (mint_make(routes->service->mint, order, &credential, &refusal) == 0) {
         door_answer(request, HTTP_CREATED, mint_answer(routes->config, order, &credential, mint_format(door_query(request, "format"))));
+        return;
+    }
+    routes_mint_retry(request, &refusal);
+    if (refusal.status == HTTP_BAD_REQUEST && refusal.field)
+        door_refuse_field(request, refusal.field, refusal.reason);
+    else
+        door_refuse(request, refusal.status, refusal.reason);
+}
+
+static const struct field_value *value_of(const void *from, const char *name)
+{
+    return door_value(from, name);
 }
 
 void routes_mint(void *ctx, struct door_request *request)
 {
-    const struct routes *routes = ctx;
-    struct mint_order order = {
-        .tenant = door_part(request, 0),
-        .kid = routes_mint_kid(request),
-        .tag = or_empty(door_text(request, "tag")),
-        .room = or_empty(door_text(request, "room")),
-        .ttl_s = door_number(request, "ttl", MINT_TTL_S),
-        .max_bps = (uint64_t)door_number(request, "max_bps", 0),
-        .max_allocations = (uint32_t)door_number(request, "max_allocations", 0),
-        .again = door_header(request, "Idempotency-Key"),
-    };
-    if (!door_may_see(request, order.tenant))
+    const struct routes_mint_form form = {request, value_of, door_part(request, 0)};
+    struct mint_order order;
+    const char *field;
+    if (!door_may_see(request, form.tenant)) {
         door_refuse(request, HTTP_NOT_FOUND, "no such tenant");
-    else if (door_text(request, "key") && !door_is_operator(request))
-        door_refuse_field(request, "key", "only the operator says it: a credential names the key that asks for it");
-    else if (!transports_of(routes->config, door_value(request, "transports"), &order.transports))
-        door_refuse_field(request, "transports", "the server does not listen for one of them");
+        return;
+    }
+    const char *wrong = routes_mint_order(ctx, request, &form, &order, &field);
+    if (wrong)
+        door_refuse_field(request, field, wrong);
     else
-        make(routes, request, &order);
+        make(ctx, request, &order);
 }

@@ -8,23 +8,11 @@ import time
 from support import minted, stun
 from support.client import Peer
 from support.door import ask_json
-from support.server import Server, run_relay
+from support.minted import MASTER, enter, serving
+from support.server import run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
-MASTER, OLDER = "m" * 40, "o" * 40
-
-
-def serving(*lines, secrets=(MASTER,), **how):
-    how = {"auth": ["mint-secret-file=mint.secret"], **how}
-    server = Server("admin-socket=door", *lines, files={"mint.secret": "".join(f"{one}\n" for one in secrets), **how.pop("files", {})}, **how)
-    os.chmod(server.path("mint.secret"), 0o600)
-    return server
-
-
-def enter(server, pair, **how):
-    """The code of an Allocate with this pair."""
-    with server.client(username=pair[0], password=pair[1], **how) as client:
-        return client.allocate().code
+OLDER = "o" * 40
 
 
 def refusal(server, **query):
@@ -58,29 +46,29 @@ def it_needs_no_database_and_no_realm_of_its_own():
     pair = minted.mint(MASTER, "acme", tag="ann")
     with serving("userdb=relay.db", realm="other.example") as server:
         server.relay("tenant", "set", "--userdb", "relay.db", "acme", "status=active")
-        check_equal(enter(server, pair), 0, "the answer under another realm")
+        check_equal(enter(server, *pair), 0, "the answer under another realm")
         with contextlib.closing(sqlite3.connect(server.path("relay.db"), timeout=5)) as database, database:
             for table in ("tenants", "users", "secrets"):
                 database.execute(f"ALTER TABLE {table} RENAME TO {table}_gone")
-        check_equal(enter(server, pair), 0, "the answer when the database cannot be read")
+        check_equal(enter(server, *pair), 0, "the answer when the database cannot be read")
         check("tenants_unreadable" in server.log(), "nothing is said of it")
 
 
 @test
 def every_master_verifies_and_the_file_is_read_anew():
     with serving(secrets=(MASTER, OLDER)) as server:
-        check_equal([enter(server, minted.mint(master, "acme")) for master in (MASTER, OLDER, "x" * 40)], [0, 0, 401], "the answers")
+        check_equal([enter(server, *minted.mint(master, "acme")) for master in (MASTER, OLDER, "x" * 40)], [0, 0, 401], "the answers")
         server.relay("secret", "new", "mint.secret")
         with open(server.path("mint.secret"), encoding="ascii") as file:
             newest = file.readline().strip()
-        check_equal(enter(server, minted.mint(newest, "acme")), 401, "the answer before SIGHUP")
+        check_equal(enter(server, *minted.mint(newest, "acme")), 401, "the answer before SIGHUP")
         server.process.send_signal(1)
-        wait_for(lambda: enter(server, minted.mint(newest, "acme")) == 0, 5, "the new secret to be read")
-        check_equal([enter(server, minted.mint(master, "acme")) for master in (MASTER, OLDER)], [0, 0], "the answers under the older ones")
+        wait_for(lambda: enter(server, *minted.mint(newest, "acme")) == 0, 5, "the new secret to be read")
+        check_equal([enter(server, *minted.mint(master, "acme")) for master in (MASTER, OLDER)], [0, 0], "the answers under the older ones")
         server.write("mint.secret", "short\n")
         server.process.send_signal(1)
         wait_for(lambda: "mint_secrets_kept" in server.log(), 5, "the log to say that the file is wrong")
-        check_equal(enter(server, minted.mint(newest, "acme")), 0, "the answer after a file that is wrong")
+        check_equal(enter(server, *minted.mint(newest, "acme")), 0, "the answer after a file that is wrong")
 
 
 @test
@@ -88,7 +76,7 @@ def what_is_wrong_is_401_and_said_in_words():
     expired = minted.mint(MASTER, "acme", tag="late", ttl=-63)
     good = minted.mint(MASTER, "acme", tag="forger")
     with serving() as server:
-        check_equal(enter(server, expired), 401, "the answer to one that has expired")
+        check_equal(enter(server, *expired), 401, "the answer to one that has expired")
         row = refusal(server, user="late")
         check_equal((row["rule"], row["tenant"], row["code"]), ("credential_expired", "acme", 401), "the refusal")
         check(row["why"] in [f"the credential expired {s} s ago" for s in range(63, 73)], f"it says {row['why']!r}")
@@ -97,10 +85,10 @@ def what_is_wrong_is_401_and_said_in_words():
         for name, pair in (("another password", (good[0], good[1][::-1])), ("another tenant", (good[0].replace("tacme.", "tevil."), good[1])),
                            ("another key", (good[0].replace(".k1:", ".k2:"), good[1])), ("a longer time", ("9" + good[0][1:], good[1])),
                            ("no room", (good[0] + ":room=x", good[1])), ("fewer limits", minted.mint("n" * 40, "acme", n=9))):
-            check_equal(enter(server, pair), 401, f"the answer to {name}")
+            check_equal(enter(server, *pair), 401, f"the answer to {name}")
             check_equal(refusal(server)["rule"], "bad_integrity", f"the refusal of {name}")
         username = good[0] + ":from=10.0.0.0/8"
-        check_equal(enter(server, (username, minted.sign(minted.key_of(MASTER, "acme", "k1"), username))), 401, "the answer to a field that nobody knows")
+        check_equal(enter(server, *(username, minted.sign(minted.key_of(MASTER, "acme", "k1"), username))), 401, "the answer to a field that nobody knows")
         check_equal(refusal(server)["rule"], "malformed_credential", "its refusal")
         check_equal(refusal(server, credential="c1", tenant="evil")["user"], "forger", "what is found by the id and the tenant")
 
@@ -111,9 +99,9 @@ def the_form_of_coturn_stays_its_own_and_neither_secret_signs_for_the_other():
     with serving(auth=both) as server:
         expires = int(time.time()) + 600
         for name in ("ann", "tom.smith", "t.1:x"):
-            check_equal(enter(server, stun.rest_credential("shared", expires, name)), 0, f"the answer to {name}")
-        check_equal(enter(server, stun.rest_credential("shared", expires, "tacme.k1:ann:c1")), 401, "a minted name under the shared secret")
-        check_equal(enter(server, stun.rest_credential(minted.key_of(MASTER, "acme", "k1"), expires, "ann")), 401, "a plain name under K")
+            check_equal(enter(server, *stun.rest_credential("shared", expires, name)), 0, f"the answer to {name}")
+        check_equal(enter(server, *stun.rest_credential("shared", expires, "tacme.k1:ann:c1")), 401, "a minted name under the shared secret")
+        check_equal(enter(server, *stun.rest_credential(minted.key_of(MASTER, "acme", "k1"), expires, "ann")), 401, "a plain name under K")
         with server.client(**dict(zip(("username", "password"), stun.rest_credential("shared", expires, "ann")))) as client:
             client.allocate()
             check_equal(ask_json(server, "/v1/allocations", user="ann")[1]["allocations"][0]["tags"], {}, "its tags")
@@ -122,12 +110,12 @@ def the_form_of_coturn_stays_its_own_and_neither_secret_signs_for_the_other():
 @test
 def tenants_that_are_disabled_or_unknown_are_403():
     with serving("userdb=relay.db") as server:
-        check_equal(enter(server, minted.mint(MASTER, "acme")), 403, "a tenant that is not there")
+        check_equal(enter(server, *minted.mint(MASTER, "acme")), 403, "a tenant that is not there")
         check_equal(refusal(server)["rule"], "unknown_tenant", "its refusal")
         server.relay("tenant", "set", "--userdb", "relay.db", "acme", "status=active")
-        check_equal(enter(server, minted.mint(MASTER, "acme")), 0, "one that is there")
+        check_equal(enter(server, *minted.mint(MASTER, "acme")), 0, "one that is there")
         server.relay("tenant", "set", "--userdb", "relay.db", "acme", "status=disabled")
-        check_equal(enter(server, minted.mint(MASTER, "acme")), 403, "one that is disabled")
+        check_equal(enter(server, *minted.mint(MASTER, "acme")), 403, "one that is disabled")
 
 
 @test
@@ -175,7 +163,7 @@ def a_policy_sees_what_it_says_and_may_say_more():
             row = ask_json(server, "/v1/allocations")[1]["allocations"][0]
             check_equal(row["tags"], {"seen": "acme/ann/ann/red/c9/k1", "room": "blue", "tag": "ann", "credential": "c9", "key": "k1"}, "the tags")
             check_equal(row["group"], "red", "the group")
-        check_equal(enter(server, ("ann", "secret")), 403, "the answer to a user of the configuration")
+        check_equal(enter(server, "ann", "secret"), 403, "the answer to a user of the configuration")
 
 
 @test
@@ -196,7 +184,7 @@ def the_file_of_secrets_is_for_its_owner_and_has_secrets_in_it():
         server.start()
         with open(server.path("mint.secret"), encoding="ascii") as file:
             master = file.read().strip()
-        check_equal(enter(server, minted.mint(master, "acme")), 0, "the answer")
+        check_equal(enter(server, *minted.mint(master, "acme")), 0, "the answer")
         check(master not in server.log(), "the secret is in the log")
         server.stop()
         for _ in range(7):

@@ -7,39 +7,11 @@ import time
 from support import minted
 from support.chromium import Chromium
 from support.door import Connection, ask
+from support.minted import CREDENTIALS, MASTER, enter, post, serving
 from support.pages import ANSWER, OFFER, TALK, stage
 from support.prometheus import Scrape
 from support.server import NAME, Server, run_relay
 from support.tap import check, check_equal, main, smoke, test
-
-MASTER = "m" * 40
-PATH = "/v1/tenants/acme/credentials"
-
-
-def serving(*lines, tenants=(), **how):
-    """A relay that mints, with a database of these tenants (name: fields) if there are any."""
-    server = Server("admin-socket=door", "mint-secret-file=mint.secret", *(["userdb=relay.db"] if tenants else []), *lines, auth=how.pop("auth", []), **how)
-    server.write("mint.secret", MASTER + "\n")
-    server.secret = server.path("mint.secret")
-    minted.narrow(server.secret)
-    for name, fields in dict(tenants).items():
-        server.relay("tenant", "set", "--userdb", "relay.db", name, *fields)
-    return server
-
-
-def post(server, body=None, path=PATH, connection=None, **headers):
-    """(status, body, headers) of one question; `body` is JSON unless it is bytes."""
-    with contextlib.closing(connection or Connection(server.path("door"))) if connection is None else contextlib.nullcontext(connection) as door:
-        sent = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
-        door.request("POST", path, sent, {name.replace("_", "-"): value for name, value in headers.items()})
-        answer = door.getresponse()
-        return answer.status, json.loads(answer.read()), answer.headers
-
-
-def enter(server, username, password):
-    with server.client(username=username, password=password) as client:
-        return client.allocate().code
-
 
 @smoke
 def what_is_minted_lets_in_and_is_named_as_the_server_listens():
@@ -70,10 +42,10 @@ def what_is_left_out_has_a_default():
         _, body, _ = post(server, {"transports": ["tcp", "udp"], "key": "k7"})
         check_equal([url.rpartition("=")[2] for url in body["iceServers"][0]["urls"]], ["udp", "tcp"], "what was asked for")
         check(":tacme.k7:" in body["iceServers"][0]["username"], "the operator says in whose name")
-        _, body, _ = post(server, {}, PATH + "?format=uberti")
+        _, body, _ = post(server, {}, CREDENTIALS + "?format=uberti")
         check_equal((sorted(body), body["ttl"]), (["password", "ttl", "uris", "username"], 3600), "the form of the draft")
         check_equal(enter(server, body["username"], body["password"]), 0, "the answer")
-        _, body, _ = post(server, {"ttl": 60}, PATH + "?format=twilio")
+        _, body, _ = post(server, {"ttl": 60}, CREDENTIALS + "?format=twilio")
         check_equal((body["ttl"], sorted(body["ice_servers"][0])), ("60", ["credential", "url", "urls", "username"]), "the form of Twilio")
         time.strptime(body["date_created"], "%a, %d %b %Y %H:%M:%S +0000")
         check_equal(enter(server, body["username"], body["password"]), 0, "the answer")
@@ -91,7 +63,7 @@ def a_wrong_body_is_400_with_the_name_of_the_field():
             check(field in answer["error"], f"it says {answer}")
         for body in (b"[]", b"{", b'{"ttl": 1, "ttl": 2}', b"\xff"):
             check_equal(post(server, body)[0], 400, f"the answer to {body}")
-        check_equal(post(server, {}, PATH + "?format=xml")[0], 400, "the answer to a format that is none")
+        check_equal(post(server, {}, CREDENTIALS + "?format=xml")[0], 400, "the answer to a format that is none")
         check_equal(post(server, {}, "/v1/tenants/a%2Cb/credentials")[1].get("field"), "tenant", "the answer to a tenant that has no such name")
         check_equal(post(server, {"tag": "x" * 5000})[0] in (400, 413), True, "the answer to a large body")
 
