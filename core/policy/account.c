@@ -190,7 +190,7 @@ void account_put_event(struct slab *out, const struct event *event, const struct
     X(realm, fact_text(v->realm))                                                                                                          \
     X(keys, fact_known(v->kind == VERDICT_KEY ? v->key_count : 0))                                                                         \
     X(expires, fact_known(v->expires_unix_s > 0 ? (uint64_t)v->expires_unix_s : 0))                                                        \
-    X(on_expiry, fact_text(v->reauth_on_expiry ? "reauth" : ""))                                                                           \
+    X(on_expiry, fact_text(expiry_name(v->on_expiry)))                                                                           \
     X(server, fact_server(&v->alternate.servers[0]))                                                                                       \
     X(other_server, fact_server(&v->alternate.servers[1]))                                                                                 \
     X(domain, fact_text(v->alternate.domain))                                                                                              \
@@ -208,6 +208,12 @@ void account_put_event(struct slab *out, const struct event *event, const struct
     X(group, fact_text(v->labels.group))                                                                                                   \
     X(pool, fact_text(v->labels.pool))                                                                                                     \
     X(tags, fact_text(v->labels.tags))
+
+static const char *expiry_name(enum on_expiry on_expiry)
+{
+    static const char *const names[] = {[ON_EXPIRY_KEEP] = "", [ON_EXPIRY_REAUTH] = "reauth", [ON_EXPIRY_STRICT] = "strict"};
+    return names[on_expiry];
+}
 
 static struct fact fact_server(const struct addr *server)
 {

@@ -94,8 +94,8 @@ static void metering_field(lua_State *L, struct allowance *out)
       "same",                                                                                                                              \
       group_field)                                                                                                                         \
     X(pool, "string?",                                                                                                                     \
-      "it relays from an address of this relay-pool of the configuration, and from no other; without it from those of no pool. One that "   \
-      "there is not is 500 `unknown_pool`; several policies must name the same",                                                            \
+      "it relays from an address of this relay-pool of the configuration, and from no other; without it from those of no pool. One that "  \
+      "there is not is 500 `unknown_pool`; several policies must name the same",                                                           \
       pool_field)
 
 #define PART_ROW(name, type, about, read) {#name, read},
@@ -120,7 +120,8 @@ static const struct {
       "bits a second, in each direction, of all allocations of the tenant's user together; the last one says how many", max_user_bps,      \
       LIMIT_OTHER)                                                                                                                         \
     X(max_new_peers, "integer?",                                                                                                           \
-      "peer addresses a second that it has no permission for, of a TCP allocation connections a second; over it 508", max_new_peers, LIMIT_OTHER)
+      "peer addresses a second that it has no permission for, of a TCP allocation connections a second; over it 508", max_new_peers,       \
+      LIMIT_OTHER)
 
 #define LIMIT_ROW(name, type, about, field, flag) {#name, offsetof(struct limits, field), sizeof((struct limits){0}.field), flag},
 

@@ -98,7 +98,7 @@ static void fill_ha1(const struct request *request, const struct decision *decis
 static void fill_keys(struct policy *policy, const struct request *request, const struct decision *decision, struct verdict *verdict)
 {
     verdict->expires_unix_s = decision->expires_unix_s;
-    verdict->reauth_on_expiry = decision->reauth_on_expiry;
+    verdict->on_expiry = decision->on_expiry;
     if (decision->mac_key_len)
         verdict_take_token(verdict, view_of(decision->mac_key, decision->mac_key_len));
     fill_ha1(request, decision, verdict);
@@ -147,7 +147,7 @@ static bool same_limits(const struct limits *a, const struct limits *b)
 {
     const bool same_peers = a->acl && b->acl ? cidr_equal(a->acl, b->acl) : a->acl == b->acl;
 #define SAME(name) &&a->name == b->name
-    return same_peers LIMIT_NUMBERS(SAME);
+    return same_peers && a->is_strict == b->is_strict LIMIT_NUMBERS(SAME);
 #undef SAME
 }
 
@@ -166,7 +166,7 @@ static bool same_metering(const struct metering *a, const struct metering *b)
 static bool same_identity(const struct verdict *a, const struct verdict *b)
 {
     return strcmp(a->tenant, b->tenant) == 0 && strcmp(a->user, b->user) == 0 && strcmp(a->realm, b->realm) == 0 &&
-           a->expires_unix_s == b->expires_unix_s && a->reauth_on_expiry == b->reauth_on_expiry && a->key_count == b->key_count &&
+           a->expires_unix_s == b->expires_unix_s && a->on_expiry == b->on_expiry && a->key_count == b->key_count &&
            memcmp(a->keys, b->keys, a->key_count * sizeof *a->keys) == 0;
 }
 

@@ -282,10 +282,14 @@ static void expiry_fields(lua_State *L, struct decision *decision)
             decision->expires_unix_s = 1; /* long ago: 0 would mean never */
     }
     if (lua_getfield(L, 1, "on_expiry") != LUA_TNIL) {
-        const char *on_expiry = argument_text(L, -1, "relay.key: on_expiry", NAME_MAX_LEN, NULL);
-        decision->reauth_on_expiry = strcmp(on_expiry, "reauth") == 0;
-        if (!decision->reauth_on_expiry && strcmp(on_expiry, "keep") != 0)
-            state_raise(L, "relay.key: on_expiry: 'keep' or 'reauth' expected");
+        static const char *const words[] = {[ON_EXPIRY_KEEP] = "keep", [ON_EXPIRY_REAUTH] = "reauth", [ON_EXPIRY_STRICT] = "strict"};
+        const char *word = argument_text(L, -1, "relay.key: on_expiry", NAME_MAX_LEN, NULL);
+        unsigned at = 0;
+        while (at <= ON_EXPIRY_STRICT && strcmp(words[at], word) != 0)
+            at++;
+        if (at > ON_EXPIRY_STRICT)
+            state_raise(L, "relay.key: on_expiry: 'keep', 'reauth' or 'strict' expected");
+        decision->on_expiry = at;
     }
     lua_pop(L, 2);
 }
@@ -335,8 +339,8 @@ static const struct member key_members[] = {
           "the key that comes with an access token, 40 hexadecimal digits for clients with MESSAGE-INTEGRITY, 64 for "
           "MESSAGE-INTEGRITY-SHA256; in place of the above. The allocation ends at `expires` unless a Refresh shows a new token"),
     FIELD("expires", "integer?", "unix seconds; then the key opens no new allocation"),
-    FIELD("on_expiry", "\"keep\"|\"reauth\"|nil",
-          "`\"keep\"` (the default): an allocation may outlive its key; `\"reauth\"`: it is asked anew"),
+    FIELD("on_expiry", "\"keep\"|\"reauth\"|\"strict\"|nil",
+          "`\"keep\"` (the default): an allocation may outlive its key; `\"reauth\"`: it is asked anew; `\"strict\"`: it ends then"),
 };
 const struct shown key_given = SHOWN(ROLE_GIVEN, "relay.key", "", key_members);
 

@@ -19,7 +19,8 @@ struct decision {
     int code;
     struct text by, reason, tenant, user, realm, domain;
     uint8_t password_count;
-    bool has_ha1, has_ha1_sha256, reauth_on_expiry;
+    bool has_ha1, has_ha1_sha256;
+    enum on_expiry on_expiry;
     uint8_t limits_given; /* of enum limit */
     struct text passwords[VERDICT_KEYS_MAX];
     uint8_t ha1[16], ha1_sha256[32];

@@ -102,6 +102,7 @@ struct config {
     uint64_t max_user_bps;            /* likewise, of all allocations of a user */
     uint32_t max_pps, max_new_peers;  /* of one allocation, a second; 0: no limit */
     uint32_t max_permissions, max_channels; /* of one allocation; never 0 */
+    uint8_t strict_expiry;            /* 1: an allocation ends with its credential */
     uint32_t nonce_lifetime_s;        /* never 0: stale-nonce=0 is CONFIG_NONCE_FOREVER_S */
     uint32_t max_lifetime_s, channel_lifetime_s, permission_lifetime_s;
     struct cidr_set allowed_peers, denied_peers; /* sealed */

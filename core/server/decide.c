@@ -73,7 +73,8 @@ static void apply_tenant(const struct store_tenant *tenant, struct verdict *verd
                                             .max_pps = count_of(tenant->max_pps),
                                             .max_new_peers = count_of(tenant->max_new_peers),
                                             .max_bps = positive(tenant->max_bps),
-                                            .max_user_bps = positive(tenant->max_user_bps)});
+                                            .max_user_bps = positive(tenant->max_user_bps),
+                                            .is_strict = strcmp(tenant->expiry, "strict") == 0});
 }
 
 /* What a minted credential says, which was signed: what it is called, and limits, which tighten those of the policies. A policy's tags stand before those of

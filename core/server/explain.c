@@ -25,6 +25,8 @@ static const struct row rows[] = {
     {"malformed_credential", "the name %n says what no minted credential does", "look at what makes it: core/wire/minted.h has its form"},
     {"unknown_tenant", "there is no tenant %t", "relay tenant set NAME status=active makes it"},
     {"too_many_tags", "the tags of the credential and of the policies do not fit together", "shorter tags in the policy"},
+    {"credential_expired", "its credential has expired, and it ended with that",
+     "the client needs new credentials before the old ones end; or credential-expiry, expiry of the tenant, or on_expiry = \"keep\""},
     {"key_expired", "expired %h s ago", "nothing, if a new password follows: on_expiry = \"reauth\" asks for one"},
     {"stale_nonce", "the nonce is %h s old, of %l s",
      "nothing: clients sign anew by themselves; those that do not, need a longer stale-nonce"},

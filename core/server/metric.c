@@ -15,7 +15,7 @@ static const char *const transports[] = {"udp", "tcp", "tls", "dtls"};
 static const char *const directions[] = {"in", "out"};
 static const char *const drops[] = {"no_permission", "not_in_group", "malformed",   "ring",     "slow_reader",
                                     "unsent",        "too_long",     "rate", "packet_rate", "user_rate"};
-static const char *const endings[] = {"released", "expired", "client_closed", "kicked", "meter_cap", "shutdown", "other"};
+static const char *const endings[] = {"released", "expired", "client_closed", "kicked", "meter_cap", "credential_expired", "shutdown", "other"};
 static const char *const refusals[] = {"total_quota",
                                        "realm_quota",
                                        "user_quota",

@@ -113,6 +113,8 @@ const struct option options[] = {
      .help = "At most this many credentials a second are minted with one key; 0: no limit"},
     {.name = "max-allocate-lifetime", .section = SECTION_LIMITS, SECONDS(max_lifetime_s, 1), .fallback = "3600",
      .help = "The longest lifetime of an allocation before its next Refresh"},
+    {.name = "credential-expiry", .section = SECTION_LIMITS, CHOICE(strict_expiry, "keep|strict"), .fallback = "keep",
+     .help = "What becomes of an allocation when the time-limited credential that it was made with expires: it goes on while it is refreshed (keep), or it ends (strict)"},
     {.name = "channel-lifetime", .section = SECTION_LIMITS, SECONDS(channel_lifetime_s, 1), .fallback = "600", .help = "The lifetime of a channel; clients count on 600"},
     {.name = "permission-lifetime", .section = SECTION_LIMITS, SECONDS(permission_lifetime_s, 1), .fallback = "300",
      .help = "The lifetime of a permission; clients count on 300"},

@@ -140,7 +140,8 @@ static bool is_denial(const struct event *event)
         case EVENT_POLICY_ERROR:
             return event->hook == HOOK_route || event->hook == HOOK_authenticate;
         case EVENT_CLOSED:
-            return strcmp(event->by, "core") != 0 || strcmp(event->reason, "meter_cap") == 0 || strcmp(event->reason, "kicked") == 0;
+            return strcmp(event->by, "core") != 0 || strcmp(event->reason, "meter_cap") == 0 || strcmp(event->reason, "kicked") == 0 ||
+                   strcmp(event->reason, "credential_expired") == 0;
         default:
             return false;
     }

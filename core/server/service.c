@@ -65,6 +65,7 @@ static void fill_engine(struct service *service)
         .channel_lifetime_s = config->channel_lifetime_s,
         .total_quota = config->total_quota,
         .user_quota = config->user_quota,
+        .strict_expiry = config->strict_expiry,
         .max_permissions = config->max_permissions,
         .max_channels = config->max_channels,
         .max_pps = config->max_pps,

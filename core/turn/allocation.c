@@ -48,9 +48,30 @@ static msec_t allocation_due(const struct engine *engine, const struct allocatio
     return due;
 }
 
+/* allocation_key_end: when its key expires, if it ends with it; else never. */
+static msec_t allocation_key_end(const struct engine *engine, const struct allocation *allocation, msec_t now)
+{
+    if (!allocation->limits.is_strict || !allocation->key_expires_unix_s)
+        return INT64_MAX;
+    return now + allocation->key_expires_unix_s * 1000 - engine_unix_ms(engine, now);
+}
+
+/* allocation_until: whole seconds are granted; of a lifetime that the key cuts off the rest of the last one is the client's, too. */
+static msec_t allocation_until(const struct engine *engine, const struct allocation *allocation, uint32_t lifetime_s, msec_t now)
+{
+    const msec_t until = now + (msec_t)lifetime_s * 1000, end = allocation_key_end(engine, allocation, now);
+    return end > until && end - until < 1000 ? end : until;
+}
+
+void allocation_expire(struct engine *engine, struct allocation *allocation, msec_t now)
+{
+    const bool is_over = allocation_key_end(engine, allocation, now) <= now;
+    allocation_end(engine, allocation, is_over ? "credential_expired" : "expired", "core", now);
+}
+
 void allocation_extend(struct engine *engine, struct allocation *allocation, uint32_t lifetime_s, msec_t now)
 {
-    allocation->expires = now + (msec_t)lifetime_s * 1000;
+    allocation->expires = allocation_until(engine, allocation, lifetime_s, now);
     wheel_bring_forward(&engine->wheel, &engine->allocations, allocation, allocation_due(engine, allocation));
 }
 
@@ -60,7 +81,7 @@ void allocation_look(struct engine *engine, struct allocation *allocation, msec_
     channel_reap(engine, allocation, now);
     wheel_put(&engine->wheel, &engine->allocations, allocation, allocation_due(engine, allocation));
     if (allocation->expires <= now)
-        allocation_end(engine, allocation, "expired", "core", now);
+        allocation_expire(engine, allocation, now);
 }
 
 struct chain_of allocation_moved_chain(const struct engine *engine)
@@ -207,12 +228,12 @@ static void allocation_fill(struct engine *engine, struct allocation *allocation
     allocation->sock = allocation->other.sock = -1;
     allocation->created = now;
     allocation->created_unix_ms = engine_unix_ms(engine, now);
-    allocation->expires = now + (msec_t)opening->lifetime_s * 1000;
-    allocation->key = opening->key;
     allocation->key_expires_unix_s = opening->key_expires_unix_s;
-    allocation->reauth_on_expiry = opening->reauth_on_expiry;
-    allocation->is_minted = opening->is_minted;
     allocation->limits = opening->limits;
+    allocation->expires = allocation_until(engine, allocation, opening->lifetime_s, now);
+    allocation->key = opening->key;
+    allocation->on_expiry = opening->on_expiry;
+    allocation->is_minted = opening->is_minted;
     allocation_limits(engine->config, &allocation->limits);
     allocation->granted_bps = opening->limits.max_bps;
     allocation->group = allocation_group(engine, opening);

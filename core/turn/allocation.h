@@ -42,7 +42,8 @@ struct allocation {
     msec_t created, expires;
     int64_t created_unix_ms;
     int64_t key_expires_unix_s;
-    bool reauth_on_expiry, has_moved, is_minted; /* is_minted: by its USERNAME */
+    enum on_expiry on_expiry;
+    bool has_moved, is_minted; /* is_minted: by its USERNAME */
     struct long_term_key key; /* len 0: forgotten, the next request is authenticated anew */
     struct limits limits;
     uint64_t granted_bps; /* limits.max_bps as authorized: engine_limit goes no higher */

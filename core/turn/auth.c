@@ -126,6 +126,13 @@ static bool auth_names(struct transaction *tr, const char *user)
     return true;
 }
 
+/* auth_limits: of the allocation that the request is about. */
+static const struct limits *auth_limits(const struct transaction *tr)
+{
+    static const struct limits none;
+    return tr->allocation ? &tr->allocation->limits : &none;
+}
+
 /* auth_keys: the policy gave keys for this name. */
 static int auth_keys(struct transaction *tr, const struct verdict *verdict)
 {
@@ -139,10 +146,10 @@ static int auth_keys(struct transaction *tr, const struct verdict *verdict)
         return auth_expired(tr, verdict->expires_unix_s);
     who->key = *key;
     who->key_expires_unix_s = verdict->expires_unix_s;
-    if (transaction_key_left_s(tr) == 0)
+    if (transaction_key_left_s(tr, auth_limits(tr)) == 0)
         return auth_expired(tr, verdict->expires_unix_s);
     tr->is_authentic = true;
-    who->reauth_on_expiry = verdict->reauth_on_expiry;
+    who->on_expiry = verdict->on_expiry;
     who->is_minted = verdict->is_minted;
     view_copy(verdict->user[0] ? view_text(verdict->user) : transaction_username(tr), who->user, sizeof who->user);
     if (verdict->tenant[0])
@@ -150,7 +157,7 @@ static int auth_keys(struct transaction *tr, const struct verdict *verdict)
     if (transaction_is_owner(tr) && !key->of_token) { /* a token's counts once its Refresh is granted */
         tr->allocation->key = who->key;
         tr->allocation->key_expires_unix_s = who->key_expires_unix_s;
-        tr->allocation->reauth_on_expiry = who->reauth_on_expiry;
+        tr->allocation->on_expiry = who->on_expiry;
     }
     tr->reason[0] = tr->by[0] = 0;
     return 0;
@@ -188,16 +195,16 @@ static int auth_remembered(struct transaction *tr)
     struct identity *who = &tr->identity;
     if (!auth_try(tr, &allocation->key, 1))
         return auth_reject(tr, "bad_integrity");
-    if (allocation->reauth_on_expiry && auth_is_past(tr, allocation->key_expires_unix_s)) {
+    if (allocation->on_expiry == ON_EXPIRY_REAUTH && auth_is_past(tr, allocation->key_expires_unix_s)) {
         allocation->key.len = 0;
         return transaction_exceed(tr, STUN_STALE_NONCE, "key_expired",
                                   (struct gauge){engine_unix_ms(tr->engine, tr->now) / 1000 - allocation->key_expires_unix_s, 0});
     }
     who->key = allocation->key;
     who->key_expires_unix_s = allocation->key_expires_unix_s;
-    who->reauth_on_expiry = allocation->reauth_on_expiry;
+    who->on_expiry = allocation->on_expiry;
     who->is_minted = allocation->is_minted;
-    if (transaction_key_left_s(tr) == 0)
+    if (transaction_key_left_s(tr, auth_limits(tr)) == 0)
         return auth_expired(tr, allocation->key_expires_unix_s);
     tr->is_authentic = true;
     auth_name(who->user, sizeof who->user, allocation->user);

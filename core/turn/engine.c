@@ -54,7 +54,7 @@ static struct allocation *engine_live(struct engine *engine, const struct flow *
     struct allocation *allocation = allocation_find(engine, flow);
     if (!allocation || allocation->expires > now)
         return allocation;
-    allocation_end(engine, allocation, "expired", "core", now);
+    allocation_expire(engine, allocation, now);
     return NULL;
 }
 

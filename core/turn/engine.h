@@ -64,6 +64,7 @@ struct engine_config {
     struct alternates siblings[TRANSPORT_COUNT];   /* the same, while it drains; count 0: they are refused */
     uint32_t nonce_lifetime_s;
     uint32_t max_lifetime_s, permission_lifetime_s, channel_lifetime_s;
+    bool strict_expiry; /* every allocation ends when its key expires */
     uint32_t total_quota, user_quota; /* 0: none; a policy may only tighten total_quota */
     uint32_t max_permissions, max_channels; /* per allocation */
     uint32_t max_pps, max_new_peers;        /* likewise, as struct limits has them */

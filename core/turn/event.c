@@ -6,12 +6,8 @@
 const char *event_name(enum event_type type)
 {
     static const char *const names[] = {
-        [EVENT_ALLOCATED] = "allocated",
-        [EVENT_DENIED] = "denied",
-        [EVENT_REFRESHED] = "refreshed",
-        [EVENT_PERMISSION] = "permission",
-        [EVENT_CLOSED] = "closed",
-        [EVENT_AUTH_FAILED] = "auth_failed",
+        [EVENT_ALLOCATED] = "allocated",       [EVENT_DENIED] = "denied", [EVENT_REFRESHED] = "refreshed",
+        [EVENT_PERMISSION] = "permission",     [EVENT_CLOSED] = "closed", [EVENT_AUTH_FAILED] = "auth_failed",
         [EVENT_POLICY_ERROR] = "policy_error",
     };
     return names[type];

@@ -160,6 +160,8 @@ static int allocate_open(struct transaction *tr, struct opening *opening, const 
     opening->tags = verdict->labels.tags;
     opening->group = verdict->labels.group;
     opening->pool = verdict->labels.pool;
+    if (transaction_key_left_s(tr, limits) == 0)
+        return transaction_refuse(tr, STUN_UNAUTHENTICATED, "expired");
     opening->lifetime_s = transaction_lifetime(tr, limits, opening->lifetime_s);
     opening->tenant = who->tenant;
     opening->user = who->user;
@@ -167,7 +169,8 @@ static int allocate_open(struct transaction *tr, struct opening *opening, const 
     opening->username = transaction_username(tr);
     opening->key = who->key;
     opening->key_expires_unix_s = who->key_expires_unix_s;
-    opening->reauth_on_expiry = who->reauth_on_expiry;
+    opening->on_expiry = who->on_expiry;
+    opening->limits.is_strict = transaction_is_strict(tr, limits);
     opening->is_minted = who->is_minted;
     code = allocate_pool(tr, opening);
     if (code)

@@ -47,7 +47,7 @@ static int refresh_renew(struct transaction *tr)
         return transaction_refuse(tr, STUN_CAPACITY, "out_of_memory");
     allocation->key = who->key;
     allocation->key_expires_unix_s = who->key_expires_unix_s;
-    allocation->reauth_on_expiry = who->reauth_on_expiry;
+    allocation->on_expiry = who->on_expiry;
     return 0;
 }
 

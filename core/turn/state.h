@@ -80,7 +80,8 @@ struct opening { /* what an allocation is to be made of */
     struct view username;
     struct long_term_key key;
     int64_t key_expires_unix_s;
-    bool reauth_on_expiry, is_minted;
+    enum on_expiry on_expiry;
+    bool is_minted;
 };
 
 /* struct shortage: why there is no allocation. */
@@ -106,6 +107,9 @@ void allocation_extend(struct engine *, struct allocation *, uint32_t lifetime_s
 
 /* allocation_limit: another bit rate, up to what was granted at first (0: to that). False without memory. */
 bool allocation_limit(struct allocation *, uint64_t max_bps);
+
+/* allocation_expire: its time is over: ends it, and says why. */
+void allocation_expire(struct engine *, struct allocation *, msec_t now);
 
 /* allocation_look: something of it may have expired: drops that, ends it, or puts it back into the wheel. */
 void allocation_look(struct engine *, struct allocation *, msec_t now);

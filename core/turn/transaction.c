@@ -87,10 +87,16 @@ const char *transaction_server_name(const struct transaction *tr)
     return name && *name ? name : tr->identity.realm;
 }
 
-uint32_t transaction_key_left_s(const struct transaction *tr)
+bool transaction_is_strict(const struct transaction *tr, const struct limits *limits)
 {
     const struct identity *who = &tr->identity;
-    if (!who->key.of_token || !who->key_expires_unix_s)
+    return who->key.of_token || who->on_expiry == ON_EXPIRY_STRICT || tr->engine->config->strict_expiry || limits->is_strict;
+}
+
+uint32_t transaction_key_left_s(const struct transaction *tr, const struct limits *limits)
+{
+    const struct identity *who = &tr->identity;
+    if (!who->key_expires_unix_s || !transaction_is_strict(tr, limits))
         return UINT32_MAX;
     const int64_t left_s = who->key_expires_unix_s - (engine_unix_ms(tr->engine, tr->now) + 999) / 1000;
     return left_s < 0 ? 0 : left_s < UINT32_MAX ? (uint32_t)left_s : UINT32_MAX;
@@ -107,7 +113,8 @@ static uint32_t transaction_drain_left_s(const struct transaction *tr)
 
 uint32_t transaction_lifetime(const struct transaction *tr, const struct limits *limits, uint32_t lifetime_s)
 {
-    const uint32_t granted_s = limit_strictest_count(allocation_lifetime(tr->engine, limits, lifetime_s), transaction_key_left_s(tr));
+    const uint32_t granted_s =
+        limit_strictest_count(allocation_lifetime(tr->engine, limits, lifetime_s), transaction_key_left_s(tr, limits));
     return limit_strictest_count(granted_s, transaction_drain_left_s(tr));
 }
 

@@ -14,7 +14,7 @@
 struct identity {
     struct long_term_key key;
     int64_t key_expires_unix_s;
-    bool reauth_on_expiry;
+    enum on_expiry on_expiry;
     bool is_minted;                      /* USERNAME is a minted credential's */
     bool wants_sha256;                   /* PASSWORD-ALGORITHM: the client signs with a SHA-256 key */
     char unhashed[UNHASHED_MAX_LEN + 1]; /* the name that USERHASH stands for; "": not known */
@@ -86,10 +86,11 @@ int transaction_unknown(struct transaction *);
  * tenant what was made with a token: the name there is a key's, and keys change (RFC 7635 section 9). */
 bool transaction_is_owner(const struct transaction *);
 
-/* transaction_server_name: that tokens must be bound to.  transaction_key_left_s: whole seconds that the key is still good for; UINT32_MAX:
- * it bounds nothing.  transaction_lifetime: what is granted to a request for `lifetime_s`: no more than the key is good for, and than the server drains. */
+/* transaction_server_name: that tokens must be bound to.  transaction_is_strict: the allocation ends when the key expires, by `limits` or any
+ * other word.  transaction_key_left_s: whole seconds that the key is still good for; UINT32_MAX: it bounds nothing.  transaction_lifetime: what is granted to a request for `lifetime_s`: no more than the key is good for, and than the server drains. */
 const char *transaction_server_name(const struct transaction *);
-uint32_t transaction_key_left_s(const struct transaction *);
+bool transaction_is_strict(const struct transaction *, const struct limits *);
+uint32_t transaction_key_left_s(const struct transaction *, const struct limits *);
 uint32_t transaction_lifetime(const struct transaction *, const struct limits *, uint32_t lifetime_s);
 
 /* method.c: a row for each request that is answered */

@@ -66,4 +66,5 @@ void limits_tighten(struct limits *limits, const struct limits *more)
 #define TIGHTEN(name) limits->name = (__typeof__(limits->name))limit_strictest(limits->name, more->name);
     LIMIT_NUMBERS(TIGHTEN)
 #undef TIGHTEN
+    limits->is_strict |= more->is_strict;
 }

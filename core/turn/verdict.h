@@ -60,6 +60,9 @@ enum verdict_kind {
     VERDICT_KINDS
 };
 
+/* enum on_expiry: what becomes of an allocation when its key expires: it keeps it; it is asked anew (438) by its next request; it ends. */
+enum on_expiry { ON_EXPIRY_KEEP, ON_EXPIRY_REAUTH, ON_EXPIRY_STRICT };
+
 struct long_term_key {
     uint8_t bytes[32];
     uint8_t len;     /* 16: MD5, 32: SHA-256; of a token 20 or 16: for MESSAGE-INTEGRITY, 32: for -SHA256 */
@@ -93,6 +96,7 @@ struct limits {
     uint32_t max_permissions, max_channels;
     uint32_t max_pps, max_new_peers; /* packets a second, each direction; peer addresses a second that it had no permission for */
     uint64_t max_bps, max_user_bps;  /* bits a second, each direction: of the allocation; of all that its user has */
+    bool is_strict; /* the allocation ends when its key expires */
     const struct cidr_set *acl; /* peers granted without asking `permission`; others are asked, or refused if there is no hook. Lives as long as the process. */
 };
 
@@ -109,7 +113,7 @@ struct limits {
     X(max_bps)                                                                                                                             \
     X(max_user_bps)
 
-/* limits_tighten: of each number the stricter one. */
+/* limits_tighten: of each number the stricter one, and strict if one is. */
 void limits_tighten(struct limits *, const struct limits *more);
 
 /* struct labels: what an allocation is called; "" each: nothing. The group is its tenant's: it exchanges packets with relayed addresses of
@@ -142,7 +146,7 @@ struct verdict {
     int code;
     struct gauge measure; /* DENY */
     int64_t expires_unix_s; /* KEY: 0 = never */
-    bool reauth_on_expiry;  /* KEY: an expired key is asked anew (438); else the allocation keeps it */
+    enum on_expiry on_expiry; /* KEY */
     bool is_minted;         /* KEY: the username is of wire/minted.h, and signed: what it says counts */
     uint8_t key_count;
     struct long_term_key keys[VERDICT_KEYS_MAX]; /* tried in order: rotation */

@@ -66,7 +66,7 @@
 -- unknown_user, bad_integrity; 403 peer_not_allowed, not_in_group, permission_acl, "tcp allocation", "udp allocation"; 437 "no allocation", "5-tuple in use"; 440 requested_address_family;
 -- 441 "other user's allocation"; 442 requested_transport; 443 peer_family; 446 "connected already"; 486 total_quota, realm_quota, user_quota, meter_cap; 508 no_port, reservation_token,
 -- max_permissions, max_channels, max_new_peers; 500 unknown_pool, or what the error of the policy said (by: its file:line). A refusal by a policy without a reason: "policy".
--- Ends of an allocation: released, expired, shutdown, meter_cap, or what relay.close said.
+-- Ends of an allocation: released, expired, credential_expired, shutdown, meter_cap, or what relay.close said.
 
 local address = require "relay.address"
 local json = require "relay.json"

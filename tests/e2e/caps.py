@@ -1,6 +1,7 @@
 """Limits of one allocation and of a user: what is over them is dropped or refused, and counted, and relay explain says why; over UDP and over a stream."""
 import contextlib
 import json
+import time
 
 from support import stun
 from support.client import Peer
@@ -118,6 +119,26 @@ def limits_of_a_tenant_in_the_database_and_of_a_policy_count_the_strictest():
         with bound(server, "tcp") as (client, peer, _):
             check(10 <= burst(client, peer, 60, 1000) <= 14, "80,000 bit/s")
             check_equal(client.permit(("127.0.0.2", 1)).code, 508, "a second permission")
+
+
+@smoke
+def a_strict_credential_ends_its_allocations_within_a_second_and_others_go_on():
+    auth, secret = ["use-auth-secret", "static-auth-secret=s"], "s"
+    with Server(DOOR, "credential-expiry=strict", auth=auth, threads=2) as strict, Server(auth=auth) as keep, contextlib.ExitStack() as stack:
+        expires = int(time.time()) + 2
+        short, long = stun.rest_credential(secret, expires, "ann"), stun.rest_credential(secret, expires + 100, "ann")
+        held = [stack.enter_context(bound(strict, transport, username=short[0], password=short[1])) for transport in TRANSPORTS]
+        stays, peer, _ = stack.enter_context(bound(strict, "udp", username=long[0], password=long[1]))
+        kept, kept_peer, _ = stack.enter_context(bound(keep, "udp", username=short[0], password=short[1]))
+        check_equal([burst(client, other, 1, 9) for client, other, _ in held], [1, 1], "packets before")
+        wait_for(lambda: time.time() >= expires, what="the end of the credential")
+        wait_for(lambda: scrape(strict)("relay_allocations_closed_total", reason="credential_expired") == 2, 2.5, "the end of both, and the metric")
+        ended = [row["time"] for row in explain(strict, "--user", "ann") if row["rule"] == "credential_expired"]
+        check(len(ended) == 2 and all(expires <= at <= expires + 1 for at in ended), f"{ended} with a credential until {expires}")
+        check_equal([burst(client, other, 1, 9) for client, other, _ in held], [0, 0], "packets behind it")
+        check_equal([client.refresh(600).code for client, _, _ in held], [401, 401], "Refresh")
+        check_equal((burst(stays, peer, 1, 9), stays.refresh(600).code), (1, 0), "another credential of the same user")
+        check_equal((burst(kept, kept_peer, 1, 9), kept.refresh(600).code), (1, 0), "where it is kept")
 
 
 if __name__ == "__main__":

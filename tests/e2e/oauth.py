@@ -137,7 +137,7 @@ def an_allocation_ends_with_its_token():
         token, mac_key = issuer.issue(NAME, 60, age=62)  # three seconds are left
         answer = request(client, "north", mac_key, token=token)
         check(1 <= answer.number(stun.LIFETIME) <= 3, f"a lifetime of {answer.number(stun.LIFETIME)} s")
-        wait_for(lambda: rows(server, "SELECT reason FROM sessions") == [("expired",)], 8, "the end of the allocation")
+        wait_for(lambda: rows(server, "SELECT reason FROM sessions") == [("credential_expired",)], 8, "the end of the allocation")
 
 
 @test

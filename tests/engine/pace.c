@@ -252,4 +252,5 @@ TEST_LIST(RUN(so_many_packets_pass_a_second_each_way_whatever_their_size) RUN(wh
                       RUN(a_lower_rate_can_be_set_while_it_runs_beside_packets_a_second)
                           RUN(so_many_peers_are_new_in_a_second_and_known_ones_are_not_counted)
                               RUN(a_peer_that_is_not_granted_after_all_is_not_counted) RUN(a_retransmission_takes_no_second_peer)
-                                  RUN(connections_of_a_tcp_allocation_are_new_peers) RUN(a_tcp_allocation_reads_no_more_than_its_user_may_relay))
+                                  RUN(connections_of_a_tcp_allocation_are_new_peers)
+                                      RUN(a_tcp_allocation_reads_no_more_than_its_user_may_relay))

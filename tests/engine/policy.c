@@ -137,76 +137,6 @@ TEST(verdicts_that_make_no_sense_fail_closed)
     }
 }
 
-static int64_t key_expires;
-
-static void expiring(struct world *w, const struct question *question, struct verdict *verdict, bool reauth)
-{
-    world_key(w, question, verdict);
-    verdict->expires_unix_s = key_expires;
-    verdict->reauth_on_expiry = reauth;
-}
-
-static void keeps(struct world *w, const struct question *question, struct verdict *verdict)
-{
-    expiring(w, question, verdict, false);
-}
-
-static void asks_again(struct world *w, const struct question *question, struct verdict *verdict)
-{
-    expiring(w, question, verdict, true);
-}
-
-TEST(an_expired_key_does_not_open_an_allocation)
-{
-    struct world w;
-    world_start(&w, NULL);
-    key_expires = START_UNIX_MS / 1000;
-    world_answer(&w, HOOK_authenticate, keeps);
-    struct client c = fresh(&w, 0);
-    CHECK_INT(client_allocate(&c), STUN_UNAUTHENTICATED);
-    CHECK_TEXT(w.told[EVENT_AUTH_FAILED].reason, "expired");
-    key_expires++;
-    CHECK_INT(client_allocate(&c), 0);
-    world_end(&w);
-}
-
-TEST(a_running_call_keeps_an_expired_key)
-{
-    struct world w;
-    world_start(&w, NULL);
-    key_expires = START_UNIX_MS / 1000 + 100;
-    world_answer(&w, HOOK_authenticate, keeps);
-    struct client c = held(&w);
-    world_pass(&w, 500000);
-    CHECK_INT(client_refresh(&c, 600), 0);
-    CHECK_INT(w.asked[HOOK_authenticate], 1);
-    world_end(&w);
-}
-
-TEST(a_key_with_reauth_is_asked_for_again_after_438)
-{
-    struct world w;
-    world_start(&w, NULL);
-    key_expires = START_UNIX_MS / 1000 + 100;
-    world_answer(&w, HOOK_authenticate, asks_again);
-    struct client c = held(&w);
-    world_pass(&w, 99999);
-    CHECK_INT(client_refresh(&c, 600), 0);
-    CHECK_INT(w.asked[HOOK_authenticate], 1);
-    world_pass(&w, 1);
-    client_begin(&c, METHOD_REFRESH);
-    CHECK_INT(client_send(&c), STUN_STALE_NONCE);
-    key_expires += 100;
-    CHECK_INT(client_refresh(&c, 600), 0);
-    CHECK_INT(w.asked[HOOK_authenticate], 2);
-    CHECK_INT(client_refresh(&c, 600), 0);
-    CHECK_INT(w.asked[HOOK_authenticate], 2);
-    world_pass(&w, 100000);
-    CHECK_INT(client_refresh(&c, 600), STUN_UNAUTHENTICATED); /* the policy gives the same expired key */
-    CHECK_INT(engine_allocations(w.engine), 1);
-    world_end(&w);
-}
-
 /* ---- authorize ---- */
 
 TEST(authorize_may_deny_with_its_codes)
@@ -238,7 +168,8 @@ TEST(authorize_may_redirect_signed)
     CHECK(c.was_signed);
     size_t cursor = 0;
     struct view first, second;
-    CHECK(message_next(&c.reply, ATTR_ALTERNATE_SERVER, &cursor, &first) && message_next(&c.reply, ATTR_ALTERNATE_SERVER, &cursor, &second));
+    CHECK(message_next(&c.reply, ATTR_ALTERNATE_SERVER, &cursor, &first) &&
+          message_next(&c.reply, ATTR_ALTERNATE_SERVER, &cursor, &second));
     CHECK(first.len == 8 && second.len == 20); /* the client's family first */
     world_end(&w);
 }
@@ -480,14 +411,16 @@ TEST(what_ends_an_allocation_is_told_with_its_decision)
     world_end(&w);
 }
 
-TEST_LIST(RUN(a_hook_that_nobody_answers_is_not_asked) RUN(route_chooses_tenant_and_realm)
-          RUN(route_may_deny_or_redirect_before_any_challenge) RUN(authenticate_may_deny) RUN(a_policy_that_fails_to_authenticate_is_500)
-          RUN(verdicts_that_make_no_sense_fail_closed) RUN(an_expired_key_does_not_open_an_allocation)
-          RUN(a_running_call_keeps_an_expired_key) RUN(a_key_with_reauth_is_asked_for_again_after_438)
-          RUN(authorize_may_deny_with_its_codes) RUN(authorize_may_redirect_signed)
-          RUN(a_policy_that_fails_to_authorize_is_500_and_opens_nothing) RUN(authorize_sees_the_request)
-          RUN(a_request_that_core_refuses_is_not_shown_to_the_policy) RUN(permission_is_asked_once_while_it_lives)
-          RUN(permission_may_deny_and_fails_closed) RUN(an_acl_is_granted_in_c_and_the_rest_asked_or_refused)
-          RUN(channel_is_asked_for_a_new_binding_and_may_deny) RUN(refresh_may_be_denied_and_the_allocation_lives_on)
-          RUN(refresh_may_shorten_what_is_granted) RUN(a_policy_that_fails_at_refresh_drops_no_call) RUN(refresh_may_ask_for_the_key_again)
-          RUN(decision_ids_differ_and_name_one_request) RUN(what_ends_an_allocation_is_told_with_its_decision))
+TEST_LIST(
+
+    RUN(a_hook_that_nobody_answers_is_not_asked) RUN(route_chooses_tenant_and_realm) RUN(route_may_deny_or_redirect_before_any_challenge)
+        RUN(authenticate_may_deny) RUN(a_policy_that_fails_to_authenticate_is_500) RUN(verdicts_that_make_no_sense_fail_closed)
+
+            RUN(authorize_may_deny_with_its_codes) RUN(authorize_may_redirect_signed)
+                RUN(a_policy_that_fails_to_authorize_is_500_and_opens_nothing) RUN(authorize_sees_the_request)
+                    RUN(a_request_that_core_refuses_is_not_shown_to_the_policy) RUN(permission_is_asked_once_while_it_lives)
+                        RUN(permission_may_deny_and_fails_closed) RUN(an_acl_is_granted_in_c_and_the_rest_asked_or_refused)
+                            RUN(channel_is_asked_for_a_new_binding_and_may_deny) RUN(refresh_may_be_denied_and_the_allocation_lives_on)
+                                RUN(refresh_may_shorten_what_is_granted) RUN(a_policy_that_fails_at_refresh_drops_no_call)
+                                    RUN(refresh_may_ask_for_the_key_again) RUN(decision_ids_differ_and_name_one_request)
+                                        RUN(what_ends_an_allocation_is_told_with_its_decision))

@@ -106,6 +106,37 @@ describe("relay.testing: a server", function()
     assert.equal("expired", s.events[#s.events].reason)
   end)
 
+  it("ends an allocation with a strict key, and keeps it otherwise", function()
+    local files = {["p.lua"] = [[return {authenticate = function(req)
+      return relay.key{user = req.username, password = "p", expires = 1800000100, on_expiry = req.username}
+    end}]]}
+    local s = T.new {policy = "p.lua", files = files, now = 1800000000}
+    local strict, keep = s:allocate {username = "strict", password = "p"}, s:allocate {username = "keep", password = "p"}
+    assert.same({100, 600}, {strict.lifetime, keep.lifetime})
+    s:advance(60)
+    assert.same({40, 600}, {s:refresh(strict).lifetime, s:refresh(keep).lifetime})
+    s:advance(39)
+    assert.equal(2, s:held("total"))
+    s:advance(1)
+    assert.equal(1, s:held("total"))
+    assert.equal("credential_expired", s.events[#s.events].reason)
+    assert.is_true(s:refresh(keep).ok)
+    assert.equal("expired", s:allocate {username = "strict", password = "p"}.reason)
+  end)
+
+  it("lets an allocation have so many new peers in a second", function()
+    local s = T.new {users = {ann = "p"}, max_new_peers = 2, max_permissions = 5}
+    local a = s:allocate(ann)
+    assert.equal(2, a.limits.max_new_peers)
+    local said = {}
+    for i = 1, 3 do said[i] = s:permission(a, "20.0.0." .. i).reason or "ok" end
+    assert.same({"ok", "ok", "max_new_peers"}, said)
+    assert.is_true(s:permission(a, "20.0.0.1").ok)
+    assert.equal("max_new_peers", s:channel(a, "20.0.0.4:1", 0x4000).reason)
+    s:advance(1)
+    assert.is_true(s:channel(a, "20.0.0.4:1", 0x4000).ok)
+  end)
+
   it("gives even ports and reserved neighbours", function()
     local s = T.new {users = {ann = "p"}, min_port = 50001, max_port = 50010}
     local a = s:allocate {username = "ann", password = "p", even_port = true, reserve_next = true}

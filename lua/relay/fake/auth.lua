@@ -43,7 +43,7 @@ local function find_key(core, client, fields, route)
   if d and d.kind == "key" then
     return {
       user = d.user, tenant = d.tenant or route.tenant, passwords = d.passwords, ha1 = d.ha1, mac_key = d.mac_key, expires = d.expires,
-      reauth = d.reauth,
+      reauth = d.reauth, strict = d.strict,
     }
   end
   if d and d.kind ~= "lookup" then return nil, refusal(d) end
@@ -84,7 +84,7 @@ function M.identify(core, client, fields)
     key.username = fields.username
   end
   if not fits(key, fields, route.realm) then return nil, {code = 401, reason = "bad_integrity", by = "core"} end
-  if (asks or key.mac_key) and key.expires and key.expires <= core.unix_ms() // 1000 then
+  if (asks or key.strict) and key.expires and key.expires <= core.unix_ms() // 1000 then
     return nil, {code = 401, reason = "expired", by = "core"}
   end
   local a = client.allocation

@@ -101,7 +101,7 @@ function M:add_allocation(client, who, limits, lifetime_ms)
   self.serial = self.serial + 1
   local a = {
     id = self.serial, client = client, user = who.user, tenant = who.tenant, realm = who.realm, username = who.username, limits = limits,
-    granted_bps = limits.max_bps,
+    granted_bps = limits.max_bps, key = who.key,
     created_ms = self.now_ms, expires_ms = self.now_ms + lifetime_ms, permissions = {}, channels = {},
     usage = {bytes_in = 0, bytes_out = 0, packets_in = 0, packets_out = 0},
     reported = {bytes_in = 0, bytes_out = 0, packets_in = 0, packets_out = 0},
@@ -241,7 +241,10 @@ end
 
 local function sweep_allocation(core, a)
   expire_permissions(core, a)
-  if a.expires_ms <= core.now_ms then return core:end_allocation(a, "expired", "core") end
+  if a.expires_ms <= core.now_ms then
+    local is_over = a.key.strict and a.key.expires and core.unix_ms() >= a.key.expires * 1000
+    return core:end_allocation(a, is_over and "credential_expired" or "expired", "core")
+  end
   if requests.is_capped(a.limits) and a.limits.meter.on_cap == "close" then return core:end_allocation(a, "meter_cap", "core") end
   if a.usage_due > core.now_ms then return end
   a.usage_due = core.now_ms + core.spec.options.usage_interval * 1000

@@ -103,6 +103,7 @@ local function limits_of(given)
   return limits
 end
 
+local on_expiries <const> = {keep = true, reauth = true, strict = true}
 local key_names = {"user", "tenant", "password", "passwords", "ha1", "ha1_sha256", "mac_key", "expires", "on_expiry"}
 
 local function key_of(given)
@@ -120,11 +121,11 @@ local function key_of(given)
   end
   if given.expires and math.type(given.expires) ~= "integer" then error("relay.key: expires: unix seconds expected", 3) end
   local on_expiry = given.on_expiry or "keep"
-  if on_expiry ~= "keep" and on_expiry ~= "reauth" then error("relay.key: on_expiry: 'keep' or 'reauth' expected", 3) end
+  if not on_expiries[on_expiry] then error("relay.key: on_expiry: 'keep', 'reauth' or 'strict' expected", 3) end
   return {
     user = text("relay.key: user", given.user, NAME_MAX), tenant = text("relay.key: tenant", given.tenant, NAME_MAX, true),
     passwords = passwords, ha1 = given.ha1 and given.ha1:lower(), mac_key = given.mac_key and given.mac_key:lower(),
-    expires = given.expires, reauth = on_expiry == "reauth",
+    expires = given.expires, reauth = on_expiry == "reauth", strict = given.mac_key ~= nil or on_expiry == "strict",
   }
 end
 

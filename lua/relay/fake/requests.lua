@@ -17,9 +17,9 @@ end
 
 local function refuse(code, reason) return {code = code, reason = reason, by = "core"} end
 
--- no allocation outlives the access token that was shown for it, RFC 7635 section 9
+-- no allocation outlives the access token that was shown for it, RFC 7635 section 9, nor a strict key
 local function lifetime_s(core, limits, asked, key)
-  local left = key.mac_key and key.expires and key.expires - (core.unix_ms() + 999) // 1000
+  local left = key.strict and key.expires and key.expires - (core.unix_ms() + 999) // 1000
   local longest = math.min(core.spec.options.max_allocate_lifetime, limits.max_lifetime or math.maxinteger, left or math.maxinteger)
   return math.min(math.max(asked or DEFAULT_LIFETIME, DEFAULT_LIFETIME), longest)
 end
@@ -160,7 +160,7 @@ function M.refresh(core, client, fields)
   local failed = told and told.kind == "fail"
   if failed then limits.max_lifetime = math.min(limits.max_lifetime or SCRIPT_ERROR_LIFETIME, SCRIPT_ERROR_LIFETIME) end
   local who = client.who
-  if who.key.mac_key and fields.access_token then client.key, a.username = who.key, who.username end
+  if who.key.mac_key and fields.access_token then client.key, a.username, a.key = who.key, who.username, who.key end
   a.expires_ms = core.now_ms + lifetime_s(core, limits, fields.lifetime, who.key) * 1000
   core:event("refreshed", client, {method = "refresh", allocation = a, by = told and told.by, reason = failed and told.reason or nil})
   return granted(core, a)

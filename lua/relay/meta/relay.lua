@@ -234,7 +234,7 @@ function relay.fail(why) end
 ---@field ha1_sha256? string SHA-256 of the same, 64 hexadecimal digits; beside `ha1` or alone; counts where `offer-sha256` is on
 ---@field mac_key? string the key that comes with an access token, 40 hexadecimal digits for clients with MESSAGE-INTEGRITY, 64 for MESSAGE-INTEGRITY-SHA256; in place of the above. The allocation ends at `expires` unless a Refresh shows a new token
 ---@field expires? integer unix seconds; then the key opens no new allocation
----@field on_expiry "keep"|"reauth"|nil `"keep"` (the default): an allocation may outlive its key; `"reauth"`: it is asked anew
+---@field on_expiry "keep"|"reauth"|"strict"|nil `"keep"` (the default): an allocation may outlive its key; `"reauth"`: it is asked anew; `"strict"`: it ends then
 
 ---@class relay.LookupFields
 ---@field tenant? string else that of `route`

@@ -112,5 +112,5 @@ TEST(threads_take_no_more_than_there_is)
 
 TEST_LIST(RUN(a_second_is_there_at_once_and_comes_back_evenly) RUN(without_a_limit_everything_passes)
               RUN(what_is_larger_than_the_bucket_passes_when_it_is_full_and_is_paid_for) RUN(what_is_given_back_may_be_taken_again)
-                  RUN(a_stream_reads_what_there_is_room_for) RUN(a_minute_is_a_period_too)
-                      RUN(high_rates_are_exact_to_a_part_in_a_hundred) RUN(threads_take_no_more_than_there_is))
+                  RUN(a_stream_reads_what_there_is_room_for) RUN(a_minute_is_a_period_too) RUN(high_rates_are_exact_to_a_part_in_a_hundred)
+                      RUN(threads_take_no_more_than_there_is))

@@ -142,7 +142,7 @@ static const struct {
     {"return relay.key{user = 'u', passwords = {'p', ''}}", "relay.key: passwords is empty"},
     {"return relay.key{user = 'u', passwords = 'p'}", "relay.key: passwords: a list expected"},
     {"return relay.key{user = 'u', password = 'p', expires = 'soon'}", "relay.key: expires: unix seconds expected"},
-    {"return relay.key{user = 'u', password = 'p', on_expiry = 'later'}", "relay.key: on_expiry: 'keep' or 'reauth' expected"},
+    {"return relay.key{user = 'u', password = 'p', on_expiry = 'later'}", "relay.key: on_expiry: 'keep', 'reauth' or 'strict' expected"},
     {"return relay.key{user = 'u', pasword = 'p'}", "relay.key: unknown field 'pasword'; did you mean 'password'?"},
     {"return relay.tenant('t', {real = 'x'})", "relay.tenant: unknown field 'real'; did you mean 'realm'?"},
     {"return relay.tenant(nil)", "relay.tenant: a string expected, got nil"},
@@ -263,7 +263,7 @@ TEST(key_makes_long_term_keys_of_the_username_as_sent_and_the_realm)
     CHECK_TEXT(stage.verdict.tenant, "other");
     CHECK_INT(stage.verdict.key_count, 2);
     CHECK_INT(stage.verdict.expires_unix_s, 99);
-    CHECK(stage.verdict.reauth_on_expiry);
+    CHECK_INT(stage.verdict.on_expiry, ON_EXPIRY_REAUTH);
     check_key(&stage, 0, "new");
     check_key(&stage, 1, "old");
     stage.request.lifetime_s = 3;
