@@ -86,6 +86,11 @@ void routes_connect_mint(void *ctx, struct door_request *);
 extern const struct field routes_tenants_query[];
 void routes_tenants(void *ctx, struct door_request *);
 
+/* routes_usage.c */
+extern const struct field routes_usage_query[];
+void routes_usage(void *ctx, struct door_request *);
+void routes_tenant_usage(void *ctx, struct door_request *);
+
 /* routes_shared.c */
 extern const struct field routes_shared_query[];
 extern const struct door_said routes_shared_said[];

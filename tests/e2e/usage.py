@@ -1,0 +1,267 @@
+"""Usage: exact by tenant, room, tag and transport: what clients counted, sessions, usage, the API and the metrics say the same, to the byte."""
+import concurrent.futures
+import contextlib
+import csv
+import io
+import json
+import os
+import sqlite3
+import time
+
+from support import minted
+from support.client import Peer
+from support.door import Connection, ask, ask_json
+from support.openssl import DtlsClient
+from support.prometheus import scrape
+from support.server import SANITIZED, Server
+from support.tap import check, check_equal, main, smoke, test, wait_for
+
+MASTER = "m" * 40
+PATIENCE_S = 30 if SANITIZED else 10
+NUMBERS = ("bytes_in", "bytes_out", "packets_in", "packets_out")
+
+
+def serving(*lines, **how):
+    server = Server("admin-socket=door", "userdb=relay.db", *lines, auth=["mint-secret-file=mint.secret"],
+                    files={"mint.secret": MASTER + "\n", **how.pop("files", {})}, **how)
+    os.chmod(server.path("mint.secret"), 0o600)
+    for tenant in ("t0", "t1"):
+        server.relay("tenant", "set", "--userdb", "relay.db", tenant, "status=active")
+    return server
+
+
+class Player:
+    """A client that counts what it sent, and what came back."""
+
+    def __init__(self, server, tenant, room, tag, transport, how):
+        username, password = minted.mint(MASTER, tenant, tag=tag, cid=f"c-{tag}", room=room)
+        self.tenant, self.room, self.tag, self.transport, self.how = tenant, room, tag, transport, how
+        self.counts = dict.fromkeys(NUMBERS, 0)
+        kind = DtlsClient(server, username=username, password=password) if transport == "dtls" else None
+        self.client = kind or server.client(transport, username=username, password=password)
+
+    def play(self, turns, size):
+        with Peer() as peer:
+            relayed = self.client.relayed()
+            if self.how == "channel":
+                self.client.bind(0x4000, peer.address)
+            else:
+                self.client.permit(peer.address)
+            for turn in range(turns):
+                data = bytes(size + turn)
+                if self.how == "channel":
+                    self.client.send_channel(0x4000, data)
+                else:
+                    self.client.send_to(peer.address, data)
+                check_equal(peer.receive()[0], data, "what the peer got")
+                peer.send(data + b"back", relayed)
+                check_equal(self.client.receive_data()[1], data + b"back", "what came back")
+                for name, more in zip(NUMBERS, (len(data), len(data) + 4, 1, 1)):
+                    self.counts[name] += more
+
+    def leave(self):
+        self.client.refresh(0)
+        self.client.close()
+
+
+def sums(players, *keys):
+    """What the players counted, by these attributes."""
+    found = {}
+    for player in players:
+        key = tuple(getattr(player, name) for name in keys)
+        found[key] = tuple(a + b for a, b in zip(found.get(key, (0, 0, 0, 0)), player.counts.values()))
+    return found
+
+
+def rows_of(table):
+    return lambda server, *keys: {row[:len(keys)]: row[len(keys):] for row in server.query(
+        f"SELECT {', '.join([*keys, *(f'sum({name})' for name in NUMBERS)])} FROM {table} GROUP BY {', '.join(map(str, range(1, len(keys) + 1)))}")}
+
+
+def told(server, *keys):
+    """The same by the API."""
+    status, body = ask_json(server, "/v1/usage", group_by=",".join(keys))
+    check_equal(status, 200, f"the status of {body}")
+    return {tuple(row[name] for name in keys): tuple(row[name] for name in NUMBERS) for row in body["rows"]}
+
+
+@smoke
+def clients_sessions_usage_api_and_metrics_agree_to_the_byte():
+    with serving(tls=True, threads=3) as server:
+        players = [Player(server, f"t{i % 2}", f"match{i % 3}", f"player{i}", transport, how)
+                   for i, (transport, how) in enumerate((transport, how) for transport in ("udp", "tcp", "tls", "dtls") for how in ("channel", "send")
+                                                 if (transport, how) != ("dtls", "channel"))]
+        with concurrent.futures.ThreadPoolExecutor(len(players)) as pool:
+            list(pool.map(lambda player: player.play(20, 200), players))
+        wait_for(lambda: told(server, "tenant") == sums(players, "tenant"), PATIENCE_S, "the sums while they live")
+        body = ask_json(server, "/v1/tenants/t0/usage")[1]
+        check_equal((body["total"]["opened"], body["total"]["closed"], body["total"]["peak_held"], body["total"]["peak_active"]), (4, 0, 4, 4), "t0 while it lives")
+        for player in players:
+            player.leave()
+        wait_for(lambda: server.query("SELECT count(*) FROM sessions WHERE closed_ms IS NULL") == [(0,)], PATIENCE_S, "the end of the sessions")
+        for keys in (("tenant",), ("tenant", "room"), ("room", "tag"), ("transport",), ("tenant", "room", "tag", "user", "transport")):
+            played = [type("Row", (), {**vars(player), "user": player.tag}) for player in players]
+            want = sums(played, *keys)
+            for name, source in (("sessions", rows_of("sessions")), ("usage", rows_of("usage")), ("the API", told)):
+                check_equal(source(server, *keys), want, f"{name} by {keys}")
+        metrics = scrape(server)
+        want = sums(players, "transport")
+        for transport, (bytes_in, bytes_out, packets_in, packets_out) in ((key[0], value) for key, value in want.items()):
+            wait_for(lambda: scrape(server)("relay_bytes_total", transport=transport, direction="in") == bytes_in, 3, f"bytes in by {transport}")
+            metrics = scrape(server)
+            check_equal((metrics("relay_bytes_total", transport=transport, direction="out"), metrics("relay_packets_total", transport=transport, direction="in"),
+                         metrics("relay_packets_total", transport=transport, direction="out")), (bytes_out, packets_in, packets_out), f"metrics of {transport}")
+        check_equal(server.query("SELECT sum(lived_ms), count(*), count(closed_ms) FROM sessions"),
+                    server.query("SELECT sum(lived_ms), sum(opened), sum(closed) FROM usage"), "time, openings and ends")
+        check(server.query("SELECT sum(lived_ms) FROM usage")[0][0] > 0, "nobody lived")
+        check_equal(server.query("SELECT count(*) FROM sessions WHERE lived_ms BETWEEN closed_ms - opened_ms - 5 AND closed_ms - opened_ms + 5"), [(len(players),)],
+                    "sessions whose time is that between their opening and their end")
+
+
+def put(server, rows):
+    """Rows of usage as a relay would have written them: (tenant, minute, room, tag, bytes)."""
+    with contextlib.closing(sqlite3.connect(server.path("relay.db"), timeout=5)) as database:
+        database.executemany("INSERT INTO usage (tenant, span, minute, room, tag, user, transport, bytes_in) VALUES (?, 1, ?, ?, ?, 'ann', 'udp', ?)", rows)
+        database.commit()
+
+
+T0 = 1_800_000_000 // 86400 * 1440  # a midnight, in minutes
+ALL = {"from": 0, "to": (T0 + 100000) * 60}
+
+
+@test
+def it_is_told_as_json_csv_and_ndjson():
+    names = ["plain", "=cmd()", "a,b", 'say "x"', "two\r\nlines", "-1", "\u00e9\ud55c"]
+    with serving() as server:
+        put(server, [("acme", T0 + i, f"r{i}", name, 2 ** 53 - 1 + i % 2) for i, name in enumerate(names)])
+        status, text, media = ask(server, "/v1/usage", group_by="room,tag", **ALL)
+        body = json.loads(text)
+        check_equal((status, media), (200, "application/json"), "JSON")
+        check_equal([row["tag"] for row in body["rows"]], names, "the tags in JSON")
+        check_equal([row["bytes_in"] for row in body["rows"][:2]], [2 ** 53 - 1, str(2 ** 53)], "numbers up to 2^53 - 1, and those beyond")
+        check_equal(int(body["total"]["bytes_in"]), sum(2 ** 53 - 1 + i % 2 for i in range(len(names))), "the total")
+        check_equal((body["group_by"], body["from"], body["span"]), (["room", "tag"], "1970-01-01T00:00:00Z", 1), "the head")
+        status, text, media = ask(server, "/v1/usage", group_by="room,tag", format="ndjson", **ALL)
+        check_equal((status, media), (200, "application/x-ndjson"), "NDJSON")
+        check_equal([json.loads(line) for line in text.splitlines()], body["rows"], "the rows of NDJSON")
+        status, text, media = ask(server, "/v1/usage", group_by="room,tag", format="csv", **ALL)
+        check_equal((status, media.split(";")[0]), (200, "text/csv"), "CSV")
+        check(text.startswith("room,tag,bytes_in,bytes_out,packets_in,packets_out,lived_ms,opened,closed,active_minutes\r\n"), text)
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        check_equal([row["tag"] for row in rows], ["'" + name if name[0] in "=-" else name for name in names], "the tags of CSV")
+        check_equal([int(row["bytes_in"]) for row in rows], [2 ** 53 - 1 + i % 2 for i in range(len(names))], "the numbers of CSV")
+
+
+@test
+def times_are_half_open_and_said_in_several_ways():
+    with serving() as server:
+        put(server, [("acme", T0 + i, "r", "t", 10 ** i) for i in range(4)])
+
+        def total(**query):
+            status, body = ask_json(server, "/v1/tenants/acme/usage", **query)
+            check_equal(status, 200, f"the status of {query}: {body}")
+            return body["total"]["bytes_in"]
+
+        def iso(minute, form="%Y-%m-%dT%H:%M:%SZ"):
+            return time.strftime(form, time.gmtime(minute * 60))
+
+        check_equal(total(**{"from": T0 * 60, "to": (T0 + 2) * 60}), 11, "two minutes")
+        check_equal(total(**{"from": (T0 + 2) * 60, "to": (T0 + 4) * 60}), 1100, "the two behind")
+        check_equal(total(**{"from": iso(T0), "to": iso(T0 + 1)}), 1, "ISO 8601")
+        check_equal(total(**{"from": iso(T0 + 540, "%Y-%m-%dT%H:%M:%S.25+09:00"), "to": iso(T0 - 420 + 3, "%Y-%m-%dT%H:%M-07:00")}), 110, "with zones and a fraction")
+        check_equal(total(**{"from": iso(T0, "%Y-%m-%d"), "to": iso(T0 + 1440, "%Y-%m-%d")}), 1111, "a day")
+        now = time.time()
+        put(server, [("acme", int(now) // 60, "r", "t", 7)])
+        check_equal(total(), 7, "this month")
+
+
+@test
+def what_is_wrong_is_refused_with_its_name():
+    with serving() as server:
+        for field, value in (("from", "yesterday"), ("from", "2026-13-01"), ("to", ""), ("to", "2026-01-01T00:00:00+25:00"), ("from", "9" * 30), ("group_by", "colour"),
+                             ("group_by", "room,room"), ("group_by", "reason,room"), ("format", "xml"), ("sort", "tag"), ("sort", "peak_held"), ("limit", "0"),
+                             ("limit", "x"), ("limt", "1")):
+            query = {field: value, **({"group_by": "room"} if value == "peak_held" else {})}
+            status, body = ask_json(server, "/v1/usage", **query)
+            check_equal((status, body.get("field")), (400, field), f"the answer to {query}: {body}")
+        status, body = ask_json(server, "/v1/usage", **{"from": 100, "to": 100})
+        check_equal((status, body.get("field")), (400, "from"), "the answer to no time at all")
+    with Server("admin-socket=door") as server:
+        check_equal(ask(server, "/v1/usage")[0], 503, "the status without a database")
+
+
+@test
+def top_rooms_time_series_refusals_and_peaks_are_a_question_each():
+    with serving() as server:
+        put(server, [("t0", T0 + i % 180, f"r{i % 10}", f"t{i}", i) for i in range(1000)])
+        top = ask_json(server, "/v1/tenants/t0/usage", group_by="room", sort="bytes_in", limit=3, **ALL)[1]
+        check_equal([row["room"] for row in top["rows"]], ["r9", "r8", "r7"], "the top rooms")
+        check_equal(top["total"]["bytes_in"], 999 * 500, "the total of all rooms")
+        series = ask_json(server, "/v1/tenants/t0/usage", group_by="hour", **ALL)[1]["rows"]
+        check_equal([row["hour"][11:16] for row in series], ["00:00", "01:00", "02:00"], "the hours")
+        check_equal(sum(row["bytes_in"] for row in series), 999 * 500, "the hours' sum")
+        check_equal(ask_json(server, "/v1/tenants/t0/usage", tag="t7", **ALL)[1]["total"]["bytes_in"], 7, "one player's")
+        username, _ = minted.mint(MASTER, "t0", tag="ann")
+        with server.client(username=username, password="wrong") as client:
+            check_equal(client.allocate().code, 401, "the answer to a wrong password")
+        username, password = minted.mint(MASTER, "nobody", tag="ann")
+        with server.client(username=username, password=password) as client:
+            check_equal(client.allocate().code, 403, "the answer to a tenant that is not there")
+        wait_for(lambda: ask_json(server, "/v1/usage")[1]["total"]["refused"] == 2, 3, "the refusals")
+        rows = ask_json(server, "/v1/usage", group_by="tenant,reason")[1]["rows"]
+        check_equal([(row["tenant"], row["refused"]) for row in rows], [("example.org", 1), ("nobody", 1)], f"the refusals: {rows}")
+        check_equal(rows[0]["reason"], "auth_failed", "the reason")
+
+
+def memory_of(server):
+    with open(f"/proc/{server.process.pid}/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * 4096
+
+
+@test
+def a_hundred_thousand_tags_are_streamed_without_memory_and_nobody_waits():
+    count = 100_000
+    with serving() as server:
+        put(server, (("acme", T0 + i % 60, f"room{i % 5000}", f"a-player-with-a-name-{i:06}", i) for i in range(count)))
+        before, start = memory_of(server), time.monotonic()
+        check_equal(ask_json(server, "/v1/usage", **ALL)[1]["total"]["bytes_in"], count * (count - 1) // 2, "the total")
+        total_s, start = time.monotonic() - start, time.monotonic()
+        status, text, _ = ask(server, "/v1/usage", group_by="room,tag", format="csv", **ALL)
+        export_s = time.monotonic() - start
+        rows = text.splitlines()
+        check_equal((status, len(rows)), (200, count + 1), "the rows")
+        check_equal(sum(int(row.split(",")[2]) for row in rows[1:]), count * (count - 1) // 2, "their sum")
+        grown = memory_of(server) - before
+        print(f"# {count} tags: the total {total_s * 1000:.0f} ms, all rows ({len(text) >> 10} KiB) {export_s * 1000:.0f} ms, {grown >> 10} KiB more memory")
+        check(grown < (64 << 20) or SANITIZED, f"it has taken {grown} bytes")
+        slowest = 0.0
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            export = pool.submit(ask, server, "/v1/usage", group_by="room,tag", **ALL)
+            while not export.done():
+                start = time.monotonic()
+                check_equal(ask(server, "/livez")[0], 200, "livez meanwhile")
+                slowest = max(slowest, time.monotonic() - start)
+                time.sleep(0.02)
+        check_equal(len(json.loads(export.result()[1])["rows"]), count, "the rows of JSON")
+        print(f"# the slowest question meanwhile: {slowest * 1000:.1f} ms")
+        check(slowest < 0.5 or SANITIZED, f"a question took {slowest:.3f} s meanwhile")
+
+
+@test
+def a_reader_who_goes_away_leaves_nothing_behind():
+    with serving() as server:
+        put(server, (("acme", T0, "r", f"a-player-with-a-name-{i:06}", i) for i in range(20000)))
+        for _ in range(20):
+            connection = Connection(server.path("door"))
+            connection.request("GET", f"/v1/usage?group_by=tag&from=0&to={ALL['to']}")
+            connection.getresponse().read(1000)
+            connection.close()
+        check_equal(len(ask_json(server, "/v1/usage", group_by="tag", **ALL)[1]["rows"]), 20000, "the rows")
+        connection = Connection(server.path("door"))
+        connection.request("GET", f"/v1/usage?group_by=tag&from=0&to={ALL['to']}")
+        connection.getresponse().read(1000)
+        server.stop()
+        connection.close()
+
+
+main()
