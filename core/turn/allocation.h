@@ -62,7 +62,7 @@ struct allocation {
     struct chain tcp_peer_list;
     struct links moved;                         /* among those whose counts moved since the last engine_usage */
     struct links due; /* in the slot of the wheel that is looked at when something of this allocation expires */
-    int64_t due_s;
+    int64_t due_slot;
     struct names *names; /* one heap block: the flow's strings and these, each NUL-terminated; the metering */
     const char *tenant, *user, *realm, *username;
     const char *tags, *group_name; /* as struct labels has them */

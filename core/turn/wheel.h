@@ -1,7 +1,7 @@
-/* wheel.h: a timing wheel of one-second slots: allocations in which something expires, found without a walk over the others.
+/* wheel.h: a timing wheel of slots of a quarter of a second: allocations in which something expires, found without a walk over the others.
  *
- * An allocation is in the slot of the first second after something of it expires, or in an earlier one: what lives longer than it did is
- * moved on when its slot comes up, not on every refresh. Slots are reused every WHEEL_SLOTS seconds; an allocation that is due later waits
+ * An allocation is in the first slot after something of it expires, or in an earlier one: what lives longer than it did is
+ * moved on when its slot comes up, not on every refresh. Slots are reused; an allocation that is due later waits
  * for the next round.
  */
 #ifndef RELAY_TURN_WHEEL_H
@@ -9,11 +9,12 @@
 
 #include "turn/allocation.h"
 
-#define WHEEL_SLOTS 4096
+#define WHEEL_SLOT_MS 250
+#define WHEEL_SLOTS 16384 /* more than an hour: the longest lifetime by default */
 
 struct wheel {
     struct chain slots[WHEEL_SLOTS];
-    int64_t turned_s; /* slots up to this second have been looked at */
+    int64_t turned; /* slots up to this one, counted since time 0, have been looked at */
 };
 
 void wheel_init(struct wheel *);
