@@ -6,7 +6,7 @@
 -- tenant is the room. (jwt.lua does the same for the claim `room` of a token: jwt.room=group.) Who has no room is refused. The core compares rooms, packet by packet: a player may
 -- send to, and gets from, the relayed addresses that players of the same room hold at that moment; rooms of different tenants are different rooms.
 --
---   room.from       user   or tenant: what names the room         room.separator   :   between the room and the player
+--   room.from       user   or tenant, or credential (the room that it was minted for): what names the room         room.separator   :   between the room and the player
 --
 -- All players have to use this one server, and to relay: with WebRTC, iceTransportPolicy = "relay". Their other candidates are answered 403, which
 -- browsers take for one path less.
@@ -14,12 +14,11 @@
 local P = relay.params("room", {from = {default = "user"}, separator = {default = ":"}})
 local HOMELESS = relay.deny(403, "no room")
 
-if P.from ~= "user" and P.from ~= "tenant" then error("room.from: 'user' or 'tenant' expected, got '" .. P.from .. "'", 0) end
-
-local function place_of(req)                      -- the room and the player; nil or "" if there is none
-  if P.from == "tenant" then return req.tenant, req.user end
-  return relay.split(req.user, P.separator)
-end
+local place_of = ({                               -- the room and the player; nil or "" if there is none
+  user = function(req) return relay.split(req.user, P.separator) end,
+  tenant = function(req) return req.tenant, req.user end,
+  credential = function(req) return req.room, req.user end,
+})[P.from] or error("room.from: 'user', 'tenant' or 'credential' expected, got '" .. P.from .. "'", 0)
 
 return {
   name = "room",

@@ -3,7 +3,6 @@
 #include "server/worker_state.h"
 
 #include "base/err.h"
-#include "wire/minted.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -77,26 +76,6 @@ static void apply_tenant(const struct store_tenant *tenant, struct verdict *verd
                                             .is_strict = strcmp(tenant->expiry, "strict") == 0});
 }
 
-/* What a minted credential says, which was signed: what it is called, and limits, which tighten those of the policies. A policy's tags stand before those of
- * the same names. */
-static void apply_minted(const struct request *request, struct verdict *verdict)
-{
-    struct limits *limits = &verdict->limits;
-    struct labels labels = {0};
-    struct minted minted;
-    if (!request->is_minted || minted_parse(request->username, &minted) != 0)
-        return;
-    _Static_assert(MINTED_TAGS_MAX <= sizeof labels.tags, "the tags of a credential are tags of an allocation");
-    minted_tags(&minted, labels.tags);
-    if (!labels_add(&labels, verdict->labels.tags)) {
-        deny(verdict, STUN_FORBIDDEN, "too_many_tags");
-        return;
-    }
-    memcpy(verdict->labels.tags, labels.tags, sizeof labels.tags);
-    limits->max_bps = limit_strictest(limits->max_bps, minted.max_bps);
-    limits->user_quota = limit_strictest_count(limits->user_quota, minted.max_allocations);
-}
-
 static void decide_authorize(struct worker *worker, const struct question *question, struct verdict *verdict)
 {
     const struct request *request = question->request;
@@ -107,8 +86,8 @@ static void decide_authorize(struct worker *worker, const struct question *quest
     verdict->kind = VERDICT_ALLOW;
     verdict->limits.max_bps = limit_strictest(verdict->limits.max_bps, worker->service->config->max_bps);
     policy_meter_admit(verdict, question->now, question->unix_ms);
-    if (verdict->kind == VERDICT_ALLOW)
-        apply_minted(request, verdict);
+    if (verdict->kind == VERDICT_ALLOW && !verdict_take_minted(verdict, request))
+        deny(verdict, STUN_FORBIDDEN, "too_many_tags");
     if (!worker->reader || verdict->kind != VERDICT_ALLOW)
         return;
     const char *name = request->tenant[0] ? request->tenant : request->realm;

@@ -225,6 +225,7 @@ void world_change(struct world *w, const char *kind, const char *name, int at)
 static void read_users(struct world *w, int at)
 {
     lua_State *L = w->lua;
+    w->mint_secret = text_field(w, at, "mint_secret");
     lua_getfield(L, at, "users");
     w->user_count = lua_rawlen(L, -1);
     w->users = array_of(w, w->user_count, sizeof *w->users);

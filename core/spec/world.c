@@ -7,7 +7,9 @@
 
 #include "base/err.h"
 #include "policy/state.h"
+#include "turn/password.h"
 #include "wire/integrity.h"
+#include "wire/minted.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +48,27 @@ static int user_key(const struct world *w, const struct user *user, struct view 
     return 0;
 }
 
+/* decide_minted: false: the name is of another form. */
+static bool decide_minted(const struct world *w, const struct request *request, struct verdict *verdict)
+{
+    struct minted minted;
+    char key[MINTED_KEY_LEN + 1], password[MINTED_PASSWORD_LEN + 1];
+    if (!w->mint_secret || minted_parse(request->username, &minted) != 0)
+        return false;
+    *verdict = (struct verdict){.kind = VERDICT_DENY, .code = STUN_UNAUTHENTICATED, .reason = "credential_expired", .by = "core"};
+    if (minted.expires_unix_s * 1000 <= world_unix_ms(w))
+        return true;
+    *verdict = (struct verdict){.kind = VERDICT_KEY, .by = "core", .is_minted = true, .expires_unix_s = minted.expires_unix_s};
+    view_copy(view_text(minted.tenant), verdict->tenant, sizeof verdict->tenant);
+    view_copy(view_text(minted_user(&minted)), verdict->user, sizeof verdict->user);
+    const struct login login = password_login(request, "");
+    if (minted_key(w->crypto, w->mint_secret, minted.tenant, minted.kid, key) != 0 ||
+        minted_password(w->crypto, view_text(key), request->username, password) != 0 ||
+        password_offer(w->crypto, &login, view_text(password), verdict) != 0)
+        verdict->kind = VERDICT_FAIL;
+    return true;
+}
+
 /* decide_key: the users of the spec, when a policy says relay.lookup or nothing. */
 static void decide_key(const struct world *w, const struct request *request, struct verdict *verdict)
 {
@@ -61,6 +84,18 @@ static void decide_key(const struct world *w, const struct request *request, str
             found.kind = VERDICT_FAIL;
     }
     *verdict = found;
+}
+
+static void decide_known(const struct world *w, const struct request *request, struct verdict *verdict)
+{
+    if (verdict->kind != VERDICT_SILENT || !decide_minted(w, request, verdict))
+        decide_key(w, request, verdict);
+}
+
+/* own_hooks: asked although no policy has them. */
+static uint32_t own_hooks(const struct world *w)
+{
+    return HOOK_BIT(HOOK_authenticate) | (w->mint_secret ? HOOK_BIT(HOOK_authorize) : 0);
 }
 
 /* ---- the host ---- */
@@ -124,9 +159,13 @@ static const struct tcp_host world_tcp = {
 static void decide(const struct world *w, const struct question *question, struct verdict *verdict)
 {
     if (question->hook == HOOK_authenticate && (verdict->kind == VERDICT_SILENT || verdict->kind == VERDICT_LOOKUP))
-        decide_key(w, question->request, verdict);
+        decide_known(w, question->request, verdict);
     if (question->hook == HOOK_authorize)
         policy_meter_admit(verdict, question->now, question->unix_ms);
+    if (question->hook == HOOK_authorize && (verdict->kind == VERDICT_SILENT || verdict->kind == VERDICT_ALLOW)) {
+        verdict->kind = VERDICT_ALLOW;
+        verdict_take_minted(verdict, question->request);
+    }
 }
 
 static void take_usage_verdict(struct world *w, const struct question *question, const struct verdict *verdict)
@@ -347,7 +386,7 @@ const char *world_reload(struct world *w, char *error, size_t error_cap)
     if (policy) {
         policy_free(w->policy);
         w->policy = policy;
-        engine_hooks(w->engine, policy_hooks(policy) | HOOK_BIT(HOOK_authenticate));
+        engine_hooks(w->engine, policy_hooks(policy) | own_hooks(w));
     }
     policy_shared_end(w->policy_shared, policy != NULL);
     policy_shared_sweep(w->policy_shared);
@@ -384,7 +423,7 @@ void world_start(struct world *w)
         !w->shared.connections)
         world_lacks_memory(w);
     start_policies(w);
-    w->host.hooks = policy_hooks(w->policy) | HOOK_BIT(HOOK_authenticate);
+    w->host.hooks = policy_hooks(w->policy) | own_hooks(w);
     w->engine = engine_new(&w->config, &w->shared, &w->host, 0);
     if (!w->engine)
         world_lacks_memory(w);

@@ -55,6 +55,7 @@ struct world {
     struct policy *policy;
     char *directory; /* of the policies */
 
+    const char *mint_secret; /* NULL: no minted credentials */
     struct user *users;
     size_t user_count;
     struct usage_mark *marks; /* by index of the allocation */

@@ -1,5 +1,7 @@
-/* verdict.c: the keys of an access token; what two limits come to, and two lists of tags. */
+/* verdict.c: the keys of an access token; what a minted credential says; what two limits come to, and two lists of tags. */
 #include "turn/verdict.h"
+
+#include "wire/minted.h"
 
 #include <assert.h>
 #include <string.h>
@@ -67,4 +69,21 @@ void limits_tighten(struct limits *limits, const struct limits *more)
     LIMIT_NUMBERS(TIGHTEN)
 #undef TIGHTEN
     limits->is_strict |= more->is_strict;
+}
+
+bool verdict_take_minted(struct verdict *verdict, const struct request *request)
+{
+    struct limits *limits = &verdict->limits;
+    struct labels labels = {0};
+    struct minted minted;
+    if (!request->is_minted || minted_parse(request->username, &minted) != 0)
+        return true;
+    _Static_assert(MINTED_TAGS_MAX <= sizeof labels.tags, "the tags of a credential are tags of an allocation");
+    minted_tags(&minted, labels.tags);
+    if (!labels_add(&labels, verdict->labels.tags))
+        return false;
+    memcpy(verdict->labels.tags, labels.tags, sizeof labels.tags);
+    limits->max_bps = limit_strictest(limits->max_bps, minted.max_bps);
+    limits->user_quota = limit_strictest_count(limits->user_quota, minted.max_allocations);
+    return true;
 }

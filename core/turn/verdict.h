@@ -164,6 +164,12 @@ struct verdict {
  * bytes the first 16, as every version of coturn does, its clients too. */
 void verdict_take_token(struct verdict *, struct view mac_key);
 
+struct request;
+
+/* verdict_take_minted: ALLOW, of a request whose credential was minted: what its name says is what the allocation is called, and limits, which tighten those that are
+ * there; tags of the verdict stand before those of the same names. Of any other request nothing. False: the tags do not fit together. */
+bool verdict_take_minted(struct verdict *, const struct request *);
+
 /* struct usage: 64-bit, never wraps in practice. "in": received from the client; "out": sent to the client. Payload bytes, without TURN framing. */
 struct usage {
     uint64_t bytes_in, bytes_out, packets_in, packets_out;

@@ -16,6 +16,7 @@
 --             its name sets it. A directory that is said is seen from where the specs are run, else from the spec file
 --   set       {["quota.user"] = 4}: what --set gives; lists as tables
 --   users     {["tenant/user"] = "password"} ("/ann" or "ann": no tenant); the value may be {ha1 = "32 hex digits"}
+--   mint_secret  the master secret of minted credentials; s:minted{tenant, key? tag? room? credential? expires? max_bps? max_allocations?} gives {username, password} of one
 --   secrets   {name = {"newest", "older"}}
 --   files     {["tenants.json"] = "{...}"}: instead of files in `dir`; policies too
 --   jwt_signature  function(algorithm, kid, signed, signature) -> boolean: for the fake core, which verifies HS256 alone; the real one verifies
@@ -35,7 +36,7 @@
 -- THE BACK-END. Without more, requests go to relay.fake.core. If the global `relay_core_backend` or the module `relay.testing.core` exists, they go
 -- there: a table {open = function(spec) -> core}. All names in `spec` and `fields` below are always there unless marked `?`.
 --   spec      policies = list of {name, text}; files = {name = text}; dir; set = {["ns.name"] = text}; realm; now (unix seconds);
---             jwt_signature? = as above; trace? (file, line): told what runs, if M.trace is set, of files of the directory; users = list of {tenant (""), user, password? or ha1?}; secrets = {name = list of text};
+--             jwt_signature? = as above; trace? (file, line): told what runs, if M.trace is set, of files of the directory; users = list of {tenant (""), user, password? or ha1?}; mint_secret? secrets = {name = list of text};
 --             http(request) -> {status, body, headers} or nil, why; db(sql, ...) -> a list of rows, with columns = sorted names, or nil, why; dns(type,
 --             name) -> a list or nil, why; of each then the seconds until that;
 --             options = {the options above}: numbers, lists of text (…_peer_ip), boolean
@@ -70,11 +71,12 @@
 
 local address = require "relay.address"
 local json = require "relay.json"
+local minted = require "relay.fake.minted"
 local strict = require "relay.fake.strict"
 
 local M = {}
 
-local new_fields = {"policy", "dir", "set", "users", "secrets", "files", "realm", "now", "jwt_signature", "http_stubs", "db_stubs", "dns_stubs"}
+local new_fields = {"policy", "dir", "set", "users", "mint_secret", "secrets", "files", "realm", "now", "jwt_signature", "http_stubs", "db_stubs", "dns_stubs"}
 
 local options = {
   max_allocate_lifetime = 3600, permission_lifetime = 300, channel_lifetime = 600, min_port = 49152, max_port = 65535,
@@ -243,7 +245,7 @@ end
 local function spec_of(given)
   local spec = {
     policies = {}, files = given.files or {}, dir = given.dir or os.getenv("RELAY_POLICIES") or "policies", set = {},
-    users = users_of(given.users or {}), secrets = given.secrets or {}, realm = given.realm or "relay.test", now = given.now or 1700000000,
+    users = users_of(given.users or {}), mint_secret = given.mint_secret, secrets = given.secrets or {}, realm = given.realm or "relay.test", now = given.now or 1700000000,
     options = {}, jwt_signature = given.jwt_signature,
   }
   spec.http_stubs = given.http_stubs or {}
@@ -365,6 +367,16 @@ end
 function Session:rotate(secret, list) self.core:change("secrets", secret, list) end
 
 -- unix seconds
+local minted_fields = {"tenant", "key", "tag", "room", "credential", "expires", "max_bps", "max_allocations"}
+
+function Session:minted(given)
+  strict.only("minted", given, minted_fields)
+  local said = {expires = self:now() + 3600}
+  for name, value in pairs(given) do said[name] = value end
+  local username = minted.username(said)
+  return {username = username, password = minted.password(self.spec.mint_secret, username)}
+end
+
 function Session:now() return self.spec.now + self.core:elapsed() // 1000 end
 function Session:held(scope, tenant, user) return self.core:held(scope, tenant, user) end
 function Session:stop() self.core:close() end

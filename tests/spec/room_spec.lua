@@ -112,7 +112,18 @@ describe("room.lua", function()
     s = server {["room.separator"] = "/"}
     assert.equal("red:7", join(s, "red:7/ann").group)
     local _, why = pcall(server, {["room.from"] = "username"})
-    assert.equal("room.from: 'user' or 'tenant' expected, got 'username'", why:match("room%.from: .*"))
+    assert.equal("room.from: 'user', 'tenant' or 'credential' expected, got 'username'", why:match("room%.from: .*"))
+  end)
+
+  it("takes the room that a credential was minted for", function()
+    local s = T.new {policy = "room.lua", mint_secret = "m", set = {["room.from"] = "credential"}, users = {ann = "p"}}
+    local function allocate(room, tag) return s:allocate(s:minted {tenant = "acme", room = room, tag = tag}) end
+    local ann, bob, cleo = allocate("red", "ann"), allocate("red", "bob"), allocate("blue", "cleo")
+    assert.equal("red", ann.group)
+    assert.is_true(meet(s, ann, bob))
+    assert.is_false(meet(s, ann, cleo))
+    assert.equal("no room", allocate(nil, "ann").reason)
+    assert.equal("no room", s:allocate {username = "ann", password = "p"}.reason)
   end)
 
   it("shows the room to other policies, and does not agree to another one", function()

@@ -2,6 +2,7 @@
 
 local address = require "relay.address"
 local hash = require "relay.hash"
+local minted = require "relay.fake.minted"
 local views = require "relay.fake.views"
 
 local M = {}
@@ -30,6 +31,17 @@ function M.route(core, client, fields)
   return {tenant = d.tenant, realm = d.realm or core.spec.realm}
 end
 
+-- the key of a minted credential; false if the name is of another form
+local function find_minted(core, username)
+  local said = core.spec.mint_secret and minted.parse(username)
+  if not said then return false end
+  if said.expires * 1000 <= core.unix_ms() then return nil, {code = 401, reason = "credential_expired", by = "core"} end
+  return {
+    user = said.tag or said.credential, tenant = said.tenant, passwords = {minted.password(core.spec.mint_secret, username)}, expires = said.expires,
+    minted = said,
+  }
+end
+
 -- the key material of a request's username: what the policies say, else the built-in users; or nil and a refusal
 local function find_key(core, client, fields, route)
   local named = not fields.hidden or core.has_user(fields.username)
@@ -47,6 +59,10 @@ local function find_key(core, client, fields, route)
     }
   end
   if d and d.kind ~= "lookup" then return nil, refusal(d) end
+  if not d then
+    local key, refused = find_minted(core, fields.username)
+    if key ~= false then return key, refused end
+  end
   local tenant, user = route.tenant, fields.username
   if d then tenant, user = d.tenant or tenant, d.user end
   local found = core.find_user(tenant, user)
@@ -89,7 +105,7 @@ function M.identify(core, client, fields)
   end
   local a = client.allocation
   if not a or a.username == fields.username and not key.mac_key then client.key = key end -- another user's request (441) changes nothing
-  client.who = {user = key.user, tenant = key.tenant, realm = route.realm, username = fields.username, key = key}
+  client.who = {user = key.user, tenant = key.tenant, realm = route.realm, username = fields.username, key = key, minted = key.minted}
   return client.who
 end
 

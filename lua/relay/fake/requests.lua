@@ -3,6 +3,7 @@
 local address = require "relay.address"
 local auth = require "relay.fake.auth"
 local decision = require "relay.fake.decision"
+local minted = require "relay.fake.minted"
 local peers = require "relay.fake.peers"
 local views = require "relay.fake.views"
 
@@ -32,6 +33,15 @@ local function configured_limits(core)
   }
 end
 
+local function strictest(a, b) return a and b and math.min(a, b) or a or b end
+
+-- what a minted credential says
+local function apply_minted(limits, said)
+  limits.tags = minted.tags(said, limits.tags)
+  limits.max_bps = strictest(limits.max_bps, said.max_bps)
+  limits.user_quota = strictest(limits.user_quota, said.max_allocations)
+end
+
 -- authorize: the limits, nil and who gave them; or nil and a refusal
 local function authorize(core, client, fields, who)
   local limits = configured_limits(core)
@@ -43,6 +53,7 @@ local function authorize(core, client, fields, who)
     if limits.meter.on_cap ~= "throttle" then return nil, refuse(486, "meter_cap") end
     limits.max_bps = math.min(limits.max_bps or THROTTLE_BPS, THROTTLE_BPS)
   end
+  if who.minted then apply_minted(limits, who.minted) end
   return limits, nil, by
 end
 

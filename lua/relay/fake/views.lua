@@ -22,8 +22,9 @@ function M.request(core, client, fields, known)
     userhash = fields.hidden and hash.hex(hash.sha256(fields.username .. ":" .. known.realm)) or nil,
     tenant = known.tenant, user = known.user, software = fields.software, lifetime = fields.lifetime,
     requested_transport = fields.requested_transport or "udp", requested_family = fields.family,
-    even_port = fields.even_port, reservation = fields.reservation, access_token = fields.access_token,
+    even_port = fields.even_port, reservation = fields.reservation, minted = known.minted ~= nil, access_token = fields.access_token,
   }
+  for _, name in ipairs {"tag", "room", "credential", "key"} do shown[name] = known.minted and known.minted[name] end
   function shown.attr(_, number)
     if number == 0x8022 then return fields.software end
     return fields.attributes and fields.attributes[number]
