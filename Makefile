@@ -11,7 +11,7 @@ Q := $(if $(V),,@)
 PREFIX ?= /usr/local
 VERSION := 0.1.0
 
-ROOMS := base wire ledger turn policy store net admin spec server
+ROOMS := base wire ledger turn policy store net admin client spec server
 CFLAGS ?= -O2 -g
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wconversion -Werror -fno-strict-overflow -fstack-protector-strong \
               -fPIE -MMD -MP -Icore -DRELAY_VERSION='"$(VERSION)"' -DRELAY_DATA_DIR='"$(PREFIX)/share/relay"'
@@ -37,8 +37,9 @@ UNDER_policy := turn ledger wire base
 UNDER_store := base
 UNDER_net := turn ledger wire base
 UNDER_admin := base
+UNDER_client := net turn ledger wire base
 UNDER_spec := policy turn ledger wire base
-UNDER_server := spec admin net store policy turn ledger wire base
+UNDER_server := spec client admin net store policy turn ledger wire base
 LIBS_base := -lcrypto -lunistring
 LIBS_policy = $(LUA_LIBS) -ljansson -lmaxminddb -lm
 LIBS_store := -lsqlite3

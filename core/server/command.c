@@ -73,11 +73,15 @@ static const struct command table[] = {
      "measure each hook: time, instructions, garbage; and the memory that the policies have", POLICY_FLAGS | F(JSON), 0, 1, 64,
      command_bench_policy},
     {"test",
-     "[FILE|DIR]... [--live] [--filter PATTERN] [--coverage] [--coverage-min PERCENT] [--junit FILE] [--format human|tap|github] [--json] "
-     "[--lua-dir DIR]",
-     "run specs of policies, written as for busted, without a server, or with --live in the real core; without a name those found beside "
-     "the policies: *_spec.lua here and in policies, and in spec and policies/spec",
-     F(LIVE) | F(FILTER) | F(COVERAGE) | F(COVERAGE_MIN) | F(JUNIT) | F(FORMAT) | F(JSON) | F(LUA_DIR), 0, 0, 4096, command_test},
+     "URL... [--user NAME] [--password-stdin | --password-file FILE | --password WORD] [--seconds NUMBER] [--insecure] [--admin-socket PATH "
+     "| -c FILE] [--json] | [FILE|DIR]... [--live] [--filter PATTERN] [--coverage] [--coverage-min PERCENT] [--junit FILE] "
+     "[--format human|tap|github] [--json] [--lua-dir DIR]",
+     "try a TURN server, any, step by step, as turn:HOST[:PORT]?transport=udp: two allocations that play a game through it, and what is wrong if they "
+     "cannot, with the words of the relay itself where --admin-socket or -c names it; or run specs of policies, written as for busted, without a server, or with "
+     "--live in the real core; without a name those found beside the policies: *_spec.lua here and in policies, and in spec and policies/spec",
+     F(USER) | F(PASSWORD) | F(PASSWORD_STDIN) | F(PASSWORD_FILE) | F(SECONDS) | F(INSECURE) | F(ADMIN_SOCKET) | F(CONFIG) | F(LIVE) | F(FILTER) |
+         F(COVERAGE) | F(COVERAGE_MIN) | F(JUNIT) | F(FORMAT) | F(JSON) | F(LUA_DIR),
+     0, 0, 4096, command_test},
     {"stubs", "[--format lua|markdown] [--out FILE]",
      "print what policies may use: for editors with lua-language-server, or as the tables of lua/README.md", F(FORMAT) | F(OUT), 0, 0, 0,
      command_stubs},
@@ -130,6 +134,8 @@ static const struct flag flags[] = {
     VALUE("--coverage-min", COMMAND_FLAG(COVERAGE_MIN), coverage_min),
     VALUE("--junit", COMMAND_FLAG(JUNIT), junit),
     VALUE("--out", COMMAND_FLAG(OUT), out),
+    VALUE("--password", COMMAND_FLAG(PASSWORD), password),
+    VALUE("--seconds", COMMAND_FLAG(SECONDS), seconds),
     {"--set", COMMAND_FLAG(SET), FLAG_VALUES, offsetof(struct command_line, sets)},
     {"--policy", COMMAND_FLAG(POLICY), FLAG_VALUES, offsetof(struct command_line, policies)},
     {"--secret", COMMAND_FLAG(SECRET), FLAG_VALUES, offsetof(struct command_line, secrets)},
@@ -140,6 +146,7 @@ static const struct flag flags[] = {
     {"--coverage", COMMAND_FLAG(COVERAGE), FLAG_BARE, 0},
     {"--describe", COMMAND_FLAG(DESCRIBE), FLAG_BARE, 0},
     {"--live", COMMAND_FLAG(LIVE), FLAG_BARE, 0},
+    {"--insecure", COMMAND_FLAG(INSECURE), FLAG_BARE, 0},
 };
 
 #define FLAGS (sizeof flags / sizeof *flags)

@@ -48,6 +48,9 @@ enum command_flag {
     COMMAND_AT_EXPRESSION,
     COMMAND_AT_POLICY,
     COMMAND_AT_TYPE,
+    COMMAND_AT_PASSWORD,
+    COMMAND_AT_SECONDS,
+    COMMAND_AT_INSECURE,
 };
 #define COMMAND_FLAG(name) ((uint64_t)1 << COMMAND_AT_##name)
 
@@ -62,7 +65,7 @@ struct command_line {
     const struct command *command;
     uint64_t given; /* flags */
     const char *userdb, *realm, *tenant, *from, *to, *key, *password_file, *algorithm, *lifetime, *admin_socket, *config, *lua_dir, *format,
-        *user, *tag, *limit, *expression, *filter, *coverage_min, *junit, *out, *client, *decision, *type;
+        *user, *tag, *limit, *expression, *filter, *coverage_min, *junit, *out, *client, *password, *seconds, *decision, *type;
     struct command_values sets, secrets, policies;
     char **words; /* what is left: names, field=value */
     size_t word_count;
@@ -152,6 +155,7 @@ int command_allocations(const struct command_line *);
 int command_explain(const struct command_line *);
 int command_kick(const struct command_line *);
 int command_test(const struct command_line *);
+int command_probe(const struct command_line *); /* relay test of URLs */
 int command_stubs(const struct command_line *);
 int command_metrics(const struct command_line *);
 int command_console(const struct command_line *);

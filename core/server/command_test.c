@@ -1,6 +1,7 @@
 /* command_test.c: relay test: runs specs of policies. */
 #include "server/command_line.h"
 
+#include "client/probe.h"
 #include "server/config.h"
 #include "spec/specs.h"
 
@@ -25,8 +26,16 @@ static bool parse_percent(const char *text, double *percent)
     return end != text && !*end && *percent >= 0 && *percent <= 100;
 }
 
+#define OF_URLS                                                                                                                            \
+    (COMMAND_FLAG(USER) | COMMAND_FLAG(PASSWORD) | COMMAND_FLAG(PASSWORD_STDIN) | COMMAND_FLAG(PASSWORD_FILE) | COMMAND_FLAG(SECONDS) |   \
+     COMMAND_FLAG(INSECURE) | COMMAND_FLAG(ADMIN_SOCKET) | COMMAND_FLAG(CONFIG))
+
 int command_test(const struct command_line *line)
 {
+    if (line->word_count && probe_is_url(line->words[0]))
+        return command_probe(line);
+    if (line->given & OF_URLS)
+        return command_fail(line, COMMAND_MISUSED, "--user and the like are for a URL, as turn:relay.example.org, not for specs");
     char lua_dir[CONFIG_PATH_MAX], reason[2048];
     struct specs specs = {.paths = (const char *const *)line->words,
                           .path_count = line->word_count,

@@ -193,9 +193,10 @@ class Server:
             return int(re.search(r"VmRSS:\s+(\d+)", file.read())[1])
 
 
-def run_relay(*arguments, stdin="", cwd=None, limit_s=20.0):
-    """Runs the binary to its end: (exit code, stdout, stderr)."""
-    done = subprocess.run([BINARY, *arguments], input=stdin, capture_output=True, text=True, cwd=cwd, timeout=limit_s, errors="replace")
+def run_relay(*arguments, stdin="", cwd=None, limit_s=20.0, env=None):
+    """Runs the binary to its end: (exit code, stdout, stderr). `env` is added to the environment."""
+    done = subprocess.run([BINARY, *arguments], input=stdin, capture_output=True, text=True, cwd=cwd, timeout=limit_s, errors="replace",
+                          env={**os.environ, **(env or {})})
     return done.returncode, done.stdout, done.stderr
 
 
