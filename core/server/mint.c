@@ -150,15 +150,31 @@ static void remember(struct mint *mint, const struct mint_order *order, const st
 
 /* ---- the whole ---- */
 
-static int make(struct mint *mint, const struct mint_order *order, struct mint_credential *out, struct mint_refusal *refusal)
+/* check: *most: as check_tenant has it. */
+static int check(const struct mint *mint, const struct mint_order *order, uint64_t *most, struct mint_refusal *refusal)
 {
-    struct mint_asked asked;
-    uint64_t most;
     if (mint->is_draining)
         return refuse_order(refusal, MINT_DRAINING, NULL, "the relay is draining: ask another");
     if (!mint->service->mint_secrets)
         return refuse_order(refusal, MINT_NO_SECRET, NULL, "nothing can be minted: the option mint-secret-file is missing");
-    if (check_order(order, refusal) || check_tenant(mint, order->tenant, &most, refusal))
+    const int err = check_order(order, refusal);
+    return err ? err : check_tenant(mint, order->tenant, most, refusal);
+}
+
+int mint_check(struct mint *mint, const struct mint_order *order, struct mint_refusal *refusal)
+{
+    uint64_t most;
+    const int err = check(mint, order, &most, refusal);
+    if (err)
+        mint->refused[refusal->no]++;
+    return err;
+}
+
+static int make(struct mint *mint, const struct mint_order *order, struct mint_credential *out, struct mint_refusal *refusal)
+{
+    struct mint_asked asked;
+    uint64_t most;
+    if (check(mint, order, &most, refusal))
         return ERR_DENIED;
     int err = recall(mint, order, &asked, out, refusal);
     if (err != ERR_NOT_FOUND)
@@ -193,7 +209,8 @@ int mint_open(const struct service *service, struct mint **out, char *reason, si
     mint->crypto = crypto_new();
     mint->rates = mint_rates_new();
     mint->memory = mint_memory_new();
-    if (!mint->crypto || !mint->rates || !mint->memory)
+    mint->links = test_links_new();
+    if (!mint->crypto || !mint->rates || !mint->memory || !mint->links)
         return ERR_MEMORY;
     return service->store ? store_reader_open(service->config->userdb, &mint->reader, reason, cap) : 0;
 }
@@ -204,6 +221,7 @@ void mint_close(struct mint *mint)
         return;
     if (mint->reader)
         store_reader_close(mint->reader);
+    test_links_free(mint->links);
     mint_memory_free(mint->memory);
     mint_rates_free(mint->rates);
     crypto_free(mint->crypto);

@@ -13,6 +13,7 @@
 #include "server/mint_rate.h"
 #include "server/service.h"
 #include "server/tenants.h"
+#include "server/test_link.h"
 
 #define MINT_TTL_S 3600
 #define MINT_TTL_MAX_S MINTED_TTL_MAX_S
@@ -56,6 +57,7 @@ struct mint {
     struct store_reader *reader; /* NULL: no database */
     struct mint_rates *rates;
     struct mint_memory *memory;
+    struct test_links *links;
     bool is_draining; /* this node is named no more */
     uint64_t made[TENANTS_MAX + 1], refused[MINT_NOES];
 };
@@ -66,6 +68,9 @@ void mint_close(struct mint *);
 
 /* mint_make: 0; or negative with the refusal. */
 int mint_make(struct mint *, const struct mint_order *, struct mint_credential *, struct mint_refusal *);
+
+/* mint_check: whether such an order could be made now: 0; or negative with the refusal. */
+int mint_check(struct mint *, const struct mint_order *, struct mint_refusal *);
 
 /* mint_sign: the same under a K that is at hand, asking nobody: `made_unix_s`, `expires_unix_s` and `cid` of the credential are there. 0, ERR_RANGE: all of it is
  * too long; ERR_SYSTEM. */

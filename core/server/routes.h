@@ -66,7 +66,7 @@ enum {
 };
 
 /* routes_mint.c.  routes_mint_order: what the fields of routes_mint_body, which are got from `from`, ask for; NULL, or what is wrong with *field.
- * routes_mint_retry: says when to come again, if the refusal does.  routes_connect.c: the same for clients of Connect. */
+ * routes_mint_retry: says when to come again, if the refusal does.  routes_mint_refuse: answers as it says.  routes_connect.c: the same for clients of Connect. */
 struct mint_order;
 struct mint_refusal;
 struct routes_mint_form {
@@ -79,8 +79,15 @@ extern const struct door_said routes_mint_said[];
 void routes_mint(void *ctx, struct door_request *);
 const char *routes_mint_order(const struct routes *, const struct door_request *, const struct routes_mint_form *, struct mint_order *, const char **field);
 void routes_mint_retry(struct door_request *, const struct mint_refusal *);
+void routes_mint_refuse(struct door_request *, const struct mint_refusal *);
 extern const struct door_said routes_connect_said[];
 void routes_connect_mint(void *ctx, struct door_request *);
+
+/* routes_test_link.c */
+extern const struct field routes_test_links_body[], routes_test_link_body[];
+extern const struct door_said routes_test_links_said[], routes_test_link_said[];
+void routes_test_links(void *ctx, struct door_request *);
+void routes_test_link(void *ctx, struct door_request *);
 
 /* routes_tenant.c */
 extern const struct field routes_tenants_query[];

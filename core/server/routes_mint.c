@@ -94,19 +94,23 @@ void routes_mint_retry(struct door_request *request, const struct mint_refusal *
         door_say(request, "Retry-After", seconds);
 }
 
+void routes_mint_refuse(struct door_request *request, const struct mint_refusal *refusal)
+{
+    routes_mint_retry(request, refusal);
+    if (refusal->status == HTTP_BAD_REQUEST && refusal->field)
+        door_refuse_field(request, refusal->field, refusal->reason);
+    else
+        door_refuse(request, refusal->status, refusal->reason);
+}
+
 static void make(const struct routes *routes, struct door_request *request, const struct mint_order *order)
 {
     struct mint_credential credential;
     struct mint_refusal refusal;
-    if (mint_make(routes->service->mint, order, &credential, &refusal) == 0) {
-        door_answer(request, HTTP_CREATED, mint_answer(routes->config, order, &credential, mint_format(door_query(request, "format"))));
-        return;
-    }
-    routes_mint_retry(request, &refusal);
-    if (refusal.status == HTTP_BAD_REQUEST && refusal.field)
-        door_refuse_field(request, refusal.field, refusal.reason);
+    if (mint_make(routes->service->mint, order, &credential, &refusal) != 0)
+        routes_mint_refuse(request, &refusal);
     else
-        door_refuse(request, refusal.status, refusal.reason);
+        door_answer(request, HTTP_CREATED, mint_answer(routes->config, order, &credential, mint_format(door_query(request, "format"))));
 }
 
 static const struct field_value *value_of(const void *from, const char *name)

@@ -106,6 +106,28 @@ def who_asks_again_with_the_same_key_gets_the_same():
 
 
 @test
+def a_link_to_the_tester_is_good_once_and_its_credential_is_capped():
+    with serving(tenants={"acme": ["status=active"], "shut": ["status=disabled"]}) as server:
+        status, link, _ = post(server, {"ttl": 120}, "/v1/tenants/acme/test-links")
+        check_equal((status, link["path"][:6]), (201, "/test#"), "the link")
+        check(118 <= link["expiresAt"] - time.time() <= 120, f"it expires at {link['expiresAt']}")
+        token = link["path"][6:]
+        check_equal(post(server, {"token": token[:-1]}, "/v1/test-link")[0], 404, "the answer to another token")
+        status, body, _ = post(server, {"token": token}, "/v1/test-link")
+        (ice,) = body["iceServers"]
+        check_equal((status, body["expiresAt"], len(ice["urls"])), (201, link["expiresAt"], 2), "the answer")
+        check(ice["username"].endswith(":room=test:bps=20000000:n=16"), f"the name {ice['username']}")
+        check_equal(enter(server, ice["username"], ice["credential"]), 0, "the answer to an Allocate")
+        status, body, _ = post(server, {"token": token}, "/v1/test-link")
+        check(status == 404 and "used" in body["error"], f"the answer to a second time: {status} {body}")
+        check_equal([post(server, {}, f"/v1/tenants/{tenant}/test-links")[0] for tenant in ("shut", "nobody")], [403, 404], "links of others")
+        check_equal([post(server, {"ttl": ttl}, "/v1/tenants/acme/test-links")[1].get("field") for ttl in (59, 86401)], ["ttl"] * 2, "times that are none")
+        tokens = [post(server, {"ttl": 60}, "/v1/tenants/acme/test-links") for _ in range(65)]
+        check_equal([status for status, *_ in tokens], [201] * 64 + [429], "how many there are at a time")
+        check(token not in server.log(), "the token is in the log")
+
+
+@test
 def nothing_secret_is_in_the_log():
     with serving("verbose") as server:
         credential = post(server, {"tag": "ann"})[1]["iceServers"][0]

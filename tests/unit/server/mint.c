@@ -205,6 +205,31 @@ TEST(the_rate_of_a_key_is_that_of_the_configuration)
     stage_close(&stage);
 }
 
+TEST(a_link_expires_and_is_good_once)
+{
+    struct test_links *links = test_links_new();
+    struct crypto *crypto = crypto_new();
+    const struct test_link acme = {.tenant = "acme", .kid = "k1", .expires_unix_s = 1010};
+    struct test_link found;
+    char token[TEST_TOKEN_LEN + 1], other[TEST_TOKEN_LEN + 1];
+    CHECK_INT(test_link_make(links, crypto, &acme, 1000, token), 0);
+    CHECK_INT(strlen(token), TEST_TOKEN_LEN);
+    CHECK_INT(test_link_find(links, crypto, token, 1009, &found), 0);
+    CHECK_TEXT(found.tenant, "acme");
+    CHECK_INT(test_link_find(links, crypto, token, 1010, &found), ERR_NOT_FOUND);
+    CHECK_INT(test_link_find(links, crypto, "", 1000, &found), ERR_NOT_FOUND);
+    test_link_use(links, crypto, token);
+    test_link_use(links, crypto, token);
+    CHECK_INT(test_link_find(links, crypto, token, 1009, &found), ERR_NOT_FOUND);
+    for (int i = 0; i < TEST_LINKS_EACH; i++)
+        CHECK_INT(test_link_make(links, crypto, &acme, 1000, other), 0);
+    CHECK_INT(test_link_make(links, crypto, &acme, 1000, token), ERR_BUSY);
+    CHECK_INT(test_link_make(links, crypto, &(struct test_link){.tenant = "b", .expires_unix_s = 1010}, 1000, token), 0);
+    CHECK_INT(test_link_make(links, crypto, &(struct test_link){.tenant = "acme", .expires_unix_s = 1020}, 1010, token), 0);
+    crypto_free(crypto);
+    test_links_free(links);
+}
+
 static void check_urls(const struct config *config, unsigned transports, const char *want)
 {
     json_t *urls = mint_urls(config, transports);
@@ -263,4 +288,4 @@ TEST(an_answer_has_the_form_that_was_asked_for)
 
 TEST_LIST(RUN(an_order_becomes_a_credential_that_verifies) RUN(what_is_wrong_is_refused_with_its_field) RUN(a_key_that_is_used_again_gives_the_same)
               RUN(a_key_is_forgotten_in_time_and_by_number) RUN(a_name_has_its_rate) RUN(the_rate_of_a_key_is_that_of_the_configuration)
-                  RUN(urls_name_what_is_listened_for) RUN(an_answer_has_the_form_that_was_asked_for))
+                  RUN(a_link_expires_and_is_good_once) RUN(urls_name_what_is_listened_for) RUN(an_answer_has_the_form_that_was_asked_for))
