@@ -51,6 +51,9 @@ enum command_flag {
     COMMAND_AT_PASSWORD,
     COMMAND_AT_SECONDS,
     COMMAND_AT_INSECURE,
+    COMMAND_AT_SCOPE,
+    COMMAND_AT_NAME,
+    COMMAND_AT_EXPIRES,
 };
 #define COMMAND_FLAG(name) ((uint64_t)1 << COMMAND_AT_##name)
 
@@ -65,7 +68,7 @@ struct command_line {
     const struct command *command;
     uint64_t given; /* flags */
     const char *userdb, *realm, *tenant, *from, *to, *key, *password_file, *algorithm, *lifetime, *admin_socket, *config, *lua_dir, *format,
-        *user, *tag, *limit, *expression, *filter, *coverage_min, *junit, *out, *client, *password, *seconds, *decision, *type;
+        *user, *tag, *limit, *expression, *filter, *coverage_min, *junit, *out, *client, *password, *seconds, *decision, *type, *scope, *name, *expires;
     struct command_values sets, secrets, policies;
     char **words; /* what is left: names, field=value */
     size_t word_count;
@@ -102,6 +105,9 @@ int command_ask_text(const struct command_line *, const char *path, char **text)
 /* command_read_line: the first line of a file (NULL: standard input), without its end; 0 or negative: unreadable, empty, or longer than
  * `cap`. */
 int command_read_line(const char *path, char *out, size_t cap);
+
+/* command_time: Unix seconds, or a date with or without a time of day, in UTC. False: neither. */
+bool command_time(const char *text, int64_t *ms);
 
 /* Lists: a table for people, or with --json an array of objects; both from the same columns. */
 enum column_kind { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_TIME };
@@ -142,6 +148,9 @@ int command_tenant_set(const struct command_line *);
 int command_tenant_list(const struct command_line *);
 int command_secret_add(const struct command_line *);
 int command_secret_new(const struct command_line *);
+int command_key_add(const struct command_line *);
+int command_key_list(const struct command_line *);
+int command_key_remove(const struct command_line *);
 int command_oauth_add(const struct command_line *);
 int command_oauth_list(const struct command_line *);
 int command_oauth_remove(const struct command_line *);

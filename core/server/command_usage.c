@@ -7,8 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-/* parse_time: Unix seconds, or a date with or without a time of day, in UTC. False: neither. */
-static bool parse_time(const char *text, int64_t *ms)
+bool command_time(const char *text, int64_t *ms)
 {
     static const char *const formats[] = {"%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"};
     const size_t digits = strspn(text, "0123456789");
@@ -51,9 +50,9 @@ int command_usage(const struct command_line *line)
     const int64_t now = clock_unix_ms();
     int64_t from = 0, to = now;
     struct list list;
-    if (line->from && !parse_time(line->from, &from))
+    if (line->from && !command_time(line->from, &from))
         return command_fail(line, COMMAND_MISUSED, "--from: neither Unix seconds nor a date: %s", line->from);
-    if (line->to && !parse_time(line->to, &to))
+    if (line->to && !command_time(line->to, &to))
         return command_fail(line, COMMAND_MISUSED, "--to: neither Unix seconds nor a date: %s", line->to);
     if (from >= to)
         return command_fail(line, COMMAND_MISUSED, "--from is not before --to");

@@ -142,6 +142,7 @@ struct config {
     const char *decision_log_key; /* NULL: names are written as they are */
 
     const char *admin_socket; /* NULL: none */
+    uint32_t admin_rate;      /* requests a second of one key; 0: no limit */
 
     /* process */
     uint32_t workers; /* never 0 */

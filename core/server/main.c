@@ -140,7 +140,8 @@ static int serve(struct relay *relay, struct refusal *refusal)
     for (unsigned i = 0; i < config->workers; i++)
         if (worker_start(relay->service.workers[i]) != 0)
             return -1;
-    routes_serve(&relay->routes, &relay->service, relay->loop, &relay->policies, &relay->roster);
+    if (routes_serve(&relay->routes, &relay->service, relay->loop, &relay->policies, &relay->roster) != 0)
+        return -1;
     log_say(relay->service.log, LOG_INFO, "started", "version=%s workers=%u listeners=%zu policies=%zu relaying=%s", RELAY_VERSION, config->workers,
             relay->service.listener_count, config->policy_count, config->relaying ? "yes" : "no");
     loop_run(relay->loop);

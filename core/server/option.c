@@ -174,6 +174,8 @@ const struct option options[] = {
 
     {.name = "admin-socket", .section = SECTION_PROCESS, TEXT(admin_socket, 107), .value = "PATH",
      .help = "A unix socket, for its owner alone, at which relay reload, policy, allocations, kick, explain and metrics ask; HTTP with answers in JSON; without it there is none"},
+    {.name = "admin-rate", .section = SECTION_PROCESS, NUMBER(admin_rate, 0, 1000000), .value = "NUMBER", .fallback = "2000",
+     .help = "At most so many requests a second with one key at the admin door, and as many at once; then 429; 0: no limit"},
     {.name = "relay-threads", .letter = 'm', .section = SECTION_PROCESS, NUMBER(relay_threads, 0, 256), .value = "NUMBER",
      .help = "Workers; 0 is one; without it as many as there are processors"},
     {.name = "log-file", .letter = 'l', .section = SECTION_PROCESS, FILE_NAME(log_file), .help = "Where the log goes: a file, stdout (or -) or stderr; without it to stdout"},

@@ -158,6 +158,12 @@ static const struct door_route rows[] = {
      .summary = "What was used, of all tenants, in exact sums; a tenant's key sees its own"},
     {.method = "GET", .path = "/v1/tenants/{tenant}/usage", .scope = DOOR_USAGE_READ, .serve = routes_tenant_usage, .query = routes_usage_query,
      .summary = "What a tenant used, in exact sums", .answers = routes_tenant_said},
+    {.method = "GET", .path = "/v1/keys", .scope = DOOR_ADMIN, .serve = routes_keys, .query = routes_keys_query,
+     .summary = "Keys of this door; never what they are", .answers = routes_tenant_said},
+    {.method = "POST", .path = "/v1/keys", .scope = DOOR_ADMIN, .serve = routes_key_make, .body = routes_key_body,
+     .summary = "Make a key", .answers = routes_key_made},
+    {.method = "DELETE", .path = "/v1/keys/{id}", .scope = DOOR_ADMIN, .serve = routes_key_remove, .summary = "Revoke a key",
+     .answers = routes_key_removed},
     {.method = "GET", .path = "/v1/explain", .scope = DOOR_ADMIN, .serve = routes_explain, .query = routes_explain_query,
      .summary = "Why the last requests were refused", .answers = routes_tenant_said},
     {.method = "GET", .path = "/v1/events", .scope = DOOR_ADMIN, .serve = routes_events, .query = events_query,
@@ -165,13 +171,25 @@ static const struct door_route rows[] = {
      .media = "text/event-stream"},
 };
 
+static void admit(void *ctx, const struct door_request *request, const char *token, struct door_pass *out)
+{
+    struct routes *routes = ctx;
+    admission_admit(&routes->admission, request, token, out);
+}
+
+static void told(void *ctx, const struct door_request *request, unsigned status)
+{
+    const struct routes *routes = ctx;
+    admission_told(&routes->admission, request, status);
+}
+
 int routes_open(struct routes *routes, const struct config *config, struct refusal *refusal)
 {
     *routes = (struct routes){.config = config};
     if (!config->admin_socket)
         return 0;
     const int err = door_open(
-        &(struct door_config){.path = config->admin_socket, .routes = rows, .route_count = sizeof rows / sizeof *rows, .ctx = routes}, &routes->door);
+        &(struct door_config){.path = config->admin_socket, .routes = rows, .route_count = sizeof rows / sizeof *rows, .ctx = routes, .admit = admit, .told = told}, &routes->door);
     switch (err) {
         case 0:
             return 0;
@@ -190,15 +208,19 @@ static void on_door(void *owner)
     door_run(routes->door);
 }
 
-void routes_serve(struct routes *routes, const struct service *service, struct loop *loop, struct reload *policies, struct roster *roster)
+int routes_serve(struct routes *routes, const struct service *service, struct loop *loop, struct reload *policies, struct roster *roster)
 {
     routes->service = service;
     routes->policies = policies;
     routes->roster = roster;
     if (!routes->door)
-        return;
+        return 0;
+    const int err = admission_open(&routes->admission, service);
+    if (err)
+        return err;
     watch_read(&routes->readable, loop, door_descriptor(routes->door), on_door, routes);
     watch_every(&routes->second, loop, SECOND_S, on_door, routes);
+    return 0;
 }
 
 void routes_close(struct routes *routes)
@@ -206,4 +228,5 @@ void routes_close(struct routes *routes)
     watch_stop(&routes->readable);
     watch_stop(&routes->second);
     door_close(routes->door);
+    admission_close(&routes->admission);
 }

@@ -5,6 +5,7 @@
 #include "admin/door.h"
 #include "net/loop.h"
 #include "server/clerk.h"
+#include "server/admission.h"
 #include "server/refusal.h"
 #include "server/reload.h"
 #include "server/roster.h"
@@ -15,13 +16,14 @@ struct routes {
     struct reload *policies;
     struct roster *roster;
     struct door *door; /* NULL: there is none */
+    struct admission admission;
     struct watch readable, second;
 };
 
-/* routes_open: makes the socket, with the privileges of the start. 0, or negative with the refusal.  routes_serve: answers from now on;
+/* routes_open: makes the socket, with the privileges of the start. 0, or negative with the refusal.  routes_serve: answers from now on, 0 or ERR_MEMORY;
  * what routes speak of is there.  routes_close: after reload_close, roster_close and clerk_close, which tell who still waits; before the loop goes. */
 int routes_open(struct routes *, const struct config *, struct refusal *);
-void routes_serve(struct routes *, const struct service *, struct loop *, struct reload *, struct roster *);
+int routes_serve(struct routes *, const struct service *, struct loop *, struct reload *, struct roster *);
 void routes_close(struct routes *);
 
 /* struct routes_job: a question that the clerk answers: the first member of what it is about. What the request lends (its parts, parameters, body, caller) lives until
@@ -37,6 +39,13 @@ struct routes_job {
  * job is freed when it is answered. */
 void *routes_job(struct door_request *, size_t size, int (*work)(struct desk *, struct clerk_job *));
 void routes_job_ask(const struct routes *, void *job);
+
+/* routes_job_done: what `done` of a job is, for one that has more to do first. */
+void routes_job_done(struct clerk_job *, int err);
+
+/* routes_who: who asks, for the audit: "key:" and its id, or "socket". Returns `out`. */
+#define ROUTES_WHO_MAX 48
+const char *routes_who(const struct door_request *, char out[ROUTES_WHO_MAX]);
 
 /* routes_limit: the parameter ROUTES_LIMIT_FIELD of a list: 1 to ROUTES_LIMIT_MAX, or ROUTES_LIMIT without it. */
 #define ROUTES_LIMIT 100
@@ -97,6 +106,13 @@ void routes_tenants(void *ctx, struct door_request *);
 extern const struct field routes_usage_query[];
 void routes_usage(void *ctx, struct door_request *);
 void routes_tenant_usage(void *ctx, struct door_request *);
+
+/* routes_key.c */
+extern const struct field routes_keys_query[], routes_key_body[];
+extern const struct door_said routes_key_made[], routes_key_removed[];
+void routes_keys(void *ctx, struct door_request *);
+void routes_key_make(void *ctx, struct door_request *);
+void routes_key_remove(void *ctx, struct door_request *);
 
 /* routes_shared.c */
 extern const struct field routes_shared_query[];

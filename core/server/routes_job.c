@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* status_of: what went wrong, to who asked. A database that is locked, full, read-only or broken is not his fault. */
@@ -23,7 +24,7 @@ static unsigned status_of(int err)
     }
 }
 
-static void done(struct clerk_job *job, int err)
+void routes_job_done(struct clerk_job *job, int err)
 {
     struct routes_job *question = (struct routes_job *)job;
     if (err) {
@@ -43,7 +44,7 @@ void *routes_job(struct door_request *request, size_t size, int (*work)(struct d
         return NULL;
     }
     question->job.work = work;
-    question->job.done = done;
+    question->job.done = routes_job_done;
     question->request = request;
     question->status = HTTP_OK;
     return question;
@@ -59,4 +60,11 @@ size_t routes_limit(const struct door_request *request)
 {
     const struct field_value *limit = door_parameter(request, "limit");
     return limit ? (size_t)limit->number : ROUTES_LIMIT;
+}
+
+const char *routes_who(const struct door_request *request, char out[ROUTES_WHO_MAX])
+{
+    const struct door_caller *caller = door_caller(request);
+    snprintf(out, ROUTES_WHO_MAX, "%s%s", *caller->key ? "key:" : "socket", caller->key);
+    return out;
 }

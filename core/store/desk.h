@@ -76,6 +76,20 @@ int desk_oauth_remove(struct desk *, const char *kid, const char *who);
 typedef void desk_oauth_fn(void *ctx, const struct desk_oauth_key *);
 int desk_oauth_keys(struct desk *, desk_oauth_fn *each, void *ctx);
 
+/* struct desk_key: of the admin door; `hash` is NULL when it is listed. Times are Unix milliseconds; 0: never. */
+struct desk_key {
+    const char *id, *tenant, *scopes, *name;
+    const uint8_t *hash; /* STORE_API_KEY_HASH_LEN bytes */
+    int64_t created_ms, expires_ms, revoked_ms;
+};
+
+/* desk_key_add: ERR_NOT_FOUND: there is no such tenant.  desk_key_remove: its row stays, and says since when it is revoked; ERR_NOT_FOUND: there is none, of that
+ * tenant (NULL: of any), that is not; `owner`: whose it was.  desk_keys: ->name of the page is a tenant, ->after an id. */
+int desk_key_add(struct desk *, const struct desk_key *, const char *who);
+int desk_key_remove(struct desk *, const char *id, const char *tenant, const char *who, char owner[STORE_TENANT_MAX + 1]);
+typedef void desk_key_fn(void *ctx, const struct desk_key *);
+int desk_keys(struct desk *, const struct desk_page *, desk_key_fn *each, void *ctx);
+
 struct desk_usage_row {
     const char *tenant, *user;
     int64_t sessions, live, seconds;

@@ -12,7 +12,7 @@
 
 struct store_reader {
     sqlite3 *db;
-    sqlite3_stmt *keys, *unhash, *tenant, *tenants, *version, *secrets, *oauth_key, *meters;
+    sqlite3_stmt *keys, *unhash, *tenant, *tenants, *version, *secrets, *oauth_key, *api_key, *meters;
     bool knows_hashes;
 };
 
@@ -36,6 +36,7 @@ static int prepare(struct store_reader *reader)
         database_prepare(reader->db, DATABASE_TENANT_VERSION, &reader->version) ||
         database_prepare(reader->db, secrets, &reader->secrets) ||
         database_prepare(reader->db, "SELECT " DATABASE_OAUTH_COLUMNS " FROM oauth_key WHERE kid = ?1", &reader->oauth_key) ||
+        database_prepare(reader->db, "SELECT id, tenant, scopes, hash, expires_ms, revoked_ms FROM keys WHERE id = ?1", &reader->api_key) ||
         database_prepare(reader->db, "SELECT key, ends_ms, sum FROM meters WHERE name = ?1 AND ends_ms > ?2", &reader->meters))
         return ERR_BAD;
     return 0;
@@ -70,6 +71,7 @@ void store_reader_close(struct store_reader *reader)
     sqlite3_finalize(reader->version);
     sqlite3_finalize(reader->secrets);
     sqlite3_finalize(reader->oauth_key);
+    sqlite3_finalize(reader->api_key);
     sqlite3_finalize(reader->meters);
     sqlite3_close(reader->db);
     free(reader);
@@ -178,6 +180,31 @@ int store_reader_oauth_key(struct store_reader *reader, struct view kid, struct 
     const int code = sqlite3_step(statement);
     if (code == SQLITE_ROW && database_oauth_key(statement, out) == 0)
         err = 0;
+    return finish(statement, code, err);
+}
+
+static int take_api_key(sqlite3_stmt *row, struct store_api_key *out)
+{
+    const struct view hash = column(row, 3);
+    if (hash.len != sizeof out->hash)
+        return ERR_NOT_FOUND;
+    memcpy(out->hash, hash.at, sizeof out->hash);
+    view_copy(view_text(database_text(row, 0)), out->id, sizeof out->id);
+    view_copy(view_text(database_text(row, 1)), out->tenant, sizeof out->tenant);
+    view_copy(view_text(database_text(row, 2)), out->scopes, sizeof out->scopes);
+    out->expires_ms = sqlite3_column_int64(row, 4);
+    out->revoked_ms = sqlite3_column_int64(row, 5);
+    return 0;
+}
+
+int store_reader_api_key(struct store_reader *reader, struct view id, struct store_api_key *out)
+{
+    sqlite3_stmt *statement = reader->api_key;
+    int err = ERR_NOT_FOUND;
+    database_bind(statement, 1, id);
+    const int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        err = take_api_key(statement, out);
     return finish(statement, code, err);
 }
 

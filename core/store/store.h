@@ -172,6 +172,18 @@ int store_oauth_key(struct view ikm, struct view algorithm, struct store_oauth_k
 /* store_reader_oauth_key: the key of `kid`; ERR_NOT_FOUND also for a row that makes no key. */
 int store_reader_oauth_key(struct store_reader *, struct view kid, struct store_oauth_key *out);
 
+/* struct store_api_key: a key of the admin door, of which only the SHA-256 of its secret half is known. Times are Unix milliseconds; 0: never. */
+#define STORE_TENANT_MAX 128
+#define STORE_API_KEY_ID_MAX 31
+#define STORE_API_KEY_SCOPES_MAX 63
+#define STORE_API_KEY_HASH_LEN 32
+struct store_api_key {
+    char id[STORE_API_KEY_ID_MAX + 1], tenant[STORE_TENANT_MAX + 1], scopes[STORE_API_KEY_SCOPES_MAX + 1];
+    uint8_t hash[STORE_API_KEY_HASH_LEN];
+    int64_t expires_ms, revoked_ms;
+};
+int store_reader_api_key(struct store_reader *, struct view id, struct store_api_key *out); /* 0, ERR_NOT_FOUND, ERR_SYSTEM */
+
 /* store_reader_meters: calls `each` for the sum of every key of a meter whose period ends after `now_ms`; ->name is NULL. */
 typedef void store_meter_fn(void *ctx, const struct store_meter *);
 int store_reader_meters(struct store_reader *, struct view name, int64_t now_ms, store_meter_fn *each, void *ctx);

@@ -27,6 +27,16 @@ def ask(server, path, method="GET", **query):
         connection.close()
 
 
+def call(connection, method, path, body=None, key=None, headers=()):
+    """(status, body as JSON or None, headers) of one request on an open connection; `body` is bytes or what becomes JSON; `key`: of the Bearer."""
+    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+    connection.request(method, path, data, {**dict(headers), **({"Authorization": f"Bearer {key}"} if key is not None else {})})
+    answer = connection.getresponse()
+    text = answer.read()
+    is_json = answer.headers.get("Content-Type", "").startswith("application/json") and text
+    return answer.status, json.loads(text) if is_json else None, answer.headers
+
+
 def ask_json(server, path, method="GET", **query):
     """(status, body)"""
     status, text, _ = ask(server, path, method, **query)
