@@ -93,6 +93,7 @@ struct config {
     const char *public_host; /* in the URLs of minted credentials; NULL: not said */
     uint32_t mint_rate;      /* credentials a second with one key; 0: no limit */
     const char *userdb;   /* SQLite file; NULL: no database */
+    uint32_t usage_keep_minutes, usage_keep_hours, usage_keep_days, sessions_keep; /* days; 0: for good */
     bool oauth;
     const char *server_name; /* that access tokens are bound to; NULL: the realm */
 

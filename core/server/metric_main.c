@@ -61,6 +61,11 @@ static void read_dropped(const struct metric_sources *sources, uint64_t *out)
     *out = store_of(sources).dropped;
 }
 
+static void read_rolled(const struct metric_sources *sources, uint64_t *out)
+{
+    *out = store_of(sources).rolled;
+}
+
 static void read_folded(const struct metric_sources *sources, uint64_t *out)
 {
     *out = store_of(sources).folded;
@@ -154,6 +159,7 @@ const struct metric metric_of_main[] = {
     COUNTER("relay_store_batches_total", read_batches, "Commits that this took.", AXIS_NONE),
     GAUGE("relay_store_waiting_rows", read_waiting, "Rows that are not committed yet.", AXIS_NONE),
     COUNTER("relay_store_dropped_total", read_dropped, "Rows that were lost because too many waited.", AXIS_NONE),
+    COUNTER("relay_store_rollups_total", read_rolled, "Transactions that merged usage of long ago into hours and days, or deleted what is older.", AXIS_NONE),
     COUNTER("relay_store_folded_total", read_folded, "Rows of usage that were kept without room, tag and user because too many waited.", AXIS_NONE),
     COUNTER("relay_store_failures_total", read_failures, "Commits that failed, and are tried again.", AXIS_NONE),
     GAUGE("relay_store_failing", read_failing, "1 while the database cannot be written.", AXIS_NONE),

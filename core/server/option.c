@@ -9,6 +9,7 @@
 #define FILE_NAME(field) TEXT(field, 4095), .value = "FILE"
 #define NUMBER(field, least, most) .kind = OPTION_NUMBER, .at = AT(field), .min = (least), .max = (most)
 #define SECONDS(field, least) NUMBER(field, least, CONFIG_NONCE_FOREVER_S), .value = "SECONDS"
+#define DAYS(field) NUMBER(field, 0, 36500), .value = "DAYS"
 #define PORT(field) .kind = OPTION_PORT, .at = AT(field), .min = 1, .max = 65535, .value = "PORT"
 #define CHOICE(field, words) .kind = OPTION_CHOICE, .at = AT(field), .value = (words)
 #define ALTERNATE(field) .kind = OPTION_PORT, .at = AT(field), .max = 65535, .value = "PORT", .fallback = "0"
@@ -88,6 +89,14 @@ const struct option options[] = {
      .help = "What clients reach this server by, in the URLs of minted credentials: the name in its certificate; without it external-ip, or the first address that is listened on or relayed from"},
     {.name = "userdb", .also = "db", .letter = 'b', .section = SECTION_AUTH, FILE_NAME(userdb),
      .help = "The SQLite database of users, tenants, secrets and usage; made when absent; without it there is none"},
+    {.name = "usage-keep-minutes", .section = SECTION_AUTH, DAYS(usage_keep_minutes), .fallback = "35",
+     .help = "Usage is kept by the minute for so many days, then by the hour, with every sum as it was; 0: for good"},
+    {.name = "usage-keep-hours", .section = SECTION_AUTH, DAYS(usage_keep_hours), .fallback = "400",
+     .help = "Usage is kept by the hour for so many days, then by the day (UTC), with every sum as it was; 0: for good"},
+    {.name = "usage-keep-days", .section = SECTION_AUTH, DAYS(usage_keep_days), .fallback = "0",
+     .help = "Usage is kept by the day for so many days, and then deleted; 0: for good"},
+    {.name = "sessions-keep", .section = SECTION_AUTH, DAYS(sessions_keep), .fallback = "0",
+     .help = "Sessions are deleted so many days after their end; their usage stays; 0: they are kept for good"},
     {.name = "oauth", .section = SECTION_AUTH, FLAG(oauth),
      .help = "Access tokens of authorization servers too (RFC 7635): clients are told so, which makes challenges longer; keys come from userdb, see relay oauth add, or from a policy"},
     {.name = "server-name", .section = SECTION_AUTH, TEXT(server_name, 255), .value = "NAME",

@@ -289,6 +289,11 @@ static int open_database(struct service *service, struct refusal *refusal)
         return 0;
     const int err = is_check(config) ? store_check(config->userdb, reason, sizeof reason)
                                      : store_open(config->userdb, service->log, &service->store, reason, sizeof reason);
+    if (service->store)
+        store_keep(service->store, &(struct store_keep){.minutes = config->usage_keep_minutes,
+                                                        .hours = config->usage_keep_hours,
+                                                        .days = config->usage_keep_days,
+                                                        .sessions = config->sessions_keep});
     return err ? refuse(refusal, config, "userdb", "%s", reason) : 0;
 }
 

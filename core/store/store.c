@@ -10,6 +10,7 @@
 #include "base/crypto.h"
 #include "base/err.h"
 #include "store/crowd.h"
+#include "store/rollup.h"
 #include "store/writer.h"
 
 #include <errno.h>
@@ -22,6 +23,8 @@
 
 #define GATHER_MS 100 /* from the first row to the commit: workers tell their usage once a second, all at about the same time */
 #define RETRY_MS 1000
+#define ROLLUP_PAUSE_MS 50    /* between two transactions of a rollup: what is put meanwhile goes first */
+#define ROLLUP_EVERY_MS 60000 /* when there was nothing to do */
 
 struct store {
     struct log *log;
@@ -37,6 +40,8 @@ struct store {
     uint64_t flush_wanted, flush_done; /* rounds asked for; the last one that was served */
     int flush_err;
     bool closing;
+    struct store_keep keep;
+    msec_t rollup_at; /* when it is time to look for what is old */
 
     /* the thread's own, once it runs */
     struct writer writer;
@@ -104,25 +109,52 @@ static int commit_round(struct store *store)
     return commit(store);
 }
 
-static struct timespec after_ms(int64_t ms)
-{
-    const msec_t at = clock_monotonic_ms() + ms;
-    return (struct timespec){.tv_sec = at / 1000, .tv_nsec = at % 1000 * 1000000};
-}
-
 static bool is_wanted(const struct store *store)
 {
     return store->closing || store->flush_wanted > store->flush_done || (batch_is_half_full(&store->filling) && !store->counts.failing);
 }
 
-/* An idle store sleeps. One that is failing, or whose loss of rows has not been told as over, looks again after a while. */
+static struct timespec until(msec_t at)
+{
+    return (struct timespec){.tv_sec = at / 1000, .tv_nsec = at % 1000 * 1000000};
+}
+
+static bool is_rollup_due(const struct store *store)
+{
+    return store->rollup_at <= clock_monotonic_ms();
+}
+
+/* An idle store sleeps, until it is time to look for what is old. One that is failing, or whose loss of rows has not been told as over, looks again after a while. */
 static void wait_for_rows(struct store *store)
 {
-    while (!is_wanted(store) && batch_is_empty(&store->filling) && !store->counts.failing && !store->dropping)
-        pthread_cond_wait(&store->wake, &store->lock);
-    const struct timespec due = after_ms(store->counts.failing || store->dropping ? RETRY_MS : GATHER_MS);
+    while (!is_wanted(store) && batch_is_empty(&store->filling) && !store->counts.failing && !store->dropping && !is_rollup_due(store)) {
+        const struct timespec due = until(store->rollup_at);
+        pthread_cond_timedwait(&store->wake, &store->lock, &due);
+    }
+    if (batch_is_empty(&store->filling) && !store->counts.failing && !store->dropping)
+        return;
+    const struct timespec due = until(clock_monotonic_ms() + (store->counts.failing || store->dropping ? RETRY_MS : GATHER_MS));
     while (!is_wanted(store) && pthread_cond_timedwait(&store->wake, &store->lock, &due) != ETIMEDOUT)
         continue;
+}
+
+/* roll_up: one transaction, when it is due; the thread has the lock, and is without it meanwhile. What fails is tried again later: it changes no sum. */
+static void roll_up(struct store *store)
+{
+    const struct store_keep keep = store->keep;
+    char reason[160];
+    int done = 0;
+    if (!is_rollup_due(store))
+        return;
+    if (store->writer.db && !store->counts.failing) {
+        pthread_mutex_unlock(&store->lock);
+        done = rollup_step(store->writer.db, &keep, clock_unix_ms(), (struct complaint){reason, sizeof reason});
+        if (done < 0)
+            log_say(store->log, LOG_WARNING, "rollup_failed", "path=%s reason=%s: tried again in a minute", store->path, reason);
+        pthread_mutex_lock(&store->lock);
+    }
+    store->counts.rolled += done > 0;
+    store->rollup_at = clock_monotonic_ms() + (done > 0 ? ROLLUP_PAUSE_MS : ROLLUP_EVERY_MS);
 }
 
 static void *store_run(void *arg)
@@ -142,6 +174,7 @@ static void *store_run(void *arg)
         store->flush_done = serving;
         store->flush_err = err;
         pthread_cond_broadcast(&store->done);
+        roll_up(store);
     }
     pthread_mutex_unlock(&store->lock);
     return NULL;
@@ -210,6 +243,7 @@ int store_open(const char *path, struct log *log, struct store **out, char *erro
     batch_init(&store->filling, &hash_key);
     batch_init(&store->writing, &hash_key);
     crowd_init(&store->crowd, &hash_key);
+    store->rollup_at = INT64_MAX / 2; /* nobody has said what is old */
     init_locks(store);
     int err = writer_open(&store->writer, store->path, clock_unix_ms(), complaint);
     if (err == 0 && (err = start_thread(store)) != 0)
@@ -221,6 +255,15 @@ int store_open(const char *path, struct log *log, struct store **out, char *erro
     tell_exposed(store);
     *out = store;
     return 0;
+}
+
+void store_keep(struct store *store, const struct store_keep *keep)
+{
+    pthread_mutex_lock(&store->lock);
+    store->keep = *keep;
+    store->rollup_at = clock_monotonic_ms();
+    pthread_cond_signal(&store->wake);
+    pthread_mutex_unlock(&store->lock);
 }
 
 void store_close(struct store *store)

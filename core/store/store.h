@@ -28,6 +28,13 @@ int store_open(const char *path, struct log *log, struct store **out, char *erro
 /* store_check: what store_open would say of the file, without creating, changing or migrating it; 0 also if it is absent and its directory is there. */
 int store_check(const char *path, char *error, size_t error_cap);
 
+/* struct store_keep: how many days what is written is kept; 0: for good. Minutes of usage, peaks and refusals become hours, hours become days, days go, and so do
+ * sessions that ended.  store_keep: from now on; the thread sees to it when it has nothing else to do. */
+struct store_keep {
+    uint32_t minutes, hours, days, sessions;
+};
+void store_keep(struct store *, const struct store_keep *);
+
 /* store_close: writes what is queued, ends the thread. NULL is fine. */
 void store_close(struct store *);
 
@@ -85,6 +92,7 @@ int store_flush(struct store *);
 
 struct store_counts {
     uint64_t rows, batches, dropped, failures;
+    uint64_t rolled; /* transactions that merged or deleted what is old */
     uint64_t folded; /* rows of usage that were kept without room, tag and user, because there were too many of them */
     uint64_t waiting; /* rows that are not committed yet */
     bool failing;

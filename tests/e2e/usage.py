@@ -264,4 +264,39 @@ def a_reader_who_goes_away_leaves_nothing_behind():
         connection.close()
 
 
+@test
+def what_is_old_is_merged_and_no_sum_changes_though_it_is_killed_meanwhile():
+    now = int(time.time()) // 60
+    with serving("usage-keep-minutes=2", "usage-keep-hours=20", "sessions-keep=3") as server:
+        put(server, [(f"t{i % 2}", now - i * 7, f"r{i % 3}", f"p{i % 5}", i) for i in range(8000)])
+        with contextlib.closing(sqlite3.connect(server.path("relay.db"), timeout=5)) as database:
+            for days in (1, 4):
+                opened = (now - days * 1440) * 60000
+                database.execute("INSERT INTO sessions (id, start, tenant, user, transport, opened_ms, seen_ms, closed_ms) VALUES (?, 1, 't0', 'u', 'udp', ?, ?, ?)",
+                                 (opened << 21, opened, opened, opened))
+            database.commit()
+        want = server.query("SELECT tenant, room, tag, sum(bytes_in) FROM usage GROUP BY 1, 2, 3")
+        old = f"SELECT count(*) FROM usage WHERE span = 1 AND minute < {now - 2 * 1440 - 60} OR span = 60 AND minute < {now - 21 * 1440}"
+        whole = "SELECT tenant, room, tag, sum(bytes_in) FROM usage GROUP BY 1, 2, 3"
+        server.stop()
+        server.start()
+        first = server.query(old)[0][0]
+        for _ in range(3):
+            before = server.query(old)[0][0]
+            wait_for(lambda: server.query(old)[0][0] < before or not before, 20, "the next rows to be merged")
+            server.kill()
+            check_equal(server.query(whole), want, "the sums after a kill")
+            server.start()
+        wait_for(lambda: server.query(old) == [(0,)], 40, "the end of what is old")
+        check(first > 0, "there was nothing to do")
+        check_equal(server.query(whole), want, "the sums")
+        check_equal(server.query("SELECT DISTINCT span FROM usage ORDER BY span"), [(1,), (60,), (1440,)], "the spans")
+        wait_for(lambda: server.query("SELECT count(*) FROM sessions") == [(1,)], 10, "the end of the old session")
+        body = ask_json(server, "/v1/tenants/t1/usage", group_by="room", **ALL)[1]
+        check_equal({row["room"]: row["bytes_in"] for row in body["rows"]},
+                    {room: sum(row[3] for row in want if row[0] == "t1" and row[1] == room) for room in ("r0", "r1", "r2")}, "the API")
+        check_equal(body["span"], 1440, "the longest row")
+        check(scrape(server)("relay_store_rollups_total") > 0, "no transaction was counted")
+
+
 main()
