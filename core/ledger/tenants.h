@@ -44,7 +44,8 @@ struct tenant_limits {
 };
 #define TENANT_NUMBERS (sizeof(struct tenant_limits) / sizeof(uint64_t))
 
-/* TENANT_COUNTS: what is counted of a tenant, since the start: bytes and packets of payload; allocations; requests; packets. */
+/* TENANT_COUNTS: what is counted of a tenant, since the start: bytes and packets of payload; allocations; requests that
+ * were refused; credentials; packets that were not relayed. */
 #define TENANT_COUNTS(X)                                                                                                                   \
     X(BYTES_IN)                                                                                                                            \
     X(BYTES_OUT)                                                                                                                           \
@@ -52,6 +53,7 @@ struct tenant_limits {
     X(PACKETS_OUT)                                                                                                                         \
     X(OPENED)                                                                                                                              \
     X(REFUSED)                                                                                                                             \
+    X(MINTED)                                                                                                                              \
     X(DROPPED_OWN)                                                                                                                         \
     X(DROPPED_BPS)                                                                                                                         \
     X(DROPPED_PPS)                                                                                                                         \

@@ -99,6 +99,7 @@ struct config {
 
     /* limits */
     uint32_t total_quota, user_quota; /* allocations; 0: no limit */
+    uint64_t bps_capacity;            /* likewise of all together */
     uint64_t max_bps;                 /* bits a second of one allocation, each direction (max-bps counts bytes); 0: no limit */
     uint64_t max_user_bps;            /* likewise, of all allocations of a user */
     uint32_t max_pps, max_new_peers;  /* of one allocation, a second; 0: no limit */
@@ -154,7 +155,7 @@ struct config {
 
     /* private */
     bool no_rfc5780, no_stun_compatibility, origin_only_with_rfc5780;
-    uint32_t max_bytes_per_second, max_user_bytes_per_second, stale_nonce_s, relay_threads;
+    uint32_t max_bytes_per_second, capacity_bytes_per_second, max_user_bytes_per_second, stale_nonce_s, relay_threads;
     const char *origins[CONFIG_OPTIONS_MAX]; /* by row of the option: where the value in force was said, NULL: default */
     void *memory;                            /* what config_close gives back */
 };

@@ -190,6 +190,7 @@ static void derive_numbers(struct config *config)
     if (!config->workers)
         config->workers = 1;
     config->max_bps = 8 * (uint64_t)config->max_bytes_per_second;
+    config->bps_capacity = 8 * (uint64_t)config->capacity_bytes_per_second;
     config->max_user_bps = 8 * (uint64_t)config->max_user_bytes_per_second;
     config->nonce_lifetime_s = config->stale_nonce_s ? config->stale_nonce_s : CONFIG_NONCE_FOREVER_S;
     if (!config->software)

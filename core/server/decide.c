@@ -1,5 +1,6 @@
 /* decide.c: the answer to a question of the engine: the chain of policies first, then what is built in. */
 #include "server/credentials.h"
+#include "server/tenancy.h"
 #include "server/worker_state.h"
 
 #include "base/err.h"
@@ -37,17 +38,6 @@ static void decide_authenticate(struct worker *worker, const struct question *qu
         credentials_find(&from, question->request, question->unix_ms, verdict);
 }
 
-static uint64_t positive(int64_t value)
-{
-    return value > 0 ? (uint64_t)value : 0;
-}
-
-/* count_of: what the operator set, who may set more than there can be. */
-static uint32_t count_of(int64_t value)
-{
-    return positive(value) > UINT32_MAX ? UINT32_MAX : (uint32_t)positive(value);
-}
-
 static void deny(struct verdict *verdict, int code, const char *reason)
 {
     *verdict = (struct verdict){.kind = VERDICT_DENY, .code = code};
@@ -55,25 +45,12 @@ static void deny(struct verdict *verdict, int code, const char *reason)
     view_copy(view_text("core"), verdict->by, sizeof verdict->by);
 }
 
-/* The limits that the operator set for a tenant (relay tenant set) tighten what the policy allows. */
-static void apply_tenant(const struct store_tenant *tenant, struct verdict *verdict)
+/* What the operator set for a tenant bounds its allocations by the ledger, so that it can be changed while they live. */
+static void apply_tenant(const struct worker *worker, const struct store_tenant *tenant, const struct question *question, struct verdict *verdict)
 {
-    struct limits *limits = &verdict->limits;
-    if (strcmp(tenant->status, "active") != 0) {
+    tenancy_tell(worker->service->ledger.tenants, tenant, question->unix_ms);
+    if (strcmp(tenant->status, "active") != 0)
         deny(verdict, STUN_FORBIDDEN, "tenant is disabled");
-        return;
-    }
-    verdict->kind = VERDICT_ALLOW;
-    limits_tighten(limits, &(struct limits){.realm_quota = count_of(tenant->max_allocations),
-                                            .user_quota = count_of(tenant->max_user_allocations),
-                                            .max_lifetime_s = count_of(tenant->max_lifetime_s),
-                                            .max_permissions = count_of(tenant->max_permissions),
-                                            .max_channels = count_of(tenant->max_channels),
-                                            .max_pps = count_of(tenant->max_pps),
-                                            .max_new_peers = count_of(tenant->max_new_peers),
-                                            .max_bps = positive(tenant->max_bps),
-                                            .max_user_bps = positive(tenant->max_user_bps),
-                                            .is_strict = strcmp(tenant->expiry, "strict") == 0});
 }
 
 static void decide_authorize(struct worker *worker, const struct question *question, struct verdict *verdict)
@@ -93,7 +70,7 @@ static void decide_authorize(struct worker *worker, const struct question *quest
     const char *name = request->tenant[0] ? request->tenant : request->realm;
     const int err = store_reader_tenant(worker->reader, view_text(name), &tenant);
     if (err == 0)
-        apply_tenant(&tenant, verdict);
+        apply_tenant(worker, &tenant, question, verdict);
     else if (err == ERR_NOT_FOUND && request->is_minted)
         deny(verdict, STUN_FORBIDDEN, "unknown_tenant");
     else if (err != ERR_NOT_FOUND) /* who is in was authenticated without the table; an outage of it stops nobody */

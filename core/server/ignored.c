@@ -32,7 +32,6 @@ const struct ignored ignored[] = {
     {"no-dynamic-ip-list", 0, IGNORED_FLAG, "peers are allowed and denied by allowed-peer-ip, denied-peer-ip and policies only"},
     {"no-dynamic-realms", 0, IGNORED_FLAG, "realms come from realm and from policies: see policies/tenants.lua"},
     {"check-origin-consistency", 0, IGNORED_FLAG, "ORIGIN is not compared within a session: a policy can look at req.origin"},
-    {"bps-capacity", 'B', IGNORED_VALUE, "the rate of the whole server is NOT limited: use max-bps with total-quota"},
     {"psql-userdb", 'e', IGNORED_VALUE, DATABASE},
     {"sql-userdb", 0, IGNORED_VALUE, DATABASE},
     {"mysql-userdb", 'M', IGNORED_VALUE, DATABASE},

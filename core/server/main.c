@@ -7,6 +7,7 @@
 #include "server/process.h"
 #include "server/reload.h"
 #include "server/routes.h"
+#include "server/tenancy.h"
 #include "server/worker.h"
 
 #include "net/loop.h"
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define FIFTH_S 0.2
 #define HALF_S 0.5
 #define SECOND_S 1
 #define HOUR_S 3600
@@ -26,7 +28,7 @@ struct relay {
     struct reload policies;
     struct roster roster;
     struct routes routes;
-    struct watch terminate, interrupt, hangup, reload, half, second, hour;
+    struct watch terminate, interrupt, hangup, reload, fifth, half, second, hour;
 };
 
 static void on_stop(void *owner)
@@ -56,6 +58,12 @@ static void on_hangup(void *owner)
     service_reload(&relay->service);
     if (relay->service.policy_shared)
         reload_ask(&relay->policies, NULL);
+}
+
+static void on_fifth(void *owner)
+{
+    struct relay *relay = owner;
+    tenancy_look(relay->service.tenancy, clock_unix_ms());
 }
 
 static void on_half(void *owner)
@@ -102,7 +110,8 @@ static int prepare(struct relay *relay, struct refusal *refusal)
     }
     if (config->action == CONFIG_RUN && (process_pidfile(config, refusal) != 0 || routes_open(&relay->routes, config, refusal) != 0))
         return -1;
-    if (!workers || process_drop(config, refusal) != 0 || service_open_store(&relay->service, refusal) != 0)
+    if (!workers || process_drop(config, refusal) != 0 || service_open_store(&relay->service, refusal) != 0 ||
+        tenancy_open(&relay->service, &relay->service.tenancy, refusal) != 0)
         return -1;
     for (unsigned i = 0; i < config->workers; i++)
         if (worker_prepare(workers[i], refusal) != 0)
@@ -119,7 +128,7 @@ static int serve(struct relay *relay, struct refusal *refusal)
         return -1;
     if (reload_open(&relay->policies, &relay->service, relay->loop) != 0 || roster_open(&relay->roster, &relay->service, relay->loop) != 0)
         return -1;
-    if (relay->service.tenants && mint_open(&relay->service, &relay->service.mint, refusal->text, sizeof refusal->text) != 0)
+    if (config->admin_socket && mint_open(&relay->service, &relay->service.mint, refusal->text, sizeof refusal->text) != 0)
         return -1;
     if (config->admin_socket && config->userdb && clerk_open(config->userdb, relay->loop, &relay->service.clerk) != 0)
         return -1;
@@ -135,6 +144,7 @@ static int serve(struct relay *relay, struct refusal *refusal)
         watch_every(&relay->half, relay->loop, HALF_S, on_half, relay);
     if (relay->service.policy_shared)
         watch_every(&relay->second, relay->loop, SECOND_S, on_second, relay);
+    watch_every(&relay->fifth, relay->loop, FIFTH_S, on_fifth, relay);
     watch_every(&relay->hour, relay->loop, HOUR_S, on_hour, relay);
     hold_signals(SIG_UNBLOCK);
     for (unsigned i = 0; i < config->workers; i++)
@@ -163,6 +173,7 @@ static void stop(struct relay *relay)
     news_close(relay->service.news);
     reload_close(&relay->policies);
     roster_close(&relay->roster);
+    tenancy_close(relay->service.tenancy);
     clerk_close(relay->service.clerk);
     mint_close(relay->service.mint);
     routes_close(&relay->routes);
@@ -177,6 +188,7 @@ static void stop(struct relay *relay)
         watch_stop(&relay->interrupt);
         watch_stop(&relay->hangup);
         watch_stop(&relay->reload);
+        watch_stop(&relay->fifth);
         watch_stop(&relay->half);
         watch_stop(&relay->second);
         watch_stop(&relay->hour);

@@ -3,7 +3,7 @@
 
 #include "base/utf8.h"
 #include "server/mint.h"
-#include "server/tenants.h"
+#include "server/tenancy.h"
 #include "server/worker.h"
 
 #include <stdlib.h>
@@ -13,14 +13,18 @@
 
 static const char *const transports[] = {"udp", "tcp", "tls", "dtls"};
 static const char *const directions[] = {"in", "out"};
-static const char *const drops[] = {"no_permission", "not_in_group", "malformed",   "ring",     "slow_reader",
-                                    "unsent",        "too_long",     "rate", "packet_rate", "user_rate"};
-static const char *const endings[] = {"released", "expired", "client_closed", "kicked", "meter_cap", "credential_expired", "shutdown", "other"};
+static const char *const drops[] = {"no_permission", "not_in_group", "malformed",   "ring",      "slow_reader", "unsent",
+                                    "too_long",      "rate",         "packet_rate", "max_active", "user_rate",  "tenant_rate",
+                                    "tenant_packet_rate", "server_rate"};
+static const char *const limits[] = {"own", "tenant_rate", "tenant_packet_rate", "max_active", "server_rate"}; /* as TENANT_DROPPED_OWN and on */
+static const char *const endings[] = {"released", "expired", "client_closed", "kicked", "meter_cap", "tenant_disabled", "month_bytes", "credential_expired", "shutdown", "other"};
 static const char *const refusals[] = {"total_quota",
                                        "realm_quota",
                                        "user_quota",
                                        "quota_table_full",
                                        "max_allocations",
+                                       "max_active",
+                                       "month_bytes",
                                        "max_permissions",
                                        "max_channels",
                                        "max_new_peers",
@@ -56,6 +60,7 @@ static const char *const codes[STUN_PLACES] = {"success",
 #undef X
 };
 
+_Static_assert(sizeof limits / sizeof *limits == TENANT_COUNT - TENANT_DROPPED_OWN, "each has a name");
 _Static_assert(sizeof refusals / sizeof *refusals <= METRIC_REASONS_MAX, "they are counted in so many places");
 
 /* place_of: among the first `count`; `count`: it is none of them. */
@@ -148,7 +153,7 @@ static size_t certificate_room(const struct service *service)
 
 const char *metric_tenant(const struct service *service, size_t i)
 {
-    return i == TENANTS_MAX ? "" : tenants_name(service->tenants, (unsigned)i);
+    return i == TENANTS_SHOWN ? "" : tenancy_name(service->tenancy, i);
 }
 
 /* struct axis: a fixed list of values; or functions that name them, of which NULL is left out. */
@@ -168,7 +173,8 @@ static const struct axis {
     [AXIS_TRANSPORT] = FIXED("transport", transports),
     [AXIS_DIRECTION] = FIXED("direction", directions),
     [AXIS_DROP] = FIXED("reason", drops),
-    [AXIS_TENANT] = {"tenant", NULL, TENANTS_MAX + 1, NULL, metric_tenant},
+    [AXIS_TENANT] = {"tenant", NULL, TENANTS_SHOWN + 1, NULL, metric_tenant},
+    [AXIS_LIMIT] = FIXED("reason", limits),
     [AXIS_ENDING] = FIXED("reason", endings),
     [AXIS_REFUSAL] = FIXED("reason", refusals),
     [AXIS_STREAM] = FIXED("event", streams),
@@ -322,18 +328,6 @@ static void take(struct writing *writing, const struct metric *metric, uint64_t 
     writing->guard_count = series_of(metric, writing->service);
 }
 
-void metric_sum(const struct service *service, const char *name, uint64_t *out, size_t count)
-{
-    const struct metric *metric = metric_of_worker;
-    size_t at = 0;
-    for (; metric->name && strcmp(metric->name, name) != 0; metric++)
-        at += metric_places(metric, service);
-    const size_t places = metric->name ? metric_places(metric, service) : 0;
-    memset(out, 0, count * sizeof *out);
-    for (unsigned i = 0; i < service->config->workers; i++)
-        worker_metrics(service->workers[i], at, out, count < places ? count : places);
-}
-
 static void write_workers(struct writing *writing)
 {
     size_t at = 0;
@@ -349,9 +343,9 @@ static void write_workers(struct writing *writing)
     }
 }
 
-static void write_main(struct writing *writing, const struct metric_sources *sources)
+static void write_main(struct writing *writing, const struct metric_sources *sources, const struct metric *metric)
 {
-    for (const struct metric *metric = metric_of_main; metric->name; metric++) {
+    for (; metric->name; metric++) {
         uint64_t *numbers = calloc(metric_places(metric, writing->service) + 1, sizeof *numbers);
         if (!numbers)
             return;
@@ -364,7 +358,8 @@ void metric_write(const struct metric_sources *sources, FILE *out)
 {
     struct writing writing = {.service = sources->service, .out = out};
     write_workers(&writing);
-    write_main(&writing, sources);
+    write_main(&writing, sources, metric_of_tenants);
+    write_main(&writing, sources, metric_of_main);
     metric_write_scripts(sources->service->policy_shared, out);
     free(writing.guard);
 }
@@ -384,10 +379,11 @@ void metric_describe(FILE *out)
     fputs("# Metrics\n\nWhat `GET /metrics` at the admin door tells (`admin-socket`), in Prometheus' text format. This page is made by "
           "`relay metrics --describe`; a test holds it\n"
           "against the program. The numbers of the workers are half a second old at most.\n\n"
-          "Tenants are counted by name up to the first 100 that came; all others have the tenant \"\". Counters of policies "
+          "Tenants are counted by name up to the first 2,000 that came; all others have the tenant \"\". Counters of policies "
           "(`relay.metric.counter(\"NAME_total\")`) are\n"
           "`relay_script_NAME_total`.\n\n| name | type | by | what |\n|---|---|---|---|\n",
           out);
     describe(metric_of_worker, out);
+    describe(metric_of_tenants, out);
     describe(metric_of_main, out);
 }

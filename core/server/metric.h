@@ -6,7 +6,7 @@
  * share is read by main, where it is.
  *
  * Every series is there from the first time on, at 0. What is counted by is bounded: methods, codes, transports, reasons that the core
- * knows, the policies and certificates that are configured, and the first TENANTS_MAX tenants.
+ * knows, the policies and certificates that are configured, and the first TENANTS_SHOWN tenants (server/tenancy.h).
  */
 #ifndef RELAY_SERVER_METRIC_H
 #define RELAY_SERVER_METRIC_H
@@ -27,6 +27,7 @@ enum metric_axis {
     AXIS_DIRECTION,
     AXIS_DROP,
     AXIS_TENANT,
+    AXIS_LIMIT,
     AXIS_ENDING,
     AXIS_REFUSAL,
     AXIS_STREAM,
@@ -72,7 +73,7 @@ struct metric {
     const char *help;
 };
 
-extern const struct metric metric_of_worker[], metric_of_main[]; /* worker_metric.c, metric_main.c; the last has no name */
+extern const struct metric metric_of_worker[], metric_of_tenants[], metric_of_main[]; /* worker_metric.c, metric_tenant.c, metric_main.c; the last has no name */
 
 /* metric_places: how many numbers a row has. */
 size_t metric_places(const struct metric *, const struct service *);
@@ -80,9 +81,10 @@ size_t metric_places(const struct metric *, const struct service *);
 /* metric_write_scripts: the counters that scripts made; NULL: there are none. */
 void metric_write_scripts(struct policy_shared *, FILE *);
 
-/* metric_sum: the numbers of a row of the workers, by its name, `count` of them at most, added up.  metric_tenant: the name of a place of
- * AXIS_TENANT; "": of all others; NULL: of nobody. */
-void metric_sum(const struct service *, const char *name, uint64_t *out, size_t count);
+/* metric_tenants: adds `count` counts of each place of AXIS_TENANT, beginning with `first`.  metric_tenants_held: likewise, allocations that are held.
+ * metric_tenant: the name of a place; "": of all others; NULL: of nobody. */
+void metric_tenants(const struct service *, enum tenant_count first, size_t count, uint64_t *out);
+void metric_tenants_held(const struct service *, uint64_t *out);
 const char *metric_tenant(const struct service *, size_t place);
 
 /* metric_write: all of them, and those of the scripts.  metric_describe: core/METRICS.md. */

@@ -128,12 +128,6 @@ static void read_cut(const struct metric_sources *sources, uint64_t *out)
     *out = events_counts(sources->service->events).cut;
 }
 
-static void read_minted(const struct metric_sources *sources, uint64_t *out)
-{
-    if (sources->service->mint)
-        memcpy(out, sources->service->mint->made, sizeof sources->service->mint->made);
-}
-
 static void read_unminted(const struct metric_sources *sources, uint64_t *out)
 {
     if (sources->service->mint)
@@ -172,7 +166,6 @@ const struct metric metric_of_main[] = {
     COUNTER("relay_events_lost_total", read_lost, "Events that nobody was told of: too many came at once.", AXIS_NONE),
     GAUGE("relay_event_streams", read_streams, "Readers of GET /v1/events.", AXIS_NONE),
     COUNTER("relay_event_streams_cut_total", read_cut, "Readers that were cut off because they read too slowly.", AXIS_NONE),
-    COUNTER("relay_credentials_minted_total", read_minted, "Credentials that were minted, or told again, by tenant.", AXIS_TENANT),
     COUNTER("relay_mint_refusals_total", read_unminted, "Credentials that were asked for and not minted.", AXIS_MINT),
     {.name = NULL},
 };

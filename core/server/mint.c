@@ -195,7 +195,7 @@ int mint_make(struct mint *mint, const struct mint_order *order, struct mint_cre
     if (err)
         mint->refused[refusal->no]++;
     else
-        mint->made[tenants_number(mint->service->tenants, order->tenant)]++;
+        tenants_count(mint->service->ledger.tenants, view_text(order->tenant), TENANT_MINTED, 1);
     return err;
 }
 

@@ -12,7 +12,6 @@
 #include "server/mint_memory.h"
 #include "server/mint_rate.h"
 #include "server/service.h"
-#include "server/tenants.h"
 #include "server/test_link.h"
 
 #define MINT_TTL_S 3600
@@ -59,7 +58,7 @@ struct mint {
     struct mint_memory *memory;
     struct test_links *links;
     bool is_draining; /* this node is named no more */
-    uint64_t made[TENANTS_MAX + 1], refused[MINT_NOES];
+    uint64_t refused[MINT_NOES];
 };
 
 /* mint_open: 0, ERR_MEMORY, or ERR_SYSTEM with the reason.  mint_close: NULL is fine. */

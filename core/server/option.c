@@ -108,6 +108,8 @@ const struct option options[] = {
      .help = "At most this many allocations of one user at a time; 0: no limit"},
     {.name = "max-bps", .letter = 's', .section = SECTION_LIMITS, NUMBER(max_bytes_per_second, 0, UINT32_MAX), .value = "BYTES", .fallback = "0",
      .help = "At most this many bytes a second for an allocation, in each direction; 0: no limit"},
+    {.name = "bps-capacity", .letter = 'B', .section = SECTION_LIMITS, NUMBER(capacity_bytes_per_second, 0, UINT32_MAX), .value = "BYTES", .fallback = "0",
+     .help = "At most this many bytes a second for all allocations together, in each direction: what is more is dropped; 0: no limit"},
     {.name = "max-pps", .section = SECTION_LIMITS, NUMBER(max_pps, 0, UINT32_MAX), .value = "PACKETS", .fallback = "0",
      .help = "At most this many packets a second for an allocation, in each direction; 0: no limit"},
     {.name = "max-user-bps", .section = SECTION_LIMITS, NUMBER(max_user_bytes_per_second, 0, UINT32_MAX), .value = "BYTES", .fallback = "0",

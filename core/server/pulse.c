@@ -17,10 +17,10 @@ static const struct pulse_sample *oldest_of(const struct pulse *pulse)
 void pulse_take(struct pulse *pulse, const struct service *service, msec_t now)
 {
     struct pulse_sample *sample = &pulse->samples[pulse->count++ % PULSE_SAMPLES];
-    sample->at = now;
-    metric_sum(service, "relay_tenant_allocations", sample->held, PULSE_PLACES);
-    metric_sum(service, "relay_tenant_bytes_total", sample->bytes, 2 * PULSE_PLACES);
-    metric_sum(service, "relay_tenant_refusals_total", sample->refused, PULSE_PLACES);
+    *sample = (struct pulse_sample){.at = now};
+    metric_tenants_held(service, sample->held);
+    metric_tenants(service, TENANT_BYTES_IN, 2, sample->bytes);
+    metric_tenants(service, TENANT_REFUSED, 1, sample->refused);
 }
 
 /* rate: bits a second between two counts of bytes. */

@@ -1,5 +1,4 @@
-/* pulse.h: what goes on at the moment, by tenant: allocations held, bits a second, refusals; of the boards of the workers
- * (server/metric.h).
+/* pulse.h: what goes on at the moment, by tenant: allocations held, bits a second, refusals; of the ledger (ledger/tenants.h).
  *
  * The rates are of the last PULSE_SAMPLES - 1 seconds: workers tell what they relayed once a second, each at its own moment.
  */
@@ -7,12 +6,12 @@
 #define RELAY_SERVER_PULSE_H
 
 #include "server/service.h"
-#include "server/tenants.h"
+#include "server/tenancy.h"
 
 #include <jansson.h>
 
 #define PULSE_SAMPLES 5
-#define PULSE_PLACES (TENANTS_MAX + 1)
+#define PULSE_PLACES (TENANTS_SHOWN + 1)
 
 struct pulse_sample {
     msec_t at;

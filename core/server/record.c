@@ -91,7 +91,7 @@ void worker_take_usage_verdict(struct worker *worker, const struct question *que
         closing.decision = question->decision;
         engine_close(worker->engine, of, &closing, now);
     } else if (verdict->limits.max_bps) /* also if another policy of the chain failed */
-        engine_limit(worker->engine, of, verdict->limits.max_bps);
+        engine_limit(worker->engine, of, verdict->limits.max_bps, now);
 }
 
 static void ask_usage(struct worker *worker, const struct allocation *allocation, msec_t now, bool closing)
@@ -172,6 +172,7 @@ void worker_tell(void *ctx, const struct event *event)
         ask_usage(worker, event->allocation, event->now, true);
     if (event->type == EVENT_CLOSED)
         meter_usage(worker, event->allocation, &event->delta, event->now);
+    worker_tenant_event(worker, event);
     if (worker->tally)
         metric_event(worker, event);
     if (worker->service->news)
@@ -198,6 +199,7 @@ static void take_usage(void *ctx, const struct allocation *allocation, const str
 {
     struct worker *worker = ctx;
     const msec_t now = loop_now(worker->loop);
+    worker_tenant_usage(worker, allocation, delta, now + worker->unix_offset_ms);
     if (worker->service->store)
         record_usage(worker, allocation, delta, now);
     if (worker->tally)
@@ -220,8 +222,7 @@ static void ask_all_usage(struct worker *worker, msec_t now)
 
 void worker_record_usage(struct worker *worker, msec_t now)
 {
-    if (worker->service->store || worker->policy || worker->tally)
-        engine_usage(worker->engine, take_usage, worker, now);
+    engine_usage(worker->engine, take_usage, worker, now);
     if (worker->service->store)
         record_lives(worker, now);
     meter_close_capped(worker, now);

@@ -8,7 +8,6 @@
 #include "server/journal.h"
 #include "server/own.h"
 #include "server/process.h"
-#include "server/tenants.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -251,11 +250,14 @@ static int open_ledger(struct service *service)
     const struct config *config = service->config;
     struct engine_shared *ledger = &service->ledger;
     ledger->quota = quota_new(QUOTA_NAMES);
+    ledger->tenants = tenants_new(TENANTS_MAX);
+    atomic_init(&service->capacity.most, config->bps_capacity);
+    ledger->server = &service->capacity;
     ledger->ports = ports_new((uint32_t)config->relay_count, config->min_port, config->max_port);
     ledger->tcp_ports = ports_new((uint32_t)config->relay_count, config->min_port, config->max_port);
     ledger->tickets = ledger->ports ? tickets_new(TICKETS, ledger->ports) : NULL;
     ledger->connections = connections_new(MAX_TCP_PEERS);
-    return ledger->quota && ledger->ports && ledger->tcp_ports && ledger->tickets && ledger->connections ? 0 : ERR_MEMORY;
+    return ledger->quota && ledger->tenants && ledger->ports && ledger->tcp_ports && ledger->tickets && ledger->connections ? 0 : ERR_MEMORY;
 }
 
 int service_open(struct service *service, const struct config *config, struct refusal *refusal)
@@ -274,8 +276,6 @@ int service_open(struct service *service, const struct config *config, struct re
         err = open_ledger(service);
     if (!err)
         err = mint_secrets_open(config, &service->mint_secrets, refusal);
-    if (!err && config->admin_socket && !(service->tenants = tenants_new()))
-        err = ERR_MEMORY;
     if (!err && !is_check(config) && (config->admin_socket || config->userdb) && !(service->news = news_new()))
         err = ERR_MEMORY;
     return err;
@@ -344,9 +344,9 @@ void service_close(struct service *service)
     ports_free(service->ledger.tcp_ports);
     ports_free(service->ledger.ports);
     quota_free(service->ledger.quota);
+    tenants_free(service->ledger.tenants);
     tls_free(service->tls);
     mint_secrets_free(service->mint_secrets);
-    tenants_free(service->tenants);
     news_free(service->news);
     free(service->certificates);
     free(service->listeners);

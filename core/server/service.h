@@ -31,6 +31,7 @@ struct service {
     const struct config *config;
     struct engine_config engine;
     struct engine_shared ledger;
+    struct rate_pair capacity; /* of the whole server */
     struct policy_config policy;
     struct policy_shared *policy_shared; /* NULL: no policy */
     struct policy_edition *edition;      /* what the workers' first policies are made of; main takes it over when they have been */
@@ -53,7 +54,7 @@ struct service {
     struct worker **workers; /* config->workers of them, main's; to post letters to */
     struct news *news;       /* NULL: nobody can ask, and there is no database to tell others of it */
     struct events *events;   /* main's, as long as its loop turns; NULL: nobody can ask */
-    struct tenants *tenants; /* NULL: nobody counts by them: there is no door to ask at */
+    struct tenancy *tenancy; /* main's */
     struct addr *own; /* engine.listeners: every own address and port that listens */
 };
 

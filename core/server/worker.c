@@ -44,6 +44,7 @@ static void on_tenth(void *owner)
     if (worker->dtls)
         dtls_tick(worker->dtls, now);
     worker_policy_tick(worker, now);
+    engine_follow(worker->engine, now);
     for (struct send send = engine_next_overdue(worker->engine, now); send.to != SEND_NOTHING; send = engine_next_overdue(worker->engine, now))
         worker_deliver(worker, &send, false);
 }

@@ -15,9 +15,6 @@ void metric_usage(struct worker *worker, const struct allocation *allocation, co
     sum->bytes_out += delta->bytes_out;
     sum->packets_in += delta->packets_in;
     sum->packets_out += delta->packets_out;
-    uint64_t *bytes = &worker->tally->tenant_bytes[2 * tenants_number(worker->service->tenants, record_tenant(allocation))];
-    bytes[0] += delta->bytes_in;
-    bytes[1] += delta->bytes_out;
 }
 
 void metric_event(struct worker *worker, const struct event *event)
@@ -26,16 +23,13 @@ void metric_event(struct worker *worker, const struct event *event)
     switch (event->type) {
         case EVENT_ALLOCATED:
             tally->opened[event->flow->transport]++;
-            tally->tenants[tenants_number(worker->service->tenants, record_tenant(event->allocation))]++;
             break;
         case EVENT_CLOSED:
             tally->ended[metric_ending(event->reason)]++;
-            tally->tenants[tenants_number(worker->service->tenants, record_tenant(event->allocation))]--;
             metric_usage(worker, event->allocation, &event->delta);
             break;
         case EVENT_DENIED:
             tally->refused[metric_refusal(event->reason, event->by)]++;
-            tally->tenant_refused[tenants_number(worker->service->tenants, *event->tenant ? event->tenant : event->realm)]++;
             break;
         default:
             break;
@@ -89,21 +83,6 @@ static void read_refusals(const struct worker *worker, uint64_t *out)
 static void read_allocations(const struct worker *worker, uint64_t *out)
 {
     *out = engine_allocations(worker->engine);
-}
-
-static void read_tenants(const struct worker *worker, uint64_t *out)
-{
-    memcpy(out, worker->tally->tenants, sizeof worker->tally->tenants);
-}
-
-static void read_tenant_bytes(const struct worker *worker, uint64_t *out)
-{
-    memcpy(out, worker->tally->tenant_bytes, sizeof worker->tally->tenant_bytes);
-}
-
-static void read_tenant_refusals(const struct worker *worker, uint64_t *out)
-{
-    memcpy(out, worker->tally->tenant_refused, sizeof worker->tally->tenant_refused);
 }
 
 static void read_opened(const struct worker *worker, uint64_t *out)
@@ -263,11 +242,6 @@ const struct metric metric_of_worker[] = {
             "Requests of clients who are known, and those that policies denied, that were refused, by reason.", AXIS_REFUSAL),
     GAUGE("relay_parked_requests", read_parked, "Requests that wait: for a hook that waits, or for a peer's connection.", AXIS_NONE),
     GAUGE("relay_allocations", read_allocations, "Allocations that are held now.", AXIS_NONE),
-    GAUGE("relay_tenant_allocations", read_tenants, "Allocations that are held now, by tenant, or realm where there is none.", AXIS_TENANT),
-    COUNTER("relay_tenant_bytes_total", read_tenant_bytes, "Payload that was relayed, from clients (in) and to clients (out), by tenant.",
-            AXIS_TENANT, AXIS_DIRECTION),
-    COUNTER("relay_tenant_refusals_total", read_tenant_refusals,
-            "Requests that were refused, as in relay_refusals_total, by tenant.", AXIS_TENANT),
     COUNTER("relay_allocations_opened_total", read_opened, "Allocations that were made, by the client's transport.", AXIS_TRANSPORT),
     COUNTER("relay_allocations_closed_total", read_ended, "Allocations that ended, by reason; a policy's reasons are `other`.",
             AXIS_ENDING),

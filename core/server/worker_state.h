@@ -15,7 +15,6 @@
 #include "server/metric.h"
 #include "server/reload.h"
 #include "server/ring.h"
-#include "server/tenants.h"
 #include "server/worker.h"
 
 #include <pthread.h>
@@ -51,8 +50,6 @@ struct usage_mark {
 struct tally {
     struct usage relayed[TRANSPORT_COUNT];
     uint64_t opened[TRANSPORT_COUNT], ended[METRIC_REASONS_MAX], refused[METRIC_REASONS_MAX];
-    uint64_t tenants[TENANTS_MAX + 1];        /* live allocations */
-    uint64_t tenant_bytes[2 * (TENANTS_MAX + 1)], tenant_refused[TENANTS_MAX + 1];
     struct policy_counts gone;                /* of policies that others have replaced */
     struct policy_tally (*hooks)[HOOK_COUNT]; /* one for each file */
     uint64_t *numbers;                        /* of all rows, `places` of them */
@@ -195,6 +192,10 @@ void metric_publish(struct worker *);
 
 /* worker_news.c: what is told of an event, to who follows it */
 void worker_news(struct worker *, const struct event *);
+
+/* worker_tenant.c: what is counted of tenants, for all workers together */
+void worker_tenant_event(struct worker *, const struct event *);
+void worker_tenant_usage(struct worker *, const struct allocation *, const struct usage *delta, int64_t unix_ms);
 
 /* metering.c: meters of policies.  meter_usage: counts what was relayed.
  * meter_close_capped: ends whom meter_usage found over a cap. */

@@ -280,6 +280,7 @@ static void read_options(struct world *w, int options)
     config->max_new_peers = number_field(w, options, "max_new_peers");
     w->usage_interval_ms = (msec_t)number_field(w, options, "usage_interval") * 1000;
     w->shared.quota = quota_new(NAMES_MAX);
+    w->shared.tenants = tenants_new(NAMES_MAX);
     w->shared.ports = ports_new(config->relay_count, (uint16_t)number_field(w, options, "min_port"), (uint16_t)number_field(w, options, "max_port"));
     w->shared.tcp_ports = ports_new(config->relay_count, (uint16_t)number_field(w, options, "min_port"), (uint16_t)number_field(w, options, "max_port"));
     w->shared.connections = connections_new(NAMES_MAX);

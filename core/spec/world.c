@@ -175,7 +175,7 @@ static void take_usage_verdict(struct world *w, const struct question *question,
     if (verdict->kind == VERDICT_CLOSE)
         engine_close(w->engine, question->allocation->self, verdict, w->now);
     else if (verdict->limits.max_bps) /* also if another policy of the chain failed */
-        engine_limit(w->engine, question->allocation->self, verdict->limits.max_bps);
+        engine_limit(w->engine, question->allocation->self, verdict->limits.max_bps, w->now);
 }
 
 static void world_answer(void *ctx, const struct question *question, struct verdict *verdict)
@@ -288,7 +288,7 @@ static void meter(void *ctx, const struct allocation *a, const struct usage *del
     if (!policy_meter_add(metering, delta->bytes_in + delta->bytes_out, w->now, world_unix_ms(w)))
         return;
     if (metering->on_cap == ON_CAP_THROTTLE)
-        engine_limit(w->engine, a->self, THROTTLE_BPS);
+        engine_limit(w->engine, a->self, THROTTLE_BPS, w->now);
     else if (metering->on_cap == ON_CAP_CLOSE)
         w->capped = a->self; /* one a second will do */
 }
@@ -419,7 +419,7 @@ void world_start(struct world *w)
                             .tell = world_tell,
                             .unhash = world_unhash,
                             .hold = world_hold};
-    if (!w->crypto || !w->log || !w->shared.quota || !w->shared.ports || !w->shared.tickets || !w->shared.tcp_ports ||
+    if (!w->crypto || !w->log || !w->shared.quota || !w->shared.tenants || !w->shared.ports || !w->shared.tickets || !w->shared.tcp_ports ||
         !w->shared.connections)
         world_lacks_memory(w);
     start_policies(w);
@@ -442,6 +442,7 @@ void world_close(struct world *w)
     tickets_free(w->shared.tickets);
     ports_free(w->shared.ports);
     quota_free(w->shared.quota);
+    tenants_free(w->shared.tenants);
     if (w->directory)
         world_remove_directory(w->directory);
     cidr_close(&w->allowed);

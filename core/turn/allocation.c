@@ -180,44 +180,69 @@ static uint64_t allocation_group(const struct engine *engine, const struct openi
     return digest > GROUP_OPEN ? digest : digest + 2;
 }
 
-/* allocation_limits: what the configuration says of every allocation. */
-static void allocation_limits(const struct engine_config *config, struct limits *limits)
+/* allocation_granted: what was authorized, within what the configuration says of every allocation. */
+static struct limits allocation_granted(const struct engine_config *config, const struct limits *authorized)
 {
-    limits_tighten(limits, &(struct limits){.max_permissions = config->max_permissions,
-                                            .max_channels = config->max_channels,
-                                            .max_pps = config->max_pps,
-                                            .max_new_peers = config->max_new_peers,
-                                            .max_user_bps = config->max_user_bps});
+    struct limits limits = *authorized;
+    limits_tighten(&limits, &(struct limits){.max_permissions = config->max_permissions,
+                                             .max_channels = config->max_channels,
+                                             .max_pps = config->max_pps,
+                                             .max_new_peers = config->max_new_peers,
+                                             .max_user_bps = config->max_user_bps});
+    return limits;
 }
 
 /* allocation_pace: the user's last allocation says how much all of his may relay. False without memory. */
 static bool allocation_pace(struct engine *engine, struct allocation *allocation, msec_t now)
 {
     const struct limits *limits = &allocation->limits;
+    struct tenant *tenant = allocation->entry;
     struct rate_pair *user = quota_user_rate(engine->shared.quota, &allocation->units);
+    struct rate_pair *shared[PACE_LIMITS - PACE_SHARED] = {user, &tenant->bps, &tenant->pps, engine->shared.server};
+    const uint64_t active = TENANT_LIMIT(tenant, max_active);
+    bool is_paced = limits->max_bps || limits->max_pps || limits->max_new_peers || active;
     atomic_store_explicit(&user->most, limits->max_user_bps, memory_order_relaxed);
-    if (!limits->max_bps && !limits->max_pps && !limits->max_user_bps && !limits->max_new_peers)
-        return true;
-    struct pace *pace = allocation->pace = pace_new();
-    if (!pace)
+    for (size_t i = 0; i < PACE_LIMITS - PACE_SHARED; i++) {
+        if (shared[i] && !atomic_load_explicit(&shared[i]->most, memory_order_relaxed))
+            shared[i] = NULL;
+        is_paced |= shared[i] != NULL;
+    }
+    const bool is_new = is_paced && !allocation->pace;
+    if (is_new && !(allocation->pace = pace_new()))
         return false;
+    if (!allocation->pace)
+        return true;
+    struct pace *pace = allocation->pace;
     pace->bps = limits->max_bps;
     pace->pps = limits->max_pps;
     pace->new_peers = limits->max_new_peers;
-    pace->shared[PACE_USER_BPS - PACE_SHARED] = limits->max_user_bps ? user : NULL;
-    pace_fill(pace, now);
+    pace->active = active;
+    memcpy(pace->shared, shared, sizeof shared);
+    if (is_new)
+        pace_fill(pace, now);
     return true;
 }
 
-bool allocation_limit(struct allocation *allocation, uint64_t max_bps)
+bool allocation_bound(struct engine *engine, struct allocation *allocation, msec_t now)
 {
-    const uint64_t bps = limit_strictest(max_bps, allocation->granted_bps);
-    if (bps && !allocation->pace && !(allocation->pace = pace_new()))
-        return false;
-    allocation->limits.max_bps = bps;
-    if (allocation->pace)
-        allocation->pace->bps = bps;
-    return true;
+    const struct limits tenant = tenancy_limits(engine, allocation->entry, now);
+    allocation->limits = allocation->granted;
+    limits_tighten(&allocation->limits, &tenant);
+    allocation->limits.max_bps = limit_strictest(allocation->limits.max_bps, allocation->said_bps);
+    return allocation_pace(engine, allocation, now);
+}
+
+static void allocation_cut(struct engine *engine, struct allocation *allocation, msec_t until)
+{
+    if (until >= allocation->expires)
+        return;
+    allocation->expires = until;
+    wheel_bring_forward(&engine->wheel, &engine->allocations, allocation, allocation_due(engine, allocation));
+}
+
+void allocation_shorten(struct engine *engine, struct allocation *allocation, msec_t now)
+{
+    allocation_cut(engine, allocation, allocation_key_end(engine, allocation, now));
 }
 
 static void allocation_fill(struct engine *engine, struct allocation *allocation, const struct opening *opening, msec_t now)
@@ -229,13 +254,11 @@ static void allocation_fill(struct engine *engine, struct allocation *allocation
     allocation->created = now;
     allocation->created_unix_ms = engine_unix_ms(engine, now);
     allocation->key_expires_unix_s = opening->key_expires_unix_s;
-    allocation->limits = opening->limits;
+    allocation->granted = allocation->limits = allocation_granted(engine->config, &opening->limits);
     allocation->expires = allocation_until(engine, allocation, opening->lifetime_s, now);
     allocation->key = opening->key;
     allocation->on_expiry = opening->on_expiry;
     allocation->is_minted = opening->is_minted;
-    allocation_limits(engine->config, &allocation->limits);
-    allocation->granted_bps = opening->limits.max_bps;
     allocation->group = allocation_group(engine, opening);
     allocation->is_mobile = opening->is_mobile;
     memcpy(allocation->tid, opening->tid, STUN_TID_LEN);
@@ -260,48 +283,94 @@ static struct gauge quota_measure(const struct quota *quota, const struct quota_
     }
 }
 
-static enum quota_refusal allocation_quota(struct engine *engine, const struct opening *opening, struct quota_units *units,
-                                           struct shortage *shortage)
+/* allocation_quota: a unit each of all, the tenant and the user. 0, or STUN_QUOTA or STUN_CAPACITY. */
+static int allocation_quota(struct engine *engine, const struct opening *opening, const struct limits *limits, struct quota_units *units,
+                            struct shortage *shortage)
 {
     const struct quota_request request = {
         .tenant = view_text(opening->tenant),
         .user = view_text(opening->user),
-        .total_max = limit_strictest_count(engine->config->total_quota, opening->limits.total_quota),
-        .realm_max = opening->limits.realm_quota,
-        .user_max = limit_strictest_count(engine->config->user_quota, opening->limits.user_quota),
+        .total_max = limit_strictest_count(engine->config->total_quota, limits->total_quota),
+        .realm_max = limits->realm_quota,
+        .user_max = limit_strictest_count(engine->config->user_quota, limits->user_quota),
     };
     const enum quota_refusal refusal = quota_take(engine->shared.quota, &request, units);
     *shortage = (struct shortage){quota_refusal_name(refusal), {0}};
-    if (refusal != QUOTA_GRANTED)
-        shortage->measure = quota_measure(engine->shared.quota, &request, refusal);
-    return refusal;
+    if (refusal == QUOTA_GRANTED)
+        return 0;
+    shortage->measure = quota_measure(engine->shared.quota, &request, refusal);
+    return refusal == QUOTA_FULL ? STUN_CAPACITY : STUN_QUOTA;
+}
+
+/* struct reservation: what is taken for an allocation before there is one. */
+struct reservation {
+    struct tenant *entry;
+    uint64_t version; /* of its limits, from before they were looked at */
+    struct quota_units units;
+};
+
+static void allocation_unreserve(struct engine *engine, struct reservation *reservation)
+{
+    quota_give(engine->shared.quota, &reservation->units);
+    if (reservation->entry)
+        tenants_give(engine->shared.tenants, reservation->entry);
+}
+
+/* allocation_reserve: 0, or a code, and nothing is taken. */
+static int allocation_reserve(struct engine *engine, const struct opening *opening, msec_t now, struct reservation *out, struct shortage *shortage)
+{
+    struct limits limits = opening->limits;
+    *out = (struct reservation){.entry = tenants_take(engine->shared.tenants, view_text(*opening->tenant ? opening->tenant : opening->realm))};
+    *shortage = (struct shortage){"quota_table_full", {0}};
+    if (!out->entry)
+        return STUN_CAPACITY;
+    out->version = atomic_load_explicit(&out->entry->version, memory_order_acquire);
+    const struct limits tenant = tenancy_limits(engine, out->entry, now);
+    limits_tighten(&limits, &tenant);
+    int code = tenancy_refuse(engine, out->entry, shortage, now);
+    if (!code)
+        code = allocation_quota(engine, opening, &limits, &out->units, shortage);
+    if (code)
+        allocation_unreserve(engine, out);
+    return code;
+}
+
+/* allocation_furnish: all that an allocation has but its quotas. 0 or STUN_CAPACITY. */
+static int allocation_furnish(struct engine *engine, struct allocation *allocation, const struct opening *opening, msec_t now,
+                              struct shortage *shortage)
+{
+    const uint32_t flow_index = allocation->self.index;
+    shortage->reason = "out_of_memory";
+    if (!allocation_names(allocation, opening) || !allocation_bound(engine, allocation, now) ||
+        table_put(&engine->by_flow, allocation_hash(engine, opening->flow), flow_index) != 0)
+        return STUN_CAPACITY;
+    const uint32_t most_s = allocation->limits.max_lifetime_s;
+    allocation_cut(engine, allocation, most_s ? now + (msec_t)most_s * 1000 : INT64_MAX);
+    allocation_shorten(engine, allocation, now);
+    return relayed_open(engine, allocation, opening, now, &shortage->reason);
 }
 
 int allocation_open(struct engine *engine, const struct opening *opening, msec_t now, struct allocation **out, struct shortage *shortage)
 {
-    struct quota_units units = {0};
-    const enum quota_refusal refusal = allocation_quota(engine, opening, &units, shortage);
-    if (refusal != QUOTA_GRANTED)
-        return refusal == QUOTA_FULL ? STUN_CAPACITY : STUN_QUOTA;
+    struct reservation reservation;
+    int code = allocation_reserve(engine, opening, now, &reservation, shortage);
+    if (code)
+        return code;
 
     struct handle self;
     struct allocation *allocation = pool_take(&engine->allocations, &self);
     if (!allocation) {
-        quota_give(engine->shared.quota, &units);
+        allocation_unreserve(engine, &reservation);
         *shortage = (struct shortage){"max_allocations", {engine->allocations.live, engine->config->max_allocations}};
         return STUN_CAPACITY;
     }
     allocation->self = self;
-    allocation->units = units;
+    allocation->units = reservation.units;
+    allocation->entry = reservation.entry;
+    allocation->entry_version = reservation.version;
     allocation_fill(engine, allocation, opening, now);
     wheel_put(&engine->wheel, &engine->allocations, allocation, allocation->expires);
-    int code = 0;
-    shortage->reason = "out_of_memory";
-    if (!allocation_names(allocation, opening) || !allocation_pace(engine, allocation, now) ||
-        table_put(&engine->by_flow, allocation_hash(engine, opening->flow), self.index) != 0)
-        code = STUN_CAPACITY;
-    else
-        code = relayed_open(engine, allocation, opening, now, &shortage->reason);
+    code = allocation_furnish(engine, allocation, opening, now, shortage);
     if (code) {
         allocation_discard(engine, allocation);
         return code;
@@ -323,7 +392,9 @@ void allocation_discard(struct engine *engine, struct allocation *allocation)
     table_drop(&engine->by_flow, allocation_hash(engine, &allocation->flow), allocation->self.index);
     if (allocation->next)
         table_drop(&engine->by_flow, allocation_hash(engine, allocation->next), allocation->self.index);
+    tenancy_rest(engine, allocation);
     quota_give(engine->shared.quota, &allocation->units);
+    tenants_give(engine->shared.tenants, allocation->entry);
     crypto_wipe(&allocation->key, sizeof allocation->key);
     free(allocation->next);
     free(allocation->names);

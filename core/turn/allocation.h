@@ -7,6 +7,7 @@
 #define RELAY_TURN_ALLOCATION_H
 
 #include "ledger/quota.h"
+#include "ledger/tenants.h"
 #include "turn/bucket.h"
 #include "turn/chain.h"
 #include "turn/pace.h"
@@ -46,7 +47,13 @@ struct allocation {
     bool has_moved, is_minted; /* is_minted: by its USERNAME */
     struct long_term_key key; /* len 0: forgotten, the next request is authenticated anew */
     struct limits limits;
-    uint64_t granted_bps; /* limits.max_bps as authorized: engine_limit goes no higher */
+    struct limits granted; /* `limits` as authorized: they are this, within its tenant's and what was said since */
+    uint64_t said_bps;     /* by engine_limit; 0: nothing */
+    struct tenant *entry;  /* of its tenant, in the ledger */
+    uint64_t entry_version; /* of the entry's limits, when they were last looked at */
+    bool is_active;         /* it counts for the entry's `active` */
+    msec_t moved_at;        /* if it is active: when it last carried data */
+    struct links active;    /* among those that are */
     uint64_t group;       /* as ledger/ports.h has them */
     struct quota_units units;
     uint8_t tid[STUN_TID_LEN]; /* of the Allocate: a retransmission gets the same answer */

@@ -286,6 +286,7 @@ void engine_sweep(struct engine *engine, msec_t now)
     struct allocation *allocation;
     while ((allocation = wheel_turn(&engine->wheel, &engine->allocations, now)))
         allocation_look(engine, allocation, now);
+    tenancy_sweep(engine, now);
     tickets_sweep(engine->shared.tickets, now);
 }
 
@@ -316,8 +317,10 @@ void engine_usage(struct engine *engine, engine_usage_fn *tell, void *ctx, msec_
         allocation->has_moved = false;
         const struct usage delta = usage_since(&allocation->usage, &allocation->reported);
         allocation->reported = allocation->usage;
-        if (delta.packets_in || delta.packets_out)
+        if (delta.packets_in || delta.packets_out) {
+            tenancy_moved(engine, allocation, now);
             tell(ctx, allocation, &delta);
+        }
         event_slowed(engine, allocation, now);
     }
 }
@@ -333,10 +336,13 @@ bool engine_close(struct engine *engine, struct handle handle, const struct verd
     return true;
 }
 
-bool engine_limit(struct engine *engine, struct handle handle, uint64_t max_bps)
+bool engine_limit(struct engine *engine, struct handle handle, uint64_t max_bps, msec_t now)
 {
     struct allocation *allocation = pool_at(&engine->allocations, handle);
-    return allocation && allocation_limit(allocation, max_bps);
+    if (!allocation)
+        return false;
+    allocation->said_bps = max_bps;
+    return allocation_bound(engine, allocation, now);
 }
 
 void engine_close_all(struct engine *engine, const char *reason, msec_t now)
@@ -387,6 +393,7 @@ static void engine_init(struct engine *engine)
     table_init(&engine->by_connection);
     wheel_init(&engine->wheel);
     chain_init(&engine->moved);
+    chain_init(&engine->active);
     chain_init(&engine->parked_order);
     chain_init(&engine->tcp_waiting);
     engine->no_ones_key.len = sizeof engine->no_ones_key.bytes;

@@ -9,6 +9,7 @@
 #include "ledger/connections.h"
 #include "ledger/ports.h"
 #include "ledger/quota.h"
+#include "ledger/tenants.h"
 #include "ledger/tickets.h"
 #include "turn/allocation.h"
 #include "turn/host.h"
@@ -86,6 +87,8 @@ struct engine_config {
 /* struct engine_shared: the ledger. */
 struct engine_shared {
     struct quota *quota;
+    struct tenants *tenants;
+    struct rate_pair *server; /* bits a second of all that is relayed; NULL: there is no limit */
     struct ports *ports;     /* of UDP relays */
     struct ports *tcp_ports; /* of TCP relays */
     struct tickets *tickets;
@@ -168,7 +171,10 @@ void engine_usage(struct engine *, engine_usage_fn *, void *ctx, msec_t now);
 /* engine_close: end an allocation now; the closed event tells the verdict's `reason` and `by`.  engine_limit: change its bit rate, up to
  * what was granted at first (0: to that). False if stale, or without memory. */
 bool engine_close(struct engine *, struct handle, const struct verdict *, msec_t now);
-bool engine_limit(struct engine *, struct handle, uint64_t max_bps);
+bool engine_limit(struct engine *, struct handle, uint64_t max_bps, msec_t now);
+
+/* engine_follow: what was changed of tenants is so for their allocations: they are bound by other limits, or end. Ten times a second: it looks at some thousands. */
+void engine_follow(struct engine *, msec_t now);
 
 /* engine_close_all: end every allocation with closed events (shutdown). */
 void engine_close_all(struct engine *, const char *reason, msec_t now);

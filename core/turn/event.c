@@ -47,9 +47,10 @@ static void event_slowed_by(struct engine *engine, struct allocation *allocation
     struct event event = event_of(engine, allocation, EVENT_DENIED, now);
     event.decision = engine_id(engine, now);
     event.reason = pace_name(limit);
-    event.measure = (struct gauge){allocation->pace->dropped[limit], (int64_t)pace_most(allocation->pace, limit)};
-    allocation->pace->dropped[limit] = 0;
-    allocation->pace->told = now;
+    struct pace *pace = allocation->pace;
+    event.measure = (struct gauge){(int64_t)(pace->dropped[limit] - pace->told_dropped[limit]), (int64_t)pace_most(pace, limit)};
+    pace->told_dropped[limit] = pace->dropped[limit];
+    pace->told = now;
     engine->host->remark(engine->host->ctx, &event);
 }
 
@@ -59,7 +60,7 @@ void event_slowed(struct engine *engine, struct allocation *allocation, msec_t n
     if (!pace || !engine->host->remark || (pace->told && now - pace->told < SLOWED_MS))
         return;
     for (unsigned limit = 0; limit < PACE_LIMITS; limit++)
-        if (pace->dropped[limit])
+        if (pace->dropped[limit] != pace->told_dropped[limit])
             event_slowed_by(engine, allocation, limit, now);
 }
 

@@ -12,7 +12,11 @@ static const struct row {
 } rows[PACE_LIMITS] = {
     [PACE_BPS] = {"max_bps", false},
     [PACE_PPS] = {"max_pps", true},
+    [PACE_ACTIVE] = {"max_active_woken", true},
     [PACE_USER_BPS] = {"max_user_bps", false},
+    [PACE_TENANT_BPS] = {"tenant_bps", false},
+    [PACE_TENANT_PPS] = {"tenant_pps", true},
+    [PACE_SERVER_BPS] = {"bps-capacity", false},
 };
 
 const char *pace_name(enum pace_limit limit)
@@ -29,7 +33,7 @@ uint64_t pace_most(const struct pace *pace, enum pace_limit limit)
 {
     if (limit >= PACE_SHARED)
         return shared_most(pace->shared[limit - PACE_SHARED]);
-    return limit == PACE_BPS ? pace->bps : pace->pps;
+    return limit == PACE_BPS ? pace->bps : limit == PACE_PPS ? pace->pps : pace->active;
 }
 
 struct pace *pace_new(void)

@@ -11,8 +11,9 @@
 
 #include <stdint.h>
 
-/* enum pace_limit: the first two are the allocation's own, the others are shared between workers. */
-enum pace_limit { PACE_BPS, PACE_PPS, PACE_USER_BPS, PACE_LIMITS };
+/* enum pace_limit: the first are the allocation's own, those from PACE_SHARED on are shared between workers. PACE_ACTIVE: the tenant has as many active
+ * allocations as it may: whoever calls pace_take looks at that before. */
+enum pace_limit { PACE_BPS, PACE_PPS, PACE_ACTIVE, PACE_USER_BPS, PACE_TENANT_BPS, PACE_TENANT_PPS, PACE_SERVER_BPS, PACE_LIMITS };
 #define PACE_SHARED PACE_USER_BPS
 #define PACE_IN 0  /* from the client */
 #define PACE_OUT 1 /* to the client */
@@ -20,9 +21,11 @@ enum pace_limit { PACE_BPS, PACE_PPS, PACE_USER_BPS, PACE_LIMITS };
 struct pace {
     uint64_t bps, pps; /* 0: no limit */
     uint32_t new_peers;
+    uint64_t active; /* of the tenant: so many may be active; 0: any */
     struct bucket bits[2], packets[2], peers;
     struct rate_pair *shared[PACE_LIMITS - PACE_SHARED]; /* of the ledger; NULL: no limit */
-    uint32_t dropped[PACE_LIMITS];                       /* packets since it was last told, by the limit that said no */
+    uint64_t dropped[PACE_LIMITS];                       /* packets, by the limit that said no */
+    uint64_t told_dropped[PACE_LIMITS];                  /* what `dropped` was when it was last told */
     msec_t told;                                         /* 0: never */
 };
 
@@ -37,12 +40,6 @@ void pace_give_peers(struct pace *, uint32_t count);
 
 /* pace_take: whether a packet may pass: PACE_LIMITS, or the limit that says no. */
 enum pace_limit pace_take(struct pace *, unsigned way, size_t bytes, msec_t now);
-
-/* pace_ask: the same, of any allocation, for every packet. */
-static inline enum pace_limit pace_ask(struct pace *pace, unsigned way, size_t bytes, msec_t now)
-{
-    return pace ? pace_take(pace, way, bytes, now) : PACE_LIMITS;
-}
 
 /* pace_room: how many bytes of a stream may be read.  pace_spend: so many were. */
 size_t pace_room(struct pace *, unsigned way, msec_t now);

@@ -27,7 +27,7 @@ struct send relay_shut(struct engine *engine, const struct allocation *allocatio
 /* relay_slow: a packet is dropped because of a limit on how much may pass. */
 static struct send relay_slow(struct engine *engine, struct allocation *allocation, enum pace_limit limit)
 {
-    allocation->pace->dropped[limit]++;
+    tenancy_drop(allocation, limit);
     allocation_move(engine, allocation);
     return relay_drop(&engine->counts.paced[limit]);
 }
@@ -42,7 +42,7 @@ struct send relay_to_peer(struct engine *engine, struct allocation *allocation, 
     const int sock = relayed_sock(allocation, to.family);
     if (sock < 0) /* one of two relayed addresses was given back */
         return relay_drop(&engine->counts.dropped_no_permission);
-    const enum pace_limit limit = pace_ask(allocation->pace, PACE_IN, data.len, now);
+    const enum pace_limit limit = tenancy_ask(engine, allocation, PACE_IN, data.len, now);
     if (limit != PACE_LIMITS)
         return relay_slow(engine, allocation, limit);
     allocation_count(engine, allocation, true, data.len);
@@ -95,7 +95,7 @@ struct send engine_from_peer(struct engine *engine, struct handle owner, const s
         return relay_shut(engine, allocation);
     if (!permission_find(engine, allocation, &peer, now))
         return relay_drop(&engine->counts.dropped_no_permission);
-    const enum pace_limit limit = pace_ask(allocation->pace, PACE_OUT, in.len, now);
+    const enum pace_limit limit = tenancy_ask(engine, allocation, PACE_OUT, in.len, now);
     if (limit != PACE_LIMITS)
         return relay_slow(engine, allocation, limit);
     const struct view bytes = relay_frame(engine, allocation, &peer, in, now);

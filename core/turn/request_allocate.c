@@ -116,7 +116,7 @@ static int allocate_read(struct transaction *tr, struct opening *opening)
     return 0;
 }
 
-static void allocate_answer(struct transaction *tr, msec_t lifetime_ms)
+static void allocate_answer(struct transaction *tr)
 {
     if (tr->allocation->is_mobile)
         mobility_give(tr);
@@ -124,7 +124,7 @@ static void allocate_answer(struct transaction *tr, msec_t lifetime_ms)
     tr->answer.other = tr->allocation->other.sock < 0 ? (struct addr){0} : tr->allocation->other.shown;
     tr->answer.refused_family = tr->allocation->refused_family;
     tr->answer.refused_code = tr->allocation->refused_code;
-    tr->answer.lifetime_s = (uint32_t)(lifetime_ms / 1000);
+    tr->answer.lifetime_s = transaction_left_s(tr);
     tr->answer.reservation = tr->allocation->reservation;
 }
 
@@ -178,7 +178,7 @@ static int allocate_open(struct transaction *tr, struct opening *opening, const 
     code = allocation_open(tr->engine, opening, tr->now, &tr->allocation, &shortage);
     if (code)
         return transaction_exceed(tr, code, shortage.reason, shortage.measure);
-    allocate_answer(tr, (msec_t)opening->lifetime_s * 1000);
+    allocate_answer(tr);
     tr->engine->counts.allocated++;
     transaction_tell(tr, EVENT_ALLOCATED, 0, NULL);
     return 0;
@@ -207,7 +207,7 @@ static int allocate_again(struct transaction *tr)
     const struct allocation *allocation = tr->allocation;
     if (!transaction_is_owner(tr) || memcmp(allocation->tid, tr->message.tid, STUN_TID_LEN) != 0)
         return transaction_exceed(tr, STUN_MISMATCH, "5-tuple in use", (struct gauge){(tr->now - allocation->created) / 1000, 0});
-    allocate_answer(tr, allocation->expires - tr->now);
+    allocate_answer(tr);
     return 0;
 }
 

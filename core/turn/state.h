@@ -39,6 +39,9 @@ struct engine {
     struct table by_flow, by_permission, by_number, by_peer, parked_by_flow, by_connection;
     struct wheel wheel;
     struct chain moved;        /* allocations whose counts moved */
+    struct chain active;       /* those that carried data lately, the one that rests longest first */
+    uint64_t followed;         /* version of the tenants' limits that the allocations were last looked at for */
+    uint32_t follow_at;        /* which one is next; 0: the round is over */
     uint32_t parked_of[PARKED_TENANTS];
     struct chain parked_order; /* the first has the earliest deadline */
     struct chain tcp_waiting;  /* likewise */
@@ -105,8 +108,10 @@ void allocation_discard(struct engine *, struct allocation *);
 uint32_t allocation_lifetime(const struct engine *, const struct limits *, uint32_t lifetime_s);
 void allocation_extend(struct engine *, struct allocation *, uint32_t lifetime_s, msec_t now);
 
-/* allocation_limit: another bit rate, up to what was granted at first (0: to that). False without memory. */
-bool allocation_limit(struct allocation *, uint64_t max_bps);
+/* allocation_bound: its limits from now on, of all that set some. False without memory.  allocation_shorten: it
+ * lives no longer than its key, if its limits say so. */
+bool allocation_bound(struct engine *, struct allocation *, msec_t now);
+void allocation_shorten(struct engine *, struct allocation *, msec_t now);
 
 /* allocation_expire: its time is over: ends it, and says why. */
 void allocation_expire(struct engine *, struct allocation *, msec_t now);
@@ -133,6 +138,26 @@ void relayed_close_one(struct engine *, struct allocation *, uint8_t family);
 /* relayed_has_family: whether a pool ("": the addresses of no pool; NULL: any) has an address of it. */
 bool relayed_has_family(const struct engine *, const char *pool, uint8_t family);
 bool relayed_is_own(const struct allocation *, const struct addr *local); /* an address of the allocation, as bound */
+
+/* tenancy.c: tenancy_limits: what its tenant's limits are to an allocation.  tenancy_refuse: 0, or why the tenant may have no more now. */
+struct limits tenancy_limits(const struct engine *, const struct tenant *, msec_t now);
+int tenancy_refuse(const struct engine *, const struct tenant *, struct shortage *, msec_t now);
+
+/* tenancy_wake: it is active from now on; false: as many are as may.  tenancy_moved: it carried data.  tenancy_rest: it is idle.  tenancy_sweep:
+ * so are those that have rested long enough. */
+bool tenancy_wake(struct engine *, struct allocation *, msec_t now);
+void tenancy_moved(struct engine *, struct allocation *, msec_t now);
+void tenancy_rest(struct engine *, struct allocation *);
+void tenancy_sweep(struct engine *, msec_t now);
+
+/* tenancy_ask: whether a packet may pass: PACE_LIMITS, or the limit that says no; for every packet.  tenancy_drop: counts what may not. */
+enum pace_limit tenancy_take(struct engine *, struct allocation *, unsigned way, size_t bytes, msec_t now);
+void tenancy_drop(struct allocation *, enum pace_limit);
+
+static inline enum pace_limit tenancy_ask(struct engine *engine, struct allocation *allocation, unsigned way, size_t bytes, msec_t now)
+{
+    return allocation->pace ? tenancy_take(engine, allocation, way, bytes, now) : PACE_LIMITS;
+}
 
 /* relay.c: the data path. No malloc, lock, log, policy or copy. */
 struct send relay_to_peer(struct engine *, struct allocation *, const struct addr *peer, struct view data, msec_t now);

@@ -93,6 +93,8 @@ size_t engine_peer_room(struct engine *engine, struct handle handle, bool in, ms
     struct allocation *allocation = tcp_peer_allocation(engine, peer);
     if (allocation->expires <= now)
         return 0;
+    if (allocation->pace && allocation->pace->active && !tenancy_wake(engine, allocation, now))
+        return 0;
     return allocation->pace ? pace_room(allocation->pace, in ? PACE_IN : PACE_OUT, now) : SIZE_MAX;
 }
 

@@ -111,6 +111,12 @@ static uint32_t transaction_drain_left_s(const struct transaction *tr)
     return left_s > 1 ? (uint32_t)left_s : 1;
 }
 
+uint32_t transaction_left_s(const struct transaction *tr)
+{
+    const msec_t left_s = (tr->allocation->expires - tr->now) / 1000;
+    return left_s < 1 ? 1 : (uint32_t)left_s;
+}
+
 uint32_t transaction_lifetime(const struct transaction *tr, const struct limits *limits, uint32_t lifetime_s)
 {
     const uint32_t granted_s =

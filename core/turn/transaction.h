@@ -93,6 +93,9 @@ bool transaction_is_strict(const struct transaction *, const struct limits *);
 uint32_t transaction_key_left_s(const struct transaction *, const struct limits *);
 uint32_t transaction_lifetime(const struct transaction *, const struct limits *, uint32_t lifetime_s);
 
+/* transaction_left_s: of its allocation: whole seconds, at least 1. */
+uint32_t transaction_left_s(const struct transaction *);
+
 /* method.c: a row for each request that is answered */
 struct method {
     uint16_t method;

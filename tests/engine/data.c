@@ -351,13 +351,13 @@ TEST(a_bit_rate_can_be_changed_while_it_runs)
     const struct handle self = engine_allocation_at(w.engine, 0)->self;
     for (int i = 0; i < 1000; i++)
         CHECK_INT(client_says_to(&c, PEER, 1000).to, SEND_TO_PEER);
-    CHECK(engine_limit(w.engine, self, 8000));
+    CHECK(engine_limit(w.engine, self, 8000, w.now));
     world_skip(&w, 60000);
     int passed = 0;
     for (int i = 0; i < 1000; i++)
         passed += client_says_to(&c, PEER, 100).to == SEND_TO_PEER;
     CHECK_INT(passed, 10);
-    CHECK(engine_limit(w.engine, self, 0));
+    CHECK(engine_limit(w.engine, self, 0, w.now));
     CHECK_INT(client_says_to(&c, PEER, 1000).to, SEND_TO_PEER);
     world_end(&w);
 }
@@ -371,7 +371,7 @@ TEST(a_bit_rate_is_never_raised_over_what_was_granted)
     const struct handle self = engine_allocation_at(w.engine, 0)->self;
     static const uint64_t asked[] = {8000, 90000, 8000, 0}, given[] = {8000, 80000, 8000, 80000};
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
-        CHECK(engine_limit(w.engine, self, asked[i]));
+        CHECK(engine_limit(w.engine, self, asked[i], w.now));
         CHECK_INT(engine_allocation_at(w.engine, 0)->limits.max_bps, given[i]);
     }
     world_end(&w);

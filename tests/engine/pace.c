@@ -137,10 +137,10 @@ TEST(a_lower_rate_can_be_set_while_it_runs_beside_packets_a_second)
     struct world w;
     start(&w, (struct limits){.max_pps = 20});
     struct client a = come(&w, "198.18.0.1:5000", "ann");
-    CHECK(engine_limit(w.engine, engine_allocation_at(w.engine, 0)->self, 8000));
+    CHECK(engine_limit(w.engine, engine_allocation_at(w.engine, 0)->self, 8000, w.now));
     world_skip(&w, 2000);
     CHECK_INT(passed_in(&a, 20, 100), 10);
-    CHECK(engine_limit(w.engine, engine_allocation_at(w.engine, 0)->self, 0));
+    CHECK(engine_limit(w.engine, engine_allocation_at(w.engine, 0)->self, 0, w.now));
     world_skip(&w, 2000);
     CHECK_INT(passed_in(&a, 30, 100), 20);
     world_end(&w);

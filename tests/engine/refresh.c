@@ -299,7 +299,7 @@ TEST(an_allocation_is_closed_by_its_handle_once)
     CHECK_TEXT(w.told[EVENT_CLOSED].reason, "enough");
     CHECK_TEXT(w.told[EVENT_CLOSED].by, "test.lua:7");
     CHECK(!engine_close(w.engine, self, &verdict, w.now));
-    CHECK(!engine_limit(w.engine, self, 1));
+    CHECK(!engine_limit(w.engine, self, 1, w.now));
     held(&w, "198.18.0.1:5000"); /* perhaps in the same place */
     CHECK(!engine_close(w.engine, self, &verdict, w.now));
     CHECK_INT(engine_allocations(w.engine), 1);

@@ -199,12 +199,13 @@ void world_start(struct world *w, void (*change)(struct engine_config *, struct 
     cidr_seal(&w->allowed);
     cidr_seal(&w->denied);
     w->shared.quota = quota_new(1024);
+    w->shared.tenants = tenants_new(16);
     w->shared.ports = ports_new(w->config.relay_count, FIRST_PORT, LAST_PORT);
     w->shared.tcp_ports = ports_new(w->config.relay_count, FIRST_PORT, LAST_PORT);
     w->shared.tickets = tickets_new(64, w->shared.ports);
     w->shared.connections = connections_new(64);
     w->engine = engine_new(&w->config, &w->shared, &w->host, FIRST_WORKER);
-    CHECK(w->crypto && w->shared.quota && w->shared.ports && w->shared.tcp_ports && w->shared.tickets && w->shared.connections &&
+    CHECK(w->crypto && w->shared.quota && w->shared.tenants && w->shared.ports && w->shared.tcp_ports && w->shared.tickets && w->shared.connections &&
           w->engine);
     engine_clock(w->engine, w->now, START_UNIX_MS);
 }
@@ -270,6 +271,7 @@ void world_end(struct world *w)
     tickets_free(w->shared.tickets);
     ports_free(w->shared.ports);
     quota_free(w->shared.quota);
+    tenants_free(w->shared.tenants);
     crypto_free(w->crypto);
     cidr_close(&w->allowed);
     cidr_close(&w->denied);

@@ -1,6 +1,5 @@
 /* The rows of metrics: the page says what they say; reasons and tenants are bounded. */
 #include "server/metric.h"
-#include "server/tenants.h"
 #include "test.h"
 
 #include <stdlib.h>
@@ -59,21 +58,5 @@ TEST(reasons_that_nobody_knows_are_counted_together)
     CHECK(metric_refusal("something", "core") < METRIC_REASONS_MAX);
 }
 
-TEST(tenants_have_numbers_until_there_are_too_many)
-{
-    struct tenants *tenants = tenants_new();
-    char name[32];
-    CHECK(tenants_name(tenants, 0) == NULL);
-    for (unsigned i = 0; i < 2 * TENANTS_MAX; i++) {
-        snprintf(name, sizeof name, "tenant %u", i);
-        CHECK_INT(tenants_number(tenants, name), i < TENANTS_MAX ? i : TENANTS_MAX);
-        CHECK_INT(tenants_number(tenants, "tenant 0"), 0);
-    }
-    CHECK_TEXT(tenants_name(tenants, TENANTS_MAX - 1), "tenant 99");
-    CHECK(tenants_name(tenants, TENANTS_MAX) == NULL);
-    CHECK_INT(tenants_number(tenants, ""), TENANTS_MAX);
-    tenants_free(tenants);
-}
-
 TEST_LIST(RUN(the_page_is_what_the_rows_say) RUN(every_row_has_a_name_of_its_own_and_a_sentence)
-              RUN(reasons_that_nobody_knows_are_counted_together) RUN(tenants_have_numbers_until_there_are_too_many))
+              RUN(reasons_that_nobody_knows_are_counted_together))

@@ -34,7 +34,8 @@ static void stage_open(struct stage *stage)
     stage->config.listening_port = 3478;
     stage->config.tls_listening_port = 5349;
     stage->service.config = &stage->config;
-    stage->service.tenants = tenants_new();
+    stage->service.ledger.tenants = tenants_new(8);
+    tenants_tell(stage->service.ledger.tenants, view_text("acme"), &(struct tenant_news){0});
     CHECK_INT(mint_secrets_open(&stage->config, &stage->service.mint_secrets, &refusal), 0);
     CHECK_INT(mint_open(&stage->service, &stage->mint, why, sizeof why), 0);
 }
@@ -43,7 +44,7 @@ static void stage_close(struct stage *stage)
 {
     mint_close(stage->mint);
     mint_secrets_free(stage->service.mint_secrets);
-    tenants_free(stage->service.tenants);
+    tenants_free(stage->service.ledger.tenants);
     unlink(stage->path);
 }
 
@@ -75,7 +76,7 @@ TEST(an_order_becomes_a_credential_that_verifies)
     CHECK_INT(minted_key(stage.mint->crypto, MASTER, "acme", "k1", key), 0);
     CHECK_INT(minted_password(stage.mint->crypto, view_text(key), view_text(credential.username), password), 0);
     CHECK_TEXT(credential.password, password);
-    CHECK_INT(stage.mint->made[tenants_number(stage.service.tenants, "acme")], 1);
+    CHECK_INT(tenants_at(stage.service.ledger.tenants, 0)->counts[TENANT_MINTED], 1);
     stage_close(&stage);
 }
 

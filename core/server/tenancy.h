@@ -1,0 +1,29 @@
+/* tenancy.h: what main does for the tenants: five times a second it tells the workers what the database says of them now, and others what of
+ * a limit is used up.
+ *
+ * What was changed, by whomever, is so for new requests at once, and for allocations that live within half a second. While the database cannot
+ * be read what was known counts.
+ */
+#ifndef RELAY_SERVER_TENANCY_H
+#define RELAY_SERVER_TENANCY_H
+
+#include "server/service.h"
+
+#define TENANTS_SHOWN 2000 /* tenants that have numbers of their own in metrics: those that came first */
+
+struct tenancy;
+
+/* tenancy_open: before workers start: what the database says is told. 0, or an error with the refusal.  tenancy_close: after they have ended. NULL is fine. */
+int tenancy_open(struct service *, struct tenancy **out, struct refusal *);
+void tenancy_close(struct tenancy *);
+
+/* tenancy_look: looks whether something changed. */
+void tenancy_look(struct tenancy *, int64_t unix_ms);
+
+/* tenancy_name: of the place of an entry, below TENANTS_SHOWN, when main looked last; NULL: none. */
+const char *tenancy_name(const struct tenancy *, size_t place);
+
+/* tenancy_tell: what a row of the database says goes to the ledger. Any thread. */
+void tenancy_tell(struct tenants *, const struct store_tenant *, int64_t unix_ms);
+
+#endif
