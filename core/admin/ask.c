@@ -57,14 +57,25 @@ static void aim(CURL *curl, const char *socket, const char *path)
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 }
 
-static CURLcode transfer(CURL *curl, const char *socket, const char *method, const char *path, struct text *text)
+/* struct question: what is asked; body NULL: none. */
+struct question {
+    const char *method, *path, *body;
+};
+
+static CURLcode transfer(CURL *curl, const char *socket, const struct question *question, struct text *text)
 {
-    aim(curl, socket, path);
-    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
+    struct curl_slist *json = question->body ? curl_slist_append(NULL, "Content-Type: application/json") : NULL;
+    aim(curl, socket, question->path);
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, question->method);
+    if (question->body)
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, question->body); /* of NULL it would read standard input */
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, json);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)ASK_TIMEOUT_S);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, text);
-    return curl_easy_perform(curl);
+    const CURLcode code = curl_easy_perform(curl);
+    curl_slist_free_all(json);
+    return code;
 }
 
 /* report: what became of it. */
@@ -79,13 +90,13 @@ static int report(CURL *curl, CURLcode code, const char *socket, long *status, c
     return ERR_SYSTEM;
 }
 
-static int ask(const char *socket, const char *method, const char *path, long *status, struct text *text, char *error, size_t error_cap)
+static int ask(const char *socket, const struct question *question, long *status, struct text *text, char *error, size_t error_cap)
 {
     CURL *curl = curl_easy_init();
     snprintf(error, error_cap, "out of memory");
     if (!curl)
         return ERR_MEMORY;
-    const int err = report(curl, transfer(curl, socket, method, path, text), socket, status, error, error_cap);
+    const int err = report(curl, transfer(curl, socket, question, text), socket, status, error, error_cap);
     curl_easy_cleanup(curl);
     if (err)
         free(text->at);
@@ -104,11 +115,16 @@ static int end_text(struct text *got, char **text)
     return 0;
 }
 
-int ask_door_text(const char *socket, const char *method, const char *path, long *status, char **text, char *error, size_t error_cap)
+static int ask_text(const char *socket, const struct question *question, long *status, char **text, char *error, size_t error_cap)
 {
     struct text got = {0};
-    const int err = ask(socket, method, path, status, &got, error, error_cap);
+    const int err = ask(socket, question, status, &got, error, error_cap);
     return err ? err : end_text(&got, text);
+}
+
+int ask_door_text(const char *socket, const char *method, const char *path, long *status, char **text, char *error, size_t error_cap)
+{
+    return ask_text(socket, &(struct question){method, path, NULL}, status, text, error, error_cap);
 }
 
 /* struct following: `refusal`: what came with another status than 200. */
@@ -152,17 +168,22 @@ int ask_follow(const char *socket, const struct ask_follow *follow, long *status
     return err ? err : end_text(&following.refusal, text);
 }
 
-int ask_door(const char *socket, const char *method, const char *path, long *status, json_t **body, char *error, size_t error_cap)
+int ask_door_with(const char *socket, const char *method, const char *path, const char *body, long *status, json_t **answer, char *error, size_t error_cap)
 {
     char *text;
-    const int err = ask_door_text(socket, method, path, status, &text, error, error_cap);
+    const int err = ask_text(socket, &(struct question){method, path, body}, status, &text, error, error_cap);
     if (err)
         return err;
-    *body = json_loads(text, 0, NULL);
+    *answer = json_loads(text, 0, NULL);
     free(text);
-    if (json_is_object(*body))
+    if (json_is_object(*answer))
         return 0;
-    json_decref(*body);
+    json_decref(*answer);
     snprintf(error, error_cap, "what answered is no relay");
     return ERR_BAD;
+}
+
+int ask_door(const char *socket, const char *method, const char *path, long *status, json_t **body, char *error, size_t error_cap)
+{
+    return ask_door_with(socket, method, path, NULL, status, body, error, error_cap);
 }

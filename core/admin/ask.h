@@ -19,6 +19,8 @@ void ask_put_part(struct slab *path, const char *part);
 /* ask_door: `method` of `path` at the socket. 0: *status, and *body, an object that the caller lets go. Else negative, with the reason in
  * `error`: nobody listens, it may not be opened, no answer came, or one that is no JSON.  ask_door_text: the same, with whatever it said,
  * from malloc, NUL at the end. */
+/* ask_door_with: with a body of JSON, unless it is NULL. */
+int ask_door_with(const char *socket, const char *method, const char *path, const char *body, long *status, json_t **answer, char *error, size_t error_cap);
 int ask_door(const char *socket, const char *method, const char *path, long *status, json_t **body, char *error, size_t error_cap);
 int ask_door_text(const char *socket, const char *method, const char *path, long *status, char **text, char *error, size_t error_cap);
 

@@ -178,9 +178,9 @@ static void admit(struct door_request *request)
     const struct door_config *config = &request->door->config;
     char methods[ROUTE_METHODS_MAX];
     bool is_path;
-    request->route = route_find(config->routes, config->route_count, request->path, request->method, request->parts, &is_path);
+    request->route = route_find(config->routes, config->route_count, request->target, request->method, request->parts, &is_path);
     if (!request->route && is_path) {
-        door_say(request, MHD_HTTP_HEADER_ALLOW, route_methods(config->routes, config->route_count, request->path, methods));
+        door_say(request, MHD_HTTP_HEADER_ALLOW, route_methods(config->routes, config->route_count, request->target, methods));
         door_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "method not allowed");
     } else if (!request->route) {
         door_refuse(request, MHD_HTTP_NOT_FOUND, "not found");
@@ -189,21 +189,33 @@ static void admit(struct door_request *request)
     }
 }
 
+/* on_target: what is asked for, as it was sent, before the library decodes it: in a segment a slash may be meant that ends none. */
+static void *on_target(void *ctx, const char *target, struct MHD_Connection *connection)
+{
+    struct door_request *request = calloc(1, sizeof *request);
+    const size_t len = strcspn(target, "?");
+    if (!request)
+        return NULL;
+    *request = (struct door_request){.door = ctx, .connection = connection, .target = malloc(len + 1)};
+    if (request->target)
+        view_copy(view_of(target, len), request->target, len + 1);
+    return request;
+}
+
 /* The library calls this when the head has come, for each piece of the body, at its end, and when a connection that was set aside goes on. */
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *path, const char *method, const char *version,
                                   const char *data, size_t *len, void **of_request)
 {
     struct door_request *request = *of_request;
-    (void)version;
-    if (request && request->is_answered)
+    (void)ctx, (void)connection, (void)version;
+    if (!request || !request->target)
+        return MHD_NO; /* out of memory */
+    if (request->is_answered)
         return finish(request);
-    if (request)
+    if (request->method)
         return *len ? take_body(request, data, len) : serve(request);
-    request = calloc(1, sizeof *request);
-    if (!request)
-        return MHD_NO;
-    *request = (struct door_request){.door = ctx, .connection = connection, .method = method, .path = path};
-    *of_request = request;
+    request->method = method;
+    request->path = path;
     admit(request);
     return request->is_answered ? finish(request) : MHD_YES;
 }
@@ -220,6 +232,7 @@ static void on_done(void *ctx, struct MHD_Connection *connection, void **of_requ
     fields_close(&request->query);
     fields_close(&request->fields);
     free(request->body);
+    free(request->target);
     free(request);
     *of_request = NULL;
 }
@@ -228,6 +241,7 @@ static int start(struct door *door)
 {
     door->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, door,          /**/
                                     MHD_OPTION_LISTEN_SOCKET, door->fd, MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL,     /**/
+                                    MHD_OPTION_URI_LOG_CALLBACK, on_target, door,                                       /**/
                                     MHD_OPTION_CONNECTION_LIMIT, (unsigned)DOOR_CONNECTIONS,                            /**/
                                     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)DOOR_MEMORY,                            /**/
                                     MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)DOOR_TIMEOUT_S, MHD_OPTION_END);

@@ -24,7 +24,7 @@
 #define DOOR_CONNECTIONS 64
 #define DOOR_MEMORY 16384
 #define DOOR_TIMEOUT_S 10
-#define DOOR_PART_MAX 127
+#define DOOR_PART_MAX 508 /* of a name of a user */
 #define DOOR_PARTS 3
 #define DOOR_BODY_MAX 16384
 #define DOOR_TENANT_MAX 128

@@ -27,7 +27,8 @@ struct door_request {
     const struct door_route *route; /* NULL: there is none, and it is refused */
     struct door_caller caller;
     struct addr source;
-    const char *method, *path;
+    char *target; /* the path as it was sent; NULL: out of memory */
+    const char *method, *path; /* NULL until the head has come */
     route_parts parts;
     struct fields query, fields;
     char *body;

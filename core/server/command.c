@@ -18,18 +18,36 @@
 /* those of the verbs that load policies: what is an option of the server has its name here too */
 #define POLICY_FLAGS (F(SET) | F(SECRET) | F(LUA_DIR))
 
+/* those of the verbs that work on the database file, or on that of a relay that runs */
+#define PLACE "[--userdb FILE | --admin-socket PATH | -c FILE]"
+#define PLACE_FLAGS (F(USERDB) | F(ADMIN_SOCKET) | F(CONFIG))
+#define OWNER_FLAGS (PLACE_FLAGS | F(TENANT) | F(REALM))
+
 static const struct command table[] = {
-    {"user add", "[--userdb FILE] --realm REALM NAME [--password-stdin | --password-file FILE | --key 0xHEX]",
+    {"user add", PLACE " --tenant NAME | --realm REALM NAME [--password-stdin | --password-file FILE | --key 0xHEX]",
      "add a user, or change the password; without a source it is asked for on the terminal",
-     F(USERDB) | F(REALM) | F(PASSWORD_STDIN) | F(PASSWORD_FILE) | F(KEY), F(REALM), 1, 1, command_user_add},
-    {"user list", "[--userdb FILE] [--realm REALM] [--json]", "list the users", F(USERDB) | F(REALM) | F(JSON), 0, 0, 0, command_user_list},
-    {"user remove", "[--userdb FILE] --realm REALM NAME", "remove a user", F(USERDB) | F(REALM), F(REALM), 1, 1, command_user_remove},
-    {"tenant set", "[--userdb FILE] NAME FIELD=VALUE...", "make a tenant, or change its realm, status and limits (0: none)", F(USERDB), 0,
-     2, 64, command_tenant_set},
-    {"tenant list", "[--userdb FILE] [--json]", "list the tenants", F(USERDB) | F(JSON), 0, 0, 0, command_tenant_list},
-    {"secret add", "[--userdb FILE] [--realm REALM] --secret-stdin",
-     "add a shared secret for time-limited credentials, of one realm or of all", F(USERDB) | F(REALM) | F(SECRET_STDIN), F(SECRET_STDIN), 0,
-     0, command_secret_add},
+     OWNER_FLAGS | F(PASSWORD_STDIN) | F(PASSWORD_FILE) | F(KEY), 0, 1, 1, command_user_add},
+    {"user list", PLACE " [--tenant NAME | --realm REALM] [--json]", "list the users", OWNER_FLAGS | F(JSON), 0, 0, 0, command_user_list},
+    {"user remove", PLACE " --tenant NAME | --realm REALM NAME", "remove a user", OWNER_FLAGS, 0, 1, 1, command_user_remove},
+    {"tenant add", PLACE " NAME [FIELD=VALUE]...", "make a tenant, with a realm of its name unless another is given", PLACE_FLAGS, 0, 1, 64,
+     command_tenant_add},
+    {"tenant set", PLACE " NAME FIELD=VALUE...", "make a tenant, or change its realm, status and limits (0: none)", PLACE_FLAGS, 0, 2, 64,
+     command_tenant_set},
+    {"tenant list", PLACE " [--json]", "list the tenants", PLACE_FLAGS | F(JSON), 0, 0, 0, command_tenant_list},
+    {"tenant show", PLACE " NAME [--json]", "show what is set of a tenant", PLACE_FLAGS | F(JSON), 0, 1, 1, command_tenant_show},
+    {"tenant remove", PLACE " NAME [--force]",
+     "remove a tenant; with --force also one that has users, secrets, keys or live allocations: they go with it, what it used stays",
+     PLACE_FLAGS | F(FORCE), 0, 1, 1, command_tenant_remove},
+    {"secret add", PLACE " [--tenant NAME | --realm REALM] [--secret-stdin]",
+     "add a shared secret for time-limited credentials, of one realm or of all; without --secret-stdin it is made, and shown once",
+     OWNER_FLAGS | F(SECRET_STDIN), 0, 0, 0, command_secret_add},
+    {"secret list", PLACE " [--tenant NAME | --realm REALM] [--json]", "list the shared secrets by their numbers; they themselves are never shown",
+     OWNER_FLAGS | F(JSON), 0, 0, 0, command_secret_list},
+    {"secret remove", PLACE " ID", "remove a shared secret: what was made with it opens nothing from then on", PLACE_FLAGS, 0, 1, 1,
+     command_secret_remove},
+    {"audit", PLACE " [--tenant NAME] [--from TIME] [--to TIME] [--limit NUMBER] [--json]",
+     "who changed what, the newest first; a time is as of `relay usage`", PLACE_FLAGS | F(TENANT) | F(FROM) | F(TO) | F(LIMIT) | F(JSON), 0, 0, 0,
+     command_audit},
     {"secret new", "FILE",
      "make a master secret for minted credentials; in a file that has some it becomes the first, and the others go on verifying", 0, 0, 1, 1,
      command_secret_new},
@@ -148,6 +166,7 @@ static const struct flag flags[] = {
     {"--set", COMMAND_FLAG(SET), FLAG_VALUES, offsetof(struct command_line, sets)},
     {"--policy", COMMAND_FLAG(POLICY), FLAG_VALUES, offsetof(struct command_line, policies)},
     {"--secret", COMMAND_FLAG(SECRET), FLAG_VALUES, offsetof(struct command_line, secrets)},
+    {"--force", COMMAND_FLAG(FORCE), FLAG_BARE, 0},
     {"--key-stdin", COMMAND_FLAG(KEY_STDIN), FLAG_BARE, 0},
     {"--password-stdin", COMMAND_FLAG(PASSWORD_STDIN), FLAG_BARE, 0},
     {"--secret-stdin", COMMAND_FLAG(SECRET_STDIN), FLAG_BARE, 0},

@@ -54,6 +54,7 @@ enum command_flag {
     COMMAND_AT_SCOPE,
     COMMAND_AT_NAME,
     COMMAND_AT_EXPIRES,
+    COMMAND_AT_FORCE,
 };
 #define COMMAND_FLAG(name) ((uint64_t)1 << COMMAND_AT_##name)
 
@@ -102,6 +103,38 @@ int command_ask(const struct command_line *, const char *method, const char *pat
 int command_answered(const struct command_line *, json_t *body);
 int command_ask_text(const struct command_line *, const char *path, char **text); /* the same, as it is said; from malloc */
 
+/* Verbs that work on the database file, or on that of a relay that runs, where one is named.
+ *
+ * command_is_remote: one is.  command_check_file: 0, or the exit code: a file is named too.  command_owner: the tenant whose users and secrets are meant, for a path: of --tenant
+ * or --realm; else "*", all.  command_check_owner: 0, or the exit code: there are two, or none that is needed.  command_realm: what it is in the file; "": all; 0, or the exit code. */
+bool command_is_remote(const struct command_line *);
+int command_check_file(const struct command_line *);
+const char *command_owner(const struct command_line *);
+int command_check_owner(const struct command_line *, bool needed);
+int command_realm(const struct command_line *, struct desk *, char out[OPAQUE_MAX_LEN + 1]);
+
+/* struct command_question: to a relay that runs. A parameter without a value is left out; the last two are command_rows' own. `body` is taken over; NULL: none. */
+#define COMMAND_PARTS 6
+#define COMMAND_PARAMETERS 6
+#define COMMAND_AFTER_MAX 1024
+struct command_parameter {
+    const char *name, *value;
+};
+struct command_question {
+    const char *method, *path[COMMAND_PARTS];
+    struct command_parameter query[COMMAND_PARAMETERS];
+    json_t *body;
+};
+
+/* command_send: 0 and the answer, to be let go; or the exit code, and it is said why.  command_rows: the rows of a list, of all its pages, `most` at most.  command_list: prints them, ends the
+ * list, lets them go; the exit code.  command_text, command_time_ms: of a row; "", 0: it has none. */
+int command_send(const struct command_line *, const struct command_question *, json_t **answer);
+int command_rows(const struct command_line *, const struct command_question *, const char *name, size_t most, json_t **rows);
+struct list;
+int command_list(const struct command_line *, struct list *, json_t *rows, void (*each)(void *ctx, const json_t *row));
+const char *command_text(const json_t *row, const char *name);
+int64_t command_time_ms(const json_t *row, const char *name);
+
 /* command_read_line: the first line of a file (NULL: standard input), without its end; 0 or negative: unreadable, empty, or longer than
  * `cap`. */
 int command_read_line(const char *path, char *out, size_t cap);
@@ -110,7 +143,7 @@ int command_read_line(const char *path, char *out, size_t cap);
 bool command_time(const char *text, int64_t *ms);
 
 /* Lists: a table for people, or with --json an array of objects; both from the same columns. */
-enum column_kind { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_TIME };
+enum column_kind { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_TIME, COLUMN_JSON };
 
 struct column {
     const char *name;
@@ -119,7 +152,7 @@ struct column {
 };
 
 struct cell {
-    const char *text; /* COLUMN_TEXT */
+    const char *text; /* COLUMN_TEXT; COLUMN_JSON: what is JSON already, NULL: null */
     int64_t number;   /* COLUMN_NUMBER; COLUMN_TIME: Unix milliseconds, 0: not known */
 };
 
@@ -137,6 +170,9 @@ void list_end(struct list *);
 /* list_text: for a terminal, filled up to a width: what could be more than a character is shown as \xHH. */
 void list_text(const char *text, int width);
 
+/* list_one: a row alone: a line for each column, or with `json` an object. */
+void list_one(const struct column *columns, size_t count, const struct cell *cells, bool json);
+
 /* list_json_text: `text` in quotes, as JSON. */
 void list_json_text(const char *text);
 
@@ -144,9 +180,15 @@ void list_json_text(const char *text);
 int command_user_add(const struct command_line *);
 int command_user_list(const struct command_line *);
 int command_user_remove(const struct command_line *);
+int command_tenant_add(const struct command_line *);
 int command_tenant_set(const struct command_line *);
 int command_tenant_list(const struct command_line *);
+int command_tenant_show(const struct command_line *);
+int command_tenant_remove(const struct command_line *);
 int command_secret_add(const struct command_line *);
+int command_secret_list(const struct command_line *);
+int command_secret_remove(const struct command_line *);
+int command_audit(const struct command_line *);
 int command_secret_new(const struct command_line *);
 int command_key_add(const struct command_line *);
 int command_key_list(const struct command_line *);

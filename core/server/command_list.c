@@ -82,6 +82,8 @@ static void print_json_cell(const struct column *column, const struct cell *cell
     char text[32];
     if (column->kind == COLUMN_TEXT)
         list_json_text(cell->text);
+    else if (column->kind == COLUMN_JSON)
+        fputs(cell->text ? cell->text : "null", stdout);
     else if (column->kind == COLUMN_NUMBER)
         printf("%jd", (intmax_t)cell->number);
     else if (cell->number)
@@ -95,26 +97,49 @@ static void print_cell(const struct column *column, const struct cell *cell)
     char text[32];
     if (column->kind == COLUMN_TEXT)
         list_text(cell->text, column->width);
+    else if (column->kind == COLUMN_JSON)
+        list_text(cell->text ? cell->text : "-", column->width);
     else if (column->kind == COLUMN_NUMBER)
         printf("%*jd", column->width, (intmax_t)cell->number);
     else
         printf("%-*s", column->width, cell->number ? format_time(cell->number, text) : "-");
 }
 
+static void print_json_row(const struct column *columns, size_t count, const struct cell *cells)
+{
+    for (size_t i = 0; i < count; i++) {
+        printf("%s\"%s\": ", i ? ", " : "{", columns[i].name);
+        print_json_cell(&columns[i], &cells[i]);
+    }
+    putchar('}');
+}
+
+void list_one(const struct column *columns, size_t count, const struct cell *cells, bool json)
+{
+    if (json) {
+        print_json_row(columns, count, cells);
+        putchar('\n');
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct column column = {columns[i].name, columns[i].kind, 0};
+        printf("%-20s  ", column.name);
+        print_cell(&column, &cells[i]);
+        putchar('\n');
+    }
+}
+
 void list_row(struct list *list, const struct cell *cells)
 {
-    if (list->json)
-        fputs(list->rows ? ",\n {" : "\n {", stdout);
-    for (size_t i = 0; i < list->count; i++) {
-        if (list->json) {
-            printf("%s\"%s\": ", i ? ", " : "", list->columns[i].name);
-            print_json_cell(&list->columns[i], &cells[i]);
-        } else {
-            fputs(i ? "  " : "", stdout);
-            print_cell(&list->columns[i], &cells[i]);
-        }
+    if (list->json) {
+        fputs(list->rows ? ",\n " : "\n ", stdout);
+        print_json_row(list->columns, list->count, cells);
     }
-    fputs(list->json ? "}" : "\n", stdout);
+    for (size_t i = 0; i < list->count && !list->json; i++) {
+        fputs(i ? "  " : "", stdout);
+        print_cell(&list->columns[i], &cells[i]);
+    }
+    fputs(list->json ? "" : "\n", stdout);
     list->rows++;
 }
 

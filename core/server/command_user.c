@@ -3,8 +3,8 @@
 
 #include "base/crypto.h"
 #include "base/err.h"
-#include "turn/password.h"
-#include "wire/integrity.h"
+#include "server/enrol.h"
+#include "turn/verdict.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define PASSWORD_MAX 512
+#define PASSWORD_MAX ENROL_PASSWORD_MAX
 
 /* prompt: one line from the terminal on standard input, not echoed. Ctrl-C ends the program when the terminal echoes again. */
 static int prompt(const char *text, char out[PASSWORD_MAX])
@@ -63,95 +63,102 @@ static int read_password(const struct command_line *line, char out[PASSWORD_MAX]
     return prompt_twice(line, out);
 }
 
-/* make_keys: MD5 keys as each kind of client makes them, and a SHA-256 key of the prepared password. */
-static int make_keys(struct crypto *crypto, const struct desk_user *user, struct view password, struct store_keys *out)
-{
-    struct long_term_key keys[PASSWORD_KEYS_MAX];
-    struct login login = {.username = view_text(user->name), .realm = view_text(user->realm)};
-    const int count = password_keys(crypto, &login, password, keys);
-    for (int i = 0; i < count; i++)
-        memcpy(out->md5[out->md5_count++], keys[i].bytes, STORE_KEY_LEN);
-    login.sha256 = true;
-    const int strong = count > 0 ? password_keys(crypto, &login, password, keys) : count;
-    memcpy(out->sha256, keys[0].bytes, STORE_KEY_SHA256_LEN);
-    out->has_sha256 = strong > 0;
-    crypto_wipe(keys, sizeof keys);
-    return strong > 0 ? 0 : ERR_SYSTEM;
-}
-
-static int keys_of_password(const struct command_line *line, struct crypto *crypto, struct desk_user *user)
-{
-    char password[PASSWORD_MAX] = "", prepared[OPAQUE_MAX_LEN + 1];
-    int code = read_password(line, password);
-    if (code == 0)
-        code = command_prepare(line, "the password", password, OPAQUE_MAX_LEN, prepared);
-    if (code == 0 && make_keys(crypto, user, view_text(password), &user->keys) != 0)
-        code = command_fail(line, COMMAND_FAILED, "libcrypto has no MD5 (FIPS mode?): no long-term key can be made");
-    crypto_wipe(password, sizeof password);
-    crypto_wipe(prepared, sizeof prepared);
-    return code;
-}
-
-static int take_key(const struct command_line *line, struct store_keys *out)
-{
-    const bool digits = strncmp(line->key, "0x", 2) == 0 && strlen(line->key) == 2 + 2 * STORE_KEY_LEN;
-    out->md5_count = 1;
-    if (digits && crypto_hex_decode(view_text(line->key + 2), out->md5[0], STORE_KEY_LEN) == 0)
-        return 0;
-    return command_fail(line, COMMAND_MISUSED, "--key: 0x and 32 hex digits, the MD5 of name:realm:password");
-}
-
 static bool has_one_source(uint64_t given)
 {
     const uint64_t sources = given & (COMMAND_FLAG(KEY) | COMMAND_FLAG(PASSWORD_FILE) | COMMAND_FLAG(PASSWORD_STDIN));
     return (sources & (sources - 1)) == 0; /* none is one too: the terminal */
 }
 
-/* fill_user: all that is kept of a user whose names are prepared. */
-static int fill_user(const struct command_line *line, struct desk_user *user)
+/* make: what is kept of him; 0, or the exit code. */
+static int make(const struct command_line *line, const struct enrolment *from, struct desk_user *user)
 {
-    struct crypto *crypto = crypto_new();
-    if (!crypto || integrity_userhash(crypto, view_text(user->name), view_text(user->realm), user->userhash) != 0) {
-        crypto_free(crypto);
-        return command_fail(line, COMMAND_FAILED, "libcrypto cannot be used");
-    }
-    const int code = line->given & COMMAND_FLAG(KEY) ? take_key(line, &user->keys) : keys_of_password(line, crypto, user);
-    crypto_free(crypto);
-    return code;
+    char why[OPAQUE_WHY_MAX];
+    const int err = enrol(user, from, why);
+    if (err == ERR_BAD)
+        return command_fail(line, COMMAND_MISUSED, "%s %s", from->key ? "--key" : "the password", why);
+    return err ? command_fail(line, COMMAND_FAILED, "libcrypto has no MD5 (FIPS mode?): no long-term key can be made") : 0;
 }
 
-static int put_user(const struct command_line *line, const struct desk_user *user)
+/* put_here: into the file. */
+static int put_here(const struct command_line *line, const char *name, const struct enrolment *from)
 {
-    char who[COMMAND_WHO_MAX];
+    char who[COMMAND_WHO_MAX], realm[OPAQUE_MAX_LEN + 1];
     struct desk *desk = command_desk(line, true);
-    return desk ? command_end(line, desk, desk_user_put(desk, user, command_who(who))) : COMMAND_FAILED;
+    struct desk_user user = {.realm = realm, .name = name, .tenant = line->tenant};
+    int code = desk ? command_realm(line, desk, realm) : COMMAND_FAILED;
+    if (code == 0)
+        code = make(line, from, &user);
+    if (code) {
+        desk_close(desk);
+        return code;
+    }
+    const int err = desk_user_put(desk, &user, DESK_PUT, command_who(who));
+    crypto_wipe(&user.keys, sizeof user.keys);
+    return command_end(line, desk, err);
+}
+
+static int put_there(const struct command_line *line, const char *name, const struct enrolment *from)
+{
+    json_t *answer = NULL, *body = from->key ? json_pack("{s:s, s:s, s:b}", "name", name, "key", from->key, "replace", 1)
+                                             : json_pack("{s:s, s:s, s:b}", "name", name, "password", from->password, "replace", 1);
+    const int code = command_send(line, &(struct command_question){.method = "POST", .path = {"v1", "tenants", command_owner(line), "users"}, .body = body}, &answer);
+    return code ? code : command_answered(line, answer);
+}
+
+/* add: what makes no key is refused before anything is opened. */
+static int add(const struct command_line *line, const char *name)
+{
+    char password[PASSWORD_MAX] = "";
+    struct desk_user tried = {.realm = "", .name = name};
+    const struct enrolment from = {.password = password, .key = line->key};
+    int code = line->key ? 0 : read_password(line, password);
+    if (code == 0)
+        code = make(line, &from, &tried);
+    if (code == 0)
+        code = (command_is_remote(line) ? put_there : put_here)(line, name, &from);
+    crypto_wipe(&tried, sizeof tried);
+    crypto_wipe(password, sizeof password);
+    return code;
 }
 
 int command_user_add(const struct command_line *line)
 {
     char realm[OPAQUE_MAX_LEN + 1], name[OPAQUE_MAX_LEN + 1];
-    struct desk_user user = {.realm = realm, .name = name};
-    int code = command_prepare(line, "--realm", line->realm, REALM_MAX_LEN, realm);
+    int code = command_check_owner(line, true);
+    if (code == 0 && line->realm)
+        code = command_prepare(line, "--realm", line->realm, REALM_MAX_LEN, realm);
     if (code == 0)
         code = command_prepare(line, "the name", line->words[0], STORE_NAME_MAX, name);
     if (code)
         return code;
     if (!has_one_source(line->given))
         return command_fail(line, COMMAND_MISUSED, "more than one of --password-stdin, --password-file and --key");
-    code = fill_user(line, &user);
-    if (code == 0)
-        code = put_user(line, &user);
-    crypto_wipe(&user.keys, sizeof user.keys);
-    return code;
+    return add(line, name);
+}
+
+static int remove_there(const struct command_line *line)
+{
+    json_t *answer = NULL;
+    const struct command_question question = {.method = "DELETE", .path = {"v1", "tenants", command_owner(line), "users", line->words[0]}};
+    const int code = command_send(line, &question, &answer);
+    return code ? code : command_answered(line, answer);
 }
 
 int command_user_remove(const struct command_line *line)
 {
-    char who[COMMAND_WHO_MAX];
+    char who[COMMAND_WHO_MAX], realm[OPAQUE_MAX_LEN + 1];
+    int code = command_check_owner(line, true);
+    if (code)
+        return code;
+    if (command_is_remote(line))
+        return remove_there(line);
     struct desk *desk = command_desk(line, false);
-    if (!desk)
-        return COMMAND_FAILED;
-    return command_end(line, desk, desk_user_remove(desk, line->realm, line->words[0], command_who(who)));
+    code = desk ? command_realm(line, desk, realm) : COMMAND_FAILED;
+    if (code) {
+        desk_close(desk);
+        return code;
+    }
+    return command_end(line, desk, desk_user_remove(desk, &(struct desk_user){.realm = realm, .name = line->words[0], .tenant = line->tenant}, command_who(who)));
 }
 
 static const struct column columns[] = {{"realm", COLUMN_TEXT, 24}, {"name", COLUMN_TEXT, 24}, {"created", COLUMN_TIME, 20}};
@@ -161,14 +168,43 @@ static void list_user(void *ctx, const char *realm, const char *user, int64_t cr
     list_row(ctx, (const struct cell[]){{.text = realm}, {.text = user}, {.number = created_ms}});
 }
 
-int command_user_list(const struct command_line *line)
+static void list_told(void *ctx, const json_t *row)
 {
+    list_user(ctx, command_text(row, "realm"), command_text(row, "name"), command_time_ms(row, "created"));
+}
+
+static int list_here(const struct command_line *line)
+{
+    char realm[OPAQUE_MAX_LEN + 1];
     struct list list;
     struct desk *desk = command_desk(line, false);
-    if (!desk)
-        return COMMAND_FAILED;
+    const int code = desk ? command_realm(line, desk, realm) : COMMAND_FAILED;
+    if (code) {
+        desk_close(desk);
+        return code;
+    }
     list_begin(&list, columns, sizeof columns / sizeof *columns, line->given & COMMAND_FLAG(JSON));
-    const int err = desk_users(desk, line->realm, list_user, &list);
+    const int err = desk_users(desk, *realm ? realm : NULL, &(struct desk_page){0}, list_user, &list);
     list_end(&list);
     return command_end(line, desk, err);
+}
+
+static int list_there(const struct command_line *line)
+{
+    struct list list;
+    const struct command_question question = {.method = "GET", .path = {"v1", "tenants", command_owner(line), "users"}};
+    json_t *rows;
+    const int code = command_rows(line, &question, "users", SIZE_MAX, &rows);
+    if (code)
+        return code;
+    list_begin(&list, columns, sizeof columns / sizeof *columns, line->given & COMMAND_FLAG(JSON));
+    return command_list(line, &list, rows, list_told);
+}
+
+int command_user_list(const struct command_line *line)
+{
+    const int code = command_check_owner(line, false);
+    if (code)
+        return code;
+    return command_is_remote(line) ? list_there(line) : list_here(line);
 }

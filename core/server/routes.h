@@ -28,24 +28,35 @@ void routes_close(struct routes *);
 
 /* struct routes_job: a question that the clerk answers: the first member of what it is about. What the request lends (its parts, parameters, body, caller) lives until
  * it is answered, in the clerk's thread too. `work` leaves the answer in `body`; of what fails the request is told the reason. */
+#define ROUTES_WHO_MAX 48
+#define ROUTES_WHY_MAX 256
 struct routes_job {
     struct clerk_job job;
+    const struct routes *routes;
     struct door_request *request;
-    unsigned status; /* 200, unless `work` says another */
+    char who[ROUTES_WHO_MAX]; /* asks, for the audit */
+    unsigned status;          /* 200, unless `work` says another */
     json_t *body;
+    const char *field; /* with a refusal of routes_job_refuse */
+    char why[ROUTES_WHY_MAX];
 };
 
+/* routes_who: who asks, for the audit: "key:" and its id, or "socket". Returns `out`. */
+const char *routes_who(const struct door_request *, char out[ROUTES_WHO_MAX]);
+
 /* routes_job: one of `size` bytes, zeroed behind its first member, for routes_job_ask; NULL: the request was answered that there is no memory.  routes_job_ask: the
- * job is freed when it is answered. */
+ * job is freed when it is answered.  routes_job_refuse: `work` fails, for a reason that is not the desk's: returns `err`; `field` is a constant, or NULL.
+ * routes_job_done: what `done` of a job is: it answers, and frees the job; for one that has more to do first. */
 void *routes_job(struct door_request *, size_t size, int (*work)(struct desk *, struct clerk_job *));
 void routes_job_ask(const struct routes *, void *job);
-
-/* routes_job_done: what `done` of a job is, for one that has more to do first. */
+int routes_job_refuse(void *job, int err, const char *field, const char *reason);
 void routes_job_done(struct clerk_job *, int err);
 
-/* routes_who: who asks, for the audit: "key:" and its id, or "socket". Returns `out`. */
-#define ROUTES_WHO_MAX 48
-const char *routes_who(const struct door_request *, char out[ROUTES_WHO_MAX]);
+/* routes_owner: the tenant whose path it is, "*": all; NULL: it is not his who asks, and it is refused.  routes_realm: in `work`: where its users and secrets are, "" of "*": 0; or
+ * negative: there is no such tenant, or another one has the realm too, and then it is the operator's.  routes_text: of any bytes. */
+const char *routes_owner(struct door_request *);
+int routes_realm(struct desk *, struct routes_job *, char out[STORE_REALM_MAX + 1]);
+json_t *routes_text(const char *);
 
 /* routes_limit: the parameter ROUTES_LIMIT_FIELD of a list: 1 to ROUTES_LIMIT_MAX, or ROUTES_LIMIT without it. */
 #define ROUTES_LIMIT 100
@@ -99,8 +110,33 @@ void routes_test_links(void *ctx, struct door_request *);
 void routes_test_link(void *ctx, struct door_request *);
 
 /* routes_tenant.c */
-extern const struct field routes_tenants_query[];
+extern const struct field routes_tenants_query[], routes_tenant_new[], routes_tenant_body[], routes_tenant_patch_query[], routes_tenant_remove_query[];
+extern const struct door_said routes_tenant_add_said[], routes_tenant_remove_said[];
 void routes_tenants(void *ctx, struct door_request *);
+void routes_tenant_add(void *ctx, struct door_request *);
+void routes_tenant_show(void *ctx, struct door_request *);
+void routes_tenant_change(void *ctx, struct door_request *);
+void routes_tenant_remove(void *ctx, struct door_request *);
+
+/* routes_user.c */
+extern const struct field routes_users_query[], routes_user_new[], routes_user_body[];
+extern const struct door_said routes_user_add_said[], routes_user_said[];
+void routes_users(void *ctx, struct door_request *);
+void routes_user_add(void *ctx, struct door_request *);
+void routes_user_show(void *ctx, struct door_request *);
+void routes_user_change(void *ctx, struct door_request *);
+void routes_user_remove(void *ctx, struct door_request *);
+
+/* routes_secret.c */
+extern const struct field routes_secrets_query[], routes_secret_new[];
+extern const struct door_said routes_secret_add_said[], routes_secret_said[];
+void routes_secrets(void *ctx, struct door_request *);
+void routes_secret_add(void *ctx, struct door_request *);
+void routes_secret_remove(void *ctx, struct door_request *);
+
+/* routes_audit.c */
+extern const struct field routes_audit_query[];
+void routes_audit(void *ctx, struct door_request *);
 
 /* routes_usage.c */
 extern const struct field routes_usage_query[];

@@ -33,9 +33,8 @@ const struct door_said routes_key_removed[] = {
 
 struct key_job {
     struct routes_job job;
-    const struct routes *routes;
     const char *tenant; /* of the key; NULL: of any */
-    char who[ROUTES_WHO_MAX], owner[STORE_TENANT_MAX + 1];
+    char owner[STORE_TENANT_MAX + 1];
     struct desk_page page;
     size_t count;
     json_t *found;
@@ -59,16 +58,6 @@ static json_t *json_of(const struct desk_key *key)
     return json_pack("{s:s, s:s, s:o, s:s, s:I, s:o, s:o}", "id", key->id, "tenant", key->tenant, "scopes", scopes_of(key->scopes), "name",
                      key->name, "created", (json_int_t)(key->created_ms / 1000), "expires", seconds_of(key->expires_ms), "revoked",
                      seconds_of(key->revoked_ms));
-}
-
-static struct key_job *job_of(const struct routes *routes, struct door_request *request, int (*work)(struct desk *, struct clerk_job *))
-{
-    struct key_job *job = routes_job(request, sizeof *job, work);
-    if (!job)
-        return NULL;
-    job->routes = routes;
-    routes_who(request, job->who);
-    return job;
 }
 
 /* ---- GET ---- */
@@ -95,7 +84,7 @@ static int list(struct desk *desk, struct clerk_job *of)
 void routes_keys(void *ctx, struct door_request *request)
 {
     const char *tenant;
-    struct key_job *job = routes_tenant(request, &tenant) ? job_of(ctx, request, list) : NULL;
+    struct key_job *job = routes_tenant(request, &tenant) ? routes_job(request, sizeof *job, list) : NULL;
     if (!job)
         return;
     job->page = (struct desk_page){.name = tenant, .after = door_query(request, "after"), .limit = routes_limit(request) + 1};
@@ -135,7 +124,7 @@ static int make(struct desk *desk, struct clerk_job *of)
                                  .hash = made.hash,
                                  .created_ms = clock_unix_ms(),
                                  .expires_ms = door_number(request, "expires", 0) * 1000};
-    const int err = desk_key_add(desk, &key, job->who);
+    const int err = desk_key_add(desk, &key, job->job.who);
     if (!err) {
         job->job.body = json_of(&key);
         json_object_set_new(job->job.body, "token", json_string(made.token));
@@ -154,7 +143,7 @@ void routes_key_make(void *ctx, struct door_request *request)
         door_refuse(request, HTTP_NOT_FOUND, "no such tenant");
         return;
     }
-    struct key_job *job = job_of(ctx, request, make);
+    struct key_job *job = routes_job(request, sizeof *job, make);
     if (!job)
         return;
     job->tenant = tenant;
@@ -167,7 +156,7 @@ static int revoke(struct desk *desk, struct clerk_job *of)
 {
     struct key_job *job = (struct key_job *)of;
     const char *id = door_part(job->job.request, 0);
-    const int err = desk_key_remove(desk, id, job->tenant, job->who, job->owner);
+    const int err = desk_key_remove(desk, id, job->tenant, job->job.who, job->owner);
     if (!err)
         job->job.body = json_pack("{s:s, s:b}", "id", id, "revoked", 1);
     return err;
@@ -177,18 +166,18 @@ static int revoke(struct desk *desk, struct clerk_job *of)
 static void revoked(struct clerk_job *of, int err)
 {
     const struct key_job *job = (const struct key_job *)of;
-    const struct routes *routes = job->routes;
+    const struct routes *routes = job->job.routes;
     const char *id = door_part(job->job.request, 0);
     if (!err) {
         keyring_forget(routes->admission.keys, id);
-        news_tell(routes->service->news, NEWS_KEY_REVOKED, job->owner, NEWS(NEWS_TEXT(id), NEWS_TEXT(job->who)));
+        news_tell(routes->service->news, NEWS_KEY_REVOKED, job->owner, NEWS(NEWS_TEXT(id), NEWS_TEXT(job->job.who)));
     }
     routes_job_done(of, err);
 }
 
 void routes_key_remove(void *ctx, struct door_request *request)
 {
-    struct key_job *job = job_of(ctx, request, revoke);
+    struct key_job *job = routes_job(request, sizeof *job, revoke);
     if (!job)
         return;
     job->job.job.done = revoked;

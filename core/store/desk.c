@@ -97,10 +97,15 @@ int desk_run(struct desk *desk, const char *sql, const struct argument *argument
     return desk_end(desk, statement, code);
 }
 
-int desk_audit(struct desk *desk, const char *who, const char *type, const char *const what[4])
+int desk_json(struct desk *desk, char **out, const char *sql, const struct argument *arguments, size_t count)
 {
-    return RUN(desk, "INSERT INTO audit (at_ms, who, type, detail) VALUES (?1, ?2, ?3, json_object(?4, ?5, ?6, ?7))",
-               NUMBER(clock_unix_ms()), TEXT(who), TEXT(type), TEXT(what[0]), TEXT(what[1]), TEXT(what[2]), TEXT(what[3]));
+    sqlite3_stmt *statement = desk_begin(desk, sql, arguments, count);
+    int code = statement ? sqlite3_step(statement) : SQLITE_ERROR;
+    *out = code == SQLITE_ROW ? strdup(database_text(statement, 0)) : NULL;
+    if (code == SQLITE_ROW && !*out)
+        code = SQLITE_NOMEM;
+    sqlite3_finalize(statement);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : desk_failed(desk);
 }
 
 int desk_start(struct desk *desk)

@@ -32,7 +32,7 @@ int desk_key_add(struct desk *desk, const struct desk_key *key, const char *who)
                   TEXT(key->id), TEXT(key->tenant), TEXT(key->scopes), BYTES(key->hash, STORE_API_KEY_HASH_LEN), TEXT(key->name),
                   NUMBER(key->created_ms), NUMBER(key->expires_ms));
     if (err == 0)
-        err = desk_audit(desk, who, "key_add", (const char *const[]){"key", key->id, "tenant", key->tenant});
+        err = desk_audit(desk, &(struct deed){.who = who, .type = "key_add", .tenant = key->tenant, .what = {"key", key->id, "tenant", key->tenant}});
     return desk_finish(desk, err);
 }
 
@@ -60,7 +60,7 @@ int desk_key_remove(struct desk *desk, const char *id, const char *tenant, const
     if (err == 0)
         err = revoke(desk, id, tenant, owner);
     if (err == 0)
-        err = desk_audit(desk, who, "key_remove", (const char *const[]){"key", id, "tenant", owner});
+        err = desk_audit(desk, &(struct deed){.who = who, .type = "key_remove", .tenant = owner, .what = {"key", id, "tenant", owner}});
     return desk_finish(desk, err);
 }
 

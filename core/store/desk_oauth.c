@@ -18,7 +18,7 @@ int desk_oauth_put(struct desk *desk, const struct desk_oauth_key *key, const ch
             desk, "INSERT OR REPLACE INTO oauth_key (kid, ikm_key, as_rs_alg, timestamp, lifetime, realm) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             TEXT(key->kid), TEXT(key->ikm), TEXT(key->algorithm), NUMBER(key->timestamp_s), NUMBER(key->lifetime_s), TEXT(key->realm));
     if (err == 0)
-        err = desk_audit(desk, who, "oauth_put", (const char *const[]){"kid", key->kid, "realm", key->realm});
+        err = desk_audit(desk, &(struct deed){.who = who, .type = "oauth_put", .realm = key->realm, .what = {"kid", key->kid, "realm", key->realm}});
     return desk_finish(desk, err);
 }
 
@@ -30,7 +30,7 @@ int desk_oauth_remove(struct desk *desk, const char *kid, const char *who)
     if (err == 0 && sqlite3_changes(desk->db) == 0)
         err = desk_refuse(desk, ERR_NOT_FOUND, "no such key");
     if (err == 0)
-        err = desk_audit(desk, who, "oauth_remove", (const char *const[]){"kid", kid, "change", "removed"});
+        err = desk_audit(desk, &(struct deed){.who = who, .type = "oauth_remove", .what = {"kid", kid, "change", "removed"}});
     return desk_finish(desk, err);
 }
 

@@ -44,7 +44,18 @@ int desk_run(struct desk *, const char *sql, const struct argument *arguments, s
 int desk_start(struct desk *);
 int desk_finish(struct desk *, int err);
 
-/* desk_audit: `what` is the thing that was changed: a user of a realm, a field of a tenant; never a key or a secret. */
-int desk_audit(struct desk *, const char *who, const char *type, const char *const what[4]);
+/* desk_json: the first column of the first row, from malloc; *out NULL: there is no row. 0, or desk_failed. */
+int desk_json(struct desk *, char **out, const char *sql, const struct argument *arguments, size_t count);
+
+/* struct deed: an audit row: `what` are one or two names with their values: a user of a realm, a kid; never a key or a secret. A NULL tenant is whose `realm` it is; of
+ * neither it is nobody's. */
+struct deed {
+    const char *who, *type, *tenant, *realm;
+    const char *what[4];
+    const char *before, *after;
+};
+int desk_audit(struct desk *, const struct deed *);
+
+
 
 #endif

@@ -41,3 +41,15 @@ def ask_json(server, path, method="GET", **query):
     """(status, body)"""
     status, text, _ = ask(server, path, method, **query)
     return status, json.loads(text)
+
+
+def tell(server, method, path, body=None, **query):
+    """(status, body) of one question with a body: bytes as they are, anything else as JSON."""
+    connection = Connection(server.path("door"))
+    try:
+        sent = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        connection.request(method, path + ("?" + urllib.parse.urlencode(query) if query else ""), sent)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()

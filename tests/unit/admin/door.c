@@ -311,7 +311,8 @@ TEST(a_name_in_a_path_of_a_row_is_one_segment)
         long status;
         const char *said;
     } cases[] = {
-        {"/part/7", 200, "7"},       {"/part/a%20b", 200, "a b"},     {"/part/7/end", 200, "7"},        {"/part/", 404, "not found"},
+        {"/part/7", 200, "7"},       {"/part/a%20b", 200, "a b"}, {"/part/a%2Fb/end", 200, "a/b"}, {"/part/a%00b", 404, "not found"},
+        {"/part/a%2", 404, "not found"}, {"/part/a%zz", 404, "not found"}, {"/part/%", 404, "not found"}, {"/part/a+b", 200, "a+b"},     {"/part/7/end", 200, "7"},        {"/part/", 404, "not found"},
         {"/part/7/and/8", 200, "78"}, {"/part/7/and/", 404, "not found"},
         {"/part", 404, "not found"}, {"/part/7/8", 404, "not found"}, {"/part//end", 404, "not found"}, {"/part/7/end/", 404, "not found"},
     };

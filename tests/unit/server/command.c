@@ -103,7 +103,7 @@ static void add_by_another_program(const struct room *room, const char *realm, c
     struct desk *desk;
     char error[256];
     CHECK_INT(desk_open(room->db, true, &desk, error, sizeof error), 0);
-    CHECK_INT(desk_user_put(desk, &user, "test"), 0);
+    CHECK_INT(desk_user_put(desk, &user, DESK_PUT, "test"), 0);
     desk_close(desk);
 }
 
@@ -231,7 +231,7 @@ TEST(a_secret_comes_from_standard_input_alone)
     ran = RUN_RELAY(room, "", "secret", "add", "--userdb", "DB", "--secret-stdin");
     check_ran(&ran, 1, "", "relay secret add: standard input: no secret");
     ran = RUN_RELAY(room, "hush\n", "secret", "add", "--userdb", "DB", "hush");
-    check_ran(&ran, 2, "", "--secret-stdin is missing");
+    check_ran(&ran, 2, "", "hush: one too many");
     CHECK_INT(store_reader_open(room.db, &reader, error, sizeof error), 0);
     CHECK_INT(store_reader_secrets(reader, view_text("r"), collect, found), 0);
     store_reader_close(reader);
@@ -298,7 +298,12 @@ TEST(what_is_called_wrongly_is_refused_with_the_way_out)
         {{"user"}, 2, "relay user: a verb must follow"},
         {{"user", "ad"}, 2, "relay user: ad is no verb: did you mean add?"},
         {{"tenant", "frobnicate"}, 2, "relay tenant: no such verb"},
-        {{"user", "add", "bob"}, 2, "relay user add: --realm is missing"},
+        {{"user", "add", "bob"}, 2, "relay user add: --tenant or --realm is missing"},
+        {{"user", "add", "--realm", "r", "--tenant", "t", "bob"}, 2, "--tenant or --realm, not both"},
+        {{"user", "list", "--userdb", "x.db", "--admin-socket", "x"}, 2, "not both"},
+        {{"tenant", "add", "*"}, 2, "a tenant's name has 1 to 127 bytes, and is not *"},
+        {{"secret", "remove", "x"}, 2, "the number that `relay secret list` shows"},
+        {{"audit", "--limit", "0"}, 2, "--limit: a number above 0"},
         {{"user", "add", "--realm", "r", "bob", "eve"}, 2, "eve: one too many"},
         {{"user", "add", "--real", "r", "bob"}, 2, "--real: unknown option: did you mean --realm?"},
         {{"user", "add", "--realm", "r", "--password=x", "bob"}, 2, "--password: unknown option"},

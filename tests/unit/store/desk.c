@@ -16,7 +16,7 @@ static void list_user(void *ctx, const char *realm, const char *user, int64_t cr
 static void check_users(struct desk *desk, const char *realm, const char *want)
 {
     char found[512] = "";
-    CHECK_INT(desk_users(desk, realm, list_user, found), 0);
+    CHECK_INT(desk_users(desk, realm, &(struct desk_page){0}, list_user, found), 0);
     CHECK_TEXT(found, want);
 }
 
@@ -31,9 +31,9 @@ TEST(users_are_added_changed_listed_and_removed)
     check_users(desk, NULL, "a/alice a/bob b/zoe ");
     check_users(desk, "a", "a/alice a/bob ");
     check_users(desk, "none", "");
-    CHECK_INT(desk_user_remove(desk, "b", "alice", "root"), ERR_NOT_FOUND);
+    CHECK_INT(scratch_user_remove(desk, "b", "alice", "root"), ERR_NOT_FOUND);
     CHECK(strstr(desk_error(desk), "no such user"));
-    CHECK_INT(desk_user_remove(desk, "a", "alice", "root"), 0);
+    CHECK_INT(scratch_user_remove(desk, "a", "alice", "root"), 0);
     check_users(desk, "a", "a/bob ");
     CHECK_INT(scratch_number(&scratch, "SELECT count(*) FROM audit WHERE who = 'root' AND type = 'user_put' AND at_ms > 0"), 4);
     char *detail = scratch_text(&scratch, "SELECT detail FROM audit WHERE type = 'user_remove'");
@@ -52,8 +52,8 @@ TEST(users_of_coturn_are_listed_and_removed_too)
     struct desk *desk = scratch_desk(&scratch);
     CHECK_INT(scratch_user(desk, "a", "alice", key, "root"), 0);
     check_users(desk, "a", "a/alice a/carol? ");
-    CHECK_INT(desk_user_remove(desk, "a", "alice", "root"), 0);
-    CHECK_INT(desk_user_remove(desk, "a", "carol", "root"), 0);
+    CHECK_INT(scratch_user_remove(desk, "a", "alice", "root"), 0);
+    CHECK_INT(scratch_user_remove(desk, "a", "carol", "root"), 0);
     check_users(desk, NULL, "");
     desk_close(desk);
     scratch_remove(&scratch);
@@ -123,6 +123,13 @@ TEST(what_makes_no_oauth_key_is_refused)
     scratch_remove(&scratch);
 }
 
+static void check_text(const struct scratch *scratch, const char *sql, const char *want)
+{
+    char *text = scratch_text(scratch, sql);
+    CHECK_TEXT(text, want);
+    free(text);
+}
+
 static void take_tenant(void *ctx, const struct store_tenant *tenant)
 {
     struct store_tenant *out = ctx;
@@ -168,7 +175,10 @@ TEST(a_tenant_is_made_by_its_first_field_and_every_field_is_settable)
     CHECK(tenant.created_ms > 0);
     for (size_t i = 0; i < count; i++)
         CHECK_TEXT(held(&fields[i], &tenant, have), wanted(&fields[i], want));
-    CHECK_INT(scratch_number(&scratch, "SELECT count(*) FROM audit WHERE type = 'tenant_set'"), (int64_t)count);
+    CHECK_INT(scratch_number(&scratch, "SELECT count(*) FROM audit WHERE type = 'tenant_add' AND tenant = 'acme' AND before IS NULL"), 1);
+    CHECK_INT(scratch_number(&scratch, "SELECT count(*) FROM audit WHERE type = 'tenant_set' AND tenant = 'acme'"), (int64_t)count - 1);
+    check_text(&scratch, "SELECT before || after FROM audit WHERE after LIKE '%max_bps%' AND type = 'tenant_set'",
+               "{\"max_bps\":0}{\"max_bps\":1000000000000000}");
     desk_close(desk);
     scratch_remove(&scratch);
 }
@@ -214,10 +224,10 @@ TEST(a_secret_is_kept_once_and_never_in_the_audit)
 {
     struct scratch scratch = scratch_make();
     struct desk *desk = scratch_desk(&scratch);
-    CHECK_INT(desk_secret_add(desk, "r", "", "root"), ERR_RANGE);
-    CHECK_INT(desk_secret_add(desk, "r", "hush", "root"), 0);
-    CHECK_INT(desk_secret_add(desk, "r", "hush", "root"), 0);
-    CHECK_INT(desk_secret_add(desk, "", "hush", "root"), 0);
+    CHECK_INT(scratch_secret(desk, "r", "", "root"), ERR_RANGE);
+    CHECK_INT(scratch_secret(desk, "r", "hush", "root"), 0);
+    CHECK_INT(scratch_secret(desk, "r", "hush", "root"), 0);
+    CHECK_INT(scratch_secret(desk, "", "hush", "root"), 0);
     CHECK_INT(scratch_number(&scratch, "SELECT count(*) FROM secrets"), 2);
     CHECK_INT(scratch_number(&scratch, "SELECT count(*) FROM audit WHERE type = 'secret_add'"), 3);
     CHECK_INT(scratch_number(&scratch, "SELECT count(*) FROM audit WHERE detail LIKE '%hush%'"), 0);

@@ -38,7 +38,7 @@ TEST(a_key_is_found_by_realm_and_user_and_changes_at_once)
     CHECK_INT(scratch_user(desk, "r", "alice", key_b, "test"), 0);
     CHECK_INT(find_key(reader, "r", "alice", key), 0);
     CHECK_BYTES(key, key_b, STORE_KEY_LEN);
-    CHECK_INT(desk_user_remove(desk, "r", "alice", "test"), 0);
+    CHECK_INT(scratch_user_remove(desk, "r", "alice", "test"), 0);
     CHECK_INT(find_key(reader, "r", "alice", key), ERR_NOT_FOUND);
     store_reader_close(reader);
     desk_close(desk);
@@ -53,7 +53,7 @@ TEST(a_user_has_a_key_for_each_kind_of_client)
     struct desk_user user = {
         .realm = "r", .name = "alice", .keys = {.md5 = {{1}, {2}, {3}}, .md5_count = 3, .has_sha256 = true, .sha256 = {4}}};
     struct store_keys keys;
-    CHECK_INT(desk_user_put(desk, &user, "test"), 0);
+    CHECK_INT(desk_user_put(desk, &user, DESK_PUT, "test"), 0);
     CHECK_INT(store_reader_keys(reader, view_text("r"), view_text("alice"), &keys), 0);
     CHECK_INT(keys.md5_count, 3);
     CHECK_BYTES(keys.md5, user.keys.md5, sizeof keys.md5);
@@ -275,7 +275,7 @@ TEST(users_and_secrets_of_a_coturn_database_count_too)
     CHECK_INT(find_key(reader, "r", "sha256", key), ERR_NOT_FOUND);
     CHECK_INT(find_key(reader, "r", "bad", key), ERR_NOT_FOUND);
     CHECK_INT(find_key(reader, "other", "carol", key), ERR_NOT_FOUND);
-    CHECK_INT(desk_secret_add(desk, "r", "ours", "test"), 0);
+    CHECK_INT(scratch_secret(desk, "r", "ours", "test"), 0);
     CHECK_INT(store_reader_secrets(reader, view_text("r"), collect, found), 0);
     CHECK_TEXT(found, "ours logen ");
     scratch_tell(&scratch, "INSERT INTO turnusers_lt VALUES ('r', 'dave', 'FF00EE00DD0000000000000000000000')"); /* by turnadmin, later */
@@ -284,7 +284,7 @@ TEST(users_and_secrets_of_a_coturn_database_count_too)
     CHECK_INT(scratch_user(desk, "r", "carol", key_b, "test"), 0); /* ours come first */
     CHECK_INT(find_key(reader, "r", "carol", key), 0);
     CHECK_BYTES(key, key_b, STORE_KEY_LEN);
-    CHECK_INT(desk_user_remove(desk, "r", "carol", "test"), 0);
+    CHECK_INT(scratch_user_remove(desk, "r", "carol", "test"), 0);
     CHECK_INT(find_key(reader, "r", "carol", key), ERR_NOT_FOUND);
     store_reader_close(reader);
     desk_close(desk);

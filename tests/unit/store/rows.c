@@ -116,7 +116,7 @@ TEST(the_audit_table_takes_rows_and_gives_none_back)
     CHECK(store_audit(store, T0 + 1, "policy", "kick", "{}"));
     CHECK_INT(store_flush(store), 0);
     static const char *const attempts[] = {"UPDATE audit SET who = 'x'", "DELETE FROM audit", "DELETE FROM audit WHERE id = 1",
-                                           "INSERT OR REPLACE INTO audit VALUES (1, 0, 'x', 'x', 'x')"};
+                                           "INSERT OR REPLACE INTO audit (id, at_ms, who, type, detail) VALUES (1, 0, 'x', 'x', 'x')"};
     sqlite3 *db = scratch_connect(&scratch);
     for (size_t i = 0; i < sizeof attempts / sizeof *attempts; i++) {
         CHECK(sqlite3_exec(db, attempts[i], NULL, NULL, NULL) != SQLITE_OK);

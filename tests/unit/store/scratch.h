@@ -56,7 +56,7 @@ static inline int scratch_user(struct desk *desk, const char *realm, const char 
     struct desk_user user = {.realm = realm, .name = name, .keys.md5_count = 1};
     memcpy(user.keys.md5[0], key, STORE_KEY_LEN);
     snprintf((char *)user.userhash, sizeof user.userhash, "hash of %.16s", name);
-    return desk_user_put(desk, &user, who);
+    return desk_user_put(desk, &user, DESK_PUT, who);
 }
 
 static inline struct store_reader *scratch_reader(struct scratch *scratch)
@@ -73,6 +73,16 @@ static inline struct desk *scratch_desk(struct scratch *scratch)
     if (desk_open(scratch->path, true, &desk, scratch->error, sizeof scratch->error))
         test_failed(__FILE__, __LINE__, "desk_open: %s", scratch->error);
     return desk;
+}
+
+static inline int scratch_user_remove(struct desk *desk, const char *realm, const char *name, const char *who)
+{
+    return desk_user_remove(desk, &(struct desk_user){.realm = realm, .name = name}, who);
+}
+
+static inline int scratch_secret(struct desk *desk, const char *realm, const char *secret, const char *who)
+{
+    return desk_secret_add(desk, &(struct desk_secret){.realm = realm}, secret, who, NULL);
 }
 
 /* scratch_connect: a connection that knows nothing of relay, as the sqlite3 program would make it. */
