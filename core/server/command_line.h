@@ -55,6 +55,14 @@ enum command_flag {
     COMMAND_AT_NAME,
     COMMAND_AT_EXPIRES,
     COMMAND_AT_FORCE,
+    COMMAND_AT_TTL,
+    COMMAND_AT_ROOM,
+    COMMAND_AT_TRANSPORT,
+    COMMAND_AT_MAX_BPS,
+    COMMAND_AT_MAX_ALLOCATIONS,
+    COMMAND_AT_MINT_SECRET_FILE,
+    COMMAND_AT_PUBLIC_HOST,
+    COMMAND_AT_URL,
 };
 #define COMMAND_FLAG(name) ((uint64_t)1 << COMMAND_AT_##name)
 
@@ -70,6 +78,8 @@ struct command_line {
     uint64_t given; /* flags */
     const char *userdb, *realm, *tenant, *from, *to, *key, *password_file, *algorithm, *lifetime, *admin_socket, *config, *lua_dir, *format,
         *user, *tag, *limit, *expression, *filter, *coverage_min, *junit, *out, *client, *password, *seconds, *decision, *type, *scope, *name, *expires;
+    const char *ttl, *room, *max_bps, *max_allocations, *mint_secret_file, *public_host, *url; /* of minting */
+    struct command_values transports;
     struct command_values sets, secrets, policies;
     char **words; /* what is left: names, field=value */
     size_t word_count;
@@ -193,6 +203,9 @@ int command_secret_new(const struct command_line *);
 int command_key_add(const struct command_line *);
 int command_key_list(const struct command_line *);
 int command_key_remove(const struct command_line *);
+int command_mint(const struct command_line *);
+int command_key_secret(const struct command_line *);
+int command_test_link(const struct command_line *);
 int command_oauth_add(const struct command_line *);
 int command_oauth_list(const struct command_line *);
 int command_oauth_remove(const struct command_line *);

@@ -1,5 +1,8 @@
 """Credentials are asked for at the admin door: what they let in, what is refused and how, and that a browser takes the answer as it is."""
+import base64
 import contextlib
+import hashlib
+import hmac
 import json
 import tempfile
 import time
@@ -125,6 +128,53 @@ def a_link_to_the_tester_is_good_once_and_its_credential_is_capped():
         tokens = [post(server, {"ttl": 60}, "/v1/tenants/acme/test-links") for _ in range(65)]
         check_equal([status for status, *_ in tokens], [201] * 64 + [429], "how many there are at a time")
         check(token not in server.log(), "the token is in the log")
+
+
+@test
+def the_command_line_mints_by_the_server_and_from_the_file_of_secrets():
+    with serving(tenants={"acme": ["status=active"]}, tls=True) as server:
+        more = ("--tenant", "acme", "--ttl", "2m", "--tag", "ann", "--room", "red", "--max-bps", "1000000", "--max-allocations", "9", "--key", "k7")
+        for where in (("--admin-socket", "door"), ("-c", server.config), ("--mint-secret-file", "mint.secret", "-c", server.config)):
+            body = json.loads(server.relay("mint", *where, *more, "--json"))
+            (ice,) = body["iceServers"]
+            check(ice["username"].endswith(f":tacme.k7:ann:{body['credentialId']}:room=red:bps=1000000:n=9"), f"the name {ice['username']}")
+            check(118 <= body["expiresAt"] - time.time() <= 120, f"it expires at {body['expiresAt']}")
+            check_equal(len(ice["urls"]), 2, f"the URLs {ice['urls']}")
+            check_equal(enter(server, ice["username"], ice["credential"]), 0, f"the answer to one of {where}")
+            lines = dict(line.split(None, 1) for line in server.relay("mint", *where, *more[:2]).splitlines() if not line.startswith(" "))
+            check_equal(enter(server, lines["username"], lines["password"]), 0, f"the answer to one of {where} for people")
+            form = json.loads(server.relay("mint", *where, *more[:2], "--format", "uberti", "--transport", "tcp"))
+            check_equal((form["ttl"], len(form["uris"]), form["uris"][0][-3:]), (3600, 1, "tcp"), f"the form of the draft of {where}")
+        form = json.loads(server.relay("mint", "--mint-secret-file", "mint.secret", "--public-host", NAME, *more[:2], "--format", "uberti"))
+        check_equal(form["uris"], [f"turn:{NAME}:3478?transport=udp"], "what is known without a configuration")
+        for wrong, said in ((("--ttl", "49h"), "--ttl"), (("--max-bps", "x"), "--max-bps"), (("--max-allocations", "0"), "--max-allocations"), (("--transport", "sctp"), "--transport"),
+                            (("--format", "xml"), "--format"), (("--tag", "a,b"), "tag"), (("--mint-secret-file", "nowhere"), "nowhere")):
+            code, _, errors = run_relay("mint", "--mint-secret-file", "mint.secret", *more[:2], *wrong, cwd=server.directory)
+            check(code in (1, 2) and said in errors and MASTER not in errors, f"{wrong}: {code} {errors}")
+        code, _, errors = run_relay("mint", "--admin-socket", "door", "--tenant", "nobody", cwd=server.directory)
+        check(code == 1 and "no such tenant" in errors, f"another tenant: {errors}")
+
+
+@test
+def a_studio_mints_by_itself_with_its_own_key():
+    with serving() as server:
+        key = server.relay("key", "secret", "--mint-secret-file", "mint.secret", "--tenant", "acme", "k7").strip()
+        check_equal(key, minted.key_of(MASTER, "acme", "k7"), "K")
+        username = f"{int(time.time()) + 600}:tacme.k7:ann:mine1:room=red"
+        password = base64.b64encode(hmac.new(key.encode(), username.encode(), hashlib.sha1).digest()).decode()
+        check_equal(enter(server, username, password), 0, "what it minted")
+        other = username.replace("tacme.", "tevil.")
+        check_equal(enter(server, other, base64.b64encode(hmac.new(key.encode(), other.encode(), hashlib.sha1).digest()).decode()), 401, "in the name of another tenant")
+
+
+@test
+def the_command_line_prints_a_link_to_the_tester():
+    with serving() as server:
+        for base, wanted in (((), "/test#"), (("--url", "https://relay.example:8443/"), "https://relay.example:8443/test#")):
+            link = server.relay("test-link", "--admin-socket", "door", "--tenant", "acme", "--ttl", "15m", *base).strip()
+            check_equal(link.partition("#")[0] + "#", wanted, "the link")
+            status, body, _ = post(server, {"token": link.partition("#")[2]}, "/v1/test-link")
+            check(status == 201 and 895 <= body["expiresAt"] - time.time() <= 900, f"the answer {status} {body}")
 
 
 @test
