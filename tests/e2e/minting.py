@@ -148,9 +148,11 @@ def the_command_line_mints_by_the_server_and_from_the_file_of_secrets():
         form = json.loads(server.relay("mint", "--mint-secret-file", "mint.secret", "--public-host", NAME, *more[:2], "--format", "uberti"))
         check_equal(form["uris"], [f"turn:{NAME}:3478?transport=udp"], "what is known without a configuration")
         for wrong, said in ((("--ttl", "49h"), "--ttl"), (("--max-bps", "x"), "--max-bps"), (("--max-allocations", "0"), "--max-allocations"), (("--transport", "sctp"), "--transport"),
-                            (("--format", "xml"), "--format"), (("--tag", "a,b"), "tag"), (("--mint-secret-file", "nowhere"), "nowhere")):
+                            (("--format", "xml"), "--format"), (("--tag", "a,b"), "tag"), (("-c", "nowhere.conf"), "nowhere.conf")):
             code, _, errors = run_relay("mint", "--mint-secret-file", "mint.secret", *more[:2], *wrong, cwd=server.directory)
             check(code in (1, 2) and said in errors and MASTER not in errors, f"{wrong}: {code} {errors}")
+        code, _, errors = run_relay("mint", "--mint-secret-file", "nowhere", *more[:2], cwd=server.directory)
+        check(code == 1 and "nowhere" in errors, f"no secrets: {errors}")
         code, _, errors = run_relay("mint", "--admin-socket", "door", "--tenant", "nobody", cwd=server.directory)
         check(code == 1 and "no such tenant" in errors, f"another tenant: {errors}")
 
