@@ -185,6 +185,7 @@ install: all
 	install -m 644 $(wildcard lua/relay/fake/*.lua) $(DESTDIR)$(PREFIX)/share/relay/lua/relay/fake
 	install -m 644 $(wildcard lua/relay/spec/*.lua) $(DESTDIR)$(PREFIX)/share/relay/lua/relay/spec
 	install -m 644 $(wildcard lua/relay/meta/*.lua) $(DESTDIR)$(PREFIX)/share/relay/lua/relay/meta
+	install -m 644 core/admin/relay.proto $(DESTDIR)$(PREFIX)/share/relay
 	install -m 644 $(wildcard policies/*.lua) $(DESTDIR)$(PREFIX)/share/relay/policies
 
 clean:

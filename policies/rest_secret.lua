@@ -16,11 +16,12 @@ local secrets = relay.secret("rest")
 local EXPIRED = relay.deny(401, "expired")
 local FAR     = relay.deny(401, "expires too far ahead")
 local OLDEST  = 1000000000                                 -- smaller numbers are names of users, not times
+local MINTED  = "^%d+:t[^:.]+%.[^:.]+:[^:]*:[^:]"         -- a minted credential's name: mint-secret-file verifies it
 
 return {
   name = "rest_secret",
   authenticate = function(req)
-    if not req.username then return nil end
+    if not req.username or req.username:find(MINTED) then return nil end
     local time, user = relay.split(req.username, ":")
     local expiry = time:find("^%d+$") and math.tointeger(time)
     if not expiry or expiry < OLDEST or user == "" then return nil end   -- not ours: next policy, or the users database

@@ -63,6 +63,14 @@ def what_is_refused_has_connects_code():
         check_equal((status, body["code"], headers["Retry-After"]), (429, "resource_exhausted", "1"), "the answer to the impatient")
 
 
+@test
+def the_description_compiles():
+    if not shutil.which("protoc"):
+        skip("protoc is not installed: core/admin/relay.proto was NOT compiled")
+    done = subprocess.run(["protoc", "--descriptor_set_out=/dev/null", f"--proto_path={ROOT}/core/admin", "relay.proto"], capture_output=True, text=True, timeout=20)
+    check_equal((done.returncode, done.stderr), (0, ""), "what protoc says")
+
+
 def need_node():
     for program in ("node", "npm", "protoc"):
         if not shutil.which(program):

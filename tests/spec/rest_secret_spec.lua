@@ -74,6 +74,16 @@ describe("rest_secret.lua", function()
     assert.equal("unknown_user", s:allocate(credential(s:now() + 60 .. ":")).reason)
   end)
 
+  it("leaves minted credentials to the server, and signs none", function()
+    local s = server(nil, {mint_secret = "master"})
+    assert.equal("ann", s:allocate(s:minted {tenant = "acme", tag = "ann"}).user)
+    assert.equal("c1", s:allocate(s:minted {tenant = "acme"}).user)
+    local name = s:minted({tenant = "acme"}).username
+    assert.equal("bad_integrity", s:allocate(credential(name)).reason)
+    assert.equal("unknown_user", server():allocate(credential(name)).reason)
+    assert.equal("tom.smith:a", s:allocate(credential(s:now() + 60 .. ":tom.smith:a")).user)
+  end)
+
   it("refuses to start without its secret", function()
     local _, why = pcall(server, {}, {secrets = {rst = {"x"}}})
     assert.matches("^rest_secret%.lua:%d+: relay%.secret: no secret 'rest' %(%-%-secret rest=FILE%); did you mean 'rst'", why)
