@@ -5,7 +5,9 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +15,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#define TURNS 64 /* of the HTTP machine in one door_run */
 
 /* queue: MHD_NO ends the connection. */
 static enum MHD_Result queue(struct MHD_Connection *connection, unsigned status, struct MHD_Response *response)
@@ -202,12 +202,25 @@ static void *on_target(void *ctx, const char *target, struct MHD_Connection *con
     return request;
 }
 
+/* source_of: of no family: the unix socket. */
+static struct addr source_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    struct sockaddr_storage from = {0};
+    if (!info || !info->client_addr)
+        return (struct addr){0};
+    const bool is_v6 = info->client_addr->sa_family == AF_INET6;
+    if (is_v6 || info->client_addr->sa_family == AF_INET)
+        memcpy(&from, info->client_addr, is_v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
+    return addr_from_sockaddr(&from);
+}
+
 /* The library calls this when the head has come, for each piece of the body, at its end, and when a connection that was set aside goes on. */
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *path, const char *method, const char *version,
                                   const char *data, size_t *len, void **of_request)
 {
     struct door_request *request = *of_request;
-    (void)ctx, (void)connection, (void)version;
+    (void)ctx, (void)version;
     if (!request || !request->target)
         return MHD_NO; /* out of memory */
     if (request->is_answered)
@@ -216,6 +229,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         return *len ? take_body(request, data, len) : serve(request);
     request->method = method;
     request->path = path;
+    request->source = source_of(connection);
     admit(request);
     return request->is_answered ? finish(request) : MHD_YES;
 }
@@ -237,21 +251,7 @@ static void on_done(void *ctx, struct MHD_Connection *connection, void **of_requ
     *of_request = NULL;
 }
 
-static int start(struct door *door)
-{
-    door->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, door,          /**/
-                                    MHD_OPTION_LISTEN_SOCKET, door->fd, MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL,     /**/
-                                    MHD_OPTION_URI_LOG_CALLBACK, on_target, door,                                       /**/
-                                    MHD_OPTION_CONNECTION_LIMIT, (unsigned)DOOR_CONNECTIONS,                            /**/
-                                    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)DOOR_MEMORY,                            /**/
-                                    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)DOOR_TIMEOUT_S, MHD_OPTION_END);
-    return door->daemon ? 0 : ERR_MEMORY;
-}
-
-static int library_descriptor(const struct door *door)
-{
-    return MHD_get_daemon_info(door->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-}
+/* ---- open and closed ---- */
 
 /* gather: one descriptor for all that there is to do. */
 static int gather(struct door *door)
@@ -259,30 +259,54 @@ static int gather(struct door *door)
     struct epoll_event event = {.events = EPOLLIN};
     door->ready = epoll_create1(EPOLL_CLOEXEC);
     door->woken = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return door->ready >= 0 && door->woken >= 0 && epoll_ctl(door->ready, EPOLL_CTL_ADD, door->woken, &event) == 0 &&
-                   epoll_ctl(door->ready, EPOLL_CTL_ADD, library_descriptor(door), &event) == 0
-               ? 0
-               : ERR_SYSTEM;
+    return door->ready >= 0 && door->woken >= 0 && epoll_ctl(door->ready, EPOLL_CTL_ADD, door->woken, &event) == 0 ? 0 : ERR_SYSTEM;
 }
 
-static int listen_and_start(struct door *door)
+static int listen_at(struct door *door, size_t place)
 {
-    door->fd = listener_unix(door->config.path);
-    if (door->fd < 0)
-        return door->fd;
-    door->is_bound = true;
-    const int status = start(door);
-    return status ? status : gather(door);
+    const struct door_place *at = &door->config.places[place];
+    door->listening[place] = at->path ? listener_unix(at->path) : listener_tcp(&at->at);
+    return door->listening[place] < 0 ? door->listening[place] : mill_start(door, place);
 }
 
-int door_open(const struct door_config *config, struct door **out)
+/* keep_certificate: a copy; false: no memory. */
+static bool keep_certificate(struct door *door, const struct door_certificate *certificate)
+{
+    door->chain = certificate->chain ? strdup(certificate->chain) : NULL;
+    door->key = certificate->key ? strdup(certificate->key) : NULL;
+    return !certificate->chain || (door->chain && door->key);
+}
+
+static void wipe_certificate(char *chain, char *key)
+{
+    if (key)
+        explicit_bzero(key, strlen(key));
+    free(key);
+    free(chain);
+}
+
+static int open_all(struct door *door, size_t *failed)
+{
+    int status = keep_certificate(door, &door->config.certificate) ? gather(door) : ERR_MEMORY;
+    door->config.certificate = (struct door_certificate){0};
+    for (size_t i = 0; !status && i < door->config.place_count; i++) {
+        *failed = i;
+        status = listen_at(door, i);
+    }
+    return status;
+}
+
+int door_open(const struct door_config *config, struct door **out, size_t *failed)
 {
     struct door *door = calloc(1, sizeof *door);
+    assert(config->place_count <= DOOR_PLACES);
+    *failed = 0;
     if (!door)
         return ERR_MEMORY;
-    door->config = *config;
-    door->fd = door->ready = door->woken = -1;
-    const int status = listen_and_start(door);
+    *door = (struct door){.config = *config, .on_request = on_request, .on_target = on_target, .on_done = on_done, .ready = -1, .woken = -1};
+    for (size_t i = 0; i < DOOR_PLACES; i++)
+        door->listening[i] = -1;
+    const int status = open_all(door, failed);
     if (!status) {
         *out = door;
         return 0;
@@ -290,6 +314,45 @@ int door_open(const struct door_config *config, struct door **out)
     const int why = errno;
     door_close(door);
     errno = why;
+    return status;
+}
+
+static int start_anew(struct door *door)
+{
+    int status = 0;
+    for (size_t i = 0; !status && i < door->config.place_count; i++)
+        if (!door->config.places[i].path)
+            status = mill_start(door, i);
+    return status;
+}
+
+/* exchange: the new ones are before those that were there. */
+static int exchange(struct door *door, struct mill *before)
+{
+    const int status = start_anew(door);
+    if (status) {
+        mill_stop(door, before);
+        return status;
+    }
+    for (; before; before = before->next)
+        if (before->is_tcp && !before->is_retired)
+            mill_retire(before);
+    return 0;
+}
+
+int door_certify(struct door *door, const struct door_certificate *certificate)
+{
+    char *chain = door->chain, *key = door->key;
+    if (chain && strcmp(chain, certificate->chain) == 0 && strcmp(key, certificate->key) == 0)
+        return 0;
+    const int status = keep_certificate(door, certificate) ? exchange(door, door->mills) : ERR_MEMORY;
+    if (status) {
+        wipe_certificate(door->chain, door->key);
+        door->chain = chain;
+        door->key = key;
+    } else {
+        wipe_certificate(chain, key);
+    }
     return status;
 }
 
@@ -301,14 +364,16 @@ void door_close(struct door *door)
     while (door->waiting)
         door_refuse(door->waiting, MHD_HTTP_SERVICE_UNAVAILABLE, "the relay is stopping");
     feed_close_all(door->feeds);
-    if (door->daemon) {
+    if (door->mills)
         door_run(door);
-        MHD_stop_daemon(door->daemon); /* closes the socket */
-    } else if (door->fd >= 0) {
-        close(door->fd);
-    }
-    if (door->is_bound)
-        unlink(door->config.path);
+    mill_stop(door, NULL);
+    for (size_t i = 0; i < door->config.place_count; i++)
+        if (door->listening[i] >= 0) {
+            close(door->listening[i]);
+            if (door->config.places[i].path)
+                unlink(door->config.places[i].path);
+        }
+    wipe_certificate(door->chain, door->key);
     if (door->ready >= 0)
         close(door->ready);
     if (door->woken >= 0)
@@ -333,14 +398,9 @@ void door_wake(const struct door *door)
 
 void door_run(struct door *door)
 {
-    MHD_UNSIGNED_LONG_LONG left = 0;
     eventfd_t wakes;
     eventfd_read(door->woken, &wakes);
     door->is_running = true;
-    for (int turns = 0; turns < TURNS && left == 0; turns++) {
-        MHD_run(door->daemon);
-        if (MHD_get_timeout(door->daemon, &left) != MHD_YES)
-            break;
-    }
+    mill_run(door);
     door->is_running = false;
 }

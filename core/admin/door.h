@@ -21,7 +21,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define DOOR_CONNECTIONS 64
+#define DOOR_CONNECTIONS 64      /* at the unix socket */
+#define DOOR_CONNECTIONS_TCP 256 /* at each other place; of one address DOOR_CONNECTIONS_EACH */
+#define DOOR_CONNECTIONS_EACH 192
+#define DOOR_PLACES 9
 #define DOOR_MEMORY 16384
 #define DOOR_TIMEOUT_S 10
 #define DOOR_PART_MAX 508 /* of a name of a user */
@@ -77,8 +80,21 @@ struct door_pass {
     struct door_caller caller;
 };
 
+/* struct door_place: where a door listens. */
+struct door_place {
+    const char *path; /* of a unix socket; NULL: at `at`, over TCP */
+    struct addr at;
+};
+
+/* struct door_certificate: PEM texts: a certificate with its chain, and its key. */
+struct door_certificate {
+    const char *chain, *key;
+};
+
 struct door_config {
-    const char *path; /* of the socket */
+    const struct door_place *places;
+    size_t place_count; /* DOOR_PLACES at most */
+    struct door_certificate certificate; /* {0}: no TLS; else all places over TCP speak it, from 1.2 on, and nothing else */
     const struct door_route *routes;
     size_t route_count;
     void *ctx;
@@ -88,11 +104,15 @@ struct door_config {
     void (*told)(void *ctx, const struct door_request *, unsigned status);
 };
 
-/* door_open: listens; a socket at `path` that nobody listens on is replaced. 0 and *out, or ERR_EXISTS: another program listens there; ERR_BAD: the
- * path is too long for a socket, or something else is there; ERR_SYSTEM and errno; ERR_MEMORY. `config` is copied, what it points to outlives the door. */
-int door_open(const struct door_config *, struct door **out);
+/* door_open: listens at all places; a unix socket that nobody listens on is replaced. 0 and *out; or *failed, the place, and ERR_EXISTS: another program listens
+ * there; ERR_BAD: the path is too long for a socket, or something else is there; ERR_DENIED: the certificate is not to be used; ERR_SYSTEM and errno;
+ * ERR_MEMORY. `config` is copied, and the certificate; what else it points to outlives the door. */
+int door_open(const struct door_config *, struct door **out, size_t *failed);
 
-/* door_close: requests that are not answered yet are answered 503; nobody's `door_answer` may follow. Removes the socket. NULL is fine. */
+/* door_certify: connections that come from now on get this certificate; those that are there keep theirs. 0, or ERR_DENIED, ERR_MEMORY: all is as it was. */
+int door_certify(struct door *, const struct door_certificate *);
+
+/* door_close: requests that are not answered yet are answered 503; nobody's `door_answer` may follow. Removes the unix sockets. NULL is fine. */
 void door_close(struct door *);
 
 int door_descriptor(const struct door *);

@@ -6,12 +6,24 @@
 
 #include <microhttpd.h>
 
+/* struct mill: the library at one place, with one certificate; places over TCP have a new one with each certificate, and the old ones go when their connections
+ * have. */
+struct mill {
+    struct MHD_Daemon *daemon;
+    bool is_tcp, is_retired;
+    struct mill *next;
+};
+
 struct door {
     struct door_config config;
-    struct MHD_Daemon *daemon;
-    int fd;
+    MHD_AccessHandlerCallback on_request;
+    MHD_RequestCompletedCallback on_done;
+    void *(*on_target)(void *ctx, const char *target, struct MHD_Connection *);
+    char *chain, *key;            /* PEM; NULL: no TLS */
+    int listening[DOOR_PLACES];   /* descriptors; -1: not yet */
+    struct mill *mills;
     int ready, woken; /* an epoll of the library's own and of what door_wake makes readable */
-    bool is_bound, is_running;
+    bool is_running;
     struct door_request *waiting; /* served, not answered */
     struct feed *feeds;
 };
@@ -40,6 +52,14 @@ struct door_request {
     unsigned status;
     struct door_request *next;
 };
+
+/* mill.c.  mill_start: one more, first of door->mills. 0; ERR_DENIED: the certificate is not to be used; ERR_SYSTEM, ERR_MEMORY.  mill_retire: it takes no new
+ * connections.  mill_run: all that there is to do; those that are retired and have nobody left go.  mill_stop: those before `until` go; nobody waits for an
+ * answer of them any more. */
+int mill_start(struct door *, size_t place);
+void mill_retire(struct mill *);
+void mill_run(struct door *);
+void mill_stop(struct door *, const struct mill *until);
 
 /* request_unlink: it waits for no answer any more. */
 void request_unlink(const struct door_request *);

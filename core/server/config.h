@@ -44,6 +44,13 @@ struct config_file {
     const char *path, *where;
 };
 
+/* struct config_door: a place of the admin door, and where it was named. */
+struct config_door {
+    const char *path; /* of a unix socket; NULL: `at` */
+    struct addr at;
+    const char *where, *option;
+};
+
 /* struct config: zero and "not said" mean the same only where the comment says so. */
 struct config {
     enum config_action action;
@@ -143,7 +150,13 @@ struct config {
     uint32_t decision_log_sample;
     const char *decision_log_key; /* NULL: names are written as they are */
 
-    const char *admin_socket; /* NULL: none */
+    /* the admin door */
+    const char *admin_socket; /* its unix socket, by whichever option; NULL: none */
+    struct config_door *admin_listens; /* as said */
+    size_t admin_listen_count;
+    struct config_door *doors; /* all places, the unix socket first; 0: there is no door */
+    size_t door_count;
+    const char *admin_cert, *admin_pkey; /* NULL: no TLS there */
     uint32_t admin_rate;      /* requests a second of one key; 0: no limit */
 
     /* process */

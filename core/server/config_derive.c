@@ -239,6 +239,7 @@ void loader_derive(struct loader *loader)
     derive_shown(loader);
     derive_pools(loader);
     loader_derive_discovery(loader);
+    loader_derive_admin(loader);
     warn_unused(loader);
     derive_log(loader);
     derive_numbers(loader->config);

@@ -25,6 +25,16 @@ static void print_listeners(const struct config *config, FILE *out)
         fprintf(out, "%-16s%zu ranges, with a PROXY header\n", "proxies", config->proxies.count);
 }
 
+static void print_doors(const struct config *config, FILE *out)
+{
+    char text[ADDR_TEXT_MAX];
+    for (size_t i = 0; i < config->door_count; i++)
+        if (config->doors[i].path)
+            print_text(out, "admin", config->doors[i].path);
+        else
+            fprintf(out, "%-16s%s%s\n", "admin", addr_format(&config->doors[i].at, text), config->admin_cert ? " tls" : "");
+}
+
 static void print_certificates(const struct config *config, FILE *out)
 {
     for (size_t i = 0; i < config->cert_count && !(config->no_tls && config->no_dtls); i++)
@@ -117,6 +127,7 @@ void config_print(const struct config *config, FILE *out)
     print_alternates(out, "tls and dtls", &config->tls_alternates);
     print_ways_in(config, out);
     print_limits(config, out);
+    print_doors(config, out);
     fprintf(out, "%-16s%u\n", "workers", config->workers);
     print_text(out, "log", config->log_file ? config->log_file : "stdout");
 }

@@ -48,6 +48,9 @@ void loader_arguments(struct loader *, int argc, char **argv, bool early);
 void loader_check(struct loader *);
 void loader_derive(struct loader *);
 
+/* config_admin.c */
+void loader_derive_admin(struct loader *);
+
 /* loader_shown: `local` as its clients see it: the external-ip before it, or itself. */
 struct addr loader_shown(struct loader *, const struct addr *local);
 

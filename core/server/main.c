@@ -41,6 +41,7 @@ static void on_reload(void *owner)
 {
     struct relay *relay = owner;
     service_reload(&relay->service);
+    routes_reload(&relay->routes);
 }
 
 static void on_second(void *owner)
@@ -56,6 +57,7 @@ static void on_hangup(void *owner)
 {
     struct relay *relay = owner;
     service_reload(&relay->service);
+    routes_reload(&relay->routes);
     if (relay->service.policy_shared)
         reload_ask(&relay->policies, NULL);
 }
@@ -128,12 +130,12 @@ static int serve(struct relay *relay, struct refusal *refusal)
         return -1;
     if (reload_open(&relay->policies, &relay->service, relay->loop) != 0 || roster_open(&relay->roster, &relay->service, relay->loop) != 0)
         return -1;
-    if (config->admin_socket && mint_open(&relay->service, &relay->service.mint, refusal->text, sizeof refusal->text) != 0)
+    if (config->door_count && mint_open(&relay->service, &relay->service.mint, refusal->text, sizeof refusal->text) != 0)
         return -1;
-    if (config->admin_socket && config->userdb && clerk_open(config->userdb, relay->loop, &relay->service.clerk) != 0)
+    if (config->door_count && config->userdb && clerk_open(config->userdb, relay->loop, &relay->service.clerk) != 0)
         return -1;
     signal(SIGPIPE, SIG_IGN);
-    if (config->admin_socket && !(relay->service.events = events_new(&relay->service, relay->loop)))
+    if (config->door_count && !(relay->service.events = events_new(&relay->service, relay->loop)))
         return -1;
     news_serve(relay->service.news, relay->loop, on_news, relay);
     watch_signal(&relay->terminate, relay->loop, SIGTERM, on_stop, relay);

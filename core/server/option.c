@@ -185,6 +185,11 @@ const struct option options[] = {
 
     {.name = "admin-socket", .section = SECTION_PROCESS, TEXT(admin_socket, 107), .value = "PATH",
      .help = "A unix socket, for its owner alone, at which relay reload, policy, allocations, kick, explain and metrics ask; HTTP with answers in JSON; without it there is none"},
+    {.name = "admin-listen", .section = SECTION_PROCESS, LIST(OPTION_DOORS, admin_listens, admin_listen_count), .value = "ADDRESS:PORT|unix:PATH",
+     .help = "Answer there too, over HTTP: to keys that relay key add made; never on a port of TURN, and beyond this machine only with admin-cert; unix:PATH is admin-socket"},
+    {.name = "admin-cert", .section = SECTION_PROCESS, FILE_NAME(admin_cert),
+     .help = "A certificate and its chain, PEM, for all addresses of admin-listen: they speak TLS then, and nothing else; SIGHUP reads it anew"},
+    {.name = "admin-pkey", .section = SECTION_PROCESS, FILE_NAME(admin_pkey), .help = "The private key of admin-cert, PEM, not encrypted"},
     {.name = "admin-rate", .section = SECTION_PROCESS, NUMBER(admin_rate, 0, 1000000), .value = "NUMBER", .fallback = "2000",
      .help = "At most so many requests a second with one key at the admin door, and as many at once; then 429; 0: no limit"},
     {.name = "relay-threads", .letter = 'm', .section = SECTION_PROCESS, NUMBER(relay_threads, 0, 256), .value = "NUMBER",

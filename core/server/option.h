@@ -27,6 +27,7 @@ enum option_kind {
     OPTION_SECRETS,   /* struct policy_secret * and a count */
     OPTION_SERVERS,   /* struct addr * and a count, with the port that is not said in min */
     OPTION_HOSTS,     /* const char ** and a count, for net/http.h */
+    OPTION_DOORS,     /* struct config_door * and a count */
     OPTION_ACTION,    /* enum config_action, taken from min */
     OPTION_KINDS
 };

@@ -35,19 +35,24 @@ static bool add_interfaces(struct own *own, const struct addr *listener, const s
     return true;
 }
 
+/* add_listener: and the relayed addresses, at its port: they may be shown as the same as its own. */
+static bool add_listener(struct own *own, const struct config *config, const struct addr *listener, const struct ifaddrs *interfaces)
+{
+    bool complete = add(own, *listener, listener->port) && (!addr_is_any(listener) || add_interfaces(own, listener, interfaces));
+    for (size_t k = 0; complete && k < config->relay_count; k++)
+        complete = add(own, config->relays[k].shown, listener->port);
+    return complete;
+}
+
 struct addr *own_listeners(const struct config *config, uint32_t *count)
 {
     struct own own = {0};
     struct ifaddrs *interfaces = NULL;
     bool complete = getifaddrs(&interfaces) == 0;
-    for (size_t i = 0; complete && i < config->listener_count; i++) {
-        const struct addr *listener = &config->listeners[i];
-        complete = add(&own, *listener, listener->port);
-        if (complete && addr_is_any(listener))
-            complete = add_interfaces(&own, listener, interfaces);
-        for (size_t k = 0; complete && k < config->relay_count; k++)
-            complete = add(&own, config->relays[k].shown, listener->port);
-    }
+    for (size_t i = 0; complete && i < config->listener_count; i++)
+        complete = add_listener(&own, config, &config->listeners[i], interfaces);
+    for (size_t i = 0; complete && i < config->door_count; i++)
+        complete = config->doors[i].path || add_listener(&own, config, &config->doors[i].at, interfaces);
     if (interfaces)
         freeifaddrs(interfaces);
     if (!complete) {

@@ -5,6 +5,7 @@
 #include "server/events.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -209,23 +210,57 @@ static void told(void *ctx, const struct door_request *request, unsigned status)
     admission_told(&routes->admission, request, status);
 }
 
+/* refuse_place: why nobody can listen there. */
+static int refuse_place(struct refusal *refusal, const struct config *config, const struct config_door *place, int err)
+{
+    char text[REFUSAL_MAX / 2], where[ADDR_TEXT_MAX];
+    const char *what = place->path ? place->path : addr_format(&place->at, where), *why = err_text(err);
+    if (err == ERR_DENIED)
+        return refuse(refusal, config, "admin-cert", "GnuTLS does not take it, or its key");
+    if (err == ERR_EXISTS)
+        why = "another program listens there";
+    else if (err == ERR_BAD)
+        why = "it is too long for a socket, or something else is there";
+    else if (err == ERR_SYSTEM)
+        why = strerrordesc_np(errno);
+    snprintf(text, sizeof text, "%s: %s", what, why);
+    return refuse_at(refusal, place->where ? place->where : "default", place->option, text);
+}
+
+static int open_door(struct routes *routes, const struct door_place *places, size_t *failed)
+{
+    const struct admin_certificate *certificate = &routes->certificate;
+    return door_open(&(struct door_config){.places = places,
+                                           .place_count = routes->config->door_count,
+                                           .certificate = {certificate->chain, certificate->key},
+                                           .routes = rows,
+                                           .route_count = sizeof rows / sizeof *rows,
+                                           .ctx = routes,
+                                           .admit = admit,
+                                           .told = told},
+                     &routes->door, failed);
+}
+
 int routes_open(struct routes *routes, const struct config *config, struct refusal *refusal)
 {
+    size_t failed;
     *routes = (struct routes){.config = config};
-    if (!config->admin_socket)
+    if (!config->door_count)
         return 0;
-    const int err = door_open(
-        &(struct door_config){.path = config->admin_socket, .routes = rows, .route_count = sizeof rows / sizeof *rows, .ctx = routes, .admit = admit, .told = told}, &routes->door);
-    switch (err) {
-        case 0:
-            return 0;
-        case ERR_EXISTS:
-            return refuse(refusal, config, "admin-socket", "%s: another program listens there", config->admin_socket);
-        case ERR_BAD:
-            return refuse(refusal, config, "admin-socket", "%s: it is too long for a socket, or something else is there", config->admin_socket);
-        default:
-            return refuse(refusal, config, "admin-socket", "%s: %s", config->admin_socket, err == ERR_SYSTEM ? strerrordesc_np(errno) : err_text(err));
-    }
+    if (config->door_count > DOOR_PLACES)
+        return refuse(refusal, config, "admin-listen", "at most %d places", DOOR_PLACES);
+    for (size_t i = 0; i < config->door_count; i++)
+        routes->places[i] = (struct door_place){config->doors[i].path, config->doors[i].at};
+    if (admin_certificate_open(&routes->certificate, config, refusal) != 0)
+        return ERR_SYSTEM;
+    const int err = open_door(routes, routes->places, &failed);
+    return err ? refuse_place(refusal, config, &config->doors[failed], err) : 0;
+}
+
+void routes_reload(struct routes *routes)
+{
+    if (routes->door)
+        admin_certificate_reload(&routes->certificate, routes->door, routes->service->log);
 }
 
 static void on_door(void *owner)
@@ -255,4 +290,5 @@ void routes_close(struct routes *routes)
     watch_stop(&routes->second);
     door_close(routes->door);
     admission_close(&routes->admission);
+    admin_certificate_close(&routes->certificate);
 }

@@ -5,6 +5,7 @@
 #include "admin/door.h"
 #include "net/loop.h"
 #include "server/clerk.h"
+#include "server/admin_certificate.h"
 #include "server/admission.h"
 #include "server/refusal.h"
 #include "server/reload.h"
@@ -16,6 +17,8 @@ struct routes {
     struct reload *policies;
     struct roster *roster;
     struct door *door; /* NULL: there is none */
+    struct door_place places[DOOR_PLACES];
+    struct admin_certificate certificate;
     struct admission admission;
     struct watch readable, second;
 };
@@ -25,6 +28,9 @@ struct routes {
 int routes_open(struct routes *, const struct config *, struct refusal *);
 int routes_serve(struct routes *, const struct service *, struct loop *, struct reload *, struct roster *);
 void routes_close(struct routes *);
+
+/* routes_reload: the certificate of the door is read anew. */
+void routes_reload(struct routes *);
 
 /* struct routes_job: a question that the clerk answers: the first member of what it is about. What the request lends (its parts, parameters, body, caller) lives until
  * it is answered, in the clerk's thread too. `work` leaves the answer in `body`; of what fails the request is told the reason. */

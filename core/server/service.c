@@ -276,7 +276,7 @@ int service_open(struct service *service, const struct config *config, struct re
         err = open_ledger(service);
     if (!err)
         err = mint_secrets_open(config, &service->mint_secrets, refusal);
-    if (!err && !is_check(config) && (config->admin_socket || config->userdb) && !(service->news = news_new()))
+    if (!err && !is_check(config) && (config->door_count || config->userdb) && !(service->news = news_new()))
         err = ERR_MEMORY;
     return err;
 }

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define SOCKET_PATH_MAX 107
+
 void setting_error(const struct setting *setting, const char *format, ...)
 {
     char reason[512];
@@ -388,6 +390,21 @@ static void add_host(const struct setting *setting)
         *item = text;
 }
 
+/* A port must be said: there is none that everybody knows. */
+static void add_door(const struct setting *setting)
+{
+    static const char scheme[] = "unix:";
+    const bool is_unix = strncmp(setting->value, scheme, sizeof scheme - 1) == 0;
+    const char *path = setting->value + sizeof scheme - 1;
+    struct config_door door = {.where = setting->where, .option = setting->option->name}, *item;
+    char quote[QUOTE_MAX];
+    const bool is_good = is_unix ? *path && strlen(path) <= SOCKET_PATH_MAX : addr_parse(view_text(setting->value), &door.at) == 0 && door.at.port;
+    if (!is_good)
+        setting_error(setting, "%s is neither ADDRESS:PORT, as 127.0.0.1:8080 or [::1]:8080, nor unix:PATH", setting_quote(setting, quote));
+    else if ((!is_unix || (door.path = keep(setting, path, strlen(path))) != NULL) && (item = append(setting, sizeof *item)) != NULL)
+        *item = door;
+}
+
 static void set_action(const struct setting *setting)
 {
     setting->loader->config->action = (enum config_action)setting->option->min;
@@ -411,6 +428,7 @@ static void (*const setters[OPTION_KINDS])(const struct setting *) = {
     [OPTION_ALTERNATES] = add_alternate,
     [OPTION_SERVERS] = add_server,
     [OPTION_HOSTS] = add_host,
+    [OPTION_DOORS] = add_door,
     [OPTION_ACTION] = set_action,
 };
 

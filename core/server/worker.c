@@ -127,7 +127,7 @@ int worker_prepare(struct worker *worker, struct refusal *refusal)
     }
     if (service->journal && !(worker->page = journal_page_new(service->journal, worker->index + 1, worker->crypto)))
         return ERR_MEMORY;
-    if (service->config->admin_socket && !(worker->denials = denials_new(service->config->workers)))
+    if (service->config->door_count && !(worker->denials = denials_new(service->config->workers)))
         return ERR_MEMORY;
     int failed = metric_open(worker);
     if (!failed)

@@ -301,10 +301,10 @@ const struct metric metric_of_worker[] = {
 int metric_open(struct worker *worker)
 {
     const size_t policies = worker->service->config->policy_count;
-    struct tally *tally = worker->service->config->admin_socket ? calloc(1, sizeof *tally) : NULL;
+    struct tally *tally = worker->service->config->door_count ? calloc(1, sizeof *tally) : NULL;
     worker->tally = tally;
     if (!tally)
-        return worker->service->config->admin_socket ? ERR_MEMORY : 0;
+        return worker->service->config->door_count ? ERR_MEMORY : 0;
     tally->places = 1; /* one more, of no row */
     for (const struct metric *metric = metric_of_worker; metric->name; metric++)
         tally->places += metric_places(metric, worker->service);

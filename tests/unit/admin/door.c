@@ -15,6 +15,7 @@
 
 struct rig {
     char directory[32], path[64];
+    struct door_place place;
     struct door *door;
     struct door_request *aside; /* what `later` was asked */
     pthread_t thread;
@@ -134,11 +135,13 @@ static void *serve(void *ctx)
 
 static void rig_open(struct rig *rig)
 {
+    size_t failed;
     *rig = (struct rig){.directory = "/tmp/relay-door-XXXXXX"};
     if (!mkdtemp(rig->directory))
         abort();
     snprintf(rig->path, sizeof rig->path, "%s/door", rig->directory);
-    CHECK_INT(door_open(&(struct door_config){.path = rig->path, .routes = routes, .route_count = ROUTES, .ctx = rig, .admit = admit, .told = told}, &rig->door), 0);
+    rig->place.path = rig->path;
+    CHECK_INT(door_open(&(struct door_config){.places = &rig->place, .place_count = 1, .routes = routes, .route_count = ROUTES, .ctx = rig, .admit = admit, .told = told}, &rig->door, &failed), 0);
     CHECK(pthread_create(&rig->thread, NULL, serve, rig) == 0);
 }
 
@@ -381,24 +384,25 @@ TEST(the_socket_is_its_owners_and_a_dead_one_is_replaced)
 {
     struct rig rig;
     struct stat file;
+    size_t failed;
     struct door *second = NULL;
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     char path[64];
     rig_open(&rig);
     CHECK(stat(rig.path, &file) == 0 && (file.st_mode & 0777) == 0600);
-    CHECK_INT(door_open(&(struct door_config){.path = rig.path, .routes = routes, .route_count = ROUTES}, &second), ERR_EXISTS);
+    CHECK_INT(door_open(&(struct door_config){.places = &(struct door_place){.path = rig.path}, .place_count = 1, .routes = routes, .route_count = ROUTES}, &second, &failed), ERR_EXISTS);
     CHECK(stat(rig.path, &file) == 0);
     snprintf(path, sizeof path, "%.40s/dead", rig.directory);
     snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
     const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     CHECK(bind(fd, (struct sockaddr *)(void *)&at, sizeof at) == 0);
     close(fd);
-    CHECK_INT(door_open(&(struct door_config){.path = path, .routes = routes, .route_count = ROUTES}, &second), 0);
+    CHECK_INT(door_open(&(struct door_config){.places = &(struct door_place){.path = path}, .place_count = 1, .routes = routes, .route_count = ROUTES}, &second, &failed), 0);
     door_close(second);
     fclose(fopen(path, "w"));
-    CHECK_INT(door_open(&(struct door_config){.path = path, .routes = routes, .route_count = ROUTES}, &second), ERR_BAD);
+    CHECK_INT(door_open(&(struct door_config){.places = &(struct door_place){.path = path}, .place_count = 1, .routes = routes, .route_count = ROUTES}, &second, &failed), ERR_BAD);
     unlink(path);
-    CHECK_INT(door_open(&(struct door_config){.path = "/nowhere/at/all", .routes = routes, .route_count = ROUTES}, &second), ERR_SYSTEM);
+    CHECK_INT(door_open(&(struct door_config){.places = &(struct door_place){.path = "/nowhere/at/all"}, .place_count = 1, .routes = routes, .route_count = ROUTES}, &second, &failed), ERR_SYSTEM);
     rig_close(&rig);
 }
 

@@ -21,6 +21,7 @@ struct tap {
 
 struct rig {
     char directory[32], path[64];
+    struct door_place place;
     struct door *door;
     struct tap tap;
     struct door_request *aside;
@@ -77,11 +78,13 @@ static const struct door_route routes[] = {{.method = "GET", .path = "/now", .se
 
 static void rig_open(struct rig *rig, const char *text, ssize_t then)
 {
+    size_t failed;
     *rig = (struct rig){.directory = "/tmp/relay-feed-XXXXXX", .tap = {.text = text, .then = then}};
     if (!mkdtemp(rig->directory))
         abort();
     snprintf(rig->path, sizeof rig->path, "%s/door", rig->directory);
-    CHECK_INT(door_open(&(struct door_config){.path = rig->path, .routes = routes, .route_count = sizeof routes / sizeof *routes, .ctx = rig}, &rig->door), 0);
+    rig->place.path = rig->path;
+    CHECK_INT(door_open(&(struct door_config){.places = &rig->place, .place_count = 1, .routes = routes, .route_count = sizeof routes / sizeof *routes, .ctx = rig}, &rig->door, &failed), 0);
 }
 
 static void rig_close(struct rig *rig)
