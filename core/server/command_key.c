@@ -11,22 +11,15 @@
 #include <string.h>
 
 #define NAME_MAX_BYTES 128
-#define DIGITS_MAX 9
 
 /* time_of: from now on, as 90d, 12h, 30m or 60s; or a time as relay usage takes it. */
 static bool time_of(const char *text, int64_t *ms)
 {
-    static const struct {
-        char unit;
-        int64_t seconds;
-    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-    const size_t digits = strspn(text, "0123456789");
-    for (size_t i = 0; digits > 0 && digits <= DIGITS_MAX && i < sizeof units / sizeof *units; i++)
-        if (text[digits] == units[i].unit && !text[digits + 1]) {
-            *ms = clock_unix_ms() + strtoll(text, NULL, 10) * units[i].seconds * 1000;
-            return true;
-        }
-    return command_time(text, ms);
+    const int64_t seconds = text[strspn(text, "0123456789")] ? command_seconds(text) : -1;
+    if (seconds < 0)
+        return command_time(text, ms);
+    *ms = clock_unix_ms() + seconds * 1000;
+    return true;
 }
 
 static int read_line(const struct command_line *line, struct desk_key *out)

@@ -152,6 +152,9 @@ int command_read_line(const char *path, char *out, size_t cap);
 /* command_time: Unix seconds, or a date with or without a time of day, in UTC. False: neither. */
 bool command_time(const char *text, int64_t *ms);
 
+/* command_seconds: how many 900, 900s, 15m, 2h or 1d are; negative: it is none of them. */
+int64_t command_seconds(const char *text);
+
 /* Lists: a table for people, or with --json an array of objects; both from the same columns. */
 enum column_kind { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_TIME, COLUMN_JSON };
 

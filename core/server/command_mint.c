@@ -26,27 +26,17 @@ static int64_t count_of(const char *text)
     return count > 0 ? count : -1;
 }
 
-/* seconds_of: 900, 900s, 15m, 2h, 1d. */
-static int64_t seconds_of(const char *text)
+/* ttl_of: 0: not said; negative: no time of at least a second. */
+static int64_t ttl_of(const char *text)
 {
-    static const struct {
-        char unit;
-        int64_t seconds;
-    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-    char number[COUNT_DIGITS + 1];
-    const size_t len = text ? strlen(text) : 0;
-    for (size_t i = 0; len > 1 && len <= 9 && i < sizeof units / sizeof *units; i++)
-        if (text[len - 1] == units[i].unit) {
-            const int64_t count = count_of(view_copy(view_of(text, len - 1), number, sizeof number));
-            return count < 0 ? -1 : count * units[i].seconds;
-        }
-    return count_of(text);
+    const int64_t seconds = text ? command_seconds(text) : 0;
+    return text && seconds == 0 ? -1 : seconds;
 }
 
 /* read_order: what is to be minted; 0, or the exit code. */
 static int read_order(const struct command_line *line, struct mint_order *out)
 {
-    const int64_t ttl = seconds_of(line->ttl), bps = count_of(line->max_bps), allocations = count_of(line->max_allocations);
+    const int64_t ttl = ttl_of(line->ttl), bps = count_of(line->max_bps), allocations = count_of(line->max_allocations);
     *out = (struct mint_order){.tenant = line->tenant,
                                .kid = line->key ? line->key : MINT_OPERATOR,
                                .tag = line->tag ? line->tag : "",
@@ -227,7 +217,7 @@ int command_key_secret(const struct command_line *line)
 int command_test_link(const struct command_line *line)
 {
     json_t *answer = NULL;
-    const int64_t ttl = seconds_of(line->ttl);
+    const int64_t ttl = ttl_of(line->ttl);
     if (ttl < 0)
         return command_fail(line, COMMAND_MISUSED, "--ttl: seconds, or 15m, 2h");
     json_t *body = json_object();
