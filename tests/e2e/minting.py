@@ -158,6 +158,30 @@ def the_command_line_mints_by_the_server_and_from_the_file_of_secrets():
 
 
 @test
+def a_key_mints_for_its_tenant_and_in_its_own_name():
+    call = "/relay.v1.CredentialService/Mint"
+    with serving(tenants={"acme": ["status=active"], "umbra": ["status=active"]}) as server:
+        mint, usage, other, operator = (server.relay("key", "add", "--userdb", "relay.db", "--tenant", tenant, "--scope", scope).strip()
+                                        for tenant, scope in (("acme", "mint"), ("acme", "usage:read"), ("umbra", "mint"), ("*", "mint")))
+
+        def ask_with(key, body=None, path=CREDENTIALS, **headers):
+            return post(server, body, path, Authorization=f"Bearer {key}", Content_Type="application/json", **headers)
+
+        status, body, _ = ask_with(mint, {"tag": "ann"})
+        (ice,) = body["iceServers"]
+        check_equal((status, ice["username"].split(":")[1]), (201, f"tacme.{mint.partition('.')[0]}"), "in whose name it is")
+        check_equal(enter(server, ice["username"], ice["credential"]), 0, "the answer to an Allocate")
+        for key, path, wanted in ((usage, CREDENTIALS, 403), (other, CREDENTIALS, 404), (mint[:-1], CREDENTIALS, 401), (mint, "/v1/tenants/umbra/credentials", 404),
+                                  (other, "/v1/tenants/acme/test-links", 404), (usage, call, 403), (operator, "/v1/tenants/umbra/credentials", 201)):
+            check_equal(ask_with(key, {}, path)[0], wanted, f"the answer of {path} to {key[:15]}")
+        check_equal(ask_with(mint, {"key": "k7"})[1].get("field"), "key", "another name")
+        check_equal(ask_with(other, {"tenant": "acme"}, call)[:2], (404, {"code": "not_found", "message": "no such tenant"}), "a call for another tenant")
+        check(":tumbra." in ask_with(other, {}, call)[1]["iceServers"][0]["username"], "a call that names no tenant")
+        first, second = (ask_with(key, {}, "/v1/tenants/umbra/credentials", Idempotency_Key="a")[1]["credentialId"] for key in (other, operator))
+        check(first != second, "two callers share an Idempotency-Key")
+
+
+@test
 def a_studio_mints_by_itself_with_its_own_key():
     with serving() as server:
         key = server.relay("key", "secret", "--mint-secret-file", "mint.secret", "--tenant", "acme", "k7").strip()
