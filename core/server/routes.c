@@ -1,6 +1,7 @@
 /* routes.c: the rows, and their answers. */
 #include "server/routes.h"
 
+#include "admin/describe.h"
 #include "base/err.h"
 #include "server/events.h"
 
@@ -130,7 +131,16 @@ static const struct door_said reload_said[] = {{HTTP_OK, "All workers have the p
                                                {HTTP_CONFLICT, "They are wrong, and why; all workers keep what they had"},
                                                {0}};
 
+static void get_description(void *ctx, struct door_request *request)
+{
+    size_t count;
+    const struct door_route *all = routes_rows(&count);
+    (void)ctx;
+    door_answer(request, HTTP_OK, describe(all, count));
+}
+
 static const struct door_route rows[] = {
+    {.method = "GET", .path = "/openapi.json", .scope = DOOR_ANYBODY, .serve = get_description, .summary = "What may be asked here: this"},
     {.method = "GET", .path = "/livez", .scope = DOOR_ANYBODY, .serve = get_livez, .summary = "Whether the relay runs"},
     {.method = "GET", .path = "/readyz", .scope = DOOR_ANYBODY, .serve = get_readyz, .summary = "Whether the relay takes clients"},
     {.method = "GET", .path = "/metrics", .scope = DOOR_OPERATOR | DOOR_USAGE_READ, .serve = routes_metrics,
@@ -208,6 +218,12 @@ static void told(void *ctx, const struct door_request *request, unsigned status)
 {
     const struct routes *routes = ctx;
     admission_told(&routes->admission, request, status);
+}
+
+const struct door_route *routes_rows(size_t *count)
+{
+    *count = sizeof rows / sizeof *rows;
+    return rows;
 }
 
 /* refuse_place: why nobody can listen there. */

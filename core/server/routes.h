@@ -29,6 +29,9 @@ int routes_open(struct routes *, const struct config *, struct refusal *);
 int routes_serve(struct routes *, const struct service *, struct loop *, struct reload *, struct roster *);
 void routes_close(struct routes *);
 
+/* routes_rows: what may be asked. */
+const struct door_route *routes_rows(size_t *count);
+
 /* routes_reload: the certificate of the door is read anew. */
 void routes_reload(struct routes *);
 
