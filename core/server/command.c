@@ -62,7 +62,8 @@ static const struct command table[] = {
      "print what a studio mints with by itself under the name of this key: the shared secret of usernames EXPIRY:tNAME.KEY:TAG:ID",
      F(MINT_SECRET_FILE) | F(TENANT), F(MINT_SECRET_FILE) | F(TENANT), 1, 1, command_key_secret},
     {"test-link", "--admin-socket PATH | -c FILE --tenant NAME [--ttl TIME] [--url URL]",
-     "print a link to the tester, /test, that is good once, with a credential of the tenant that has limits; the URL is that of the admin door",
+     "print a link to the tester, /test, that is good once, with a credential of the tenant that has limits; --url says where people reach the admin door, if that is not "
+     "where it listens",
      F(ADMIN_SOCKET) | F(CONFIG) | F(TENANT) | F(TTL) | F(URL), F(TENANT), 0, 0, command_test_link},
     {"oauth add", "[--userdb FILE] [--realm REALM] [--algorithm A128GCM|A256GCM] [--lifetime SECONDS] KID --key-stdin",
      "add a key that is shared with an authorization server, or change it: Base64 of 16 or 32 bytes",

@@ -225,8 +225,11 @@ int command_test_link(const struct command_line *line)
     const int code = command_send(line, &(struct command_question){.method = "POST", .path = {"v1", "tenants", line->tenant, "test-links"}, .body = body}, &answer);
     if (code)
         return code;
-    const char *base = line->url ? line->url : "";
+    const char *link = command_text(answer, "url"), *path = strstr(link, "/test#"), *base = line->url ? line->url : "";
     const size_t len = strlen(base);
-    printf("%.*s%s\n", (int)(len && base[len - 1] == '/' ? len - 1 : len), base, command_text(answer, "path"));
+    if (line->url && path)
+        printf("%.*s%s\n", (int)(len && base[len - 1] == '/' ? len - 1 : len), base, path);
+    else
+        printf("%s\n", link);
     return command_answered(line, answer);
 }

@@ -48,9 +48,15 @@ static const struct addr *address_of(const struct config *config)
     return config->relay_count ? &config->relays[0].shown : NULL;
 }
 
-static const char *host_of(const struct config *config, char out[HOST_MAX])
+static const char *host_of_address(const struct addr *addr, char out[HOST_MAX])
 {
     char text[ADDR_TEXT_MAX];
+    snprintf(out, HOST_MAX, addr->family == ADDR_IPV6 ? "[%s]" : "%s", addr_format_ip(addr, text));
+    return out;
+}
+
+static const char *host_of(const struct config *config, char out[HOST_MAX])
+{
     struct addr said;
     const struct addr *addr = address_of(config);
     if (config->public_host && addr_parse_ip(view_text(config->public_host), &said) == 0)
@@ -58,9 +64,23 @@ static const char *host_of(const struct config *config, char out[HOST_MAX])
     else if (config->public_host)
         addr = NULL;
     if (addr)
-        snprintf(out, HOST_MAX, addr->family == ADDR_IPV6 ? "[%s]" : "%s", addr_format_ip(addr, text));
-    else
-        snprintf(out, HOST_MAX, "%s", config->public_host ? config->public_host : "localhost");
+        return host_of_address(addr, out);
+    snprintf(out, HOST_MAX, "%s", config->public_host ? config->public_host : "localhost");
+    return out;
+}
+
+const char *mint_door(const struct config *config, char out[MINT_DOOR_MAX])
+{
+    char host[HOST_MAX];
+    size_t i = 0;
+    out[0] = 0;
+    while (i < config->door_count && config->doors[i].path)
+        i++;
+    if (i == config->door_count)
+        return out;
+    const struct addr *at = &config->doors[i].at;
+    snprintf(out, MINT_DOOR_MAX, "%s://%s:%u", config->admin_cert ? "https" : "http",
+             addr_is_any(at) ? host_of(config, host) : host_of_address(at, host), at->port);
     return out;
 }
 

@@ -31,4 +31,8 @@ unsigned mint_transports(const struct config *);
 unsigned mint_transport(const char *name);
 json_t *mint_urls(const struct config *, unsigned transports);
 
+/* mint_door: where the admin door is reached from outside, https://relay.example.org:8443, into `out`; "" if it has no address but that of a unix socket. */
+#define MINT_DOOR_MAX 320
+const char *mint_door(const struct config *, char out[MINT_DOOR_MAX]);
+
 #endif

@@ -24,7 +24,7 @@ const struct field routes_test_link_body[] = {
     {0},
 };
 const struct door_said routes_test_links_said[] = {
-    {HTTP_CREATED, "The link: a path, to be put behind the address of this door"}, {HTTP_NOT_FOUND, "There is no such tenant"}, {0}};
+    {HTTP_CREATED, "The link; a path alone, if the door has no address but that of a unix socket"}, {HTTP_NOT_FOUND, "There is no such tenant"}, {0}};
 const struct door_said routes_test_link_said[] = {
     {HTTP_CREATED, "The credential, as of POST /v1/tenants/{tenant}/credentials"}, {HTTP_NOT_FOUND, "There is no such link: it was used, or has expired"}, {0}};
 
@@ -43,7 +43,7 @@ void routes_test_links(void *ctx, struct door_request *request)
     const char *tenant = door_part(request, 0), *key = door_caller(request)->key;
     struct test_link link = {.expires_unix_s = now_s + door_number(request, "ttl", LINK_TTL_S)};
     struct mint_refusal refusal;
-    char token[TEST_TOKEN_LEN + 1];
+    char token[TEST_TOKEN_LEN + 1], door[MINT_DOOR_MAX];
     snprintf(link.tenant, sizeof link.tenant, "%s", tenant);
     snprintf(link.kid, sizeof link.kid, "%s", *key ? key : MINT_OPERATOR);
     const struct mint_order order = order_of(routes->config, &link, now_s);
@@ -54,7 +54,7 @@ void routes_test_links(void *ctx, struct door_request *request)
     else if (test_link_make(mint->links, mint->crypto, &link, now_s, token) != 0)
         door_refuse(request, HTTP_RATE, "there are 64 links of the tenant that nobody has used: wait until they expire");
     else
-        door_answer(request, HTTP_CREATED, json_pack("{s:o, s:I}", "path", json_sprintf("/test#%s", token), "expiresAt", (json_int_t)link.expires_unix_s));
+        door_answer(request, HTTP_CREATED, json_pack("{s:o, s:I}", "url", json_sprintf("%s/test#%s", mint_door(routes->config, door), token), "expiresAt", (json_int_t)link.expires_unix_s));
 }
 
 void routes_test_link(void *ctx, struct door_request *request)

@@ -13,7 +13,7 @@ from support.door import Connection, ask
 from support.minted import CREDENTIALS, MASTER, enter, post, serving
 from support.pages import ANSWER, OFFER, TALK, stage
 from support.prometheus import Scrape
-from support.server import NAME, Server, run_relay
+from support.server import NAME, Server, free_port, run_relay
 from support.tap import check, check_equal, main, smoke, test
 
 @smoke
@@ -112,9 +112,9 @@ def who_asks_again_with_the_same_key_gets_the_same():
 def a_link_to_the_tester_is_good_once_and_its_credential_is_capped():
     with serving(tenants={"acme": ["status=active"], "shut": ["status=disabled"]}) as server:
         status, link, _ = post(server, {"ttl": 120}, "/v1/tenants/acme/test-links")
-        check_equal((status, link["path"][:6]), (201, "/test#"), "the link")
+        check_equal((status, link["url"][:6]), (201, "/test#"), "the link")
         check(118 <= link["expiresAt"] - time.time() <= 120, f"it expires at {link['expiresAt']}")
-        token = link["path"][6:]
+        token = link["url"][6:]
         check_equal(post(server, {"token": token[:-1]}, "/v1/test-link")[0], 404, "the answer to another token")
         status, body, _ = post(server, {"token": token}, "/v1/test-link")
         (ice,) = body["iceServers"]
@@ -195,8 +195,9 @@ def a_studio_mints_by_itself_with_its_own_key():
 
 @test
 def the_command_line_prints_a_link_to_the_tester():
-    with serving() as server:
-        for base, wanted in (((), "/test#"), (("--url", "https://relay.example:8443/"), "https://relay.example:8443/test#")):
+    port = free_port()
+    with serving(f"admin-listen=127.0.0.1:{port}") as server:
+        for base, wanted in (((), f"http://127.0.0.1:{port}/test#"), (("--url", "https://relay.example:8443/"), "https://relay.example:8443/test#")):
             link = server.relay("test-link", "--admin-socket", "door", "--tenant", "acme", "--ttl", "15m", *base).strip()
             check_equal(link.partition("#")[0] + "#", wanted, "the link")
             status, body, _ = post(server, {"token": link.partition("#")[2]}, "/v1/test-link")

@@ -263,6 +263,19 @@ TEST(urls_name_what_is_listened_for)
     check_urls(&config, MINT_DTLS, "[\"turns:turn.example.org:443?transport=udp\"]");
 }
 
+TEST(a_link_names_the_door_as_it_is_reached)
+{
+    char out[MINT_DOOR_MAX];
+    struct config_door doors[] = {{.path = "door"}, {.at = addr_v4((const uint8_t[4]){0}, 8443)}, {.at = addr_v4((const uint8_t[]){192, 0, 2, 1}, 80)}};
+    struct config config = {.doors = doors, .door_count = 1, .public_host = "relay.example.org", .admin_cert = "cert.pem"};
+    CHECK_TEXT(mint_door(&config, out), "");
+    config.door_count = 3;
+    CHECK_TEXT(mint_door(&config, out), "https://relay.example.org:8443");
+    doors[1] = doors[2];
+    config.admin_cert = NULL;
+    CHECK_TEXT(mint_door(&config, out), "http://192.0.2.1:80");
+}
+
 static void check_answer(enum mint_format format, const char *want)
 {
     const struct config config = {.listening_port = 3478, .public_host = "h", .no_tls = true, .no_dtls = true};
@@ -289,4 +302,4 @@ TEST(an_answer_has_the_form_that_was_asked_for)
 
 TEST_LIST(RUN(an_order_becomes_a_credential_that_verifies) RUN(what_is_wrong_is_refused_with_its_field) RUN(a_key_that_is_used_again_gives_the_same)
               RUN(a_key_is_forgotten_in_time_and_by_number) RUN(a_name_has_its_rate) RUN(the_rate_of_a_key_is_that_of_the_configuration)
-                  RUN(a_link_expires_and_is_good_once) RUN(urls_name_what_is_listened_for) RUN(an_answer_has_the_form_that_was_asked_for))
+                  RUN(a_link_expires_and_is_good_once) RUN(urls_name_what_is_listened_for) RUN(a_link_names_the_door_as_it_is_reached) RUN(an_answer_has_the_form_that_was_asked_for))
