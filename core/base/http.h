@@ -23,7 +23,7 @@ struct http_request {
 
 /* struct http_response: borrowed. */
 struct http_response {
-    const char *error; /* NULL: there is an answer; else "timeout", "connect", "resolve", "tls", "too large" or "failed" */
+    const char *error; /* NULL: there is an answer; else "timeout", "connect", "resolve", "tls", "private", "too large" or "failed" */
     int status;
     const struct http_header *headers;
     size_t header_count;

@@ -2,6 +2,8 @@
 #include "net/http.h"
 
 #include "base/err.h"
+#include "net/guard.h"
+#include "net/rule.h"
 
 #include <ctype.h>
 #include <curl/curl.h>
@@ -10,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define CONNECTIONS_PER_HOST 2048 /* an exchange that has to wait for a connection may be late: of one tenant 512 may wait on a worker */
@@ -26,7 +29,7 @@ struct http_exchange {
     char *body;
     size_t body_len, body_room, headers_len, header_count;
     struct http_header answered[HEADERS_MAX];
-    bool too_large;
+    bool too_large, is_guarded, is_private;
     struct http_exchange *next, **link;
 };
 
@@ -35,115 +38,22 @@ struct http {
     CURLM *multi;
     const char *const *rules;
     size_t rule_count;
+    struct guard *guard; /* NULL: what no rule has is not asked */
     int sockets; /* an epoll of curl's sockets, itself one descriptor of the loop */
     struct watch ready, timer;
     struct http_exchange *exchanges;
     size_t count, bytes;
 };
 
-/* ---- what may be asked ---- */
-
-/* struct place: a URL in its parts. */
-struct place {
-    char *scheme, *host, *port, *path;
-};
-
-static void place_close(struct place *place)
-{
-    curl_free(place->scheme);
-    curl_free(place->host);
-    curl_free(place->port);
-    curl_free(place->path);
-}
-
-/* place_of: false for what is no URL of HTTP, or hides a name and a password. */
-static bool place_of(CURLU *url, struct place *out)
-{
-    char *user = NULL;
-    *out = (struct place){0};
-    const bool is_plain = curl_url_get(url, CURLUPART_USER, &user, 0) != CURLUE_OK;
-    curl_free(user);
-    return is_plain && curl_url_get(url, CURLUPART_SCHEME, &out->scheme, 0) == CURLUE_OK &&
-           (strcasecmp(out->scheme, "http") == 0 || strcasecmp(out->scheme, "https") == 0) &&
-           curl_url_get(url, CURLUPART_HOST, &out->host, 0) == CURLUE_OK &&
-           curl_url_get(url, CURLUPART_PORT, &out->port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
-           curl_url_get(url, CURLUPART_PATH, &out->path, 0) == CURLUE_OK;
-}
-
-/* parse: the handle of a URL and its parts; both are the caller's, also when it is none: then NULL. */
-static CURLU *parse(const char *text, struct place *out)
-{
-    CURLU *url = curl_url();
-    *out = (struct place){0};
-    if (url && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK && place_of(url, out))
-        return url;
-    place_close(out);
-    *out = (struct place){0};
-    curl_url_cleanup(url);
-    return NULL;
-}
-
-static bool is_url(const char *rule)
-{
-    return strstr(rule, "://") != NULL;
-}
-
-/* is_below: `path` is `prefix` or below it; what a server may read as another path is not. */
-static bool is_below(const char *path, const char *prefix)
-{
-    const size_t len = strlen(prefix);
-    if (strcmp(prefix, "/") == 0)
-        return true;
-    if (strstr(path, "..") || strchr(path, '\\') || strcasestr(path, "%2e") || strcasestr(path, "%2f") || strcasestr(path, "%5c"))
-        return false;
-    return strncmp(path, prefix, len) == 0 && (prefix[len - 1] == '/' || path[len] == 0 || path[len] == '/');
-}
-
-/* rule_text: HOST[:PORT] as a URL of the scheme that it is compared with. */
-static const char *rule_text(const char *rule, const char *scheme, char *out, size_t cap)
-{
-    if (is_url(rule))
-        return rule;
-    snprintf(out, cap, "%s://%s/", scheme, rule);
-    return out;
-}
-
-static bool rule_has(const char *rule, const struct place *place)
-{
-    char text[512];
-    struct place allowed;
-    CURLU *url = parse(rule_text(rule, place->scheme, text, sizeof text), &allowed);
-    const bool has = url && strcasecmp(allowed.scheme, place->scheme) == 0 && strcasecmp(allowed.host, place->host) == 0 &&
-                     strcmp(allowed.port, place->port) == 0 && is_below(place->path, allowed.path);
-    place_close(&allowed);
-    curl_url_cleanup(url);
-    return has;
-}
-
-const char *http_rule_check(const char *rule)
-{
-    char text[512];
-    struct place place;
-    if (strlen(rule) > 255)
-        return "longer than 255 bytes";
-    if (!is_url(rule) && strpbrk(rule, "/?#@"))
-        return "is neither HOST[:PORT] nor http://... nor https://...";
-    CURLU *url = parse(rule_text(rule, "https", text, sizeof text), &place);
-    const bool is_plain = url && !strpbrk(rule, "?#");
-    place_close(&place);
-    curl_url_cleanup(url);
-    return is_plain ? NULL : "is neither HOST[:PORT] nor http://... nor https://...";
-}
-
 /* open_url: the parsed URL, which is what curl is given: nobody reads the text again. NULL: *err says why. */
-static CURLU *open_url(const char *const *rules, size_t rule_count, const char *text, int *err)
+static CURLU *open_url(const struct http *http, const char *text, bool *is_guarded, int *err)
 {
     struct place place;
-    CURLU *url = parse(text, &place);
-    *err = url ? ERR_DENIED : ERR_BAD;
-    for (size_t i = 0; url && i < rule_count && *err; i++)
-        if (rule_has(rules[i], &place))
-            *err = 0;
+    CURLU *url = place_parse(text, &place);
+    *err = url ? rules_judge(http->rules, http->rule_count, &place) : ERR_BAD;
+    *is_guarded = *err == ERR_DENIED && http->guard && guard_lets(http->guard, &place);
+    if (*is_guarded)
+        *err = 0;
     place_close(&place);
     if (!*err)
         return url;
@@ -151,10 +61,11 @@ static CURLU *open_url(const char *const *rules, size_t rule_count, const char *
     return NULL;
 }
 
-int http_judge(const char *const *rules, size_t rule_count, const char *url)
+int http_check(const struct http *http, const char *text)
 {
+    bool is_guarded;
     int err;
-    curl_url_cleanup(open_url(rules, rule_count, url, &err));
+    curl_url_cleanup(open_url(http, text, &is_guarded, &err));
     return err;
 }
 
@@ -196,6 +107,8 @@ static const char *error_text(CURLcode code, const struct http_exchange *exchang
 {
     if (exchange->too_large)
         return "too large";
+    if (exchange->is_private && code != CURLE_OK)
+        return "private";
     switch (code) {
         case CURLE_OK:
             return NULL;
@@ -373,6 +286,25 @@ static bool add_body(struct http_exchange *exchange, const struct http_request *
            curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->body.at ? (const char *)request->body.at : "") == CURLE_OK;
 }
 
+/* open_socket: the address is known now, whatever the name was: one that is not public gets no socket. */
+static curl_socket_t open_socket(void *owner, curlsocktype purpose, struct curl_sockaddr *at)
+{
+    struct http_exchange *exchange = owner;
+    struct sockaddr_storage address = {0};
+    (void)purpose;
+    memcpy(&address, &at->addr, at->addrlen < sizeof address ? at->addrlen : sizeof address);
+    if (guard_has(exchange->http->guard, &address))
+        return socket(at->family, at->socktype | SOCK_CLOEXEC, at->protocol);
+    exchange->is_private = true;
+    return CURL_SOCKET_BAD;
+}
+
+static bool set_guard(struct http_exchange *exchange)
+{
+    return !exchange->is_guarded || (curl_easy_setopt(exchange->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket) == CURLE_OK &&
+                                     curl_easy_setopt(exchange->easy, CURLOPT_OPENSOCKETDATA, exchange) == CURLE_OK);
+}
+
 static bool set_options(struct http_exchange *exchange, const struct http_request *request)
 {
     CURL *easy = exchange->easy;
@@ -395,11 +327,11 @@ static bool set_options(struct http_exchange *exchange, const struct http_reques
            curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange) == CURLE_OK && add_body(exchange, request);
+           curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange) == CURLE_OK && add_body(exchange, request) && set_guard(exchange);
 }
 
 /* exchange_new: takes over the URL. */
-static struct http_exchange *exchange_new(struct http *http, CURLU *url, const struct http_request *request)
+static struct http_exchange *exchange_new(struct http *http, CURLU *url, bool is_guarded, const struct http_request *request)
 {
     struct http_exchange *exchange = calloc(1, sizeof *exchange);
     if (!exchange) {
@@ -408,6 +340,7 @@ static struct http_exchange *exchange_new(struct http *http, CURLU *url, const s
     }
     exchange->http = http;
     exchange->url = url;
+    exchange->is_guarded = is_guarded;
     exchange->easy = curl_easy_init();
     if (exchange->easy && set_options(exchange, request) && curl_multi_add_handle(http->multi, exchange->easy) == CURLM_OK)
         return exchange;
@@ -417,11 +350,12 @@ static struct http_exchange *exchange_new(struct http *http, CURLU *url, const s
 
 int http_start(struct http *http, const struct http_request *request, const struct http_ending *ending, struct http_exchange **out)
 {
+    bool is_guarded = false;
     int err = ERR_BUSY;
-    CURLU *url = http->count < HTTP_EXCHANGES_MAX ? open_url(http->rules, http->rule_count, request->url, &err) : NULL;
+    CURLU *url = http->count < HTTP_EXCHANGES_MAX ? open_url(http, request->url, &is_guarded, &err) : NULL;
     if (!url)
         return err;
-    struct http_exchange *exchange = exchange_new(http, url, request);
+    struct http_exchange *exchange = exchange_new(http, url, is_guarded, request);
     if (!exchange)
         return ERR_MEMORY;
     exchange->ending = *ending;
@@ -460,6 +394,12 @@ struct http *http_new(struct loop *loop, const char *const *rules, size_t rule_c
     return http;
 }
 
+int http_let_public(struct http *http)
+{
+    http->guard = guard_new();
+    return http->guard ? 0 : ERR_MEMORY;
+}
+
 void http_free(struct http *http)
 {
     if (!http)
@@ -471,6 +411,7 @@ void http_free(struct http *http)
     watch_stop(&http->ready);
     if (http->sockets >= 0)
         close(http->sockets);
+    guard_free(http->guard);
     free(http);
     curl_global_cleanup();
 }

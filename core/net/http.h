@@ -28,6 +28,11 @@ const char *http_rule_check(const char *rule);
 struct http *http_new(struct loop *, const char *const *rules, size_t rule_count);
 void http_free(struct http *);
 
+/* http_let_public: what no rule has may be asked too, over HTTPS at public addresses: a name that leads to another is answered "private". 0 or
+ * ERR_MEMORY.  http_check: what http_start would say of the URL. */
+int http_let_public(struct http *);
+int http_check(const struct http *, const char *url);
+
 /* struct http_ending: whom to tell, once, never from within http_start. */
 struct http_ending {
     void (*done)(void *owner, const struct http_response *);

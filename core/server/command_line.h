@@ -228,5 +228,9 @@ int command_metrics(const struct command_line *);
 int command_console(const struct command_line *);
 int command_replay(const struct command_line *);
 int command_events(const struct command_line *);
+int command_webhook_add(const struct command_line *);
+int command_webhook_list(const struct command_line *);
+int command_webhook_remove(const struct command_line *);
+int command_webhook_test(const struct command_line *);
 
 #endif

@@ -11,7 +11,7 @@
 
 #define PAGE "1000"
 
-enum { HTTP_OK = 200, HTTP_CREATED = 201 };
+enum { HTTP_OK = 200, HTTP_CREATED = 201, HTTP_ACCEPTED = 202 };
 
 bool command_is_remote(const struct command_line *line)
 {
@@ -86,7 +86,7 @@ int command_send(const struct command_line *line, const struct command_question 
     long status = 0;
     const int code = transact(line, question, &status, answer);
     json_decref(question->body);
-    if (code || status == HTTP_OK || status == HTTP_CREATED)
+    if (code || status == HTTP_OK || status == HTTP_CREATED || status == HTTP_ACCEPTED)
         return code;
     const char *why = json_string_value(json_object_get(*answer, "error"));
     command_fail(line, COMMAND_FAILED, "%s", why ? why : "refused");

@@ -137,6 +137,9 @@ struct config {
     struct policy_secret *policy_secrets;
     size_t policy_secret_count;
     const char *lua_dir; /* never NULL */
+    const char **webhook_allow; /* hosts and URLs that webhooks may go to, whatever their address is */
+    size_t webhook_allow_count;
+    bool no_public_webhooks;
     const char **policy_http; /* hosts and URLs that they may ask */
     size_t policy_http_count;
     struct addr *policy_dns; /* name servers for them; none: the system's */

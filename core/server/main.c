@@ -8,6 +8,7 @@
 #include "server/reload.h"
 #include "server/routes.h"
 #include "server/tenancy.h"
+#include "server/webhooks.h"
 #include "server/worker.h"
 
 #include "net/loop.h"
@@ -20,6 +21,7 @@
 #define HALF_S 0.5
 #define SECOND_S 1
 #define HOUR_S 3600
+#define DAY_HOURS 24
 
 struct relay {
     struct config config;
@@ -29,6 +31,7 @@ struct relay {
     struct roster roster;
     struct routes routes;
     struct watch terminate, interrupt, hangup, reload, fifth, half, second, hour;
+    unsigned hours;
 };
 
 static void on_stop(void *owner)
@@ -77,13 +80,15 @@ static void on_half(void *owner)
 static void on_news(void *owner, const struct news_item *item)
 {
     const struct relay *relay = owner;
-    events_publish(relay->service.events, item);
+    webhooks_take(relay->service.webhooks, relay->service.events, item);
 }
 
 static void on_hour(void *owner)
 {
     struct relay *relay = owner;
     service_renew(&relay->service);
+    if (++relay->hours % DAY_HOURS == 0)
+        service_tell_certificates(&relay->service);
 }
 
 /* What would end the process must not do so while files are half made: signals of ours wait until serve() listens for them. */
@@ -132,12 +137,15 @@ static int serve(struct relay *relay, struct refusal *refusal)
         return -1;
     if (config->door_count && mint_open(&relay->service, &relay->service.mint, refusal->text, sizeof refusal->text) != 0)
         return -1;
-    if (config->door_count && config->userdb && clerk_open(config->userdb, relay->loop, &relay->service.clerk) != 0)
+    if (config->userdb && clerk_open(config->userdb, relay->loop, &relay->service.clerk) != 0)
         return -1;
     signal(SIGPIPE, SIG_IGN);
     if (config->door_count && !(relay->service.events = events_new(&relay->service, relay->loop)))
         return -1;
+    if (config->userdb && webhooks_open(&relay->service, relay->loop) != 0)
+        return -1;
     news_serve(relay->service.news, relay->loop, on_news, relay);
+    service_tell_certificates(&relay->service);
     watch_signal(&relay->terminate, relay->loop, SIGTERM, on_stop, relay);
     watch_signal(&relay->interrupt, relay->loop, SIGINT, on_stop, relay);
     watch_signal(&relay->hangup, relay->loop, SIGHUP, on_hangup, relay);
@@ -177,6 +185,7 @@ static void stop(struct relay *relay)
     roster_close(&relay->roster);
     tenancy_close(relay->service.tenancy);
     clerk_close(relay->service.clerk);
+    webhooks_close(relay->service.webhooks);
     mint_close(relay->service.mint);
     routes_close(&relay->routes);
     events_free(relay->service.events);

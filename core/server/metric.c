@@ -47,6 +47,7 @@ static const char *const results[VERDICT_KINDS] = {"none",     "allow",  "deny",
                                                    "redirect", "reauth", "close", "fail", "later"};
 static const char *const clocks[] = {"cpu", "wall"};
 static const char *const errors[] = {"error", "timeout", "budget", "memory", "type", "late"};
+static const char *const deliveries[] = {"delivered", "failed", "dead", "lost"};
 static const char *const reloads[] = {"done", "refused"};
 static const char *const versions[] = {RELAY_VERSION};
 static const char *const phases[HOOK_COUNT] = {
@@ -186,6 +187,7 @@ static const struct axis {
     [AXIS_ERROR] = FIXED("kind", errors),
     [AXIS_CERTIFICATE] = {"certificate", NULL, 0, certificate_room, certificate_name},
     [AXIS_NEWS] = {"type", NULL, NEWS_KINDS, NULL, news_name},
+    [AXIS_DELIVERY] = FIXED("result", deliveries),
     [AXIS_RELOAD] = FIXED("result", reloads),
     [AXIS_MINT] = FIXED("reason", mint_noes),
     [AXIS_VERSION] = FIXED("version", versions),

@@ -39,6 +39,7 @@ enum metric_axis {
     AXIS_ERROR,
     AXIS_CERTIFICATE,
     AXIS_NEWS,
+    AXIS_DELIVERY,
     AXIS_RELOAD,
     AXIS_MINT,
     AXIS_VERSION,

@@ -2,7 +2,7 @@
 #include "server/metric.h"
 
 #include "net/tls.h"
-#include "server/events.h"
+#include "server/webhooks.h"
 #include "server/mint.h"
 
 #include <string.h>
@@ -134,6 +134,18 @@ static void read_unminted(const struct metric_sources *sources, uint64_t *out)
         memcpy(out, sources->service->mint->refused, sizeof sources->service->mint->refused);
 }
 
+static void read_deliveries(const struct metric_sources *sources, uint64_t *out)
+{
+    const struct webhooks_counts counts = webhooks_counts(sources->service->webhooks);
+    const uint64_t results[] = {counts.delivered, counts.failed, counts.dead, counts.lost};
+    memcpy(out, results, sizeof results);
+}
+
+static void read_outbox(const struct metric_sources *sources, uint64_t *out)
+{
+    *out = webhooks_counts(sources->service->webhooks).waiting;
+}
+
 #define COUNTER(NAME, READ, HELP, ...)                                                                                                     \
     {                                                                                                                                      \
         .name = NAME, .type = METRIC_COUNTER, .axes = {__VA_ARGS__}, .of_main = READ, .help = HELP                                         \
@@ -167,5 +179,9 @@ const struct metric metric_of_main[] = {
     GAUGE("relay_event_streams", read_streams, "Readers of GET /v1/events.", AXIS_NONE),
     COUNTER("relay_event_streams_cut_total", read_cut, "Readers that were cut off because they read too slowly.", AXIS_NONE),
     COUNTER("relay_mint_refusals_total", read_unminted, "Credentials that were asked for and not minted.", AXIS_MINT),
+    COUNTER("relay_webhook_deliveries_total", read_deliveries,
+            "What became of events for webhooks: attempts that were taken or failed; events that nobody took in the end, or that the outbox had no room for.",
+            AXIS_DELIVERY),
+    GAUGE("relay_webhook_waiting", read_outbox, "Events that are still to be told to webhooks.", AXIS_NONE),
     {.name = NULL},
 };

@@ -49,6 +49,8 @@ struct news_row {
     unsigned rate;     /* so many in a second, others are lost: clients can make as many as they like; 0: all */
     const char *detail[NEWS_VALUES_MAX + 1];
 };
+#define NEWS_HOOK_TYPES                                                                                                                    \
+    "quota.warning|quota.full|credential.revoked|key.revoked|tenant.disabled|node.draining|certificate.expiring" /* those `to_hooks` */
 const struct news_row *news_row(enum news_kind);
 enum news_kind news_find(struct view name); /* NEWS_KINDS: there is none */
 

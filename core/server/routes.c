@@ -206,6 +206,16 @@ static const struct door_route rows[] = {
     {.method = "GET", .path = "/v1/events", .scope = DOOR_ADMIN, .serve = routes_events, .query = events_query,
      .summary = "What happens, as it does: a stream of server-sent events; Last-Event-ID resumes it", .answers = routes_tenant_said,
      .media = "text/event-stream"},
+    {.method = "GET", .path = "/v1/webhooks", .scope = DOOR_ADMIN, .serve = routes_webhooks, .query = routes_webhooks_query,
+     .summary = "Whom events are told by HTTP, and what is still to be told", .answers = routes_tenant_said},
+    {.method = "POST", .path = "/v1/webhooks", .scope = DOOR_ADMIN, .serve = routes_webhook_add, .body = routes_webhook_new,
+     .summary = "Let events be told by HTTP, signed as Standard Webhooks has it", .answers = routes_webhook_add_said},
+    {.method = "PATCH", .path = "/v1/webhooks/{id}", .scope = DOOR_ADMIN, .serve = routes_webhook_change, .body = routes_webhook_body,
+     .summary = "Change a webhook", .answers = routes_webhook_said},
+    {.method = "DELETE", .path = "/v1/webhooks/{id}", .scope = DOOR_ADMIN, .serve = routes_webhook_remove,
+     .summary = "Remove a webhook, with what is still to be told to it", .answers = routes_webhook_said},
+    {.method = "POST", .path = "/v1/webhooks/{id}/test", .scope = DOOR_ADMIN, .serve = routes_webhook_test,
+     .summary = "Tell a webhook an event of no meaning", .answers = routes_webhook_test_said},
 };
 
 static void admit(void *ctx, const struct door_request *request, const char *token, struct door_pass *out)

@@ -82,6 +82,7 @@ extern const struct door_said routes_tenant_said[];
 enum {
     HTTP_OK = 200,
     HTTP_CREATED = 201,
+    HTTP_ACCEPTED = 202,
     HTTP_BAD_REQUEST = 400,
     HTTP_FORBIDDEN = 403,
     HTTP_NOT_FOUND = 404,
@@ -158,6 +159,14 @@ extern const struct door_said routes_key_made[], routes_key_removed[];
 void routes_keys(void *ctx, struct door_request *);
 void routes_key_make(void *ctx, struct door_request *);
 void routes_key_remove(void *ctx, struct door_request *);
+/* routes_webhook.c */
+extern const struct field routes_webhooks_query[], routes_webhook_new[], routes_webhook_body[];
+extern const struct door_said routes_webhook_add_said[], routes_webhook_said[], routes_webhook_test_said[];
+void routes_webhooks(void *ctx, struct door_request *);
+void routes_webhook_add(void *ctx, struct door_request *);
+void routes_webhook_change(void *ctx, struct door_request *);
+void routes_webhook_remove(void *ctx, struct door_request *);
+void routes_webhook_test(void *ctx, struct door_request *);
 
 /* routes_shared.c */
 extern const struct field routes_shared_query[];

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define DAY_S 86400
 #define QUOTA_NAMES 262144
 #define TICKETS 8192
 #define MAX_PARKED 4096
@@ -147,6 +148,17 @@ static void foresee_reload(const struct service *service)
     }
 }
 
+void service_tell_certificates(struct service *service)
+{
+    const int64_t now_s = clock_unix_ms() / 1000;
+    for (size_t i = 0; service->tls && i < service->config->cert_count; i++) {
+        const int64_t expires_s = tls_expiry(service->tls, i), days = (expires_s - now_s) / DAY_S;
+        if (days < CERTIFICATE_DAYS)
+            news_tell(service->news, NEWS_CERTIFICATE_EXPIRING, NEWS_OPERATOR,
+                      NEWS(NEWS_TEXT(service->config->certs[i].path), NEWS_NUMBER(expires_s), NEWS_NUMBER(days)));
+    }
+}
+
 static void reload_certificates(struct service *service)
 {
     const size_t count = service->config->cert_count;
@@ -164,6 +176,7 @@ static void reload_certificates(struct service *service)
     log_say(service->log, LOG_INFO, "certificates_loaded", "count=%zu", count);
     news_tell(service->news, NEWS_CERTIFICATES_RELOADED, NEWS_OPERATOR, NEWS(NEWS_NUMBER(count)));
     warn_of_dates(service);
+    service_tell_certificates(service);
 }
 
 void service_renew(struct service *service)

@@ -55,6 +55,7 @@ struct service {
     struct news *news;       /* NULL: nobody can ask, and there is no database to tell others of it */
     struct events *events;   /* main's, as long as its loop turns; NULL: nobody can ask */
     struct tenancy *tenancy; /* main's */
+    struct webhooks *webhooks; /* main's, as the clerk; NULL: there is no database */
     struct addr *own; /* engine.listeners: every own address and port that listens */
 };
 
@@ -68,6 +69,10 @@ int service_open_store(struct service *, struct refusal *);
 /* service_reload: opens the logs anew, after rotation, and reads the certificates anew: what is wrong with one keeps all as they were, and the log says
  * so. Main's. */
 void service_reload(struct service *);
+
+/* service_tell_certificates: those whose time is over in CERTIFICATE_DAYS, as news; at the start, when they were read anew, and every day; main's. */
+#define CERTIFICATE_DAYS 14
+void service_tell_certificates(struct service *);
 
 /* service_renew: what gets old by itself: the keys of session tickets. Every hour; main's. */
 void service_renew(struct service *);

@@ -82,7 +82,7 @@ static const struct secret {
     const char *table, *column;
 } secrets[] = {
     {"users", "key"},        {"users", "other_keys"}, {"users", "key_sha256"},    {"secrets", NULL},   {"oauth_key", "ikm_key"},
-    {"keys", "hash"},        {"sqlite_dbpage", NULL}, {"turn_secret", NULL},   {"turnusers_lt", "hmackey"}, {"admin_user", NULL}};
+    {"keys", "hash"},        {"sqlite_dbpage", NULL}, {"turn_secret", NULL},   {"turnusers_lt", "hmackey"}, {"admin_user", NULL}, {"webhooks", "secret"}};
 
 static bool is_secret(const char *table, const char *column)
 {

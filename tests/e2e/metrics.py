@@ -174,6 +174,7 @@ STILL = {"relay_build_info", "relay_start_time_seconds", "relay_workers", "relay
 PASSING = {"relay_parked_requests", "relay_policy_parked", "relay_store_failing", "relay_store_waiting_rows"}  # seen above while they were not 0
 
 ELSEWHERE = {"relay_event_streams", "relay_event_streams_cut_total", "relay_events_lost_total",  # events.py moves them
+             "relay_webhook_deliveries_total", "relay_webhook_waiting",  # webhooks.py
              "relay_store_rollups_total", "relay_store_folded_total"}  # usage.py, and tests/unit/store/usage.c
 
 
