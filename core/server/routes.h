@@ -159,6 +159,7 @@ extern const struct door_said routes_key_made[], routes_key_removed[];
 void routes_keys(void *ctx, struct door_request *);
 void routes_key_make(void *ctx, struct door_request *);
 void routes_key_remove(void *ctx, struct door_request *);
+
 /* routes_webhook.c */
 extern const struct field routes_webhooks_query[], routes_webhook_new[], routes_webhook_body[];
 extern const struct door_said routes_webhook_add_said[], routes_webhook_said[], routes_webhook_test_said[];

@@ -87,9 +87,9 @@ static void on_changed(struct clerk_job *of, int err)
     webhooks_look(webhooks);
 }
 
-static struct hook_job *job_new(void *ctx, struct door_request *request, int (*work)(struct desk *, struct clerk_job *))
+static struct hook_job *job_new(struct door_request *request, int (*work)(struct desk *, struct clerk_job *))
 {
-    struct hook_job *job = routes_job(ctx, request, sizeof *job, work);
+    struct hook_job *job = routes_job(request, sizeof *job, work);
     if (!job)
         return NULL;
     job->job.job.done = on_changed;
@@ -111,11 +111,11 @@ static int list(struct desk *desk, struct clerk_job *of)
 void routes_webhooks(void *ctx, struct door_request *request)
 {
     const char *tenant;
-    struct hook_job *job = routes_tenant(request, &tenant) ? job_new(ctx, request, list) : NULL;
+    struct hook_job *job = routes_tenant(request, &tenant) ? job_new(request, list) : NULL;
     if (!job)
         return;
     job->tenant = tenant;
-    routes_job_ask(job);
+    routes_job_ask(ctx, job);
 }
 
 /* take_url, take_types: of the body; false: it was refused. */
@@ -174,7 +174,7 @@ void routes_webhook_add(void *ctx, struct door_request *request)
         door_refuse(request, HTTP_NOT_FOUND, "no such tenant");
         return;
     }
-    struct hook_job *job = take_url(ctx, request, &hook) ? job_new(ctx, request, add) : NULL;
+    struct hook_job *job = take_url(ctx, request, &hook) ? job_new(request, add) : NULL;
     if (!job)
         return;
     take_types(request, &hook);
@@ -182,7 +182,7 @@ void routes_webhook_add(void *ctx, struct door_request *request)
     name_hook(hook.id);
     job->hook = hook;
     crypto_random(job->hook.secret, sizeof job->hook.secret);
-    routes_job_ask(job);
+    routes_job_ask(ctx, job);
 }
 
 /* change: what the body does not say stays. */
@@ -209,12 +209,12 @@ static int change(struct desk *desk, struct clerk_job *of)
 void routes_webhook_change(void *ctx, struct door_request *request)
 {
     struct webhook hook = {0};
-    struct hook_job *job = take_url(ctx, request, &hook) ? job_new(ctx, request, change) : NULL;
+    struct hook_job *job = take_url(ctx, request, &hook) ? job_new(request, change) : NULL;
     if (!job)
         return;
     take_types(request, &hook);
     job->hook = hook;
-    routes_job_ask(job);
+    routes_job_ask(ctx, job);
 }
 
 static int remove_one(struct desk *desk, struct clerk_job *of)
@@ -227,9 +227,9 @@ static int remove_one(struct desk *desk, struct clerk_job *of)
 
 void routes_webhook_remove(void *ctx, struct door_request *request)
 {
-    struct hook_job *job = job_new(ctx, request, remove_one);
+    struct hook_job *job = job_new(request, remove_one);
     if (job)
-        routes_job_ask(job);
+        routes_job_ask(ctx, job);
 }
 
 static int test(struct desk *desk, struct clerk_job *of)
@@ -270,14 +270,14 @@ static char *test_body(const struct hook_job *job, const char *id)
 void routes_webhook_test(void *ctx, struct door_request *request)
 {
     char id[WEBHOOK_ID_MAX + 1];
-    struct hook_job *job = job_new(ctx, request, test);
+    struct hook_job *job = job_new(request, test);
     if (!job)
         return;
     name_hook(id);
     snprintf(job->event, sizeof job->event, "evt_test_%s", id + 3);
     job->body = test_body(job, door_part(request, 0));
     if (job->body) {
-        routes_job_ask(job);
+        routes_job_ask(ctx, job);
         return;
     }
     free(job);
