@@ -158,6 +158,8 @@ bool tenants_tell(struct tenants *tenants, struct view name, const struct tenant
         if (set(tenant, &news->limits))
             tenant_raise(tenants, tenant);
     }
+    if (tenant && is_new) /* what had been reached before was told before */
+        atomic_store(&tenant->reached, tenant_reached(tenant, news->month));
     pthread_mutex_unlock(&tenants->lock);
     return tenant;
 }
@@ -280,6 +282,14 @@ bool tenant_is_over(const struct tenant *tenant, int64_t month)
 {
     const uint64_t most = TENANT_LIMIT(tenant, month_bytes);
     return most && tenant_month_bytes(tenant, month) >= most;
+}
+
+unsigned tenant_reached(const struct tenant *tenant, int64_t month)
+{
+    const uint64_t most = TENANT_LIMIT(tenant, month_bytes), bytes = tenant_month_bytes(tenant, month);
+    if (!most || bytes < most - most / 5)
+        return 0;
+    return bytes < most ? 80 : 100;
 }
 
 bool tenant_wake(struct tenant *tenant)

@@ -81,7 +81,7 @@ struct tenant {
     _Atomic uint64_t limits[TENANT_NUMBERS];
     _Atomic uint64_t counts[TENANT_COUNT];
     struct tenant_month months[2]; /* by the last bit of the month */
-    atomic_uint reached;           /* percent of month_bytes that main has seen: 0, 80 or 100 */
+    atomic_uint reached;           /* percent of month_bytes that was told: 0, 80 or 100 */
     uint64_t stamp;                /* version of the database that the limits were read at */
     uint64_t hash;
     char name[TENANT_NAME_MAX + 1];
@@ -135,11 +135,12 @@ static inline void tenant_add(struct tenant *tenant, enum tenant_count count, ui
 }
 
 /* tenant_month: of Unix milliseconds (UTC), in months since 1970.  tenant_month_add, tenant_month_bytes: what was relayed in it.
- * tenant_is_over: the tenant has used up the bytes of the month. */
+ * tenant_is_over: the tenant has used up the bytes of the month.  tenant_reached: 100 then, 80 from that percentage on, else 0. */
 int64_t tenant_month(int64_t unix_ms);
 void tenant_month_add(struct tenants *, struct tenant *, int64_t month, uint64_t bytes);
 uint64_t tenant_month_bytes(const struct tenant *, int64_t month);
 bool tenant_is_over(const struct tenant *, int64_t month);
+unsigned tenant_reached(const struct tenant *, int64_t month);
 
 /* tenant_wake: one more allocation carries data; false: as many as may.  tenant_rest: one less. */
 bool tenant_wake(struct tenant *);

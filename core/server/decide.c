@@ -48,7 +48,7 @@ static void deny(struct verdict *verdict, int code, const char *reason)
 /* What the operator set for a tenant bounds its allocations by the ledger, so that it can be changed while they live. */
 static void apply_tenant(const struct worker *worker, const struct store_tenant *tenant, const struct question *question, struct verdict *verdict)
 {
-    tenancy_tell(worker->service->ledger.tenants, tenant, question->unix_ms);
+    tenancy_tell(worker->service->ledger.tenants, worker->reader, tenant, question->unix_ms);
     if (strcmp(tenant->status, "active") != 0)
         deny(verdict, STUN_FORBIDDEN, "tenant is disabled");
 }
@@ -73,7 +73,9 @@ static void decide_authorize(struct worker *worker, const struct question *quest
         apply_tenant(worker, &tenant, question, verdict);
     else if (err == ERR_NOT_FOUND && request->is_minted)
         deny(verdict, STUN_FORBIDDEN, "unknown_tenant");
-    else if (err != ERR_NOT_FOUND) /* who is in was authenticated without the table; an outage of it stops nobody */
+    else if (err == ERR_NOT_FOUND)
+        tenancy_meet(worker->service->ledger.tenants, worker->reader, name, question->unix_ms);
+    else /* who is in was authenticated without the table; an outage of it stops nobody */
         log_say(worker->service->log, LOG_ERROR, "tenants_unreadable", "tenant=%s limits=configured", log_quote(view_text(name), quoted, sizeof quoted));
 }
 

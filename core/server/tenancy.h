@@ -23,7 +23,9 @@ void tenancy_look(struct tenancy *, int64_t unix_ms);
 /* tenancy_name: of the place of an entry, below TENANTS_SHOWN, when main looked last; NULL: none. */
 const char *tenancy_name(const struct tenancy *, size_t place);
 
-/* tenancy_tell: what a row of the database says goes to the ledger. Any thread. */
-void tenancy_tell(struct tenants *, const struct store_tenant *, int64_t unix_ms);
+/* tenancy_tell: what a row of the database says goes to the ledger; of a tenant that was not there, with its month, from `reader`. Any thread.
+ * tenancy_meet: the same of one that has no row. */
+void tenancy_tell(struct tenants *, struct store_reader *, const struct store_tenant *, int64_t unix_ms);
+void tenancy_meet(struct tenants *, struct store_reader *, const char *name, int64_t unix_ms);
 
 #endif

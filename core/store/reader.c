@@ -12,7 +12,7 @@
 
 struct store_reader {
     sqlite3 *db;
-    sqlite3_stmt *keys, *unhash, *tenant, *tenants, *version, *secrets, *oauth_key, *api_key, *meters;
+    sqlite3_stmt *keys, *unhash, *tenant, *tenants, *version, *month, *secrets, *oauth_key, *api_key, *meters;
     bool knows_hashes;
 };
 
@@ -34,6 +34,7 @@ static int prepare(struct store_reader *reader)
         database_prepare(reader->db, "SELECT " DATABASE_TENANT_COLUMNS " FROM tenants WHERE name = ?1", &reader->tenant) ||
         database_prepare(reader->db, "SELECT " DATABASE_TENANT_COLUMNS " FROM tenants", &reader->tenants) ||
         database_prepare(reader->db, DATABASE_TENANT_VERSION, &reader->version) ||
+        database_prepare(reader->db, "SELECT bytes FROM months WHERE tenant = ?1 AND month = ?2", &reader->month) ||
         database_prepare(reader->db, secrets, &reader->secrets) ||
         database_prepare(reader->db, "SELECT " DATABASE_OAUTH_COLUMNS " FROM oauth_key WHERE kid = ?1", &reader->oauth_key) ||
         database_prepare(reader->db, "SELECT id, tenant, scopes, hash, expires_ms, revoked_ms FROM keys WHERE id = ?1", &reader->api_key) ||
@@ -69,6 +70,7 @@ void store_reader_close(struct store_reader *reader)
     sqlite3_finalize(reader->tenant);
     sqlite3_finalize(reader->tenants);
     sqlite3_finalize(reader->version);
+    sqlite3_finalize(reader->month);
     sqlite3_finalize(reader->secrets);
     sqlite3_finalize(reader->oauth_key);
     sqlite3_finalize(reader->api_key);
@@ -170,6 +172,15 @@ int64_t store_reader_version(struct store_reader *reader)
     const int64_t number = code == SQLITE_ROW ? sqlite3_column_int64(reader->version, 0) : 0;
     const int err = finish(reader->version, code, 0);
     return err ? err : number;
+}
+
+int store_reader_month(struct store_reader *reader, struct view tenant, int64_t month, uint64_t *bytes)
+{
+    database_bind(reader->month, 1, tenant);
+    sqlite3_bind_int64(reader->month, 2, month);
+    const int code = sqlite3_step(reader->month);
+    *bytes = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(reader->month, 0) : 0;
+    return finish(reader->month, code, 0);
 }
 
 int store_reader_oauth_key(struct store_reader *reader, struct view kid, struct store_oauth_key *out)

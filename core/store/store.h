@@ -165,6 +165,9 @@ typedef void store_tenant_fn(void *ctx, const struct store_tenant *);
 int store_reader_tenants(struct store_reader *, store_tenant_fn *each, void *ctx);
 int64_t store_reader_version(struct store_reader *);
 
+/* store_reader_month: bytes that a tenant relayed in a month, in months since 1970, as far as they are committed. 0 or ERR_SYSTEM. */
+int store_reader_month(struct store_reader *, struct view tenant, int64_t month, uint64_t *bytes);
+
 /* struct store_oauth_key: shared with an authorization server; the kid is its name. */
 struct store_oauth_key {
     enum crypto_aead aead;

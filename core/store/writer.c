@@ -35,6 +35,8 @@ static const char *const statements[WRITER_STATEMENTS] = {
                      " ON CONFLICT (tenant, span, minute, room, tag, user, transport) DO UPDATE SET " SUM(bytes_in, "?7") ", "
                      SUM(bytes_out, "?8") ", " SUM(packets_in, "?9") ", " SUM(packets_out, "?10") ", lived_ms = lived_ms + ?11,"
                      " opened = opened + ?12, closed = closed + ?13, active_minutes = active_minutes + ?14",
+    [WRITER_MONTH] = "INSERT INTO months (tenant, month, bytes) VALUES (?1, (strftime('%Y', ?2 * 60, 'unixepoch') - 1970) * 12"
+                     " + strftime('%m', ?2 * 60, 'unixepoch') - 1, ?3) ON CONFLICT (tenant, month) DO UPDATE SET " SUM(bytes, "?3"),
     [WRITER_PEAK] = "INSERT INTO peaks (span, minute, tenant, held, active) VALUES (1, ?1, ?2, ?3, ?4)"
                     " ON CONFLICT (tenant, span, minute) DO UPDATE SET held = max(held, ?3), active = active + ?4",
     [WRITER_REFUSAL] = "INSERT INTO refusals (span, minute, tenant, reason, count) VALUES (1, ?1, ?2, ?3, ?4)"
@@ -274,6 +276,23 @@ static int write_list(struct writer *writer, const struct batch *batch, enum bat
     return err;
 }
 
+/* write_months: what the rows of usage sum up to. */
+static int write_months(struct writer *writer, const struct batch *batch)
+{
+    sqlite3_stmt *statement = writer->statements[WRITER_MONTH];
+    int err = 0;
+    for (uint32_t i = 0; i < batch->lists[BATCH_USAGE].count && !err; i++) {
+        const struct batch_usage *usage = batch_at(batch, BATCH_USAGE, i);
+        if (!usage->amount.bytes_in && !usage->amount.bytes_out)
+            continue;
+        bind(batch, statement, 1, usage->key.texts, 1);
+        sqlite3_bind_int64(statement, 2, usage->key.number);
+        bind_sum(statement, 3, usage->amount.bytes_in + usage->amount.bytes_out);
+        err = database_run(statement);
+    }
+    return err;
+}
+
 static int write_audit(struct writer *writer, const struct batch *batch, const struct batch_audit *audit)
 {
     sqlite3_stmt *statement = writer->statements[WRITER_AUDIT];
@@ -289,6 +308,8 @@ static int write_all(struct writer *writer, const struct batch *batch)
         err = write_session(writer, batch, &batch->sessions[i]);
     for (int kind = 0; kind < BATCH_KINDS && !err; kind++)
         err = write_list(writer, batch, kind);
+    if (!err)
+        err = write_months(writer, batch);
     for (uint32_t i = 0; i < batch->audit_count && !err; i++)
         err = write_audit(writer, batch, &batch->audits[i]);
     return err;

@@ -15,6 +15,7 @@ enum writer_statement {
     WRITER_USED,
     WRITER_CLOSED,
     WRITER_USAGE,
+    WRITER_MONTH,
     WRITER_PEAK,
     WRITER_REFUSAL,
     WRITER_METER,
