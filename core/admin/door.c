@@ -16,6 +16,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define LEFT_MAX ((size_t)64 << 10) /* bytes of a body that nobody reads */
+
 /* queue: MHD_NO ends the connection. */
 static enum MHD_Result queue(struct MHD_Connection *connection, unsigned status, struct MHD_Response *response)
 {
@@ -113,6 +115,14 @@ static bool read_body(struct door_request *request)
     if (err)
         refuse_fault(request, err, &fault);
     return !err;
+}
+
+/* leave_body: of what was refused by its head the body is let go by, up to LEFT_MAX: who is still sending it would not hear the answer. */
+static enum MHD_Result leave_body(struct door_request *request, size_t *len)
+{
+    request->len += *len;
+    *len = 0;
+    return request->len > LEFT_MAX ? MHD_NO : MHD_YES;
 }
 
 /* serve: the row answers now, or the connection is set aside until it does. */
@@ -224,14 +234,14 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     if (!request || !request->target)
         return MHD_NO; /* out of memory */
     if (request->is_answered)
-        return finish(request);
+        return *len ? leave_body(request, len) : finish(request);
     if (request->method)
         return *len ? take_body(request, data, len) : serve(request);
     request->method = method;
     request->path = path;
     request->source = source_of(connection);
     admit(request);
-    return request->is_answered ? finish(request) : MHD_YES;
+    return MHD_YES;
 }
 
 static void on_done(void *ctx, struct MHD_Connection *connection, void **of_request, enum MHD_RequestTerminationCode code)
