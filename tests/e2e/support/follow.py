@@ -9,12 +9,13 @@ from support.tap import check
 class Follower:
     """with Follower(server, type="allocation") as events: events.next("allocation.opened"). Events are dictionaries with `id` (of the stream) as "at"."""
 
-    def __init__(self, server, last=None, limit_s=5.0, **query):
+    def __init__(self, server, last=None, limit_s=5.0, path="/v1/events", key=None, **query):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(limit_s)
         self.socket.connect(server.path("door"))
-        path = "/v1/events" + ("?" + urllib.parse.urlencode(query) if query else "")
-        self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: relay\r\n{f'Last-Event-ID: {last}' + chr(13) + chr(10) if last else ''}\r\n".encode())
+        path += "?" + urllib.parse.urlencode(query) if query else ""
+        lines = [f"GET {path} HTTP/1.1", "Host: relay", *([f"Last-Event-ID: {last}"] if last else ()), *([f"Authorization: Bearer {key}"] if key else ()), "", ""]
+        self.socket.sendall("\r\n".join(lines).encode())
         self.file = self.socket.makefile("rb")
         self.status = int(self.file.readline().split()[1])
         self.headers = dict(line.decode().rstrip().lower().split(": ", 1) for line in iter(self.file.readline, b"\r\n"))
