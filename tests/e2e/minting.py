@@ -231,17 +231,17 @@ def a_browser_takes_the_answer_as_it_is():
             file.write(MASTER)
         minted.narrow(secret)
         with stage(Chromium, lines=[f"mint-secret-file={secret}", f"admin-socket={door}"]) as (server, browser):
-            def ice_servers(tag):
+            def ice_servers(tag, **more):
                 with contextlib.closing(Connection(door)) as connection:
-                    return post(server, {"tag": tag, "room": "red"}, connection=connection)[1]["iceServers"]
+                    return post(server, {"tag": tag, "room": "red", **more}, connection=connection)[1]["iceServers"]
 
             blank = "file://" + server.write("blank.html", "<!DOCTYPE html><title>blank</title>")
             alice, bob = browser.open(blank), browser.open(blank)
             offer = alice.run(OFFER, ice_servers("alice"))
-            answer = bob.run(ANSWER, ice_servers("bob"), offer)
+            answer = bob.run(ANSWER, ice_servers("bob", transports=["udp"]), offer)
             check_equal(alice.run(TALK, answer, 100), list(range(100)), "what came back to alice")
             check_equal(alice.run("return pair()")["local"], "relay", "her candidate")
 
 
 if __name__ == "__main__":
-    main(limit_s=60)
+    main(limit_s=90)
