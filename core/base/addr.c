@@ -234,3 +234,14 @@ bool addr_is_domain(struct view text)
     }
     return label > 0;
 }
+
+#define SOURCE_IPV6_LEN 7 /* bytes of a /56 */
+
+struct addr addr_source(const struct addr *addr)
+{
+    struct addr source = *addr;
+    source.port = 0;
+    if (source.family == ADDR_IPV6)
+        memset(source.ip + SOURCE_IPV6_LEN, 0, sizeof source.ip - SOURCE_IPV6_LEN);
+    return source;
+}

@@ -50,6 +50,9 @@ bool addr_equal(const struct addr *a, const struct addr *b);    /* family, addre
 bool addr_equal_ip(const struct addr *a, const struct addr *b); /* family and address */
 bool addr_is_any(const struct addr *addr);                      /* 0.0.0.0 or :: */
 
+/* addr_source: whose address it is, for limits: an IPv4 address, or the /56 of an IPv6 address, which one customer gets; without a port. */
+struct addr addr_source(const struct addr *addr);
+
 /* addr_canonical: the address that a packet to `in` would reach: an IPv6 form that embeds an IPv4 address (mapped ::ffff:0:0/96,
  * compatible ::/96 except :: and ::1, NAT64 64:ff9b::/96 and 64:ff9b:1::/48 (RFC 6052, RFC 8215), 6to4 2002::/16, Teredo
  * 2001::/32 (client address, complemented)) becomes that IPv4 address, with the port kept. Everything else is returned as it is.

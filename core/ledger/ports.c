@@ -144,3 +144,8 @@ uint32_t ports_free_count(const struct ports *ports, uint32_t address)
         count += (uint32_t)__builtin_popcountll(~atomic_load(&ports->bits[(size_t)address * ports->words + i]));
     return count;
 }
+
+uint32_t ports_count(const struct ports *ports)
+{
+    return range(ports);
+}

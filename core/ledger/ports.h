@@ -36,5 +36,6 @@ uint64_t ports_group(const struct ports *, uint32_t address, uint16_t port);
 
 bool ports_is_taken(const struct ports *, uint32_t address, uint16_t port);
 uint32_t ports_free_count(const struct ports *, uint32_t address);
+uint32_t ports_count(const struct ports *); /* of each address */
 
 #endif

@@ -1,6 +1,6 @@
 /* quota.c: names in chains of a fixed table, guarded by stripes of locks; the total is one atomic.
  *
- * quota_take holds the locks of both its names while it looks at all three limits, so nothing is ever taken and put back: a refused attempt
+ * quota_take holds the locks of all its names while it looks at all limits, so nothing is ever taken and put back: a refused attempt
  * is never seen by another. The total is raised last, by compare and swap, as takers of other names hold other locks.
  */
 #include "ledger/quota.h"
@@ -16,7 +16,7 @@
 #define NONE UINT32_MAX
 #define NAMES_MAX (UINT32_C(1) << 30)
 
-/* struct name: a tenant, or a user of a tenant, that holds units. Free ones are chained by `next` from quota.free. */
+/* struct name: a tenant, a user of a tenant, or a source, that holds units. Free ones are chained by `next` from quota.free. */
 struct name {
     uint64_t hash;
     uint32_t units, next;
@@ -24,7 +24,7 @@ struct name {
 };
 
 struct quota {
-    struct hash_key tenant_key, user_key;
+    struct hash_key tenant_key, user_key, source_key;
     atomic_uint_least32_t total;
     pthread_mutex_t stripes[STRIPES]; /* bucket i belongs to stripe i % STRIPES: its chain, and the names in it */
     pthread_mutex_t free_lock;        /* taken after stripes */
@@ -34,9 +34,12 @@ struct quota {
     struct name *names;
 };
 
-/* struct pair: the two names of a request: its realm and its user. */
-struct pair {
-    uint64_t realm, user;
+enum name_of { NAME_REALM, NAME_USER, NAME_SOURCE, NAMES };
+
+/* struct hashes: of the names of a request; the first `count`: without a source two. */
+struct hashes {
+    uint64_t of[NAMES];
+    unsigned count;
 };
 
 static uint32_t bucket_count(uint32_t names)
@@ -77,6 +80,7 @@ struct quota *quota_new(uint32_t names)
     make_free(quota, names);
     crypto_random(&quota->tenant_key, sizeof quota->tenant_key);
     crypto_random(&quota->user_key, sizeof quota->user_key);
+    crypto_random(&quota->source_key, sizeof quota->source_key);
     return quota;
 }
 
@@ -93,11 +97,16 @@ void quota_free(struct quota *quota)
 }
 
 /* The tenant's hash is part of the key under which its users are hashed: ("a", "bc") and ("ab", "c") are two users. */
-static struct pair pair_of(const struct quota *quota, struct view tenant, struct view user)
+static struct hashes hashes_of(const struct quota *quota, struct view tenant, struct view user)
 {
     const uint64_t realm = table_digest(&quota->tenant_key, tenant);
     const struct hash_key key = {.k0 = quota->user_key.k0 ^ realm, .k1 = quota->user_key.k1};
-    return (struct pair){.realm = realm, .user = table_digest(&key, user)};
+    return (struct hashes){.of = {[NAME_REALM] = realm, [NAME_USER] = table_digest(&key, user)}, .count = NAME_SOURCE};
+}
+
+static uint64_t source_hash(const struct quota *quota, struct view source)
+{
+    return table_digest(&quota->source_key, source);
 }
 
 static uint32_t stripe_of(uint64_t hash)
@@ -105,21 +114,38 @@ static uint32_t stripe_of(uint64_t hash)
     return (uint32_t)hash % STRIPES;
 }
 
-/* Both stripes, the lower one first, so that two takers never wait for each other. */
-static void lock_pair(struct quota *quota, const struct pair *pair)
+/* stripes_of: the stripes of the names, each once, in order, so that two takers never wait for each other; how many. */
+static unsigned stripes_of(const struct hashes *hashes, uint32_t out[NAMES])
 {
-    const uint32_t a = stripe_of(pair->realm), b = stripe_of(pair->user);
-    pthread_mutex_lock(&quota->stripes[a < b ? a : b]);
-    if (a != b)
-        pthread_mutex_lock(&quota->stripes[a < b ? b : a]);
+    unsigned count = 0;
+    for (unsigned i = 0; i < hashes->count; i++) {
+        const uint32_t stripe = stripe_of(hashes->of[i]);
+        unsigned at = count;
+        while (at > 0 && out[at - 1] > stripe)
+            at--;
+        if (at > 0 && out[at - 1] == stripe)
+            continue;
+        for (unsigned k = count++; k > at; k--)
+            out[k] = out[k - 1];
+        out[at] = stripe;
+    }
+    return count;
 }
 
-static void unlock_pair(struct quota *quota, const struct pair *pair)
+static void lock_names(struct quota *quota, const struct hashes *hashes)
 {
-    const uint32_t a = stripe_of(pair->realm), b = stripe_of(pair->user);
-    pthread_mutex_unlock(&quota->stripes[a]);
-    if (a != b)
-        pthread_mutex_unlock(&quota->stripes[b]);
+    uint32_t stripes[NAMES];
+    const unsigned count = stripes_of(hashes, stripes);
+    for (unsigned i = 0; i < count; i++)
+        pthread_mutex_lock(&quota->stripes[stripes[i]]);
+}
+
+static void unlock_names(struct quota *quota, const struct hashes *hashes)
+{
+    uint32_t stripes[NAMES];
+    const unsigned count = stripes_of(hashes, stripes);
+    for (unsigned i = 0; i < count; i++)
+        pthread_mutex_unlock(&quota->stripes[stripes[i]]);
 }
 
 static uint32_t find(const struct quota *quota, uint64_t hash)
@@ -194,38 +220,43 @@ static bool raise_total(struct quota *quota, uint32_t max)
     return true;
 }
 
-static enum quota_refusal take_locked(struct quota *quota, const struct quota_request *request, const struct pair *pair,
+static enum quota_refusal take_locked(struct quota *quota, const struct quota_request *request, const struct hashes *hashes,
                                       struct quota_units *out)
 {
-    uint32_t realm = find(quota, pair->realm), user = find(quota, pair->user);
-    const uint32_t missing = (realm == NONE ? 1u : 0u) + (user == NONE ? 1u : 0u);
-    if (is_full(units_at(quota, realm), request->realm_max))
-        return QUOTA_REALM;
-    if (is_full(units_at(quota, user), request->user_max))
-        return QUOTA_USER;
+    static const enum quota_refusal refusals[NAMES] = {QUOTA_REALM, QUOTA_USER, QUOTA_SOURCE};
+    const uint32_t most[NAMES] = {request->realm_max, request->user_max, request->source_max};
+    uint32_t missing = 0, *slots[NAMES] = {&out->realm_slot, &out->user_slot, &out->source_slot};
+    for (unsigned i = 0; i < hashes->count; i++) {
+        *slots[i] = find(quota, hashes->of[i]);
+        missing += *slots[i] == NONE;
+        if (is_full(units_at(quota, *slots[i]), most[i]))
+            return refusals[i];
+    }
     if (!reserve_names(quota, missing))
         return QUOTA_FULL;
     if (!raise_total(quota, request->total_max)) {
         return_names(quota, missing);
         return QUOTA_TOTAL;
     }
-    if (realm == NONE)
-        realm = pop_name(quota, pair->realm);
-    if (user == NONE)
-        user = pop_name(quota, pair->user);
-    quota->names[realm].units++;
-    quota->names[user].units++;
-    *out = (struct quota_units){.realm_slot = realm, .user_slot = user, .taken = true};
+    for (unsigned i = 0; i < hashes->count; i++) {
+        if (*slots[i] == NONE)
+            *slots[i] = pop_name(quota, hashes->of[i]);
+        quota->names[*slots[i]].units++;
+    }
+    out->taken = true;
+    out->has_source = hashes->count > NAME_SOURCE;
     return QUOTA_GRANTED;
 }
 
 enum quota_refusal quota_take(struct quota *quota, const struct quota_request *request, struct quota_units *out)
 {
-    const struct pair pair = pair_of(quota, request->tenant, request->user);
+    struct hashes hashes = hashes_of(quota, request->tenant, request->user);
+    if (request->source_max)
+        hashes.of[hashes.count++] = source_hash(quota, request->source);
     *out = (struct quota_units){0};
-    lock_pair(quota, &pair);
-    const enum quota_refusal refusal = take_locked(quota, request, &pair, out);
-    unlock_pair(quota, &pair);
+    lock_names(quota, &hashes);
+    const enum quota_refusal refusal = take_locked(quota, request, &hashes, out);
+    unlock_names(quota, &hashes);
     return refusal;
 }
 
@@ -241,12 +272,15 @@ void quota_give(struct quota *quota, struct quota_units *units)
     if (!units->taken)
         return;
     /* a name that holds our unit is not freed, so its hash may be read before its lock is held */
-    const struct pair pair = {.realm = quota->names[units->realm_slot].hash, .user = quota->names[units->user_slot].hash};
-    lock_pair(quota, &pair);
-    give_name(quota, units->realm_slot);
-    give_name(quota, units->user_slot);
+    const uint32_t slots[NAMES] = {units->realm_slot, units->user_slot, units->source_slot};
+    struct hashes hashes = {.count = units->has_source ? NAMES : NAME_SOURCE};
+    for (unsigned i = 0; i < hashes.count; i++)
+        hashes.of[i] = quota->names[slots[i]].hash;
+    lock_names(quota, &hashes);
+    for (unsigned i = 0; i < hashes.count; i++)
+        give_name(quota, slots[i]);
     atomic_fetch_sub(&quota->total, 1);
-    unlock_pair(quota, &pair);
+    unlock_names(quota, &hashes);
     *units = (struct quota_units){0};
 }
 
@@ -271,12 +305,17 @@ uint32_t quota_total(const struct quota *quota)
 
 uint32_t quota_realm(const struct quota *quota, struct view tenant)
 {
-    return read_units(quota, pair_of(quota, tenant, (struct view){0}).realm);
+    return read_units(quota, hashes_of(quota, tenant, (struct view){0}).of[NAME_REALM]);
 }
 
 uint32_t quota_user(const struct quota *quota, struct view tenant, struct view user)
 {
-    return read_units(quota, pair_of(quota, tenant, user).user);
+    return read_units(quota, hashes_of(quota, tenant, user).of[NAME_USER]);
+}
+
+uint32_t quota_source(const struct quota *quota, struct view source)
+{
+    return read_units(quota, source_hash(quota, source));
 }
 
 const char *quota_refusal_name(enum quota_refusal refusal)
@@ -290,6 +329,8 @@ const char *quota_refusal_name(enum quota_refusal refusal)
             return "realm_quota";
         case QUOTA_USER:
             return "user_quota";
+        case QUOTA_SOURCE:
+            return "source_quota";
         case QUOTA_FULL:
             return "quota_table_full";
     }

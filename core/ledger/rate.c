@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #define PARTS INT64_C(1048576) /* of a millisecond */
+#define SLACK INT64_C(4096)    /* what rounding may add up to: 4 us */
 
 static int64_t span_of(struct rate_limit limit)
 {
@@ -33,7 +34,7 @@ bool rate_take(struct rate *rate, struct rate_limit limit, uint64_t amount, msec
     int64_t spent = atomic_load_explicit(&rate->spent_until, memory_order_relaxed), next;
     do {
         next = busy_until(spent, here) + cost;
-        if (next > end && spent > here)
+        if (next > end + SLACK && spent > here)
             return false;
     } while (!atomic_compare_exchange_weak_explicit(&rate->spent_until, &spent, next, memory_order_relaxed, memory_order_relaxed));
     return true;

@@ -1,7 +1,7 @@
 /* rate.h: a rate that several workers spend from together: one atomic word, no lock.
  *
  * A token bucket: what may be spent in a period is there at once, and comes back evenly. It is kept as the moment until which it is spent
- * (GCRA), rounded against the spender: over any span t no more than (period + t) / period * most passes, but for one amount that is larger
+ * (GCRA), rounded against the spender, who is forgiven 4 us: over any span t no more than (period + t) / period * most passes, but for one amount that is larger
  * than the whole bucket, which passes when the bucket is full and leaves a debt. Zeroed it is full.
  */
 #ifndef RELAY_LEDGER_RATE_H

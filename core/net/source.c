@@ -1,10 +1,6 @@
 /* source.c: connections per source. */
 #include "net/source.h"
 
-#include <string.h>
-
-#define PREFIX_IPV6 7 /* bytes of a /56 */
-
 struct source {
     struct addr prefix;
     uint32_t count;
@@ -22,15 +18,6 @@ void sources_close(struct sources *sources)
 {
     pool_close(&sources->pool);
     table_close(&sources->table);
-}
-
-static struct addr prefix_of(const struct addr *from)
-{
-    struct addr prefix = *from;
-    prefix.port = 0;
-    if (prefix.family == ADDR_IPV6)
-        memset(prefix.ip + PREFIX_IPV6, 0, sizeof prefix.ip - PREFIX_IPV6);
-    return prefix;
 }
 
 static uint64_t hash_of(const struct sources *sources, const struct addr *prefix)
@@ -64,7 +51,7 @@ static uint32_t add(struct sources *sources, const struct addr *prefix, uint64_t
 
 uint32_t sources_take(struct sources *sources, const struct addr *from)
 {
-    const struct addr prefix = prefix_of(from);
+    const struct addr prefix = addr_source(from);
     const uint64_t hash = hash_of(sources, &prefix);
     const uint32_t at = find(sources, &prefix, hash);
     if (at == SOURCE_NONE)

@@ -1,4 +1,4 @@
-/* source.h: how many connections each source has: an IPv4 address, or the /56 of an IPv6 address, which one customer gets.
+/* source.h: how many connections each source (addr_source) has.
  *
  * Private to the room. A source that holds nothing costs nothing.
  */

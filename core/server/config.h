@@ -111,6 +111,10 @@ struct config {
     uint64_t max_user_bps;            /* likewise, of all allocations of a user */
     uint32_t max_pps, max_new_peers;  /* of one allocation, a second; 0: no limit */
     uint32_t max_permissions, max_channels; /* of one allocation; never 0 */
+    uint32_t source_quota;            /* allocations of one source address; 0: no limit */
+    bool unauthorized_ratelimit;      /* strangers of one source get `unauthorized_rps` answers a second over UDP */
+    uint32_t unauthorized_rps;
+    uint32_t max_failed_logins;       /* of one source, answered in a minute; 0: no limit */
     uint8_t strict_expiry;            /* 1: an allocation ends with its credential */
     uint32_t nonce_lifetime_s;        /* never 0: stale-nonce=0 is CONFIG_NONCE_FOREVER_S */
     uint32_t max_lifetime_s, channel_lifetime_s, permission_lifetime_s;

@@ -105,6 +105,9 @@ static void print_limits(const struct config *config, FILE *out)
     print_limit(out, "total quota", config->total_quota, " allocations");
     print_limit(out, "user quota", config->user_quota, " allocations");
     print_limit(out, "capacity", config->bps_capacity, " bit/s for all allocations, each direction");
+    print_limit(out, "source quota", config->source_quota, " allocations");
+    print_limit(out, "strangers", config->unauthorized_ratelimit ? config->unauthorized_rps : 0, " answers a second for a source address, over UDP");
+    print_limit(out, "failed logins", config->max_failed_logins, " answered in a minute for a source address");
     print_limit(out, "rate", config->max_bps, " bit/s for an allocation, each direction");
     print_limit(out, "packets", config->max_pps, " a second for an allocation, each direction");
     print_limit(out, "user rate", config->max_user_bps, " bit/s for a user, each direction");

@@ -106,8 +106,6 @@ const struct ignored ignored[] = {
     {"multiplex-peer", 0, IGNORED_FLAG, MULTIPLEX},
     {"multiplex-peer-port", 0, IGNORED_VALUE, MULTIPLEX},
     {"multiplex-peer-max-peers", 0, IGNORED_VALUE, MULTIPLEX},
-    {"unauthorized-ratelimit", 0, IGNORED_FLAG, "answers to strangers are NOT limited in rate: use a firewall"},
-    {"unauthorized-ratelimit-rps", 0, IGNORED_FLAG, "answers to strangers are NOT limited in rate: use a firewall"},
     {"stateless-nonce", 0, IGNORED_FLAG, "nonces are always stateless"},
     {"stateless-nonce-secret", 0, IGNORED_VALUE, "the nonces' key is made anew at each start"},
 };

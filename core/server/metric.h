@@ -26,6 +26,7 @@ enum metric_axis {
     AXIS_TRANSPORT,
     AXIS_DIRECTION,
     AXIS_DROP,
+    AXIS_MUTE,
     AXIS_TENANT,
     AXIS_LIMIT,
     AXIS_ENDING,

@@ -65,6 +65,7 @@ static void fill_engine(struct service *service)
         .channel_lifetime_s = config->channel_lifetime_s,
         .total_quota = config->total_quota,
         .user_quota = config->user_quota,
+        .source_quota = config->source_quota,
         .strict_expiry = config->strict_expiry,
         .max_permissions = config->max_permissions,
         .max_channels = config->max_channels,
@@ -270,7 +271,8 @@ static int open_ledger(struct service *service)
     ledger->tcp_ports = ports_new((uint32_t)config->relay_count, config->min_port, config->max_port);
     ledger->tickets = ledger->ports ? tickets_new(TICKETS, ledger->ports) : NULL;
     ledger->connections = connections_new(MAX_TCP_PEERS);
-    return ledger->quota && ledger->tenants && ledger->ports && ledger->tcp_ports && ledger->tickets && ledger->connections ? 0 : ERR_MEMORY;
+    ledger->strangers = strangers_new((struct strangers_limits){config->unauthorized_ratelimit ? config->unauthorized_rps : 0, config->max_failed_logins});
+    return ledger->quota && ledger->tenants && ledger->ports && ledger->tcp_ports && ledger->tickets && ledger->connections && ledger->strangers ? 0 : ERR_MEMORY;
 }
 
 int service_open(struct service *service, const struct config *config, struct refusal *refusal)
@@ -352,6 +354,7 @@ void service_close(struct service *service)
     inquiries_close(service->inquiries);
     fetcher_close(service->fetcher);
     store_close(service->store);
+    strangers_free(service->ledger.strangers);
     connections_free(service->ledger.connections);
     tickets_free(service->ledger.tickets);
     ports_free(service->ledger.tcp_ports);

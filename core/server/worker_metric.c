@@ -65,6 +65,11 @@ static void read_repeated(const struct worker *worker, uint64_t *out)
     *out = engine_counts(worker->engine)->repeated;
 }
 
+static void read_mutes(const struct worker *worker, uint64_t *out)
+{
+    memcpy(out, engine_counts(worker->engine)->muted, sizeof engine_counts(worker->engine)->muted);
+}
+
 static void read_auth_failures(const struct worker *worker, uint64_t *out)
 {
     *out = engine_counts(worker->engine)->auth_failed;
@@ -238,6 +243,9 @@ const struct metric metric_of_worker[] = {
     COUNTER("relay_requests_total", read_requests, "Requests that were answered, by the code of the answer.", AXIS_METHOD, AXIS_CODE),
     COUNTER("relay_requests_repeated_total", read_repeated, "Retransmitted requests that were answered as before.", AXIS_NONE),
     COUNTER("relay_auth_failures_total", read_auth_failures, "Requests with a wrong name, password or token.", AXIS_NONE),
+    COUNTER("relay_unanswered_total", read_mutes,
+            "Requests that were not answered because of what else came from their source address: those of strangers, and wrong logins.",
+            AXIS_MUTE),
     COUNTER("relay_refusals_total", read_refusals,
             "Requests of clients who are known, and those that policies denied, that were refused, by reason.", AXIS_REFUSAL),
     GAUGE("relay_parked_requests", read_parked, "Requests that wait: for a hook that waits, or for a peer's connection.", AXIS_NONE),

@@ -278,6 +278,8 @@ static struct gauge quota_measure(const struct quota *quota, const struct quota_
             return (struct gauge){quota_realm(quota, request->tenant), request->realm_max};
         case QUOTA_USER:
             return (struct gauge){quota_user(quota, request->tenant, request->user), request->user_max};
+        case QUOTA_SOURCE:
+            return (struct gauge){quota_source(quota, request->source), request->source_max};
         default:
             return (struct gauge){0};
     }
@@ -287,9 +289,12 @@ static struct gauge quota_measure(const struct quota *quota, const struct quota_
 static int allocation_quota(struct engine *engine, const struct opening *opening, const struct limits *limits, struct quota_units *units,
                             struct shortage *shortage)
 {
+    const struct addr source = addr_source(&opening->flow->client);
     const struct quota_request request = {
         .tenant = view_text(opening->tenant),
         .user = view_text(opening->user),
+        .source = view_of(&source, ADDR_KEY_LEN),
+        .source_max = engine->config->source_quota,
         .total_max = limit_strictest_count(engine->config->total_quota, limits->total_quota),
         .realm_max = limits->realm_quota,
         .user_max = limit_strictest_count(engine->config->user_quota, limits->user_quota),
@@ -347,7 +352,7 @@ static int allocation_furnish(struct engine *engine, struct allocation *allocati
     const uint32_t most_s = allocation->limits.max_lifetime_s;
     allocation_cut(engine, allocation, most_s ? now + (msec_t)most_s * 1000 : INT64_MAX);
     allocation_shorten(engine, allocation, now);
-    return relayed_open(engine, allocation, opening, now, &shortage->reason);
+    return relayed_open(engine, allocation, opening, now, shortage);
 }
 
 int allocation_open(struct engine *engine, const struct opening *opening, msec_t now, struct allocation **out, struct shortage *shortage)

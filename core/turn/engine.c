@@ -131,11 +131,53 @@ static void engine_count(struct engine *engine, uint16_t method, int code)
         engine->counts.answered[row][stun_code_place(code)]++;
 }
 
+/* engine_is_stranger: whose address may be another's. */
+static bool engine_is_stranger(const struct transaction *tr)
+{
+    return tr->flow->transport == TRANSPORT_UDP && !tr->is_proven && !tr->is_authentic;
+}
+
+/* engine_is_guess: a credential that is over or was revoked is none. */
+static bool engine_is_guess(const struct transaction *tr)
+{
+    return strcmp(tr->reason, "expired") != 0 && strcmp(tr->reason, "credential_revoked") != 0;
+}
+
+/* engine_mutes_login: a wrong login, one too many of its source. Who is right gets in all the same. */
+static bool engine_mutes_login(struct transaction *tr)
+{
+    struct strangers *strangers = tr->engine->shared.strangers;
+    if (!engine_is_guess(tr))
+        return false;
+    const enum strangers_login login = strangers_fail(strangers, &tr->flow->client, tr->now);
+    const uint32_t most = strangers_failures(strangers);
+    if (login == STRANGERS_LOGIN_FIRST)
+        engine_tell_refusal(tr, transaction_exceed(tr, STUN_UNAUTHENTICATED, "max_failed_logins", (struct gauge){most, most}));
+    return login != STRANGERS_LOGIN_FEW;
+}
+
+/* engine_mutes: whether there is to be no answer, and nothing told of it. */
+static bool engine_mutes(struct transaction *tr, int code)
+{
+    struct engine *engine = tr->engine;
+    const unsigned cost = code == 0 && !tr->answer.has_padding ? STRANGERS_BINDING : STRANGERS_ANSWER;
+    enum engine_mute why = ENGINE_MUTES;
+    if (!engine->shared.strangers)
+        return false;
+    if (tr->is_bad_login && engine_mutes_login(tr))
+        why = MUTE_LOGIN;
+    else if (engine_is_stranger(tr) && !strangers_answer(engine->shared.strangers, &tr->flow->client, cost, tr->now))
+        why = MUTE_STRANGER;
+    if (why != ENGINE_MUTES)
+        engine->counts.muted[why]++;
+    return why != ENGINE_MUTES;
+}
+
 static struct send engine_answer(struct transaction *tr, int code)
 {
     struct engine *engine = tr->engine;
     struct send send = {.flow = engine_way_back(tr, code)};
-    if (code != TRANSACTION_PARKED) {
+    if (code != TRANSACTION_PARKED && !engine_mutes(tr, code)) {
         send.bytes = reply_make(tr, code);
         engine_count(engine, tr->message.method, code);
         engine_tell_refusal(tr, code);

@@ -9,6 +9,7 @@
 #include "ledger/connections.h"
 #include "ledger/ports.h"
 #include "ledger/quota.h"
+#include "ledger/strangers.h"
 #include "ledger/tenants.h"
 #include "ledger/tickets.h"
 #include "turn/allocation.h"
@@ -66,6 +67,7 @@ struct engine_config {
     uint32_t nonce_lifetime_s;
     uint32_t max_lifetime_s, permission_lifetime_s, channel_lifetime_s;
     bool strict_expiry; /* every allocation ends when its key expires */
+    uint32_t source_quota; /* allocations of one source address; 0: none */
     uint32_t total_quota, user_quota; /* 0: none; a policy may only tighten total_quota */
     uint32_t max_permissions, max_channels; /* per allocation */
     uint32_t max_pps, max_new_peers;        /* likewise, as struct limits has them */
@@ -93,6 +95,7 @@ struct engine_shared {
     struct ports *tcp_ports; /* of TCP relays */
     struct tickets *tickets;
     struct connections *connections;
+    struct strangers *strangers; /* NULL: they are answered without limits */
 };
 
 /* SEND_TO_WORKER: the bytes, as they came, are for another worker's engine, and so is the flow from now on if it is a connection. */
@@ -182,6 +185,9 @@ void engine_close_all(struct engine *, const char *reason, msec_t now);
 uint32_t engine_allocations(const struct engine *);
 const struct allocation *engine_allocation_at(const struct engine *, uint32_t from); /* walk: the first live one with pool index >= from */
 
+/* enum engine_mute: why a request is not answered: its source has had its answers of this second, or its wrong logins of this minute. */
+enum engine_mute { MUTE_STRANGER, MUTE_LOGIN, ENGINE_MUTES };
+
 /* struct engine_counts: since engine_new; one writer, read them in the worker. */
 struct engine_counts {
     uint64_t bindings, allocated, refused, closed, auth_failed, policy_errors;
@@ -189,6 +195,7 @@ struct engine_counts {
     uint64_t dropped_no_permission, dropped_malformed;
     uint64_t paced[PACE_LIMITS]; /* dropped, by the limit that said no */
     uint64_t dropped_not_in_group; /* between an allocation that has a group and somebody who is not in it */
+    uint64_t muted[ENGINE_MUTES]; /* not answered, by enum engine_mute */
     uint64_t repeated;                              /* requests that were answered as before */
     uint64_t answered[ENGINE_METHODS][STUN_PLACES]; /* all others, by method (engine_method) and code */
 };

@@ -43,7 +43,8 @@ static int relayed_bind(struct engine *engine, struct allocation *allocation, st
     const struct relay_address *relay = &engine->config->relays[pick.address];
     struct addr local = relay->local;
     local.port = pick.port;
-    int (*open)(void *, const struct addr *, struct handle, int *) = allocation->protocol == PROTOCOL_TCP ? host->tcp->listen : host->relay_open;
+    int (*open)(void *, const struct addr *, struct handle, int *) =
+        allocation->protocol == PROTOCOL_TCP ? host->tcp->listen : host->relay_open;
     int sock;
     const int err = open(host->ctx, &local, allocation->self, &sock);
     if (err)
@@ -146,22 +147,39 @@ static int relayed_open_both(struct engine *engine, struct allocation *allocatio
     if (has_v4 && has_v6)
         return 0;
     allocation->refused_family = has_v4 ? ADDR_IPV6 : ADDR_IPV4;
-    allocation->refused_code = relayed_has_family(engine, opening->pool, allocation->refused_family) ? STUN_CAPACITY : STUN_FAMILY_UNSUPPORTED;
+    allocation->refused_code =
+        relayed_has_family(engine, opening->pool, allocation->refused_family) ? STUN_CAPACITY : STUN_FAMILY_UNSUPPORTED;
     return has_v4 || has_v6 ? 0 : ERR_BUSY;
 }
 
-int relayed_open(struct engine *engine, struct allocation *allocation, const struct opening *opening, msec_t now, const char **reason)
+/* relayed_held: how many ports that would do are held. */
+static struct gauge relayed_held(const struct engine *engine, const struct opening *opening)
+{
+    const struct ports *ports = relayed_ports(engine, opening->protocol);
+    struct gauge gauge = {0, 0};
+    for (uint32_t i = 0; i < engine->config->relay_count; i++) {
+        if (!relayed_fits(&engine->config->relays[i], opening->pool, opening->family))
+            continue;
+        gauge.limit += ports_count(ports);
+        gauge.held += ports_count(ports) - ports_free_count(ports, i);
+    }
+    return gauge;
+}
+
+int relayed_open(struct engine *engine, struct allocation *allocation, const struct opening *opening, msec_t now, struct shortage *shortage)
 {
     if (opening->has_token) {
-        *reason = "reservation_token";
+        shortage->reason = "reservation_token";
         return relayed_claim(engine, allocation, opening, now) ? STUN_CAPACITY : 0;
     }
-    *reason = "no_port";
+    *shortage = (struct shortage){.reason = "no_port"};
     if (opening->has_additional)
         return relayed_open_both(engine, allocation, opening) ? STUN_CAPACITY : 0;
-    if (relayed_search(engine, allocation, opening) != 0)
+    if (relayed_search(engine, allocation, opening) != 0) {
+        shortage->measure = relayed_held(engine, opening);
         return STUN_CAPACITY;
-    *reason = "no_reservation";
+    }
+    shortage->reason = "no_reservation";
     if (opening->want == PORTS_PAIR && relayed_reserve(engine, allocation, opening, now) != 0)
         return STUN_CAPACITY;
     return 0;

@@ -125,9 +125,9 @@ void allocation_count(struct engine *, struct allocation *, bool in, size_t byte
 void allocation_move(struct engine *, struct allocation *);
 struct chain_of allocation_moved_chain(const struct engine *);
 
-/* relayed.c: relayed_open: a socket on a free port as wished, into the allocation. 0 or STUN_CAPACITY, *reason says why.  relayed_close:
+/* relayed.c: relayed_open: a socket on a free port as wished, into the allocation. 0 or STUN_CAPACITY with the shortage.  relayed_close:
  * gives it all back. */
-int relayed_open(struct engine *, struct allocation *, const struct opening *, msec_t now, const char **reason);
+int relayed_open(struct engine *, struct allocation *, const struct opening *, msec_t now, struct shortage *);
 void relayed_close(struct engine *, struct allocation *);
 
 /* relayed_sock: from which socket of the allocation a peer of this family is reached; -1: from none.  relayed_close_one: of two, gives back

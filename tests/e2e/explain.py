@@ -128,7 +128,7 @@ def without_a_port_it_says_so():
     with Server(DOOR, "min-port=40000", "max-port=40000") as server, server.client() as ann, server.client() as second:
         ann.allocate()
         check_equal(second.allocate().code, 508, "the second")
-        expect(server, second, 508, "no port to relay from is free", rule="no_port")
+        expect(server, second, 508, "no port to relay from is free: 1 of 1 are held", rule="no_port")
 
 
 @test
