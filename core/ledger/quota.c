@@ -225,11 +225,11 @@ static enum quota_refusal take_locked(struct quota *quota, const struct quota_re
 {
     static const enum quota_refusal refusals[NAMES] = {QUOTA_REALM, QUOTA_USER, QUOTA_SOURCE};
     const uint32_t most[NAMES] = {request->realm_max, request->user_max, request->source_max};
-    uint32_t missing = 0, *slots[NAMES] = {&out->realm_slot, &out->user_slot, &out->source_slot};
+    uint32_t missing = 0, slots[NAMES] = {NONE, NONE, NONE};
     for (unsigned i = 0; i < hashes->count; i++) {
-        *slots[i] = find(quota, hashes->of[i]);
-        missing += *slots[i] == NONE;
-        if (is_full(units_at(quota, *slots[i]), most[i]))
+        slots[i] = find(quota, hashes->of[i]);
+        missing += slots[i] == NONE;
+        if (is_full(units_at(quota, slots[i]), most[i]))
             return refusals[i];
     }
     if (!reserve_names(quota, missing))
@@ -239,12 +239,11 @@ static enum quota_refusal take_locked(struct quota *quota, const struct quota_re
         return QUOTA_TOTAL;
     }
     for (unsigned i = 0; i < hashes->count; i++) {
-        if (*slots[i] == NONE)
-            *slots[i] = pop_name(quota, hashes->of[i]);
-        quota->names[*slots[i]].units++;
+        if (slots[i] == NONE)
+            slots[i] = pop_name(quota, hashes->of[i]);
+        quota->names[slots[i]].units++;
     }
-    out->taken = true;
-    out->has_source = hashes->count > NAME_SOURCE;
+    *out = (struct quota_units){slots[NAME_REALM] + 1, slots[NAME_USER] + 1, slots[NAME_SOURCE] + 1}; /* NONE + 1 is 0 */
     return QUOTA_GRANTED;
 }
 
@@ -269,11 +268,11 @@ static void give_name(struct quota *quota, uint32_t at)
 
 void quota_give(struct quota *quota, struct quota_units *units)
 {
-    if (!units->taken)
+    if (!units->realm)
         return;
     /* a name that holds our unit is not freed, so its hash may be read before its lock is held */
-    const uint32_t slots[NAMES] = {units->realm_slot, units->user_slot, units->source_slot};
-    struct hashes hashes = {.count = units->has_source ? NAMES : NAME_SOURCE};
+    const uint32_t slots[NAMES] = {units->realm - 1, units->user - 1, units->source - 1};
+    struct hashes hashes = {.count = units->source ? NAMES : NAME_SOURCE};
     for (unsigned i = 0; i < hashes.count; i++)
         hashes.of[i] = quota->names[slots[i]].hash;
     lock_names(quota, &hashes);
@@ -286,7 +285,7 @@ void quota_give(struct quota *quota, struct quota_units *units)
 
 struct rate_pair *quota_user_rate(struct quota *quota, const struct quota_units *units)
 {
-    return &quota->names[units->user_slot].rate;
+    return &quota->names[units->user - 1].rate;
 }
 
 static uint32_t read_units(const struct quota *quota, uint64_t hash)

@@ -24,8 +24,7 @@ enum quota_refusal { QUOTA_GRANTED = 0, QUOTA_TOTAL, QUOTA_REALM, QUOTA_USER, QU
 
 /* struct quota_units: what one allocation holds; zeroed holds nothing. */
 struct quota_units {
-    uint32_t realm_slot, user_slot, source_slot;
-    bool taken, has_source;
+    uint32_t realm, user, source; /* which name, from 1; 0: none */
 };
 
 /* quota_new: room for `names` different tenants and users at a time. NULL without memory. */

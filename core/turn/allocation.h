@@ -44,14 +44,13 @@ struct allocation {
     int64_t created_unix_ms;
     int64_t key_expires_unix_s;
     enum on_expiry on_expiry;
-    bool has_moved, is_minted; /* is_minted: by its USERNAME */
+    bool has_moved, is_minted, is_active; /* is_minted: by its USERNAME; is_active: it carried data lately */
     struct long_term_key key; /* len 0: forgotten, the next request is authenticated anew */
     struct limits limits;
     struct limits granted; /* `limits` as authorized: they are this, within its tenant's and what was said since */
     uint64_t said_bps;     /* by engine_limit; 0: nothing */
     struct tenant *entry;  /* of its tenant, in the ledger */
     uint64_t entry_version; /* of the entry's limits, when they were last looked at */
-    bool is_active;         /* it counts for the entry's `active` */
     msec_t moved_at;        /* if it is active: when it last carried data */
     struct links active;    /* among those that are */
     uint64_t group;       /* as ledger/ports.h has them */

@@ -24,12 +24,12 @@ TEST(what_is_taken_is_counted_in_all_three_and_given_back_once)
     CHECK(quota);
     CHECK_INT(quota_take(quota, &alice, &a), QUOTA_GRANTED);
     CHECK_INT(quota_take(quota, &bob, &b), QUOTA_GRANTED);
-    CHECK(a.taken && b.taken);
+    CHECK(a.realm && b.realm);
     CHECK_INT(quota_total(quota), 2);
     CHECK_INT(quota_realm(quota, view_text("acme")), 2);
     CHECK_INT(user_count(quota, "acme", "alice"), 1);
     quota_give(quota, &a);
-    CHECK(!a.taken);
+    CHECK(!a.realm);
     quota_give(quota, &a);
     CHECK_INT(quota_total(quota), 1);
     CHECK_INT(quota_realm(quota, view_text("acme")), 1);
@@ -61,7 +61,7 @@ TEST(each_limit_refuses_by_its_name_and_takes_nothing)
         CHECK_INT(quota_take(quota, &request, &units[1]), QUOTA_GRANTED);
         CHECK_INT(quota_take(quota, &request, &units[2]), cases[i].refusal);
         CHECK_TEXT(quota_refusal_name(cases[i].refusal), cases[i].name);
-        CHECK(!units[2].taken);
+        CHECK(!units[2].realm);
         quota_give(quota, &units[2]);
         CHECK_INT(quota_total(quota), 2);
         CHECK_INT(quota_realm(quota, view_text("acme")), 2);
@@ -292,7 +292,30 @@ TEST(without_memory_there_is_no_quota)
     }
 }
 
-TEST_LIST(RUN(what_is_taken_is_counted_in_all_three_and_given_back_once) RUN(each_limit_refuses_by_its_name_and_takes_nothing)
+TEST(a_source_holds_units_beside_tenant_and_user)
+{
+    struct quota *quota = quota_new(100);
+    struct quota_units units[4];
+    const char *const users[] = {"ann", "bob", "cleo"};
+    for (int i = 0; i < 3; i++) {
+        const struct quota_request request = {
+            .tenant = view_text("acme"), .user = view_text(users[i]), .source = view_text("198.18.0.1"), .source_max = 2};
+        CHECK_INT(quota_take(quota, &request, &units[i]), i < 2 ? QUOTA_GRANTED : QUOTA_SOURCE);
+    }
+    CHECK(!units[2].realm);
+    CHECK_INT(quota_source(quota, view_text("198.18.0.1")), 2);
+    CHECK_INT(quota_realm(quota, view_text("acme")), 2);
+    const struct quota_request other = {.tenant = view_text("acme"), .user = view_text("ann"), .source = view_text("198.18.0.1")};
+    CHECK_INT(quota_take(quota, &other, &units[3]), QUOTA_GRANTED); /* it is not looked at without a limit */
+    CHECK_INT(quota_source(quota, view_text("198.18.0.1")), 2);
+    for (int i = 0; i < 4; i++)
+        quota_give(quota, &units[i]);
+    CHECK_INT(quota_source(quota, view_text("198.18.0.1")), 0);
+    CHECK_INT(quota_total(quota), 0);
+    quota_free(quota);
+}
+
+TEST_LIST(RUN(a_source_holds_units_beside_tenant_and_user) RUN(what_is_taken_is_counted_in_all_three_and_given_back_once) RUN(each_limit_refuses_by_its_name_and_takes_nothing)
               RUN(a_user_is_counted_within_its_tenant) RUN(the_table_holds_exactly_its_names_and_frees_one_with_its_last_unit)
                   RUN(a_refusal_by_the_total_keeps_no_name) RUN(threads_that_take_and_give_never_hold_more_than_the_limits)
                       RUN(threads_that_only_take_get_exactly_the_limit) RUN(threads_of_different_tenants_never_hold_more_than_the_total)
