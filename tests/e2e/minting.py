@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+import sqlite3
 import tempfile
 import time
 
@@ -76,6 +77,9 @@ def a_tenant_must_be_there_and_active():
     with serving(tenants={"acme": ["status=active"], "shut": ["status=disabled"]}) as server:
         for tenant, wanted in (("acme", 201), ("shut", 403), ("nobody", 404)):
             check_equal(post(server, {}, f"/v1/tenants/{tenant}/credentials")[0], wanted, f"the answer for {tenant}")
+        with contextlib.closing(sqlite3.connect(server.path("relay.db"), timeout=5)) as database, database:
+            database.execute("ALTER TABLE tenants RENAME TO gone")
+        check_equal(post(server)[0], 201, "the answer when the database cannot be read")
 
 
 @test
