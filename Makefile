@@ -51,6 +51,8 @@ CFLAGS_spec = $(LUA_CFLAGS)
 
 # made from db/*.sql
 EXTRA_store := $(B)/store/migrations.o
+# made from core/admin/pages
+EXTRA_admin := $(B)/admin/pages.o
 
 SOURCES = $(wildcard core/$(1)/*.c)
 OBJECTS = $(patsubst core/%.c,$(B)/%.o,$(call SOURCES,$(1)))
@@ -78,7 +80,7 @@ help:
 ## make asan|tsan  unit, engine and e2e tests under the sanitizers
 ## make fuzz       libFuzzer targets, a minute each (needs clang)
 ## make bench      what a packet costs; with OLD=relay also beside another build (tests/bench/README.md)
-## make reference  lua/relay/meta/relay.lua and the reference of lua/README.md, from the rows of core/policy/reference.h
+## make reference  lua/relay/meta/relay.lua and the reference of lua/README.md, from the rows of core/policy/reference.h; examples/tester.html
 ## make install    under PREFIX (and DESTDIR)
 ## make deps       install Debian's packages that the above need (as root)
 
@@ -105,6 +107,18 @@ $(B)/store/migrations.c: $(wildcard db/*.sql) $(B)/stamp
 	   echo '};'; echo 'const int migration_count = sizeof migrations / sizeof *migrations;'; } > $@
 
 $(B)/store/migrations.o: $(B)/store/migrations.c
+	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) -c $< -o $@
+
+# the pages likewise: NAME.html is served at /NAME, the dashboard at /
+PAGES := $(sort $(wildcard core/admin/pages/*))
+$(B)/admin/pages.c: $(PAGES) $(B)/stamp
+	@mkdir -p $(@D)
+	@{ echo '#include "admin/page.h"'; echo 'const struct page pages[] = {'; \
+	   for f in $(PAGES); do n=$${f##*/}; path=/$${n%.html}; case $$n in *.html) media=text/html ;; *.css) media=text/css ;; *) media=text/javascript ;; esac; \
+	      echo "{\"$${path%dashboard}\", \"$$media; charset=utf-8\","; sed 's/\\/\\\\/g; s/["?]/\\&/g; s/.*/    "&\\n"/' $$f; echo '},'; done; \
+	   echo '{0}};'; } > $@
+
+$(B)/admin/pages.o: $(B)/admin/pages.c
 	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) -c $< -o $@
 
 # objects are made again when the way to make them changes
@@ -165,10 +179,17 @@ fuzz: $(FUZZ)
 bench: deps all bench-programs
 	@tests/bench/compare $(OLD) $(B)/relay
 
-reference: $(B)/relay
+reference: $(B)/relay examples/tester.html
 	$(B)/relay stubs --out lua/relay/meta/relay.lua
 	$(B)/relay stubs --format markdown --out $(B)/reference.md
 	sed -i -e '/^<!-- reference: begin/,/^<!-- reference: end/{//!d}' -e '/^<!-- reference: begin/r $(B)/reference.md' lua/README.md
+
+# the tester as one file, to be put on any web server or opened as it is
+examples/tester.html: $(filter core/admin/pages/test%,$(PAGES))
+	$(Q)awk 'function put(name, file, line) { print "<" name ">"; while ((getline line < file) > 0) print line; print "</" name ">" } \
+	    /href="\/test.css"/ { put("style", "core/admin/pages/test.css"); next } \
+	    match($$0, /src="\/test[a-z.]*"/) { put("script", "core/admin/pages/" substr($$0, RSTART + 6, RLENGTH - 7)); next } \
+	    { print }' core/admin/pages/test.html > $@
 
 lint:
 	@tests/support/lint

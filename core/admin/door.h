@@ -33,7 +33,7 @@
 #define DOOR_TENANT_MAX 128
 #define DOOR_KEY_MAX 31
 #define DOOR_HEADERS 4
-#define DOOR_HEADER_MAX 127
+#define DOOR_HEADER_MAX 255
 
 struct door;
 struct door_request;

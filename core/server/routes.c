@@ -2,6 +2,7 @@
 #include "server/routes.h"
 
 #include "admin/describe.h"
+#include "admin/page.h"
 #include "base/err.h"
 #include "server/events.h"
 
@@ -141,6 +142,7 @@ static void get_description(void *ctx, struct door_request *request)
 
 static const struct door_route rows[] = {
     {.method = "GET", .path = "/openapi.json", .scope = DOOR_ANYBODY, .serve = get_description, .summary = "What may be asked here: this"},
+    PAGE_ROWS
     {.method = "GET", .path = "/livez", .scope = DOOR_ANYBODY, .serve = get_livez, .summary = "Whether the relay runs"},
     {.method = "GET", .path = "/readyz", .scope = DOOR_ANYBODY, .serve = get_readyz, .summary = "Whether the relay takes clients"},
     {.method = "GET", .path = "/metrics", .scope = DOOR_OPERATOR | DOOR_USAGE_READ, .serve = routes_metrics,
@@ -201,6 +203,8 @@ static const struct door_route rows[] = {
      .summary = "Remove a shared secret: what was made with it opens nothing from then on", .answers = routes_secret_said},
     {.method = "GET", .path = "/v1/audit", .scope = DOOR_ADMIN, .serve = routes_audit, .query = routes_audit_query,
      .summary = "Who changed what, the newest first", .answers = routes_tenant_said},
+    {.method = "GET", .path = "/v1/test-record", .scope = DOOR_ANYBODY, .serve = routes_test_record, .query = routes_test_record_query,
+     .summary = "Why a client of the asker's address was refused last; for the tester"},
     {.method = "GET", .path = "/v1/explain", .scope = DOOR_ADMIN, .serve = routes_explain, .query = routes_explain_query,
      .summary = "Why the last requests were refused", .answers = routes_tenant_said},
     {.method = "GET", .path = "/v1/events", .scope = DOOR_ADMIN, .serve = routes_events, .query = events_query,

@@ -186,5 +186,7 @@ void routes_allocation_end(void *ctx, struct door_request *);
 /* routes_explain.c */
 extern const struct field routes_explain_query[];
 void routes_explain(void *ctx, struct door_request *);
+extern const struct field routes_test_record_query[];
+void routes_test_record(void *ctx, struct door_request *);
 
 #endif

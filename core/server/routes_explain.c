@@ -1,4 +1,5 @@
-/* routes_explain.c: GET /v1/explain: why clients were refused. */
+/* routes_explain.c: GET /v1/explain: why clients were refused; GET /v1/test-record: the last time, to himself. */
+#include "base/clock.h"
 #include "base/utf8.h"
 #include "server/credentials.h"
 #include "server/explain.h"
@@ -12,6 +13,7 @@
 
 #define LIMIT_DEFAULT 20
 #define LIMIT_MAX 1000
+#define RECORD_S 120 /* of what happened before, the test page does not ask */
 
 const struct field routes_explain_query[] = {
     {.name = "user", .kind = FIELD_TEXT, .max = NAME_MAX_LEN, .help = "Of this user, as quotas count him or as he named himself"},
@@ -23,11 +25,18 @@ const struct field routes_explain_query[] = {
     {0},
 };
 
+const struct field routes_test_record_query[] = {
+    {.name = "user", .kind = FIELD_TEXT, .traits = FIELD_REQUIRED, .min = 1, .max = NAME_MAX_LEN, .help = "The username that was sent"},
+    {.name = "within", .kind = FIELD_NUMBER, .min = 1, .max = RECORD_S, .help = "Seconds ago at most; 120 without it"},
+    {0},
+};
+
 /* struct wish: whose refusals; NULL and 0: it does not matter. */
 struct wish {
     const char *user, *credential, *tenant;
     struct addr client; /* port 0: any */
     uint64_t decision;
+    int64_t since_ms; /* Unix */
     size_t limit;
 };
 
@@ -60,7 +69,7 @@ static bool wants(const void *ctx, const struct denial *denial)
                                                                 (wish->client.port == 0 || wish->client.port == denial->client.port));
     return is_client && is_user(wish->user, denial) && is_credential(wish->credential, denial) &&
            is_text(wish->tenant, *denial->tenant ? denial->tenant : denial->realm) &&
-           (!wish->decision || wish->decision == denial->decision);
+           (!wish->decision || wish->decision == denial->decision) && denial->unix_ms >= wish->since_ms;
 }
 
 /* ---- reading ---- */
@@ -153,21 +162,47 @@ static struct denial *gather(const struct routes *routes, const struct wish *wis
     return found;
 }
 
-void routes_explain(void *ctx, struct door_request *request)
+static void answer(const struct routes *routes, struct door_request *request, const struct wish *wish, json_t *(*shown)(const struct denial *))
 {
-    const struct routes *routes = ctx;
-    struct wish wish;
     size_t count;
-    if (!read_wish(request, &wish))
-        return;
-    struct denial *found = gather(routes, &wish, &count);
+    struct denial *found = gather(routes, wish, &count);
     if (!found) {
         door_refuse(request, HTTP_INTERNAL, "out of memory");
         return;
     }
     json_t *list = json_array();
-    for (size_t i = 0; i < count && i < wish.limit; i++)
-        json_array_append_new(list, json_of(&found[i]));
+    for (size_t i = 0; i < count && i < wish->limit; i++)
+        json_array_append_new(list, shown(&found[i]));
     free(found);
     door_answer(request, HTTP_OK, json_pack("{s:o}", "refusals", list));
+}
+
+void routes_explain(void *ctx, struct door_request *request)
+{
+    struct wish wish;
+    if (read_wish(request, &wish))
+        answer(ctx, request, &wish, json_of);
+}
+
+/* ---- to the client himself ---- */
+
+/* outline_of: nothing of the policies' files, and of nobody else. */
+static json_t *outline_of(const struct denial *denial)
+{
+    static const char *const shown[] = {"time", "method", "code", "rule", "why", "advice", "held", "limit"};
+    json_t *whole = json_of(denial), *outline = json_object();
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
+        json_object_set(outline, shown[i], json_object_get(whole, shown[i]));
+    json_decref(whole);
+    return outline;
+}
+
+/* Who comes from the address of a client and knows the name that he sent may know what he was told. */
+void routes_test_record(void *ctx, struct door_request *request)
+{
+    struct wish wish = {.user = door_query(request, "user"), .client = *door_source(request), .limit = 1};
+    const struct field_value *within = door_parameter(request, "within");
+    wish.since_ms = clock_unix_ms() - (within ? within->number : RECORD_S) * 1000;
+    wish.client.port = 0;
+    answer(ctx, request, &wish, outline_of);
 }

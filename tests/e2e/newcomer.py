@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """newcomer: what the README shows, run as it stands: `make run` with the proof that it prints, the policy, and the commands."""
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -8,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import urllib.request
 
 from support.server import BINARY, POLICIES, ROOT, Server, free_port, need, run_relay
 from support.tap import check, check_equal, main, test, wait_for
@@ -34,7 +36,8 @@ class Run:
 
     def __init__(self, directory):
         self.host, self.port = "127.0.0.1", free_port()
-        environment = dict(os.environ, RELAY=BINARY, RELAY_IP=self.host, RELAY_PORT=str(self.port), RELAY_TLS_PORT=str(free_port()), TMPDIR=directory)
+        environment = dict(os.environ, RELAY=BINARY, RELAY_IP=self.host, RELAY_PORT=str(self.port), RELAY_TLS_PORT=str(free_port()),
+                           RELAY_ADMIN_PORT=str(free_port()), TMPDIR=directory)
         self.process = subprocess.Popen([os.path.join(ROOT, "examples", "run")], cwd=directory, env=environment, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
         self.lines = []
@@ -68,8 +71,13 @@ def make_run_serves_and_the_proof_that_it_prints_works():
     with tempfile.TemporaryDirectory(prefix="relay-e2e-") as directory, Run(directory) as run:
         check(run.said("URL").startswith(f"turn:127.0.0.1:{run.port}?transport=udp"), run.said("URL"))
         check_equal(run.said("username"), "player", "the username")
-        page = re.match(r"file://([^#]+)#", run.said("test page"))[1]
-        check(os.path.exists(page), f"{page} is not there")
+        for page, words in (("test page", "relay test"), ("dashboard", "<title>relay</title>")):
+            with urllib.request.urlopen(run.said(page).split("#")[0], timeout=5) as answer:
+                check(words in answer.read().decode(), f"{run.said(page)} is not the {page}")
+        key = run.said("dashboard").split("#key=")[1]
+        asked = urllib.request.Request(run.said("dashboard").split("#")[0] + "v1/tenants", headers={"Authorization": f"Bearer {key}"})
+        with urllib.request.urlopen(asked, timeout=5) as answer:
+            check_equal([tenant["name"] for tenant in json.load(answer)["tenants"]], ["relay.example"], "the tenants that the key shows")
         done = subprocess.run(["timeout", "40", *shlex.split(run.said("proof"))], capture_output=True, text=True, errors="replace")
         check("tot_send_msgs=200, tot_recv_msgs=200" in done.stdout, done.stdout[-2000:])
 
@@ -90,7 +98,7 @@ def make_run_says_so_when_the_port_is_taken():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         environment = dict(os.environ, RELAY=BINARY, RELAY_IP="127.0.0.1", RELAY_PORT=str(taken.getsockname()[1]), RELAY_TLS_PORT=str(free_port()),
-                           TMPDIR=directory)
+                           RELAY_ADMIN_PORT=str(free_port()), TMPDIR=directory)
         done = subprocess.run([os.path.join(ROOT, "examples", "run")], env=environment, capture_output=True, text=True, timeout=20)
         check_equal(done.returncode, 1, "the exit code")
         check("listening-port: cannot listen on" in done.stderr, done.stderr)
@@ -112,9 +120,12 @@ def the_policy_of_the_readme_decides():
 @test
 def every_command_of_the_readme_runs():
     ran = 0
-    with tempfile.TemporaryDirectory(prefix="relay-e2e-") as directory:
-        with open(os.path.join(directory, "password.txt"), "w", encoding="utf-8") as file:
-            file.write("hunter2\n")
+    server = Server("userdb=relay.db", "admin-socket=admin", "mint-secret-file=mint.secret")
+    directory = server.directory
+    check_equal(run_relay("secret", "new", "mint.secret", cwd=directory)[0], 0, "a master secret")
+    with server:
+        os.link(server.config, server.path("relay.conf"))
+        server.write("password.txt", "hunter2\n")
         for command in commands(readme()):
             if command.startswith("make ") or "/etc/turnserver.conf" in command:
                 continue            # make run: above; the configuration: below

@@ -20,6 +20,7 @@ COMMANDS = {
     "ExecuteAsyncScript": ("POST", "/execute/async"),
     "TakeScreenshot": ("GET", "/screenshot"),
     "DeleteSession": ("DELETE", ""),
+    "Protocol": ("POST", "/goog/cdp/execute"),
 }
 SWITCHES = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
@@ -58,6 +59,13 @@ class Chromium(Browser):
 
     def call(self, command, parameters=None):
         return self.ask(*COMMANDS[command], parameters)
+
+    def emulate(self, window, width, height, theme):
+        """The window is of that size, which may be less than a desktop's least, and its user likes `theme`: "light" or "dark"."""
+        for command, parameters in (
+                ("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}),
+                ("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]})):
+            window.call("Protocol", {"cmd": command, "params": parameters})
 
     def ask(self, method, path, body=None):
         data = None if method != "POST" else json.dumps(body or {}).encode()
