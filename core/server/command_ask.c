@@ -42,8 +42,12 @@ int command_ask_text(const struct command_line *line, const char *path, char **t
         return command_fail(line, COMMAND_FAILED, "%s", error);
     if (status == HTTP_OK)
         return 0;
+    json_t *body = json_loads(*text, 0, NULL);
+    const char *why = json_string_value(json_object_get(body, "error"));
+    command_fail(line, COMMAND_FAILED, "%s", why ? why : "refused");
+    json_decref(body);
     free(*text);
-    return command_fail(line, COMMAND_FAILED, "refused: %ld", status);
+    return COMMAND_FAILED;
 }
 
 int command_ask(const struct command_line *line, const char *method, const char *path, json_t **body)

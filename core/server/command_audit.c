@@ -31,9 +31,9 @@ static int read_page(const struct command_line *line, struct desk_audit_page *pa
 {
     char *end = NULL;
     *page = (struct desk_audit_page){.tenant = line->tenant, .to_ms = INT64_MAX, .limit = LIMIT_DEFAULT};
-    if (line->from && !command_time(line->from, &page->from_ms))
+    if (line->from && !clock_parse(line->from, &page->from_ms))
         return command_fail(line, COMMAND_MISUSED, "--from: neither Unix seconds nor a date: %s", line->from);
-    if (line->to && !command_time(line->to, &page->to_ms))
+    if (line->to && !clock_parse(line->to, &page->to_ms))
         return command_fail(line, COMMAND_MISUSED, "--to: neither Unix seconds nor a date: %s", line->to);
     if (line->limit)
         page->limit = strtoul(line->limit, &end, 10);

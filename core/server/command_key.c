@@ -17,7 +17,7 @@ static bool time_of(const char *text, int64_t *ms)
 {
     const int64_t seconds = text[strspn(text, "0123456789")] ? command_seconds(text) : -1;
     if (seconds < 0)
-        return command_time(text, ms);
+        return clock_parse(text, ms);
     *ms = clock_unix_ms() + seconds * 1000;
     return true;
 }

@@ -63,6 +63,8 @@ enum command_flag {
     COMMAND_AT_MINT_SECRET_FILE,
     COMMAND_AT_PUBLIC_HOST,
     COMMAND_AT_URL,
+    COMMAND_AT_GROUP_BY,
+    COMMAND_AT_SORT,
 };
 #define COMMAND_FLAG(name) ((uint64_t)1 << COMMAND_AT_##name)
 
@@ -77,7 +79,8 @@ struct command_line {
     const struct command *command;
     uint64_t given; /* flags */
     const char *userdb, *realm, *tenant, *from, *to, *key, *password_file, *algorithm, *lifetime, *admin_socket, *config, *lua_dir, *format,
-        *user, *tag, *limit, *expression, *filter, *coverage_min, *junit, *out, *client, *password, *seconds, *decision, *type, *scope, *name, *expires;
+        *user, *tag, *limit, *expression, *filter, *coverage_min, *junit, *out, *client, *password, *seconds, *decision, *type, *scope, *name, *expires,
+        *group_by, *sort;
     const char *ttl, *room, *max_bps, *max_allocations, *mint_secret_file, *public_host, *url; /* of minting */
     struct command_values transports;
     struct command_values sets, secrets, policies;
@@ -148,9 +151,6 @@ int64_t command_time_ms(const json_t *row, const char *name);
 /* command_read_line: the first line of a file (NULL: standard input), without its end; 0 or negative: unreadable, empty, or longer than
  * `cap`. */
 int command_read_line(const char *path, char *out, size_t cap);
-
-/* command_time: Unix seconds, or a date with or without a time of day, in UTC. False: neither. */
-bool command_time(const char *text, int64_t *ms);
 
 /* command_seconds: how many 900, 900s, 15m, 2h or 1d are; negative: it is none of them. */
 int64_t command_seconds(const char *text);

@@ -5,7 +5,8 @@
 
 #define MINUTE_MS 60000
 #define LIVES_TURNS 120 /* of half a second: so many go round all allocations, in a minute */
-#define LIVES_MS 30000  /* who was told of later than that need not be told of in this round */
+#define LIVES_LEAST 64  /* allocations in a turn */
+#define LIVES_MS 5000   /* who was told of later than that need not be told of in this round */
 
 /* struct who: whom an allocation counts for, with the names that this needs. */
 struct who {
@@ -61,7 +62,7 @@ void record_usage(struct worker *worker, const struct allocation *allocation, co
 void record_lives(struct worker *worker, msec_t now)
 {
     static const struct usage nothing = {0};
-    const uint32_t from = worker->lives_from, share = (uint32_t)(worker->mark_count / LIVES_TURNS) + 1;
+    const uint32_t from = worker->lives_from, share = (uint32_t)(worker->mark_count / LIVES_TURNS) + LIVES_LEAST;
     uint32_t at = from;
     for (const struct allocation *each; (each = engine_allocation_at(worker->engine, at)) && each->self.index < from + share; at++) {
         at = each->self.index;

@@ -197,7 +197,7 @@ static bool read_time(struct door_request *request, const char *name, int64_t ot
 {
     const char *text = door_query(request, name);
     *out = otherwise;
-    if (!text || usage_time(text, out))
+    if (!text || clock_parse(text, out))
         return true;
     door_refuse_field(request, name, "Unix seconds, a date, or a date and time as 2026-01-31T12:00:00Z expected");
     return false;

