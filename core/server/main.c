@@ -83,12 +83,18 @@ static void on_news(void *owner, const struct news_item *item)
     webhooks_take(relay->service.webhooks, relay->service.events, item);
 }
 
+static void tell_certificates(struct relay *relay)
+{
+    service_tell_certificates(&relay->service);
+    routes_tell_certificates(&relay->routes);
+}
+
 static void on_hour(void *owner)
 {
     struct relay *relay = owner;
     service_renew(&relay->service);
     if (++relay->hours % DAY_HOURS == 0)
-        service_tell_certificates(&relay->service);
+        tell_certificates(relay);
 }
 
 /* What would end the process must not do so while files are half made: signals of ours wait until serve() listens for them. */
@@ -145,7 +151,6 @@ static int serve(struct relay *relay, struct refusal *refusal)
     if (config->userdb && webhooks_open(&relay->service, relay->loop) != 0)
         return -1;
     news_serve(relay->service.news, relay->loop, on_news, relay);
-    service_tell_certificates(&relay->service);
     watch_signal(&relay->terminate, relay->loop, SIGTERM, on_stop, relay);
     watch_signal(&relay->interrupt, relay->loop, SIGINT, on_stop, relay);
     watch_signal(&relay->hangup, relay->loop, SIGHUP, on_hangup, relay);
@@ -162,6 +167,7 @@ static int serve(struct relay *relay, struct refusal *refusal)
             return -1;
     if (routes_serve(&relay->routes, &relay->service, relay->loop, &relay->policies, &relay->roster) != 0)
         return -1;
+    tell_certificates(relay);
     log_say(relay->service.log, LOG_INFO, "started", "version=%s workers=%u listeners=%zu policies=%zu relaying=%s", RELAY_VERSION, config->workers,
             relay->service.listener_count, config->policy_count, config->relaying ? "yes" : "no");
     loop_run(relay->loop);

@@ -83,10 +83,13 @@ size_t metric_places(const struct metric *, const struct service *);
 /* metric_write_scripts: the counters that scripts made; NULL: there are none. */
 void metric_write_scripts(struct policy_shared *, FILE *);
 
-/* metric_tenants: adds `count` counts of each place of AXIS_TENANT, beginning with `first`.  metric_tenants_held: likewise, allocations that are held.
+/* metric_tenants: adds `count` counts of each place of AXIS_TENANT, beginning with `first`.  metric_tenants_held, _active, _month: likewise, allocations that
+ * are held, and that carried data lately; bytes of the month.
  * metric_tenant: the name of a place; "": of all others; NULL: of nobody. */
 void metric_tenants(const struct service *, enum tenant_count first, size_t count, uint64_t *out);
 void metric_tenants_held(const struct service *, uint64_t *out);
+void metric_tenants_active(const struct service *, uint64_t *out);
+void metric_tenants_month(const struct service *, uint64_t *out);
 const char *metric_tenant(const struct service *, size_t place);
 
 /* metric_write: all of them, and those of the scripts.  metric_describe: core/METRICS.md. */

@@ -53,6 +53,16 @@ void metric_tenants_held(const struct service *service, uint64_t *out)
     each_tenant(service, out, 1, held_of, 0);
 }
 
+void metric_tenants_active(const struct service *service, uint64_t *out)
+{
+    each_tenant(service, out, 1, active_of, 0);
+}
+
+void metric_tenants_month(const struct service *service, uint64_t *out)
+{
+    each_tenant(service, out, 1, month_of, (size_t)tenant_month(clock_unix_ms()));
+}
+
 static void read_held(const struct metric_sources *sources, uint64_t *out)
 {
     metric_tenants_held(sources->service, out);
@@ -60,7 +70,7 @@ static void read_held(const struct metric_sources *sources, uint64_t *out)
 
 static void read_active(const struct metric_sources *sources, uint64_t *out)
 {
-    each_tenant(sources->service, out, 1, active_of, 0);
+    metric_tenants_active(sources->service, out);
 }
 
 static void read_held_limit(const struct metric_sources *sources, uint64_t *out)
@@ -77,7 +87,7 @@ static void read_month_limit(const struct metric_sources *sources, uint64_t *out
 
 static void read_month(const struct metric_sources *sources, uint64_t *out)
 {
-    each_tenant(sources->service, out, 1, month_of, (size_t)tenant_month(clock_unix_ms()));
+    metric_tenants_month(sources->service, out);
 }
 
 static void read_bytes(const struct metric_sources *sources, uint64_t *out)

@@ -19,6 +19,8 @@ void pulse_take(struct pulse *pulse, const struct service *service, msec_t now)
     struct pulse_sample *sample = &pulse->samples[pulse->count++ % PULSE_SAMPLES];
     *sample = (struct pulse_sample){.at = now};
     metric_tenants_held(service, sample->held);
+    metric_tenants_active(service, sample->active);
+    metric_tenants_month(service, sample->month);
     metric_tenants(service, TENANT_BYTES_IN, 2, sample->bytes);
     metric_tenants(service, TENANT_REFUSED, 1, sample->refused);
 }
@@ -35,9 +37,10 @@ static json_t *row_of(const struct pulse *pulse, const char *tenant, size_t plac
     const msec_t ms = now->at - then->at;
     const uint64_t *before = &then->bytes[2 * place], *after = &now->bytes[2 * place];
     char clean[2 * NAME_MAX_LEN + 1];
-    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "tenant", utf8_text(view_text(tenant), clean, sizeof clean), "held",
-                     (json_int_t)now->held[place], "bps_in", rate(before[0], after[0], ms), "bps_out", rate(before[1], after[1], ms),
-                     "bytes_in", (json_int_t)after[0], "bytes_out", (json_int_t)after[1], "refused", (json_int_t)now->refused[place]);
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "tenant", utf8_text(view_text(tenant), clean, sizeof clean), "held",
+                     (json_int_t)now->held[place], "active", (json_int_t)now->active[place], "bps_in", rate(before[0], after[0], ms), "bps_out",
+                     rate(before[1], after[1], ms), "bytes_in", (json_int_t)after[0], "bytes_out", (json_int_t)after[1], "month_bytes",
+                     (json_int_t)now->month[place], "refused", (json_int_t)now->refused[place]);
 }
 
 json_t *pulse_json(const struct pulse *pulse, const struct service *service, bool (*sees)(const void *ctx, const char *tenant),

@@ -15,7 +15,7 @@
 
 struct pulse_sample {
     msec_t at;
-    uint64_t held[PULSE_PLACES], bytes[2 * PULSE_PLACES], refused[PULSE_PLACES];
+    uint64_t held[PULSE_PLACES], active[PULSE_PLACES], bytes[2 * PULSE_PLACES], month[PULSE_PLACES], refused[PULSE_PLACES];
 };
 
 struct pulse {
@@ -26,8 +26,8 @@ struct pulse {
 /* pulse_take: one more sample; once a second. */
 void pulse_take(struct pulse *, const struct service *, msec_t now);
 
-/* pulse_json: {"seconds", "tenants": [{"tenant", "held", "bps_in", "bps_out", "bytes_in", "bytes_out", "refused"}]} of those whom `sees`
- * says; the last three since the start. */
+/* pulse_json: {"seconds", "tenants": [{"tenant", "held", "active", "bps_in", "bps_out", "bytes_in", "bytes_out", "month_bytes", "refused"}]} of
+ * those whom `sees` says; bytes_in, bytes_out and refused are since the start. */
 json_t *pulse_json(const struct pulse *, const struct service *, bool (*sees)(const void *ctx, const char *tenant), const void *ctx);
 
 #endif

@@ -5,6 +5,7 @@
 #include "admin/page.h"
 #include "base/err.h"
 #include "server/events.h"
+#include "server/expiry.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -289,8 +290,15 @@ int routes_open(struct routes *routes, const struct config *config, struct refus
 
 void routes_reload(struct routes *routes)
 {
-    if (routes->door)
-        admin_certificate_reload(&routes->certificate, routes->door, routes->service->log);
+    if (!routes->door)
+        return;
+    admin_certificate_reload(&routes->certificate, routes->door, routes->service->log);
+    routes_tell_certificates(routes);
+}
+
+void routes_tell_certificates(const struct routes *routes)
+{
+    expiry_tell(routes->service->news, routes->certificate.judge, &routes->certificate.pair, 1);
 }
 
 static void on_door(void *owner)

@@ -34,6 +34,7 @@ const struct door_route *routes_rows(size_t *count);
 
 /* routes_reload: the certificate of the door is read anew. */
 void routes_reload(struct routes *);
+void routes_tell_certificates(const struct routes *); /* server/expiry.h; main's, after routes_serve */
 
 /* struct routes_job: a question that the clerk answers: the first member of what it is about. What the request lends (its parts, parameters, body, caller) lives until
  * it is answered, in the clerk's thread too. `work` leaves the answer in `body`; of what fails the request is told the reason. */

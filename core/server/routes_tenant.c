@@ -137,12 +137,29 @@ static bool take_fields(struct door_request *request, struct desk_tenant *tenant
     return true;
 }
 
+static void look_at_status(void *ctx, const struct store_tenant *tenant)
+{
+    bool *is_disabled = ctx;
+    *is_disabled = strcmp(tenant->status, "disabled") == 0;
+}
+
+static bool is_disabled(struct desk *desk, const char *name)
+{
+    bool is = false;
+    desk_tenants(desk, &(struct desk_page){.name = name}, look_at_status, &is);
+    return is;
+}
+
 static int put(struct desk *desk, struct clerk_job *of)
 {
     struct tenant_job *job = (struct tenant_job *)of;
+    const char *name = job->tenant.row.name;
+    const bool was_disabled = is_disabled(desk, name);
     const int err = desk_tenant_put(desk, &job->tenant, job->how, job->job.who);
     job->job.status = job->how == DESK_ADD ? HTTP_CREATED : HTTP_OK;
-    return err ? err : find(desk, &job->job, job->tenant.row.name);
+    if (!err && !was_disabled && is_disabled(desk, name))
+        news_tell(job->job.routes->service->news, NEWS_TENANT_DISABLED, name, NEWS(NEWS_TEXT(job->job.who)));
+    return err ? err : find(desk, &job->job, name);
 }
 
 static void ask_put(const struct routes *routes, struct door_request *request, const char *name, enum desk_put how)

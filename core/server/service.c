@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "net/fetcher.h"
 #include "net/udp.h"
+#include "server/expiry.h"
 #include "server/journal.h"
 #include "server/own.h"
 #include "server/process.h"
@@ -15,7 +16,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DAY_S 86400
 #define QUOTA_NAMES 262144
 #define TICKETS 8192
 #define MAX_PARKED 4096
@@ -151,13 +151,7 @@ static void foresee_reload(const struct service *service)
 
 void service_tell_certificates(struct service *service)
 {
-    const int64_t now_s = clock_unix_ms() / 1000;
-    for (size_t i = 0; service->tls && i < service->config->cert_count; i++) {
-        const int64_t expires_s = tls_expiry(service->tls, i), days = (expires_s - now_s) / DAY_S;
-        if (days < CERTIFICATE_DAYS)
-            news_tell(service->news, NEWS_CERTIFICATE_EXPIRING, NEWS_OPERATOR,
-                      NEWS(NEWS_TEXT(service->config->certs[i].path), NEWS_NUMBER(expires_s), NEWS_NUMBER(days)));
-    }
+    expiry_tell(service->news, service->tls, service->certificates, service->config->cert_count);
 }
 
 static void reload_certificates(struct service *service)

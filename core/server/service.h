@@ -70,8 +70,7 @@ int service_open_store(struct service *, struct refusal *);
  * so. Main's. */
 void service_reload(struct service *);
 
-/* service_tell_certificates: those whose time is over in CERTIFICATE_DAYS, as news; at the start, when they were read anew, and every day; main's. */
-#define CERTIFICATE_DAYS 14
+/* service_tell_certificates: server/expiry.h; when they were read anew they are told anyway. */
 void service_tell_certificates(struct service *);
 
 /* service_renew: what gets old by itself: the keys of session tickets. Every hour; main's. */
