@@ -11,8 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FLYING_EACH 2 /* to one webhook: a slow one leaves room for others */
-#define DUE_MAX 64
+#define FLYING_EACH 2   /* to one webhook: a slow one leaves room for others */
+#define FLYING_TENANT 4 /* of one tenant */
+#define DUE_MAX 128
 #define AGAIN_MS 1000 /* where the database does not answer */
 #define SOON_MS 20
 #define IDLE_MS 60000
@@ -156,7 +157,7 @@ static void on_settled(struct clerk_job *job, int err)
     hook_post_unlink(&webhooks->flying, post);
     webhooks->flying_count--;
     hook_post_free(post);
-    webhooks_look(webhooks);
+    watch_after(&webhooks->timer, webhooks->loop, SOON_MS, on_timer, webhooks); /* once for all that end at about the same time */
 }
 
 static int settle(struct desk *desk, struct clerk_job *job)
@@ -210,17 +211,18 @@ static void fly(struct webhooks *webhooks, struct hook_post *post)
     hook_post_start(post, webhooks->http, webhooks->crypto);
 }
 
-/* may_fly: it is not under way, and its webhook has not enough of them. */
+/* may_fly: it is not under way, and neither its webhook nor its tenant has enough of them. */
 static bool may_fly(const struct webhooks *webhooks, const struct hook_post *post)
 {
-    unsigned each = 0;
+    unsigned each = 0, of_tenant = 0;
     for (const struct hook_post *other = webhooks->flying; other; other = other->next) {
-        const bool is_same = strcmp(other->result.webhook, post->result.webhook) == 0;
-        if (is_same && strcmp(other->result.event, post->result.event) == 0)
+        const bool is_same = strcmp(other->webhook, post->webhook) == 0;
+        if (is_same && strcmp(other->event, post->event) == 0)
             return false;
         each += is_same;
+        of_tenant += strcmp(other->tenant, post->tenant) == 0;
     }
-    return each < FLYING_EACH && webhooks->flying_count < HOOKS_FLYING;
+    return each < FLYING_EACH && of_tenant < FLYING_TENANT && webhooks->flying_count < HOOKS_FLYING;
 }
 
 static void on_row(void *ctx, const struct webhook_row *row)
@@ -348,10 +350,13 @@ static void save(struct webhooks *webhooks)
 {
     char why[256];
     struct desk *desk = NULL;
-    if (desk_open(webhooks->service->config->userdb, false, &desk, why, sizeof why) != 0)
+    if (!is_owed(webhooks) || desk_open(webhooks->service->config->userdb, false, &desk, why, sizeof why) != 0)
         return;
     for (struct entry *entry = webhooks->late; entry; entry = entry->next)
         put_entry(desk, &entry->job);
+    for (struct hook_post *post = webhooks->flying; post; post = post->next)
+        if (post->is_unsettled)
+            settle(desk, &post->job);
     desk_close(desk);
 }
 
@@ -360,8 +365,7 @@ void webhooks_close(struct webhooks *webhooks)
     if (!webhooks)
         return;
     watch_stop(&webhooks->timer);
-    if (webhooks->late)
-        save(webhooks);
+    save(webhooks);
     for (struct entry *entry = webhooks->late, *next; entry; entry = next) {
         next = entry->next;
         entry_free(entry);

@@ -1,7 +1,7 @@
 /* webhooks.h: events that others are told by HTTP: from the outbox of the database (store/webhook.h), signed, until they are taken.
  *
  * An event is first a row for each webhook that wants it, and then told to who follows (server/events.h): whoever has seen it can be sure that it will be told, also after
- * kill -9. Main posts what is due, HOOKS_FLYING at a time, two to one webhook; the clerk reads and writes the rows. 2xx: it was taken. 410: the webhook is gone, and disabled.
+ * kill -9. Main posts what is due, HOOKS_FLYING at a time, four of a tenant, two to one webhook; the clerk reads and writes the rows. 2xx: it was taken. 410: the webhook is gone, and disabled.
  * All else, a redirect too: again after a while, by the table in webhooks.c; after the last time the row is dead, and WEBHOOK_DEAD is told. At least once, under one id; in no
  * certain order.
  *
@@ -14,7 +14,7 @@
 #include "server/events.h"
 #include "store/webhook.h"
 
-#define HOOKS_FLYING 16
+#define HOOKS_FLYING 64
 #define HOOK_SIGNATURE_MAX 64
 #define HOOK_SECRET_TEXT_MAX 64
 

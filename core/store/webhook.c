@@ -14,7 +14,7 @@ static int audit(struct desk *desk, const struct webhook *hook, const char *who,
     return desk_audit(desk, &(struct deed){.who = who,
                                            .type = type,
                                            .tenant = strcmp(hook->tenant, "*") ? hook->tenant : "",
-                                           .what = {"webhook", hook->id, "url", hook->url}});
+                                           .what = {"webhook", hook->id, "types", hook->types}});
 }
 
 /* count: of one number that a statement gives. */
@@ -181,15 +181,16 @@ int webhook_tell(struct desk *desk, const struct webhook_event *event, int64_t *
     return desk_finish(desk, err);
 }
 
-/* Some of each webhook: one that is slow, or down, leaves room for the others. */
+/* Some of each webhook and of each tenant, who take turns: one that is slow, or down, leaves room for the others. */
 int webhook_due(struct desk *desk, int64_t now_ms, int64_t limit, webhook_row_fn *each, void *ctx)
 {
     static const char sql[] =
-        "SELECT event, webhook, tenant, body, url, secret, attempts FROM (SELECT outbox.*, tenant, url, secret,"
-        "  row_number() OVER (PARTITION BY webhook ORDER BY next_ms) AS place FROM outbox JOIN webhooks ON id = webhook"
-        "  WHERE state = 'waiting' AND next_ms <= ?1 AND enabled) WHERE place <= ?3 ORDER BY next_ms LIMIT ?2";
-    const struct argument arguments[] = {NUMBER(now_ms), NUMBER(limit), NUMBER(WEBHOOK_OUTBOX_DUE_EACH)};
-    sqlite3_stmt *statement = desk_begin(desk, sql, arguments, 3);
+        "SELECT event, webhook, tenant, body, url, secret, attempts FROM (SELECT *,"
+        "  row_number() OVER (PARTITION BY tenant ORDER BY place, next_ms) AS turn FROM (SELECT outbox.*, tenant, url, secret,"
+        "   row_number() OVER (PARTITION BY webhook ORDER BY next_ms) AS place FROM outbox JOIN webhooks ON id = webhook"
+        "   WHERE state = 'waiting' AND next_ms <= ?1 AND enabled) WHERE place <= ?3) WHERE turn <= ?4 ORDER BY turn, next_ms LIMIT ?2";
+    const struct argument arguments[] = {NUMBER(now_ms), NUMBER(limit), NUMBER(WEBHOOK_OUTBOX_DUE_EACH), NUMBER(WEBHOOK_OUTBOX_DUE_TENANT)};
+    sqlite3_stmt *statement = desk_begin(desk, sql, arguments, 4);
     int code = SQLITE_ERROR;
     while (statement && (code = sqlite3_step(statement)) == SQLITE_ROW)
         each(ctx, &(struct webhook_row){.event = database_text(statement, 0),

@@ -19,6 +19,7 @@
 #define WEBHOOK_OUTBOX_MAX 20000
 #define WEBHOOK_OUTBOX_EACH 2000
 #define WEBHOOK_OUTBOX_DUE_EACH 4
+#define WEBHOOK_OUTBOX_DUE_TENANT 8
 #define WEBHOOK_OUTBOX_EVENT_MAX 63
 
 /* struct webhook: of a tenant, or "*": of the operator, who is told of everybody. `types`: names of events with commas between them; "": all. */
@@ -58,7 +59,7 @@ struct webhook_row {
 };
 typedef void webhook_row_fn(void *ctx, const struct webhook_row *);
 
-/* webhook_due: at most `limit` of those that are due, WEBHOOK_OUTBOX_DUE_EACH of a webhook, the oldest first.  webhook_ahead: when the next one is, INT64_MAX: there is none; and how many wait. */
+/* webhook_due: at most `limit` of those that are due, some of each webhook and of each tenant, who take turns, the oldest first.  webhook_ahead: when the next one is, INT64_MAX: there is none; and how many wait. */
 int webhook_due(struct desk *, int64_t now_ms, int64_t limit, webhook_row_fn *each, void *ctx);
 int webhook_ahead(struct desk *, int64_t *next_ms, int64_t *waiting);
 

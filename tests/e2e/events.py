@@ -7,9 +7,9 @@ import time
 
 from support import stun
 from support.client import transport
-from support.door import ask, ask_json
+from support.door import ask, ask_json, call_once, make_key, tell
 from support.follow import Follower
-from support.server import BINARY, Server, run_relay
+from support.server import BINARY, Server, free_port, run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
 DOOR = "admin-socket=door"
@@ -114,6 +114,32 @@ def who_comes_back_goes_on_where_he_was_or_hears_of_a_gap():
                 gap = events.next()
                 check_equal((gap["type"], gap["data"]["why"], gap["at"]), ("gap", "restart", None), f"{gap}")
                 check_equal(events.next()["data"]["user"], "ann", "what this start remembers")
+
+
+@test
+def a_key_hears_of_its_own_tenant_and_of_what_concerns_all():
+    port = free_port()
+    with Server(DOOR, "userdb=relay.db", f"admin-listen=127.0.0.1:{port}", **LINES) as server:
+        for tenant in ("acme", "beta"):
+            server.relay("tenant", "set", "--userdb", "relay.db", tenant, "status=active")
+        acme, mint = make_key(server, "acme"), make_key(server, "acme", "mint")
+        for key, query, status in ((None, {}, 200), (acme, {}, 200), (acme, {"tenant": "acme"}, 200), (acme, {"tenant": "beta"}, 404), (mint, {}, 403),
+                                   (acme[:-1], {}, 401)):
+            with Follower(server, key=key, **query) as events:
+                check_equal(events.status, status, f"{query}")
+        with Follower(server, key=acme, port=port, type="allocation,key,tenant,policy,stats") as events, who(server, "bob") as bob, who(server, "ann") as ann:
+            bob.relayed()
+            server.relay("reload", "-c", "turnserver.conf")
+            ann.relayed()
+            check_equal(call_once(server, "DELETE", "/v1/keys/" + mint.split(".")[0], acme)[0], 200, "the end of a key")
+            check_equal(tell(server, "PATCH", "/v1/tenants/beta", {"status": "disabled"})[0], 200, "beta's end")
+            check_equal(tell(server, "PATCH", "/v1/tenants/acme", {"status": "disabled"})[0], 200, "acme's end")
+            seen, wanted = [], {"allocation.opened", "key.revoked", "tenant.disabled", "stats"}
+            while not wanted <= {event["type"] for event in seen}:
+                seen.append(events.next())
+            check_equal({event["tenant"] for event in seen}, {"acme"}, f"{seen}")
+            numbers = next(event for event in seen if event["type"] == "stats")
+            check_equal({row["tenant"] for row in numbers["data"]["tenants"]}, {"acme"}, "whose numbers")
 
 
 def churn(server, client, count):

@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 
-from support.door import ask, ask_json, tell
+from support.door import ask, ask_json, call_once, make_key, tell
 from support.follow import Follower
 from support.server import Server, free_port, make_certificate, run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
@@ -113,19 +113,22 @@ def an_event_is_told_signed_and_its_secret_is_shown_once():
 
 @test
 def a_certificate_that_ends_soon_is_told_at_the_start_and_when_it_is_read_anew():
-    with Receiver() as receiver, serving(receiver, tls=True) as server:
+    door = [f"admin-listen=127.0.0.1:{free_port()}", "admin-cert=cert.pem", "admin-pkey=key.pem"]
+    with Receiver() as receiver, serving(receiver, *door, tls=True) as server:
         hook = add(server, receiver.url, types=["certificate.expiring"])
         other = add(server, receiver.url, types=["key.revoked"])
         with Follower(server, last="0-0", type="certificate") as events:
             at_start = events.next("certificate.expiring")
             check_equal((at_start["data"]["file"], at_start["tenant"]), (server.certificate, ""), f"{at_start}")
             check(1 <= at_start["data"]["days"] <= 2, f"{at_start}")
+            check_equal(events.next("certificate.expiring")["data"]["file"], "cert.pem", "that of the door")
         server.process.send_signal(12)  # SIGUSR2
         wait_for(lambda: receiver.letters, what="the letter")
         told = check_letter(receiver.letters[0], hook["secret"])
         check_equal((told["type"], told["data"]), ("certificate.expiring", {**at_start["data"], "days": told["data"]["days"]}), f"{told}")
         wait_for(lambda: hooks(server)[0]["waiting"] == 0, what="it is done")
-        check_equal(len(receiver.letters), 1, "the other webhook wants none of that")
+        check_equal({json.loads(body)["type"] for _, _, body in receiver.letters}, {"certificate.expiring"}, "what it is told")
+        check_equal(server.query("SELECT count(*) FROM outbox WHERE webhook = ?", other["id"]), [(0,)], "the other wants none of that")
         server.relay("webhook", "remove", "-c", "turnserver.conf", other["id"])
         check_equal([row["id"] for row in hooks(server)], [hook["id"]], "who is left")
 
@@ -179,6 +182,40 @@ def what_follows_the_events_has_seen_is_told_after_kill_9():
         receiver.letters.clear()
         server.start()
         wait_for(lambda: seen in receiver.ids(), 12, what="the event that was seen")
+
+
+@test
+def a_tenant_has_its_own_and_is_told_of_itself_alone():
+    with Receiver() as receiver, serving(receiver) as server:
+        for tenant in ("acme", "beta"):
+            server.relay("tenant", "set", "--userdb", "relay.db", tenant, "status=active")
+        acme, beta, old = make_key(server, "acme"), make_key(server, "beta"), make_key(server, "acme", "mint")
+        made = {key: call_once(server, "POST", "/v1/webhooks", key, {"url": f"{receiver.url}/{name}"})[1] for key, name in ((acme, "acme"), (beta, "beta"))}
+        check_equal([made[key]["tenant"] for key in (acme, beta)], ["acme", "beta"], "whose they are")
+        check_equal([row["id"] for row in call_once(server, "GET", "/v1/webhooks", beta)[1]["webhooks"]], [made[beta]["id"]], "what beta sees")
+        for method, end, body in (("PATCH", "", {"enabled": False}), ("DELETE", "", None), ("POST", "/test", None)):
+            check_equal(call_once(server, method, f"/v1/webhooks/{made[acme]['id']}{end}", beta, body)[0], 404, f"{method} of another's")
+        for body in ({"url": receiver.url, "tenant": "acme"}, {"url": receiver.url, "tenant": "*"}):
+            check_equal(call_once(server, "POST", "/v1/webhooks", beta, body)[0], 404, f"{body}")
+        check_equal(call_once(server, "GET", "/v1/webhooks?tenant=acme", beta)[0], 404, "of another tenant")
+        check_equal(call_once(server, "DELETE", "/v1/keys/" + old.split(".")[0], acme)[0], 200, "the end of a key")
+        wait_for(lambda: receiver.letters, what="the letter")
+        told = check_letter(receiver.letters[0], made[acme]["secret"])
+        check_equal((told["type"], told["tenant"], told["data"]["key"], receiver.letters[0][0]), ("key.revoked", "acme", old.split(".")[0], "/hook/acme"), f"{told}")
+        wait_for(lambda: hooks(server, tenant="acme")[0]["waiting"] == 0, what="it is done")
+        check_equal(len(receiver.letters), 1, "beta was told nothing")
+
+
+@test
+def a_quota_that_is_used_up_is_told():
+    with Receiver() as receiver, serving(receiver) as server:
+        hook = add(server, receiver.url, types=["quota.warning", "quota.full"])
+        server.relay("tenant", "set", "--userdb", "relay.db", "example.org", "max_allocations=1")
+        with server.client() as ann:
+            ann.relayed()
+            wait_for(lambda: receiver.letters, what="the letter")
+        told = [check_letter(letter, hook["secret"]) for letter in receiver.letters]
+        check(any(event["type"] == "quota.full" and (event["tenant"], event["data"]["used"], event["data"]["most"]) == ("example.org", 1, 1) for event in told), f"{told}")
 
 
 @test

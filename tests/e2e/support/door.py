@@ -53,3 +53,17 @@ def tell(server, method, path, body=None, **query):
         return answer.status, json.loads(answer.read())
     finally:
         connection.close()
+
+
+def make_key(server, tenant, scope="admin"):
+    """A new key of a tenant of relay.db, made by the command line."""
+    return server.relay("key", "add", "--userdb", "relay.db", "--tenant", tenant, "--scope", scope).strip()
+
+
+def call_once(server, method, path, key, body=None):
+    """(status, body) of one question with a key."""
+    connection = Connection(server.path("door"))
+    try:
+        return call(connection, method, path, body, key)[:2]
+    finally:
+        connection.close()

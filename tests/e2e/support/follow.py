@@ -9,10 +9,10 @@ from support.tap import check
 class Follower:
     """with Follower(server, type="allocation") as events: events.next("allocation.opened"). Events are dictionaries with `id` (of the stream) as "at"."""
 
-    def __init__(self, server, last=None, limit_s=5.0, path="/v1/events", key=None, **query):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    def __init__(self, server, last=None, limit_s=5.0, path="/v1/events", key=None, port=None, **query):
+        self.socket = socket.socket(socket.AF_INET if port else socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(limit_s)
-        self.socket.connect(server.path("door"))
+        self.socket.connect((server.host, port) if port else server.path("door"))
         path += "?" + urllib.parse.urlencode(query) if query else ""
         lines = [f"GET {path} HTTP/1.1", "Host: relay", *([f"Last-Event-ID: {last}"] if last else ()), *([f"Authorization: Bearer {key}"] if key else ()), "", ""]
         self.socket.sendall("\r\n".join(lines).encode())

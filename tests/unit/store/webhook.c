@@ -110,8 +110,10 @@ TEST(a_webhook_that_has_many_leaves_room_for_others)
         tell(desk, id, "key.revoked", "a");
     }
     put(desk, "up", "a", "");
+    put(desk, "other", "b", "");
     tell(desk, "last", "key.revoked", "a");
-    check_due(desk, T0, "e00>down@0 e01>down@0 e02>down@0 e03>down@0 last>up@0 ");
+    tell(desk, "theirs", "key.revoked", "b");
+    check_due(desk, T0, "e00>down@0 theirs>other@0 last>up@0 e01>down@0 e02>down@0 e03>down@0 ");
     desk_close(desk);
     scratch_remove(&scratch);
 }
