@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FILE_MAX ((size_t)1 << 18)
 
@@ -87,4 +88,14 @@ void admin_certificate_reload(struct admin_certificate *own, struct door *door, 
         log_say(log, LOG_ERROR, "admin_certificate_kept", "reason=%s", log_quote(view_text(why), quote, sizeof quote));
     else
         log_say(log, LOG_INFO, "admin_certificate_loaded", "file=%s", log_quote(view_text(own->pair.cert), quote, sizeof quote));
+}
+
+void admin_certificate_foresee(const struct admin_certificate *own, struct log *log)
+{
+    const char *files[] = {own->pair.cert, own->pair.pkey};
+    char quote[TLS_TEXT_MAX];
+    for (size_t i = 0; own->judge && i < sizeof files / sizeof *files; i++)
+        if (access(files[i], R_OK) != 0)
+            log_say(log, LOG_WARNING, "certificate", "file=%s reason=\"cannot be read again, as proc-user: it is used as it is until the next start\"",
+                    log_quote(view_text(files[i]), quote, sizeof quote));
 }

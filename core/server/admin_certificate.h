@@ -20,4 +20,7 @@ void admin_certificate_close(struct admin_certificate *);
 /* admin_certificate_reload: reads the files anew and gives the door what is in them; what cannot be used keeps the old ones, and the log says so. */
 void admin_certificate_reload(struct admin_certificate *, struct door *, struct log *);
 
+/* admin_certificate_foresee: without the privileges of the start its files may be out of reach: then the log says so. */
+void admin_certificate_foresee(const struct admin_certificate *, struct log *);
+
 #endif

@@ -48,37 +48,80 @@ static int add(struct desk *desk, struct crypto *crypto, struct desk_key *key, s
     return err;
 }
 
-int command_key_add(const struct command_line *line)
+static int add_here(const struct command_line *line, struct desk_key *key)
 {
-    struct desk_key key;
     struct api_key made = {0};
-    int code = read_line(line, &key);
-    if (code)
-        return code;
     struct desk *desk = command_desk(line, true);
     if (!desk)
         return COMMAND_FAILED;
     struct crypto *crypto = crypto_new();
-    const int err = crypto ? add(desk, crypto, &key, &made) : ERR_MEMORY;
+    const int err = crypto ? add(desk, crypto, key, &made) : ERR_MEMORY;
     crypto_free(crypto);
     if (!err)
         puts(made.token);
-    else if (err == ERR_NOT_FOUND)
-        code = command_fail(line, COMMAND_FAILED, "%s: no such tenant: make it with relay tenant set %s status=active", line->tenant, line->tenant);
     crypto_wipe(&made, sizeof made);
-    if (!code)
+    if (err != ERR_NOT_FOUND)
         return command_end(line, desk, err);
     desk_close(desk);
-    return code;
+    return command_fail(line, COMMAND_FAILED, "%s: no such tenant: make it with relay tenant add %s", line->tenant, line->tenant);
+}
+
+static json_t *scopes_of(const char *text)
+{
+    json_t *list = json_array();
+    for (; *text; text += strcspn(text, ","), text += *text == ',')
+        json_array_append_new(list, json_stringn(text, strcspn(text, ",")));
+    return list;
+}
+
+static int add_there(const struct command_line *line, struct desk_key *key)
+{
+    json_t *answer = NULL;
+    const struct command_question question = {
+        .method = "POST",
+        .path = {"v1", "keys"},
+        .body = json_pack("{s:s, s:s, s:o, s:o}", "tenant", key->tenant, "name", key->name, "scopes", scopes_of(key->scopes), "expires",
+                          key->expires_ms ? json_integer(key->expires_ms / 1000) : json_null()),
+    };
+    const int code = command_send(line, &question, &answer);
+    if (code)
+        return code;
+    puts(command_text(answer, "token"));
+    return command_answered(line, answer);
+}
+
+int command_key_add(const struct command_line *line)
+{
+    struct desk_key key;
+    int code = command_check_file(line);
+    if (code == 0)
+        code = read_line(line, &key);
+    if (code)
+        return code;
+    return (command_is_remote(line) ? add_there : add_here)(line, &key);
+}
+
+static int remove_here(const struct command_line *line)
+{
+    char who[COMMAND_WHO_MAX], owner[STORE_TENANT_MAX + 1];
+    struct desk *desk = command_desk(line, false);
+    return desk ? command_end(line, desk, desk_key_remove(desk, line->words[0], NULL, command_who(who), owner)) : COMMAND_FAILED;
+}
+
+static int remove_there(const struct command_line *line)
+{
+    const struct command_question question = {.method = "DELETE", .path = {"v1", "keys", line->words[0]}};
+    json_t *answer = NULL;
+    const int code = command_send(line, &question, &answer);
+    return code ? code : command_answered(line, answer);
 }
 
 int command_key_remove(const struct command_line *line)
 {
-    char who[COMMAND_WHO_MAX], owner[STORE_TENANT_MAX + 1];
-    struct desk *desk = command_desk(line, false);
-    if (!desk)
-        return COMMAND_FAILED;
-    return command_end(line, desk, desk_key_remove(desk, line->words[0], NULL, command_who(who), owner));
+    const int code = command_check_file(line);
+    if (code)
+        return code;
+    return (command_is_remote(line) ? remove_there : remove_here)(line);
 }
 
 static const struct column columns[] = {
@@ -97,14 +140,59 @@ static void list_key(void *ctx, const struct desk_key *key)
                                         {.number = key->revoked_ms}});
 }
 
-int command_key_list(const struct command_line *line)
+static void list_told(void *ctx, const json_t *row)
+{
+    char text[STORE_API_KEY_SCOPES_MAX + 1];
+    struct slab scopes = slab_over(text, sizeof text - 1);
+    const json_t *list = json_object_get(row, "scopes");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *scope = json_string_value(json_array_get(list, i));
+        slab_put_text(&scopes, scopes.len ? "," : "");
+        slab_put_text(&scopes, scope ? scope : "");
+    }
+    text[scopes.len] = 0;
+    list_key(ctx, &(struct desk_key){.id = command_text(row, "id"),
+                                     .tenant = command_text(row, "tenant"),
+                                     .scopes = text,
+                                     .name = command_text(row, "name"),
+                                     .created_ms = command_time_ms(row, "created"),
+                                     .expires_ms = command_time_ms(row, "expires"),
+                                     .revoked_ms = command_time_ms(row, "revoked")});
+}
+
+static void begin(const struct command_line *line, struct list *list)
+{
+    list_begin(list, columns, sizeof columns / sizeof *columns, line->given & COMMAND_FLAG(JSON));
+}
+
+static int list_here(const struct command_line *line)
 {
     struct list list;
     struct desk *desk = command_desk(line, false);
     if (!desk)
         return COMMAND_FAILED;
-    list_begin(&list, columns, sizeof columns / sizeof *columns, line->given & COMMAND_FLAG(JSON));
+    begin(line, &list);
     const int err = desk_keys(desk, &(struct desk_page){.name = line->tenant}, list_key, &list);
     list_end(&list);
     return command_end(line, desk, err);
+}
+
+static int list_there(const struct command_line *line)
+{
+    const struct command_question question = {.method = "GET", .path = {"v1", "keys"}, .query = {{"tenant", line->tenant}}};
+    struct list list;
+    json_t *rows;
+    const int code = command_rows(line, &question, "keys", SIZE_MAX, &rows);
+    if (code)
+        return code;
+    begin(line, &list);
+    return command_list(line, &list, rows, list_told);
+}
+
+int command_key_list(const struct command_line *line)
+{
+    const int code = command_check_file(line);
+    if (code)
+        return code;
+    return command_is_remote(line) ? list_there(line) : list_here(line);
 }

@@ -317,6 +317,7 @@ int routes_serve(struct routes *routes, const struct service *service, struct lo
     const int err = admission_open(&routes->admission, service);
     if (err)
         return err;
+    admin_certificate_foresee(&routes->certificate, service->log);
     watch_read(&routes->readable, loop, door_descriptor(routes->door), on_door, routes);
     watch_every(&routes->second, loop, SECOND_S, on_door, routes);
     return 0;

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The operator's are of no tenant that could be missing. */
@@ -22,7 +23,9 @@ static int check_tenant(struct desk *desk, const char *tenant)
 
 int desk_key_add(struct desk *desk, const struct desk_key *key, const char *who)
 {
+    char after[STORE_API_KEY_SCOPES_MAX + 64];
     int err = desk_start(desk);
+    snprintf(after, sizeof after, "{\"scopes\": \"%s\", \"expires_ms\": %jd}", key->scopes, (intmax_t)key->expires_ms);
     if (err == 0)
         err = check_tenant(desk, key->tenant);
     if (err == 0)
@@ -32,7 +35,7 @@ int desk_key_add(struct desk *desk, const struct desk_key *key, const char *who)
                   TEXT(key->id), TEXT(key->tenant), TEXT(key->scopes), BYTES(key->hash, STORE_API_KEY_HASH_LEN), TEXT(key->name),
                   NUMBER(key->created_ms), NUMBER(key->expires_ms));
     if (err == 0)
-        err = desk_audit(desk, &(struct deed){.who = who, .type = "key_add", .tenant = key->tenant, .what = {"key", key->id, "tenant", key->tenant}});
+        err = desk_audit(desk, &(struct deed){.who = who, .type = "key_add", .tenant = key->tenant, .what = {"key", key->id, "tenant", key->tenant}, .after = after});
     return desk_finish(desk, err);
 }
 

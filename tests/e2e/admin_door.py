@@ -6,6 +6,7 @@ import ssl
 import time
 
 from support.door import Connection, call
+from support.follow import Follower
 from support.server import AUTHORITY, Server, free_port, make_certificate, run_relay
 from support.tap import check, check_equal, main, smoke, test
 
@@ -93,6 +94,9 @@ def the_certificate_is_exchanged_and_who_is_connected_stays():
         check(second != first and subject(server, other)[0] == second, "the old certificate is still shown")
         check_equal(call(held, "GET", "/v1/policy", key=key)[0], 200, "on the connection that was there")
         held.close()
+        with Follower(server, last="0-0", type="certificate") as events:
+            while events.next("certificate.expiring")["data"]["file"] != "cert.pem":
+                pass  # that of TURN has its path
         old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
         old.options |= ssl.OP_NO_TLSv1_2 | ssl.OP_NO_TLSv1_3

@@ -67,6 +67,7 @@ def a_key_is_shown_once_and_opens_the_door_for_its_tenant_until_it_is_revoked():
             secret = token.split(".")[1]
             check(secret not in text and secret not in audit and secret.encode() not in kept, "the secret was kept")
         check_equal(audit.count("key_add") + audit.count("key_remove"), 3, "audit rows")
+        check_equal(audit.count('"scopes": "admin"'), 1, "what the audit has of a key")
 
 
 @test
@@ -126,6 +127,27 @@ def what_is_changed_or_refused_is_in_the_log_and_no_key_is():
         logged(server, rf"info admin_change client=socket who={key} tenant=\"acme\" method=POST path=\"/v1/keys\" status=201")
         check(not TOKEN.search(server.log()), "a key is in the log")
         check(f"who={key} tenant=\"acme\" method=GET path=\"/v1/keys\" status=200" not in server.log(), "what changes nothing is in the log")
+
+
+@test
+def the_same_verbs_ask_a_relay_that_runs():
+    with Server(*HOSTED) as server:
+        with_tenants(server, "acme")
+
+        def there(*words):
+            code, out, errors = run_relay(*words[:2], "--admin-socket", "door", *words[2:], cwd=server.directory)
+            check_equal(code, 0, f"{words}: {errors}")
+            return out
+
+        token = there("key", "add", "--tenant", "acme", "--scope", "mint,admin", "--name", "desk", "--expires", "1h").strip()
+        check(TOKEN.fullmatch(token), token)
+        check_equal(ask(server, "GET", "/v1/allocations", token)[0], 200, "what it opens")
+        check_equal(there("key", "list", "--json"), relay(server, "key", "list", "--json"), "the list, there and in the file")
+        check_equal(there("key", "list", "--tenant", "acme"), relay(server, "key", "list", "--tenant", "acme"), "the table")
+        there("key", "remove", token.split(".")[0])
+        check_equal(ask(server, "GET", "/v1/allocations", token)[0], 401, "at once")
+        code, _, errors = run_relay("key", "list", "--admin-socket", "door", "--userdb", "relay.db", cwd=server.directory)
+        check(code == 2 and errors, errors)
 
 
 @test

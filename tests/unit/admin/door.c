@@ -380,29 +380,37 @@ TEST(who_waits_when_it_closes_is_told)
     pthread_join(asker, NULL);
 }
 
+/* open_at: `place` stays with the door. */
+static int open_at(struct door_place *place, const char *path, struct door **out)
+{
+    size_t failed;
+    *place = (struct door_place){.path = path};
+    return door_open(&(struct door_config){.places = place, .place_count = 1, .routes = routes, .route_count = ROUTES}, out, &failed);
+}
+
 TEST(the_socket_is_its_owners_and_a_dead_one_is_replaced)
 {
     struct rig rig;
     struct stat file;
-    size_t failed;
+    struct door_place place;
     struct door *second = NULL;
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     char path[64];
     rig_open(&rig);
     CHECK(stat(rig.path, &file) == 0 && (file.st_mode & 0777) == 0600);
-    CHECK_INT(door_open(&(struct door_config){.places = &(struct door_place){.path = rig.path}, .place_count = 1, .routes = routes, .route_count = ROUTES}, &second, &failed), ERR_EXISTS);
+    CHECK_INT(open_at(&place, rig.path, &second), ERR_EXISTS);
     CHECK(stat(rig.path, &file) == 0);
     snprintf(path, sizeof path, "%.40s/dead", rig.directory);
     snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
     const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     CHECK(bind(fd, (struct sockaddr *)(void *)&at, sizeof at) == 0);
     close(fd);
-    CHECK_INT(door_open(&(struct door_config){.places = &(struct door_place){.path = path}, .place_count = 1, .routes = routes, .route_count = ROUTES}, &second, &failed), 0);
+    CHECK_INT(open_at(&place, path, &second), 0);
     door_close(second);
     fclose(fopen(path, "w"));
-    CHECK_INT(door_open(&(struct door_config){.places = &(struct door_place){.path = path}, .place_count = 1, .routes = routes, .route_count = ROUTES}, &second, &failed), ERR_BAD);
+    CHECK_INT(open_at(&place, path, &second), ERR_BAD);
     unlink(path);
-    CHECK_INT(door_open(&(struct door_config){.places = &(struct door_place){.path = "/nowhere/at/all"}, .place_count = 1, .routes = routes, .route_count = ROUTES}, &second, &failed), ERR_SYSTEM);
+    CHECK_INT(open_at(&place, "/nowhere/at/all", &second), ERR_SYSTEM);
     rig_close(&rig);
 }
 
