@@ -31,6 +31,44 @@ int command_door(const struct command_line *line, char *out, size_t cap)
     return code;
 }
 
+/* tell_refused: with what the door said of it. */
+static int tell_refused(const struct command_line *line, const json_t *body)
+{
+    const char *why = json_string_value(json_object_get(body, "error"));
+    return command_fail(line, COMMAND_FAILED, "%s", why ? why : "refused");
+}
+
+static int end_refused(const struct command_line *line, char *text)
+{
+    json_t *body = text ? json_loads(text, 0, NULL) : NULL;
+    const int code = tell_refused(line, body);
+    json_decref(body);
+    free(text);
+    return code;
+}
+
+static bool print_piece(void *ctx, const char *bytes, size_t len)
+{
+    (void)ctx;
+    return fwrite(bytes, 1, len, stdout) == len;
+}
+
+int command_ask_copy(const struct command_line *line, const char *path)
+{
+    char socket[COMMAND_SOCKET_MAX], error[512], *text = NULL;
+    long status;
+    const struct ask_follow wish = {.path = path, .each = print_piece};
+    const int code = command_door(line, socket, sizeof socket);
+    if (code)
+        return code;
+    if (ask_follow(socket, &wish, &status, &text, error, sizeof error) != 0)
+        return ferror(stdout) ? command_answered(line, NULL) : command_fail(line, COMMAND_FAILED, "%s", error);
+    if (status != HTTP_OK)
+        return end_refused(line, text);
+    free(text);
+    return command_answered(line, NULL);
+}
+
 int command_ask_text(const struct command_line *line, const char *path, char **text)
 {
     char socket[COMMAND_SOCKET_MAX], error[512];
@@ -42,12 +80,7 @@ int command_ask_text(const struct command_line *line, const char *path, char **t
         return command_fail(line, COMMAND_FAILED, "%s", error);
     if (status == HTTP_OK)
         return 0;
-    json_t *body = json_loads(*text, 0, NULL);
-    const char *why = json_string_value(json_object_get(body, "error"));
-    command_fail(line, COMMAND_FAILED, "%s", why ? why : "refused");
-    json_decref(body);
-    free(*text);
-    return COMMAND_FAILED;
+    return end_refused(line, *text);
 }
 
 int command_ask(const struct command_line *line, const char *method, const char *path, json_t **body)
@@ -61,8 +94,7 @@ int command_ask(const struct command_line *line, const char *method, const char 
         return command_fail(line, COMMAND_FAILED, "%s", error);
     if (status == HTTP_OK)
         return 0;
-    const char *why = json_string_value(json_object_get(*body, "error"));
-    command_fail(line, COMMAND_FAILED, "%s", why ? why : "refused");
+    tell_refused(line, *body);
     json_decref(*body);
     return COMMAND_FAILED;
 }

@@ -115,6 +115,7 @@ int command_door(const struct command_line *, char *out, size_t cap);
 int command_ask(const struct command_line *, const char *method, const char *path, json_t **body);
 int command_answered(const struct command_line *, json_t *body);
 int command_ask_text(const struct command_line *, const char *path, char **text); /* the same, as it is said; from malloc */
+int command_ask_copy(const struct command_line *, const char *path); /* the same, to standard output as it comes: the exit code */
 
 /* Verbs that work on the database file, or on that of a relay that runs, where one is named.
  *

@@ -144,13 +144,12 @@ static int ask(const struct command_line *line, const struct summary_question *q
     char path[ASK_PATH_MAX], *text;
     struct slab out = slab_over(path, sizeof path);
     put_path(line, form, &out);
+    if (form != FORM_TABLE)
+        return command_ask_copy(line, path);
     const int code = command_ask_text(line, path, &text);
     if (code)
         return code;
-    if (form == FORM_TABLE)
-        print_told(question, text);
-    else
-        fputs(text, stdout);
+    print_told(question, text);
     free(text);
     return command_answered(line, NULL);
 }
@@ -244,14 +243,16 @@ static int by_keys(const struct command_line *line, int64_t from, int64_t to)
     struct summary_question question = {
         .tenant = line->tenant, .room = line->room, .tag = line->tag, .user = line->user, .from_ms = from, .to_ms = to};
     enum form form;
-    int code = read_form(line, &form);
+    int code = command_check_file(line);
+    if (!code)
+        code = read_form(line, &form);
     if (!code)
         code = read_keys(line, &question);
     if (!code)
         code = read_order(line, &question);
     if (code)
         return code;
-    return line->given & (COMMAND_FLAG(ADMIN_SOCKET) | COMMAND_FLAG(CONFIG)) ? ask(line, &question, form) : look(line, &question, form);
+    return command_is_remote(line) ? ask(line, &question, form) : look(line, &question, form);
 }
 
 #define SUMS_FLAGS                                                                                                                         \
