@@ -144,6 +144,20 @@ def a_strict_credential_ends_its_allocations_within_a_second_and_others_go_on():
         check_equal((burst(kept, kept_peer, 1, 9), kept.refresh(600).code), (1, 0), "where it is kept")
 
 
+@test
+def a_tenant_may_have_what_is_made_with_a_credential_end_with_it():
+    with Server(DOOR, "userdb=relay.db", auth=["use-auth-secret", "static-auth-secret=s"], threads=2) as server, contextlib.ExitStack() as stack:
+        server.relay("tenant", "set", "--userdb", "relay.db", "example.org", "expiry=strict")
+        expires = int(time.time()) + 2
+        name, password = stun.rest_credential("s", expires, "ann")
+        clients = [stack.enter_context(server.client(kind, username=name, password=password)) for kind in TRANSPORTS]
+        lifetimes = [client.allocate().number(stun.LIFETIME) for client in clients]
+        check(all(lifetime <= 2 for lifetime in lifetimes), f"lifetimes of {lifetimes} s")
+        check_equal(clients[0].refresh(600).number(stun.LIFETIME) <= 2, True, "no more by Refresh")
+        wait_for(lambda: len(server.query("SELECT 1 FROM sessions WHERE reason = 'credential_expired'")) == 2, 4, "the end of both")
+        check_equal([client.refresh(600).code for client in clients], [401, 401], "Refresh")
+
+
 # ---- source addresses
 
 def flood(server, message, count, per_s, local="127.0.0.1"):
