@@ -121,9 +121,16 @@ static void fill_identity(const struct question *question, const struct decision
         view_copy(view_text(question->request->tenant), verdict->tenant, sizeof verdict->tenant);
 }
 
+/* answer_measure: what a 486 is about, if a relay.ratelimit said no while the hook ran. */
+static struct gauge answer_measure(const struct policy *policy, const struct decision *decision)
+{
+    const bool is_slowed = decision->kind == VERDICT_DENY && decision->code == STUN_QUOTA && policy->slowed == policy->call;
+    return is_slowed ? (struct gauge){policy->slowed_burst, policy->slowed_burst} : (struct gauge){0};
+}
+
 void answer_verdict(struct policy *policy, const struct question *question, const struct decision *decision, struct verdict *verdict)
 {
-    *verdict = (struct verdict){.kind = decision->kind, .code = decision->code};
+    *verdict = (struct verdict){.kind = decision->kind, .code = decision->code, .measure = answer_measure(policy, decision)};
     memcpy(verdict->alternate.servers, decision->servers, sizeof decision->servers);
     copy_text(decision, decision->domain, verdict->alternate.domain, sizeof verdict->alternate.domain);
     copy_text(decision, decision->by, verdict->by, sizeof verdict->by);

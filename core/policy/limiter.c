@@ -73,3 +73,8 @@ bool limiter_take(struct limiter *limiter, struct view key, double n, msec_t now
             return true;
     }
 }
+
+uint32_t limiter_burst(const struct limiter *limiter)
+{
+    return (uint32_t)llround(limiter->tolerance / limiter->interval);
+}

@@ -19,4 +19,7 @@ void limiter_free(struct limiter *);
 /* limiter_take: `n` units for `key` at `now`; false if that is too much now, and then *wait_s says when it would not be. */
 bool limiter_take(struct limiter *, struct view key, double n, msec_t now, double *wait_s);
 
+/* limiter_burst: so many units pass at once. */
+uint32_t limiter_burst(const struct limiter *);
+
 #endif

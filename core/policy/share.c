@@ -241,7 +241,13 @@ static int limiter_method_take(lua_State *L)
     double wait;
     if (!(n > 0))
         state_raise(L, "take: a number above 0 expected");
-    lua_pushboolean(L, limiter_take(limiter, share_key(L, 2), n, policy_of(L)->now, &wait));
+    struct policy *policy = policy_of(L);
+    const bool passes = limiter_take(limiter, share_key(L, 2), n, policy->now, &wait);
+    if (!passes) {
+        policy->slowed = policy->call;
+        policy->slowed_burst = limiter_burst(limiter);
+    }
+    lua_pushboolean(L, passes);
     lua_pushnumber(L, wait);
     return 2;
 }

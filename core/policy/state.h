@@ -114,6 +114,8 @@ struct policy {
     msec_t now, idle_at;
     int64_t unix_ms;
     uint64_t calls, call; /* calls counts runs, call is the one of now: what an argument was filled for */
+    uint64_t slowed;      /* the run in which a relay.ratelimit last said no, of so many at once */
+    uint32_t slowed_burst;
 
     struct run *run;   /* while a hook runs; wait.h */
     struct task *task; /* the coroutine of a run that has waited */

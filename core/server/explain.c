@@ -153,12 +153,23 @@ static void put_part(struct slab *out, char what, const struct denial *denial)
     }
 }
 
+/* put_said: what a policy said; with the rate limit of its own that is behind it. */
+static void put_said(struct slab *out, const struct denial *denial)
+{
+    slab_put_text(out, denial->reason);
+    if (is_core(denial) || !denial->measure.limit)
+        return;
+    slab_put_text(out, " (");
+    put_number(out, denial->measure.limit);
+    slab_put_text(out, " at once, then as the policy's rate has it)");
+}
+
 const char *explain_why(const struct denial *denial, char out[EXPLAIN_MAX])
 {
     const struct row *row = row_of(denial);
     struct slab slab = slab_over(out, EXPLAIN_MAX - 1);
     if (!row)
-        slab_put_text(&slab, denial->reason);
+        put_said(&slab, denial);
     for (const char *at = row ? row->why : ""; *at; at++)
         if (*at == '%')
             put_part(&slab, *++at, denial);

@@ -9,7 +9,7 @@ import time
 from support import stun
 from support.client import Peer, transport
 from support.prometheus import scrape
-from support.server import Server, free_range
+from support.server import POLICIES, Server, free_range
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
 DOOR = "admin-socket=door"
@@ -238,6 +238,17 @@ def a_source_holds_so_many_allocations_over_all_workers():
         check_equal(stack.enter_context(server.client(local=("127.0.9.1", 0))).allocate().code, 0, "from another address")
         clients[0].refresh(0)
         check_equal([client.allocate().code for client in clients[6:]].count(0), 1, "one for the one that was released")
+
+
+@test
+def a_policys_own_rate_limit_is_explained_with_its_number():
+    with Server(DOOR, "set=quota.rate=3", policies=[os.path.join(POLICIES, "quota.lua")]) as server:
+        for _ in range(4):
+            with server.client() as client:
+                code = client.allocate().code
+        row = explain(server)[0]
+        check_equal((code, row["code"], row["rule"], row["held"], row["limit"]), (486, 486, "authorize", 3, 3), f"{row}")
+        check(row["why"].startswith("too many allocation attempts (3 at once"), row["why"])
 
 
 @test

@@ -232,6 +232,23 @@ TEST(a_rate_limit_lets_a_burst_through_and_then_its_rate)
     stage_clear(&stage);
 }
 
+TEST(a_refusal_for_a_rate_limit_says_how_many_pass_at_once)
+{
+    struct stage stage;
+    stage_play(&stage,
+               "local R = relay.ratelimit('r', {rate = 2, burst = 3})\n"
+               "return {authorize = function(req) if not R:take('k') then return relay.deny(486, 'slowly') end end,\n"
+               " refresh = function() return relay.deny(486, 'never') end}");
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(stage_ask(&stage, HOOK_authorize), VERDICT_SILENT);
+    CHECK_INT(stage_ask(&stage, HOOK_authorize), VERDICT_DENY);
+    CHECK_INT(stage.verdict.measure.held, 3);
+    CHECK_INT(stage.verdict.measure.limit, 3);
+    CHECK_INT(stage_ask(&stage, HOOK_refresh), VERDICT_DENY); /* another question */
+    CHECK_INT(stage.verdict.measure.limit, 0);
+    stage_clear(&stage);
+}
+
 TEST(a_meter_counts_within_its_period)
 {
     struct stage stage;
@@ -423,7 +440,7 @@ TEST_LIST(RUN(a_file_that_is_no_policy_is_refused_with_file_and_line) RUN(the_sa
               RUN(require_loads_text_from_the_policy_directory) RUN(the_library_of_the_installation_is_found_first)
                   RUN(policies_have_globals_of_their_own) RUN(params_are_typed_and_ranged_and_unknown_names_are_refused)
                       RUN(shared_tables_keep_values_for_their_time) RUN(shared_entries_end_and_make_room)
-                          RUN(a_rate_limit_lets_a_burst_through_and_then_its_rate) RUN(a_meter_counts_within_its_period)
+                          RUN(a_rate_limit_lets_a_burst_through_and_then_its_rate) RUN(a_refusal_for_a_rate_limit_says_how_many_pass_at_once) RUN(a_meter_counts_within_its_period)
                               RUN(data_is_a_read_only_tree) RUN(a_secret_signs_and_hides) RUN(small_functions)
                                   RUN(audit_is_json_in_order_whatever_clients_sent) RUN(counters_are_kept_for_c)
                                       RUN(a_metric_has_so_many_series_and_one_for_the_others) RUN(timers_run_when_due_on_one_worker_or_on_all) RUN(the_revision_follows_the_files))
