@@ -2,6 +2,7 @@
 #include "server/command_line.h"
 
 #include "admin/ask.h"
+#include "server/news.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,6 +117,10 @@ static int follow_all(const struct command_line *line, const char *socket, const
 int command_events(const struct command_line *line)
 {
     char socket[COMMAND_SOCKET_MAX], path[ASK_PATH_MAX];
+    if (line->given & COMMAND_FLAG(DESCRIBE)) {
+        news_describe(stdout);
+        return command_answered(line, NULL);
+    }
     struct slab out = slab_over(path, sizeof path - 1);
     slab_put_text(&out, "/v1/events");
     ask_put(&out, "tenant", line->tenant);

@@ -186,11 +186,12 @@ static void stop(struct relay *relay)
         if (workers[i])
             worker_join(workers[i]);
     meter_keep(&relay->service);
-    news_close(relay->service.news);
     reload_close(&relay->policies);
     roster_close(&relay->roster);
     tenancy_close(relay->service.tenancy);
     clerk_close(relay->service.clerk);
+    relay->service.clerk = NULL;
+    news_close(relay->service.news); /* nobody else tells any more; what is for webhooks is put into the database by themselves */
     webhooks_close(relay->service.webhooks);
     mint_close(relay->service.mint);
     routes_close(&relay->routes);

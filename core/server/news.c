@@ -15,24 +15,42 @@
 
 static const struct news_row rows[NEWS_KINDS] = {
     [NEWS_ALLOCATION_OPENED] = {"allocation.opened",
-                                .detail = {"allocation", "user", "room", "tag", "credential", "transport", "client", "relay"}},
-    [NEWS_ALLOCATION_CLOSED] = {"allocation.closed", .detail = {"allocation", "user", "room", "tag", "credential", "reason", "by",
-                                                                "#seconds", "#bytes_in", "#bytes_out"}},
+                                .detail = {"allocation", "user", "room", "tag", "credential", "transport", "client", "relay"},
+                                .help = "An allocation was made; `room` is its label, or its group, `tag` its label, or its user"},
+    [NEWS_ALLOCATION_CLOSED] = {"allocation.closed",
+                                .detail = {"allocation", "user", "room", "tag", "credential", "reason", "by", "#seconds", "#bytes_in",
+                                           "#bytes_out"},
+                                .help = "An allocation ended: why, by whom, what it relayed"},
     [NEWS_ALLOCATION_REFUSED] = {"allocation.refused", .rate = 200,
-                                 .detail = {"decision", "user", "method", "#code", "reason", "by", "transport", "client"}},
-    [NEWS_QUOTA_WARNING] = {"quota.warning", .to_hooks = true, .detail = {"limit", "#used", "#most", "action"}},
-    [NEWS_QUOTA_FULL] = {"quota.full", .to_hooks = true, .detail = {"limit", "#used", "#most", "action"}},
-    [NEWS_CREDENTIAL_REVOKED] = {"credential.revoked", .to_hooks = true, .detail = {"what", "name", "by"}},
-    [NEWS_KEY_REVOKED] = {"key.revoked", .to_hooks = true, .detail = {"key", "by"}},
-    [NEWS_TENANT_DISABLED] = {"tenant.disabled", .to_hooks = true, .detail = {"by"}},
-    [NEWS_NODE_DRAINING] = {"node.draining", .to_hooks = true, .detail = {"#deadline", "sibling"}},
-    [NEWS_CERTIFICATE_EXPIRING] = {"certificate.expiring", .to_hooks = true, .detail = {"file", "#expires", "#days"}},
-    [NEWS_POLICY_RELOADED] = {"policy.reloaded", .detail = {"revision"}},
-    [NEWS_CERTIFICATES_RELOADED] = {"certificates.reloaded", .detail = {"#count"}},
-    [NEWS_WEBHOOK_DEAD] = {"webhook.dead", .detail = {"webhook", "event", "reason"}},
-    [NEWS_WEBHOOK_TEST] = {"webhook.test", .detail = {"webhook", "by"}},
-    [NEWS_GAP] = {"gap", .detail = {"why"}},
-    [NEWS_STATS] = {"stats", .is_asked_for = true},
+                                 .detail = {"decision", "user", "method", "#code", "reason", "by", "transport", "client"},
+                                 .help = "A request of a client whose address is his own was refused; `relay explain --decision` says "
+                                         "more. At most 200 a second are told"},
+    [NEWS_QUOTA_WARNING] = {"quota.warning", .to_hooks = true, .detail = {"limit", "#used", "#most", "action"},
+                            .help = "80 % of a limit of a tenant are used: `max_allocations`, or `month_bytes` with its action"},
+    [NEWS_QUOTA_FULL] = {"quota.full", .to_hooks = true, .detail = {"limit", "#used", "#most", "action"}, .help = "All of it is used"},
+    [NEWS_CREDENTIAL_REVOKED] = {"credential.revoked", .to_hooks = true, .detail = {"what", "name", "by"},
+                                 .help = "A revocation: of a credential, a tag, a user, a key, or a whole tenant"},
+    [NEWS_KEY_REVOKED] = {"key.revoked", .to_hooks = true, .detail = {"key", "by"},
+                          .help = "A key of the admin door opens nothing any more"},
+    [NEWS_TENANT_DISABLED] = {"tenant.disabled", .to_hooks = true, .detail = {"by"},
+                              .help = "A tenant was disabled: its clients are refused"},
+    [NEWS_NODE_DRAINING] = {"node.draining", .to_hooks = true, .detail = {"#deadline", "sibling"},
+                            .help = "The node takes nobody any more, and ends at `deadline` (Unix time); tenant `*`"},
+    [NEWS_CERTIFICATE_EXPIRING] = {"certificate.expiring", .to_hooks = true, .detail = {"file", "#expires", "#days"},
+                                   .help = "A certificate ends within 14 days (at the start, when it is read, every day); of the operator"},
+    [NEWS_POLICY_RELOADED] = {"policy.reloaded", .detail = {"revision"}, .help = "All workers have other policies; of the operator"},
+    [NEWS_CERTIFICATES_RELOADED] = {"certificates.reloaded", .detail = {"#count"},
+                                    .help = "The certificates were read anew; of the operator"},
+    [NEWS_WEBHOOK_DEAD] = {"webhook.dead", .detail = {"webhook", "event", "reason"},
+                           .help = "An event for a webhook was not taken in three days, and is given up"},
+    [NEWS_WEBHOOK_TEST] = {"webhook.test", .detail = {"webhook", "by"},
+                           .help = "Somebody asked for a test of a webhook, which alone is told"},
+    [NEWS_GAP] = {"gap", .detail = {"why"},
+                  .help = "Events are missing here: `busy`: too many came at once; `late`: they are no longer remembered; `restart`: the "
+                          "relay was started anew. Whatever is asked for, everybody is told; tenant `*`"},
+    [NEWS_STATS] = {"stats", .is_asked_for = true,
+                    .help = "Numbers by tenant, every second, to who asks for `stats`: `seconds` that rates are of, and `tenants`: `held`, "
+                            "`active`, `bps_in`, `bps_out`, `bytes_in`, `bytes_out`, `month_bytes`, `refused`"},
 };
 
 /* struct slot: `turn` is its number in the ring: a teller may have it; one more: main may; a round more: the next teller. */
@@ -318,4 +336,40 @@ json_t *news_json(const struct news_item *item)
     }
     return json_pack("{s:s, s:s, s:o, s:o, s:o}", "id", item->id, "type", row->name, "timestamp", time_of(item->unix_ms), "tenant",
                      text_of(item->tenant), "data", data);
+}
+
+/* ---- core/EVENTS.md ---- */
+
+static void describe(const struct news_row *row, FILE *out)
+{
+    fprintf(out, "| `%s` |", row->name);
+    for (size_t i = 0; row->detail[i]; i++)
+        fprintf(out, "%s`%s`", i ? ", " : " ", row->detail[i] + !is_text(row, i));
+    fprintf(out, " | %s | %s |\n", row->to_hooks ? "yes" : "", row->help);
+}
+
+void news_describe(FILE *out)
+{
+    fputs("# Events\n\nWhat `GET /v1/events` and `relay events` tell, and webhooks. This page is made by `relay events --describe`; a test "
+          "holds it against the "
+          "program.\n\n"
+          "An event is `{\"id\", \"type\", \"timestamp\", \"tenant\", \"data\"}`. Its id is the same wherever it is told. A tenant's key "
+          "hears of its own tenant and of what has the tenant "
+          "`*`; what is of the\noperator has the tenant \"\".\n\n"
+          "| type | data | webhooks | when |\n|---|---|---|---|\n",
+          out);
+    for (unsigned i = 0; i < NEWS_KINDS; i++)
+        describe(&rows[i], out);
+    fputs("\n## Webhooks\n\n"
+          "A webhook is posted the event as JSON, signed as [Standard Webhooks](https://www.standardwebhooks.com) has it:\n\n"
+          "| header | what |\n|---|---|\n"
+          "| `webhook-id` | the event's id: the same in every attempt, so that who has seen it can leave it |\n"
+          "| `webhook-timestamp` | when it was posted, in Unix seconds; refuse what is older than some minutes |\n"
+          "| `webhook-signature` | `v1,` and Base64 of the HMAC-SHA256 of `ID.TIMESTAMP.BODY` under the secret: the bytes whose Base64 "
+          "stands behind `whsec_` |\n\n"
+          "2xx takes it. 410 ends the webhook. All else, a redirect too, is tried again after 1, 2, 10 and 30 seconds, 2, 10 and 30 "
+          "minutes, 1, 3, 6, 12 and twice 24 hours; then it is given up "
+          "(`webhook.dead`).\nEach event is told at least once, also through a crash of the relay; in no certain order. "
+          "`examples/webhook.py` receives and verifies them.\n",
+          out);
 }

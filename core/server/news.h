@@ -14,6 +14,7 @@
 #include "turn/verdict.h"
 
 #include <jansson.h>
+#include <stdio.h>
 
 #define NEWS_SLOTS 2048 /* a power of two */
 #define NEWS_VALUES_MAX 10
@@ -48,6 +49,7 @@ struct news_row {
     bool is_asked_for; /* a stream has it only if it names it */
     unsigned rate;     /* so many in a second, others are lost: clients can make as many as they like; 0: all */
     const char *detail[NEWS_VALUES_MAX + 1];
+    const char *help; /* whose it is is part of it */
 };
 #define NEWS_HOOK_TYPES                                                                                                                    \
     "quota.warning|quota.full|credential.revoked|key.revoked|tenant.disabled|node.draining|certificate.expiring" /* those `to_hooks` */
@@ -107,6 +109,9 @@ json_t *news_json(const struct news_item *);
 typedef void news_fn(void *ctx, const struct news_item *);
 void news_serve(struct news *, struct loop *, news_fn *, void *ctx);
 void news_close(struct news *);
+
+/* news_describe: core/EVENTS.md. */
+void news_describe(FILE *);
 
 /* struct news_counts: told: passed on, by kind; lost: found no place, or were more than their rate. Main's. */
 struct news_counts {

@@ -1,20 +1,16 @@
 /* worker_news.c: what is told of the events of a worker: who is there, who is gone, who was refused. */
+#include "server/label.h"
 #include "server/worker_state.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #define ID_MAX 24
 
-/* label: the value of `name` in "k=v,k=v"; `other` where there is none. */
-static const char *label(const char *tags, const char *name, const char *other, char out[TAGS_MAX])
-{
-    const size_t len = strlen(name);
-    for (const char *at = tags; *at; at += strcspn(at, ","), at += *at == ',')
-        if (strncmp(at, name, len) == 0 && at[len] == '=')
-            return view_copy(view_of(at + len + 1, strcspn(at + len + 1, ",")), out, TAGS_MAX);
-    return other;
-}
+/* struct named: what an allocation is called. */
+struct named {
+    struct label_names label;
+    char id[ID_MAX], credential[TAGS_MAX];
+};
 
 static const char *number(uint64_t id, char out[ID_MAX])
 {
@@ -22,26 +18,32 @@ static const char *number(uint64_t id, char out[ID_MAX])
     return out;
 }
 
+static void name(const struct allocation *allocation, struct named *out)
+{
+    label_names(allocation, &out->label);
+    view_copy(label_find(allocation->tags, "credential"), out->credential, sizeof out->credential);
+    number(allocation->id, out->id);
+}
+
 static void tell_opened(struct news *news, const struct allocation *allocation)
 {
-    char id[ID_MAX], room[TAGS_MAX], tag[TAGS_MAX], credential[TAGS_MAX], client[ADDR_TEXT_MAX], relayed[ADDR_TEXT_MAX];
+    char client[ADDR_TEXT_MAX], relayed[ADDR_TEXT_MAX];
+    struct named named;
+    name(allocation, &named);
     news_tell(news, NEWS_ALLOCATION_OPENED, record_tenant(allocation),
-              NEWS(NEWS_TEXT(number(allocation->id, id)), NEWS_TEXT(allocation->user),
-                   NEWS_TEXT(label(allocation->tags, "room", allocation->group_name, room)),
-                   NEWS_TEXT(label(allocation->tags, "tag", allocation->user, tag)),
-                   NEWS_TEXT(label(allocation->tags, "credential", "", credential)), NEWS_TEXT(record_transport(allocation)),
+              NEWS(NEWS_TEXT(named.id), NEWS_TEXT(allocation->user), NEWS_TEXT(named.label.room), NEWS_TEXT(named.label.tag),
+                   NEWS_TEXT(named.credential), NEWS_TEXT(record_transport(allocation)),
                    NEWS_TEXT(addr_format(&allocation->flow.client, client)), NEWS_TEXT(addr_format(&allocation->relayed_shown, relayed))));
 }
 
 static void tell_closed(struct news *news, const struct event *event)
 {
     const struct allocation *allocation = event->allocation;
-    char id[ID_MAX], room[TAGS_MAX], tag[TAGS_MAX], credential[TAGS_MAX];
+    struct named named;
+    name(allocation, &named);
     news_tell(news, NEWS_ALLOCATION_CLOSED, record_tenant(allocation),
-              NEWS(NEWS_TEXT(number(allocation->id, id)), NEWS_TEXT(allocation->user),
-                   NEWS_TEXT(label(allocation->tags, "room", allocation->group_name, room)),
-                   NEWS_TEXT(label(allocation->tags, "tag", allocation->user, tag)),
-                   NEWS_TEXT(label(allocation->tags, "credential", "", credential)), NEWS_TEXT(event->reason), NEWS_TEXT(event->by),
+              NEWS(NEWS_TEXT(named.id), NEWS_TEXT(allocation->user), NEWS_TEXT(named.label.room), NEWS_TEXT(named.label.tag),
+                   NEWS_TEXT(named.credential), NEWS_TEXT(event->reason), NEWS_TEXT(event->by),
                    NEWS_NUMBER((event->now - allocation->created) / 1000), NEWS_NUMBER(allocation->usage.bytes_in),
                    NEWS_NUMBER(allocation->usage.bytes_out)));
 }

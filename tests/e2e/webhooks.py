@@ -5,14 +5,17 @@ import hashlib
 import hmac
 import http.server
 import json
+import os
 import re
 import ssl
+import subprocess
+import sys
 import threading
 import time
 
 from support.door import ask, ask_json, call_once, make_key, tell
 from support.follow import Follower
-from support.server import Server, free_port, make_certificate, run_relay
+from support.server import ROOT, Server, free_port, make_certificate, run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
 HOSTED = ("admin-socket=door", "userdb=relay.db")
@@ -293,6 +296,23 @@ def wrong_bodies_are_refused_by_their_fields_and_there_are_16_of_a_tenant():
             add(server, receiver.url, tenant="acme")
         check_equal(tell(server, "POST", "/v1/webhooks", {"url": receiver.url, "tenant": "acme"})[0], 409, "one more")
         check_equal((len(hooks(server, tenant="acme")), len(hooks(server, tenant="beta"))), (16, 0), "of a tenant")
+
+
+@test
+def the_example_takes_what_is_genuine_and_nothing_else():
+    port = free_port()
+    with Server(*HOSTED, f"webhook-allow=127.0.0.1:{port}") as server:
+        good, other = (add(server, f"http://127.0.0.1:{port}/") for _ in range(2))
+        receiver = subprocess.Popen([sys.executable, os.path.join(ROOT, "examples", "webhook.py"), str(port)], stdout=subprocess.PIPE, text=True,
+                                    env={**os.environ, "WEBHOOK_SECRET": good["secret"]})
+        try:
+            ring(server, good)
+            check_equal(receiver.stdout.readline().split()[:2], ["webhook.test", "*"], "what it prints")
+            ring(server, other)
+            wait_for(lambda: hooks(server)[1]["error"] == "answered 401", what="the refusal of another's signature")
+        finally:
+            receiver.terminate()
+            receiver.communicate()
 
 
 @test

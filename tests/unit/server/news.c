@@ -153,6 +153,19 @@ TEST(kinds_are_found_by_their_names)
     CHECK_INT(news_find(view_text("")), NEWS_KINDS);
 }
 
+TEST(the_page_of_events_is_that_of_the_program)
+{
+    char *text = NULL, *page = test_file("core/EVENTS.md");
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    news_describe(out);
+    fclose(out);
+    if (!page || strcmp(text, page) != 0)
+        test_failed(__FILE__, __LINE__, "core/EVENTS.md is another: build/relay events --describe > core/EVENTS.md");
+    free(text);
+    free(page);
+}
+
 TEST(nobody_may_want_to_know)
 {
     news_tell(NULL, NEWS_KEY_REVOKED, "acme", NEWS(NEWS_TEXT("k"), NEWS_TEXT("w")));
@@ -168,4 +181,4 @@ TEST(nobody_may_want_to_know)
 TEST_LIST(RUN(many_threads_tell_and_each_is_heard_in_its_order_or_counted_as_lost) RUN(what_finds_no_place_is_told_as_a_gap)
               RUN(refusals_beyond_their_rate_are_lost_and_counted) RUN(its_json_has_the_names_of_its_row)
                   RUN(texts_that_are_too_long_together_are_cut_and_none_is_missing) RUN(kinds_are_found_by_their_names)
-                      RUN(nobody_may_want_to_know))
+                      RUN(nobody_may_want_to_know) RUN(the_page_of_events_is_that_of_the_program))
