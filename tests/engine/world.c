@@ -249,6 +249,10 @@ static int world_flows(const struct engine *engine)
 void world_check_books(struct world *w)
 {
     CHECK_INT(quota_total(w->shared.quota), engine_allocations(w->engine) + (w->second ? engine_allocations(w->second) : 0));
+    uint32_t held = 0;
+    for (uint32_t i = 0; i < tenants_used(w->shared.tenants); i++)
+        held += tenants_at(w->shared.tenants, i)->held;
+    CHECK_INT(held, quota_total(w->shared.quota));
     CHECK_INT(w->open_sockets, world_sockets(w->engine) + world_sockets(w->second));
     CHECK_INT(w->held, world_flows(w->engine) + world_flows(w->second));
 }
