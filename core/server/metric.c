@@ -362,6 +362,7 @@ static void write_main(struct writing *writing, const struct metric_sources *sou
 void metric_write(const struct metric_sources *sources, FILE *out)
 {
     struct writing writing = {.service = sources->service, .out = out};
+    tenancy_call(sources->service->tenancy);
     write_workers(&writing);
     write_main(&writing, sources, metric_of_tenants);
     write_main(&writing, sources, metric_of_main);

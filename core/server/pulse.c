@@ -18,6 +18,7 @@ void pulse_take(struct pulse *pulse, const struct service *service, msec_t now)
 {
     struct pulse_sample *sample = &pulse->samples[pulse->count++ % PULSE_SAMPLES];
     *sample = (struct pulse_sample){.at = now};
+    tenancy_call(service->tenancy);
     metric_tenants_held(service, sample->held);
     metric_tenants_active(service, sample->active);
     metric_tenants_month(service, sample->month);

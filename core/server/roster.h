@@ -26,6 +26,8 @@ struct roster_row {
     int64_t created_unix_ms, expires_unix_ms;
     struct usage usage;
     uint32_t permissions, channels;
+    bool is_active;
+    uint64_t dropped[PACE_LIMITS]; /* packets, by the limit that they were over */
 };
 
 /* struct roster_place: from where on a question goes on: a worker, and an index of its pool. */

@@ -57,16 +57,26 @@ static json_t *id_of(uint64_t id)
     return json_sprintf("%llu", (unsigned long long)id);
 }
 
+/* dropped_of: only the limits that something was over. */
+static json_t *dropped_of(const struct roster_row *row)
+{
+    json_t *object = json_object();
+    for (unsigned limit = 0; limit < PACE_LIMITS; limit++)
+        if (row->dropped[limit])
+            json_object_set_new(object, pace_name(limit), json_integer((json_int_t)row->dropped[limit]));
+    return object;
+}
+
 static json_t *row_of(const struct roster_row *row)
 {
-    return json_pack("{s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i}", "id",
+    return json_pack("{s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:b, s:o}", "id",
                      id_of(row->id), "worker", (int)row->worker + 1, "tenant", text_of(row->tenant), "user", text_of(row->user), "realm",
                      text_of(row->realm), "group", text_of(row->labels.group), "tags", tags_of(row->labels.tags), "transport",
                      row->transport, "src", address_of(&row->client), "relay", address_of(&row->relayed), "relay2", address_of(&row->other),
                      "created", (json_int_t)(row->created_unix_ms / 1000), "expires", (json_int_t)(row->expires_unix_ms / 1000), "bytes_in",
                      (json_int_t)row->usage.bytes_in, "bytes_out", (json_int_t)row->usage.bytes_out, "packets_in",
                      (json_int_t)row->usage.packets_in, "packets_out", (json_int_t)row->usage.packets_out, "permissions",
-                     (int)row->permissions, "channels", (int)row->channels);
+                     (int)row->permissions, "channels", (int)row->channels, "active", row->is_active, "dropped", dropped_of(row));
 }
 
 static void on_found(struct roster_asker *asker, const struct roster_row *row)

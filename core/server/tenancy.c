@@ -164,7 +164,7 @@ static void look_at_shares(struct tenancy *tenancy, int64_t unix_ms)
     }
 }
 
-static void look_at_names(struct tenancy *tenancy)
+void tenancy_call(struct tenancy *tenancy)
 {
     struct tenants *tenants = tenancy->service->ledger.tenants;
     const uint32_t used = tenants_used(tenants);
@@ -177,7 +177,6 @@ void tenancy_look(struct tenancy *tenancy, int64_t unix_ms)
     if (tenancy->reader)
         look_at_database(tenancy, unix_ms);
     look_at_shares(tenancy, unix_ms);
-    look_at_names(tenancy);
 }
 
 const char *tenancy_name(const struct tenancy *tenancy, size_t place)

@@ -20,7 +20,8 @@ void tenancy_close(struct tenancy *);
 /* tenancy_look: looks whether something changed. */
 void tenancy_look(struct tenancy *, int64_t unix_ms);
 
-/* tenancy_name: of the place of an entry, below TENANTS_SHOWN, when main looked last; NULL: none. */
+/* tenancy_call: takes down the names.  tenancy_name: of the place of an entry, below TENANTS_SHOWN, as it was taken down; NULL: none. */
+void tenancy_call(struct tenancy *);
 const char *tenancy_name(const struct tenancy *, size_t place);
 
 /* tenancy_tell: what a row of the database says goes to the ledger; of a tenant that was not there, with its month, from `reader`. Any thread.

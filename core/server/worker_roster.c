@@ -36,7 +36,10 @@ static void copy(const struct worker *worker, const struct allocation *allocatio
         .usage = allocation->usage,
         .permissions = allocation->permissions,
         .channels = allocation->channels,
+        .is_active = allocation->is_active,
     };
+    if (allocation->pace)
+        memcpy(row->dropped, allocation->pace->dropped, sizeof row->dropped);
     view_copy(view_text(record_tenant(allocation)), row->tenant, sizeof row->tenant);
     view_copy(view_text(allocation->user), row->user, sizeof row->user);
     view_copy(view_text(allocation->realm), row->realm, sizeof row->realm);
