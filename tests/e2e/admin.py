@@ -12,6 +12,8 @@ from support.minted import serving
 from support.server import free_port
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
+PATIENT = True
+
 ALL = ["mint", "usage:read", "admin"]
 TENANTS = ("acme", "umbra")
 # what a running server writes by itself: it may change while nobody asks for anything

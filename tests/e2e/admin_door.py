@@ -10,6 +10,8 @@ from support.follow import Follower
 from support.server import AUTHORITY, Server, free_port, make_certificate, run_relay
 from support.tap import check, check_equal, main, smoke, test
 
+PATIENT = True
+
 USERDB = "userdb=relay.db"
 SOON_S = 5.0
 

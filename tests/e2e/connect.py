@@ -10,6 +10,8 @@ from support.minted import enter, post, serving
 from support.server import ROOT
 from support.tap import check, check_equal, main, skip, smoke, test
 
+PATIENT = True
+
 PATH = "/relay.v1.CredentialService/Mint"
 PACKAGES = ("@connectrpc/connect@2.1.2", "@connectrpc/connect-node@2.1.2", "@bufbuild/protobuf@2.12.1")
 MODULES = os.path.join(ROOT, os.environ.get("B", "build"), "node", "connect-2.1.2")

@@ -7,6 +7,8 @@ from support.pace import check_steady, packets_going_on
 from support.server import BINARY, SANITIZED, Server, run_relay
 from support.tap import check, check_equal, main, smoke, test
 
+PATIENT = True
+
 POLICY = """
 local cache = relay.shared("auth.cache", {max_entries = 2, evict = "lru"})
 local plain = relay.shared("plain", {max_entries = 10})

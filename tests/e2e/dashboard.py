@@ -13,6 +13,8 @@ from support.chromium import Chromium
 from support.server import BINARY, Server, free_port
 from support.tap import check, check_equal, main, test, wait_for
 
+PATIENT = True
+
 SHOTS = os.environ.get("RELAY_SCREENSHOTS")
 ROOMS = """
 return {authorize = function(req) return relay.allow{tags = {tag = req.user, room = "match-" .. req.user:sub(-1)}} end}"""

@@ -12,6 +12,8 @@ from support.follow import Follower
 from support.server import BINARY, Server, free_port, run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
+PATIENT = True
+
 DOOR = "admin-socket=door"
 POLICY = """
 local keys = {ann = "a", bob = "b", eve = "e"}

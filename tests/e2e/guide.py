@@ -14,6 +14,8 @@ from support.namespaces import Namespaces
 from support.server import BINARY, ROOT, need
 from support.tap import check, check_equal, main, test
 
+PATIENT = True
+
 PAGE = os.path.join(ROOT, "policies", "README.md")
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.M | re.S)
 COMMAND_S, PATIENCE_S = 30.0, 10.0

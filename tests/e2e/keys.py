@@ -8,6 +8,8 @@ from support.door import Connection, call
 from support.server import Server, run_relay
 from support.tap import check, check_equal, main, smoke, test
 
+PATIENT = True
+
 HOSTED = ("admin-socket=door", "userdb=relay.db")
 TOKEN = re.compile(r"rk_[0-9a-f]{12}\.[A-Za-z0-9_-]{43}")
 SOON_S = 1.0

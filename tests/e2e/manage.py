@@ -13,6 +13,8 @@ from support.door import ask_json, tell
 from support.server import Server, run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
+PATIENT = True
+
 HOSTED = ("admin-socket=door", "userdb=relay.db")
 
 

@@ -12,6 +12,8 @@ from support.minted import MASTER, enter, serving
 from support.server import run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
+PATIENT = True
+
 OLDER = "o" * 40
 
 

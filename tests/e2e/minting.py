@@ -17,6 +17,8 @@ from support.prometheus import Scrape
 from support.server import NAME, Server, free_port, run_relay
 from support.tap import check, check_equal, main, smoke, test
 
+PATIENT = True
+
 @smoke
 def what_is_minted_lets_in_and_is_named_as_the_server_listens():
     with serving(f"public-host={NAME}", tls=True) as server:

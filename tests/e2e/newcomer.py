@@ -14,6 +14,8 @@ import urllib.request
 from support.server import BINARY, POLICIES, ROOT, Server, free_port, need, run_relay
 from support.tap import check, check_equal, main, test, wait_for
 
+PATIENT = True
+
 
 def readme():
     with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:

@@ -10,6 +10,8 @@ from support import stun
 from support.server import SANITIZED, Server, free_port, free_range, need, run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
+PATIENT = True
+
 LOGIN = ("--user", "ann", "--password-stdin")
 QUICK = ("--seconds", "1")
 

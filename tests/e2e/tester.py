@@ -15,6 +15,8 @@ from support.chromium import Chromium
 from support.server import ROOT, Server, free_port, run_relay
 from support.tap import check, check_equal, main, test
 
+PATIENT = True
+
 SHOTS = os.environ.get("RELAY_SCREENSHOTS")
 SECRET = "the secret"
 REPORT = """

@@ -18,6 +18,8 @@ from support.follow import Follower
 from support.server import ROOT, Server, free_port, make_certificate, run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
+PATIENT = True
+
 HOSTED = ("admin-socket=door", "userdb=relay.db")
 
 
