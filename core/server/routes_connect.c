@@ -49,12 +49,13 @@ static void refuse_field(struct door_request *request, const char *field, const 
 static json_t *as_number(const json_t *value)
 {
     const char *text = json_is_string(value) ? json_string_value(value) : NULL;
-    char *end;
+    char *end = "";
     if (json_is_integer(value))
         return json_integer(json_integer_value(value));
-    const double number = text && *text ? strtod(text, &end) : json_real_value(value);
-    const bool is_whole = (text ? *text && !*end : json_is_real(value)) && fabs(number) <= (double)FIELD_NUMBER_MAX && floor(number) == number;
-    return is_whole ? json_integer((json_int_t)number) : NULL;
+    if (text ? !*text || text[strspn(text, "+-.0123456789eE")] : !json_is_real(value))
+        return NULL;
+    const double number = text ? strtod(text, &end) : json_real_value(value);
+    return !*end && fabs(number) <= (double)FIELD_NUMBER_MAX && floor(number) == number ? json_integer((json_int_t)number) : NULL;
 }
 
 static json_t *as_text(const json_t *value)
@@ -241,8 +242,10 @@ void routes_connect_mint(void *ctx, struct door_request *request)
     json_t *body = json_is_object(message) ? convert(message, &wrong, &expected) : NULL;
     if (body)
         call_with(ctx, request, body);
-    else if (json_is_object(message))
+    else if (json_is_object(message) && wrong)
         refuse_field(request, wrong, expected);
+    else if (json_is_object(message))
+        refuse_call(request, HTTP_INTERNAL, "out of memory");
     else
         refuse_call(request, HTTP_BAD_REQUEST, "a JSON object expected");
     json_decref(body);

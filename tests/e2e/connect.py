@@ -43,7 +43,8 @@ def a_call_answers_in_proto3s_json():
 def what_is_refused_has_connects_code():
     with serving("mint-rate=5", tenants={"acme": ["status=active"], "shut": ["status=disabled"]}) as server:
         for message, code, said in (({"tenant": "acme", "ttl": 172801}, "invalid_argument", "ttl: "), ({"tenant": "acme", "ttl": "x"}, "invalid_argument", "ttl: "),
-                                    ({"tenant": "acme", "ttl": 1.5}, "invalid_argument", "ttl: "), ({"tenant": "acme", "transports": ["udp"]}, "invalid_argument", "transports: "),
+                                    ({"tenant": "acme", "ttl": 1.5}, "invalid_argument", "ttl: "), ({"tenant": "acme", "ttl": "0x10"}, "invalid_argument", "ttl: "),
+                                    ({"tenant": "acme", "ttl": "1e400"}, "invalid_argument", "ttl: "), ({"tenant": "acme", "ttl": " 9"}, "invalid_argument", "ttl: "), ({"tenant": "acme", "transports": ["udp"]}, "invalid_argument", "transports: "),
                                     ({"tenant": "acme", "transports": ["TRANSPORT_TLS"]}, "invalid_argument", "transports: "), ({"tenant": 7}, "invalid_argument", "tenant: "),
                                     ({"tenant": "acme", "tll": 1}, "invalid_argument", "tll: "), ({"tenant": "acme", "tag": "a,b"}, "invalid_argument", "tag: "),
                                     ({}, "invalid_argument", "tenant: "), (b"[]", "invalid_argument", "object"), (b"{", "invalid_argument", "object"),
