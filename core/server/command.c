@@ -45,6 +45,7 @@ static const struct command table[] = {
      OWNER_FLAGS | F(JSON), 0, 0, 0, command_secret_list},
     {"secret remove", PLACE " ID", "remove a shared secret: what was made with it opens nothing from then on", PLACE_FLAGS, 0, 1, 1,
      command_secret_remove},
+    {"backup", PLACE " OUT", "copy the database, while it is in use, to a file that is not there yet", PLACE_FLAGS, 0, 1, 1, command_backup},
     {"audit", PLACE " [--tenant NAME] [--from TIME] [--to TIME] [--limit NUMBER] [--json]",
      "who changed what, the newest first; a time is as of `relay usage`", PLACE_FLAGS | F(TENANT) | F(FROM) | F(TO) | F(LIMIT) | F(JSON), 0, 0, 0,
      command_audit},

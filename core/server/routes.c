@@ -202,6 +202,10 @@ static const struct door_route rows[] = {
      .summary = "Add a shared secret; of *, for every realm", .answers = routes_secret_add_said},
     {.method = "DELETE", .path = "/v1/tenants/{tenant}/secrets/{id}", .scope = DOOR_ADMIN, .serve = routes_secret_remove,
      .summary = "Remove a shared secret: what was made with it opens nothing from then on", .answers = routes_secret_said},
+    {.method = "GET", .path = "/v1/backup", .scope = DOOR_OPERATOR | DOOR_ADMIN, .serve = routes_backup_show,
+     .summary = "How far the last backup is, and what became of it"},
+    {.method = "POST", .path = "/v1/backup", .scope = DOOR_OPERATOR | DOOR_ADMIN, .serve = routes_backup_begin, .body = routes_backup_body,
+     .summary = "Begin a copy of the database, on the machine of the relay, as it is now", .answers = routes_backup_said},
     {.method = "GET", .path = "/v1/audit", .scope = DOOR_ADMIN, .serve = routes_audit, .query = routes_audit_query,
      .summary = "Who changed what, the newest first", .answers = routes_tenant_said},
     {.method = "GET", .path = "/v1/test-record", .scope = DOOR_ANYBODY, .serve = routes_test_record, .query = routes_test_record_query,
@@ -325,6 +329,7 @@ int routes_serve(struct routes *routes, const struct service *service, struct lo
 
 void routes_close(struct routes *routes)
 {
+    routes_backup_close(routes);
     watch_stop(&routes->readable);
     watch_stop(&routes->second);
     door_close(routes->door);

@@ -11,6 +11,8 @@
 #include "server/reload.h"
 #include "server/roster.h"
 
+struct routes_backup;
+
 struct routes {
     const struct config *config;
     const struct service *service;
@@ -20,6 +22,7 @@ struct routes {
     struct door_place places[DOOR_PLACES];
     struct admin_certificate certificate;
     struct admission admission;
+    struct routes_backup *backup; /* NULL: none was asked for */
     struct watch readable, second;
 };
 
@@ -144,6 +147,13 @@ extern const struct door_said routes_secret_add_said[], routes_secret_said[];
 void routes_secrets(void *ctx, struct door_request *);
 void routes_secret_add(void *ctx, struct door_request *);
 void routes_secret_remove(void *ctx, struct door_request *);
+
+/* routes_backup.c.  routes_backup_close: what is not whole is removed; after the clerk has ended. */
+extern const struct field routes_backup_body[];
+extern const struct door_said routes_backup_said[];
+void routes_backup_begin(void *ctx, struct door_request *);
+void routes_backup_show(void *ctx, struct door_request *);
+void routes_backup_close(struct routes *);
 
 /* routes_audit.c */
 extern const struct field routes_audit_query[];

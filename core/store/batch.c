@@ -262,14 +262,14 @@ bool batch_put_meter(struct batch *batch, const struct store_meter *row)
     return true;
 }
 
-bool batch_put_audit(struct batch *batch, const struct batch_audit *row, const char *const text[3])
+bool batch_put_audit(struct batch *batch, const struct batch_audit *row, const char *const text[4])
 {
     struct batch_audit audit = *row;
     void *grown = batch_grow(batch->audits, batch->audit_count, &batch->audit_cap, sizeof *batch->audits, BATCH_ENTRIES_MAX);
     if (!grown)
         return false;
     batch->audits = grown;
-    if (!batch_keep_texts(batch, text, (uint32_t *const[]){&audit.who, &audit.type, &audit.detail}, 3))
+    if (!batch_keep_texts(batch, text, (uint32_t *const[]){&audit.who, &audit.type, &audit.tenant, &audit.detail}, 4))
         return false;
     batch->audits[batch->audit_count++] = audit;
     batch->rows++;

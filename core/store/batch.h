@@ -60,7 +60,7 @@ struct batch_meter {
 
 struct batch_audit {
     int64_t at_ms;
-    uint32_t who, type, detail;
+    uint32_t who, type, tenant, detail;
 };
 
 /* struct batch_list: entries of one kind, `size` bytes each; `texts` is how many their keys have. */
@@ -104,7 +104,7 @@ bool batch_put_usage(struct batch *batch, const struct store_usage *row);
 bool batch_put_closing(struct batch *batch, const struct store_closing *row);
 bool batch_put_refusal(struct batch *batch, const struct store_refusal *row);
 bool batch_put_meter(struct batch *batch, const struct store_meter *row);
-bool batch_put_audit(struct batch *batch, const struct batch_audit *row, const char *const text[3]); /* who, type, detail */
+bool batch_put_audit(struct batch *batch, const struct batch_audit *row, const char *const text[4]); /* who, type, tenant, detail */
 
 /* batch_put_peak: that so many were held at a time in this minute, and that so many more carried data in it. */
 bool batch_put_peak(struct batch *batch, const char *tenant, int64_t minute, int64_t held, int64_t active);

@@ -334,8 +334,13 @@ bool store_meter(struct store *store, const struct store_meter *row)
 
 bool store_audit(struct store *store, int64_t at_ms, const char *who, const char *type, const char *detail_json)
 {
-    const struct batch_audit row = {.at_ms = at_ms};
-    return put_end(store, batch_put_audit(put_begin(store), &row, (const char *const[]){who, type, detail_json}));
+    return store_change(store, &(struct store_change){.at_ms = at_ms, .who = who, .type = type, .tenant = "", .detail_json = detail_json});
+}
+
+bool store_change(struct store *store, const struct store_change *change)
+{
+    const struct batch_audit row = {.at_ms = change->at_ms};
+    return put_end(store, batch_put_audit(put_begin(store), &row, (const char *const[]){change->who, change->type, change->tenant, change->detail_json}));
 }
 
 int store_flush(struct store *store)

@@ -85,7 +85,13 @@ struct store_meter {
 };
 bool store_meter(struct store *, const struct store_meter *);
 
+/* store_audit: of nobody's tenant.  store_change: of one. */
+struct store_change {
+    int64_t at_ms;
+    const char *who, *type, *tenant, *detail_json;
+};
 bool store_audit(struct store *, int64_t at_ms, const char *who, const char *type, const char *detail_json);
+bool store_change(struct store *, const struct store_change *);
 
 /* store_flush: wait until everything put before this call is committed or has failed; for tests and shutdown. 0 or ERR_SYSTEM. */
 int store_flush(struct store *);

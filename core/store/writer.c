@@ -43,7 +43,7 @@ static const char *const statements[WRITER_STATEMENTS] = {
                        " ON CONFLICT (tenant, span, minute, reason) DO UPDATE SET count = count + ?4",
     [WRITER_METER] = "INSERT INTO meters (ends_ms, name, key, sum) VALUES (?1, ?2, ?3, ?4)"
                      " ON CONFLICT (name, key, ends_ms) DO UPDATE SET sum = ?4",
-    [WRITER_AUDIT] = "INSERT INTO audit (at_ms, who, type, detail) VALUES (?1, ?2, ?3, ?4)",
+    [WRITER_AUDIT] = "INSERT INTO audit (at_ms, who, type, tenant, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
 };
 
 static void disconnect(struct writer *writer)
@@ -297,7 +297,7 @@ static int write_audit(struct writer *writer, const struct batch *batch, const s
 {
     sqlite3_stmt *statement = writer->statements[WRITER_AUDIT];
     sqlite3_bind_int64(statement, 1, audit->at_ms);
-    bind(batch, statement, 2, (const uint32_t[]){audit->who, audit->type, audit->detail}, 3);
+    bind(batch, statement, 2, (const uint32_t[]){audit->who, audit->type, audit->tenant, audit->detail}, 4);
     return database_run(statement);
 }
 

@@ -201,6 +201,18 @@ def each_change_is_in_the_audit_with_what_was_before():
         check("hunter2" not in json.dumps(rows) + server.log() + said, "the password was told")
 
 
+@test
+def who_puts_somebody_out_is_in_the_audit():
+    with hosted(auth=["lt-cred-mech", "user=ann:secret"]) as server, server.client() as ann:
+        ann.relayed()
+        row, = ask_json(server, "/v1/allocations")[1]["allocations"]
+        server.relay("kick", "-c", server.config, row["id"])
+        wait_for(lambda: listed(server, "/v1/audit", "audit"), 5, "the row")
+        noted, = listed(server, "/v1/audit", "audit", tenant=server.realm)
+        check_equal((noted["action"], noted["who"], noted["tenant"]), ("kick", "socket", server.realm), "who did what")
+        check_equal((noted["detail"]["allocation"], noted["detail"]["user"], noted["detail"]["src"]), (row["id"], "ann", row["src"]), "to whom")
+
+
 @smoke
 def verbs_say_the_same_of_a_file_and_of_a_relay_that_runs():
     with hosted() as server:

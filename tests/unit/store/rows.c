@@ -404,7 +404,7 @@ TEST(a_put_without_memory_is_dropped_and_nothing_else)
         test_fail_malloc_after(n);
         const bool used = batch_put_usage(&batch, &row);
         const bool opened = batch_put_opened(&batch, &session);
-        const bool audited = batch_put_audit(&batch, &(struct batch_audit){0}, (const char *const[]){"a", "b", "c"});
+        const bool audited = batch_put_audit(&batch, &(struct batch_audit){0}, (const char *const[]){"a", "b", "c", "d"});
         test_fail_malloc_after(-1);
         CHECK_INT(batch.rows, used + opened + audited);
         CHECK(batch.lists[BATCH_USAGE].count >= (uint32_t)used + opened);
