@@ -298,28 +298,35 @@ static bool put_end(struct store *store, bool taken)
     return taken;
 }
 
-/* A row that is dropped was somebody all the same: who is there is counted, whatever becomes of the row. */
+/* A row that is dropped was somebody all the same: who is there is counted, whatever becomes of the row; that he was active is, if it was taken. A peak that finds no room
+ * is a row that was dropped too, and not the caller's affair. */
+static bool put_end_counted(struct store *store, bool taken, bool counted)
+{
+    store->counts.dropped += !counted;
+    return put_end(store, taken);
+}
+
 bool store_session_opened(struct store *store, const struct store_session *row)
 {
     struct batch *batch = put_begin(store);
-    const bool counted = crowd_enter(&store->crowd, batch, row->who.tenant, row->opened_ms);
-    return put_end(store, batch_put_opened(batch, row) && counted);
+    const bool taken = batch_put_opened(batch, row);
+    return put_end_counted(store, taken, crowd_enter(&store->crowd, batch, row->who.tenant, row->opened_ms));
 }
 
 bool store_usage(struct store *store, const struct store_usage *row)
 {
     struct batch *batch = put_begin(store);
-    const bool counted = crowd_stay(&store->crowd, batch, row->who.tenant, row->at_ms, row->is_active);
-    return put_end(store, batch_put_usage(batch, row) && counted);
+    const bool taken = batch_put_usage(batch, row);
+    return put_end_counted(store, taken, crowd_stay(&store->crowd, batch, row->who.tenant, row->at_ms, taken && row->is_active));
 }
 
 bool store_session_closed(struct store *store, const struct store_closing *row)
 {
     const struct store_usage *last = &row->last;
     struct batch *batch = put_begin(store);
-    const bool counted = crowd_stay(&store->crowd, batch, last->who.tenant, last->at_ms, last->is_active) &&
-                         crowd_leave(&store->crowd, batch, last->who.tenant, last->at_ms);
-    return put_end(store, batch_put_closing(batch, row) && counted);
+    const bool taken = batch_put_closing(batch, row),
+               counted = crowd_stay(&store->crowd, batch, last->who.tenant, last->at_ms, taken && last->is_active);
+    return put_end_counted(store, taken, crowd_leave(&store->crowd, batch, last->who.tenant, last->at_ms) && counted);
 }
 
 bool store_refusal(struct store *store, const struct store_refusal *row)

@@ -188,6 +188,38 @@ TEST(names_without_number_are_folded_and_counted_and_their_sums_stay_exact)
     scratch_remove(&scratch);
 }
 
+TEST(what_is_dropped_is_not_active_and_who_is_told_so_can_say_it_again)
+{
+    struct scratch scratch = scratch_make();
+    struct store *store = scratch_open(&scratch);
+    struct store_counts counts;
+    sqlite3 *other = scratch_connect(&scratch);
+    scratch_exec(other, "BEGIN IMMEDIATE");
+    CHECK(store_audit(store, T0, "test", "first", "{}"));
+    CHECK_INT(store_flush(store), ERR_SYSTEM);
+    int64_t taken = 0;
+    for (int64_t id = 0; id < BATCH_ENTRIES_MAX + 10; id++) {
+        const struct store_usage row = living(id, T0 + 1000, 10, true);
+        taken += store_usage(store, &row);
+    }
+    scratch_exec(other, "ROLLBACK");
+    sqlite3_close(other);
+    CHECK_INT(store_flush(store), 0);
+    CHECK_INT(store_flush(store), 0);
+    CHECK_INT(taken, BATCH_ENTRIES_MAX);
+    for (int64_t id = taken; id < BATCH_ENTRIES_MAX + 10; id++) {
+        const struct store_usage row = living(id, T0 + 2000, 1010, true);
+        CHECK(store_usage(store, &row));
+    }
+    store_counts(store, &counts);
+    CHECK_INT(counts.dropped, 10);
+    store_close(store);
+    CHECK_INT(scratch_number(&scratch, "SELECT active FROM peaks"), BATCH_ENTRIES_MAX + 10);
+    CHECK_INT(scratch_number(&scratch, "SELECT sum(lived_ms) FROM usage"), taken * 10 + 10 * 1010);
+    CHECK_INT(scratch_number(&scratch, "SELECT sum(lived_ms) FROM sessions"), taken * 10 + 10 * 1010);
+    scratch_remove(&scratch);
+}
+
 TEST(a_hundred_thousand_tags_in_a_minute_are_written_and_not_one_is_lost)
 {
     struct scratch scratch = scratch_make();
@@ -285,6 +317,7 @@ TEST_LIST(RUN(time_is_counted_in_the_minutes_that_it_was_of_to_the_millisecond) 
                   RUN(an_allocation_is_active_once_in_a_minute_in_which_it_carried_data) RUN(refusals_are_counted_by_tenant_minute_and_reason)
                       RUN(a_sum_that_is_too_large_stays_at_the_largest_and_holds_nothing_up)
                           RUN(names_without_number_are_folded_and_counted_and_their_sums_stay_exact)
+                              RUN(what_is_dropped_is_not_active_and_who_is_told_so_can_say_it_again)
                               RUN(a_hundred_thousand_tags_in_a_minute_are_written_and_not_one_is_lost)
                               RUN(a_tenant_is_forgotten_when_it_holds_nothing)
                                   RUN(a_file_of_before_keeps_its_sums_and_its_sessions_and_usage_agree))
