@@ -1,14 +1,17 @@
 """GET /v1/events: what happens, as it does: who is told, who resumes, who is too slow; relay events."""
 import contextlib
 import json
+import os
 import re
 import subprocess
+import threading
 import time
 
 from support import stun
 from support.client import transport
 from support.door import ask, ask_json, call_once, make_key, tell
 from support.follow import Follower
+from support.program import built
 from support.server import BINARY, Server, free_port, run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
@@ -212,11 +215,50 @@ def numbers_come_every_second_to_who_asks():
 
 @test
 def streams_are_bounded():
-    with Server(DOOR) as server, contextlib.ExitStack() as streams:
-        for _ in range(32):
+    with Server(DOOR, "userdb=relay.db") as server, contextlib.ExitStack() as streams:
+        server.relay("tenant", "set", "--userdb", "relay.db", "acme", "status=active")
+        acme = make_key(server, "acme")
+        for _ in range(8):
+            check_equal(streams.enter_context(Follower(server, key=acme)).status, 200, "one more of a tenant")
+        check_equal(call_once(server, "GET", "/v1/events", acme)[0], 503, "one too many of a tenant")
+        for _ in range(24):
             check_equal(streams.enter_context(Follower(server)).status, 200, "one more")
         check_equal(ask(server, "/v1/events")[0], 503, "one too many")
         check_equal(gauge(server, "relay_event_streams"), 32.0, "the metric")
+
+
+@contextlib.contextmanager
+def hasty(times):
+    """Servers that are started within have a clock that runs so many times as fast as ours."""
+    os.environ.update(LD_PRELOAD=built("haste", "-shared", "-fPIC"), HASTE=str(times))
+    try:
+        yield
+    finally:
+        del os.environ["LD_PRELOAD"], os.environ["HASTE"]
+
+
+def ask_on(server, ends):
+    """A loop that is asked looks at its clock."""
+    while not ends.wait(0.02):
+        ask(server, "/livez")
+
+
+@test
+def a_comment_comes_every_15_seconds():
+    ends = threading.Event()
+    with hasty(20):
+        server = Server(DOOR)
+        server.start()
+    asking = threading.Thread(target=ask_on, args=(server, ends))
+    with server.temporary, contextlib.ExitStack() as stack:
+        stack.callback(server.stop)
+        stack.callback(asking.join)
+        stack.callback(ends.set)
+        events = stack.enter_context(Follower(server))
+        asking.start()
+        heard = [(events.block(), time.monotonic()) for _ in range(2)]
+        check_equal([lines for lines, _ in heard], [[":"], [":"]], "what came")
+        check(0.5 < heard[1][1] - heard[0][1] < 3, f"{heard}")
 
 
 @test

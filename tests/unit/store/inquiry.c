@@ -198,12 +198,15 @@ TEST(keys_and_secrets_are_not_to_be_read)
                                           "SELECT ikm_key FROM oauth_key",
                                           "SELECT hash FROM keys",
                                           "SELECT * FROM keys",
+                                          "SELECT secret FROM webhooks",
+                                          "SELECT 1 FROM webhooks WHERE hex(secret) LIKE '0%'",
                                           "SELECT hmackey FROM turnusers_lt",
                                           "SELECT value FROM turn_secret",
                                           "SELECT password FROM admin_user"};
     static const char *const granted[] = {"SELECT realm, name, created_ms FROM users", "SELECT count(*) FROM users",
                                           "SELECT kid, lifetime, realm FROM oauth_key", "SELECT name FROM turnusers_lt",
                                           "SELECT id, tenant, scopes, name, expires_ms, revoked_ms FROM keys",
+                                          "SELECT id, tenant, url, types, enabled FROM webhooks", "SELECT event, webhook, state FROM outbox",
                                           "SELECT * FROM tenants",  "SELECT * FROM sessions", "SELECT * FROM usage", "SELECT * FROM audit",
                                           "SELECT * FROM meters",   "SELECT * FROM plans"};
     struct room room;
