@@ -345,6 +345,14 @@ bool dtls_send(struct dtls *d, const struct flow *to, struct view bytes)
     return rouse(session) && SSL_write(session->ssl, bytes.at, (int)bytes.len) == (int)bytes.len;
 }
 
+void dtls_close(struct dtls *d, const struct flow *of)
+{
+    const struct flow flow = flow_of(of);
+    struct session *session = find(d, &flow);
+    if (session)
+        session_end(session);
+}
+
 void dtls_keep(struct dtls *d, const struct flow *of, bool keep)
 {
     const struct flow flow = flow_of(of);

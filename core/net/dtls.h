@@ -38,6 +38,9 @@ void dtls_receive(struct dtls *, const struct flow *, struct view in, msec_t now
 /* dtls_send: one datagram, encrypted, out by `transmit`. False if there is no session of that 5-tuple or it is longer than DTLS_MAX. */
 bool dtls_send(struct dtls *, const struct flow *, struct view bytes);
 
+/* dtls_close: says goodbye to the session of that 5-tuple, if there is one; from within neither `datagram` nor `closed`. */
+void dtls_close(struct dtls *, const struct flow *);
+
 /* dtls_keep: the flow has an allocation: it is not idle. dtls_tick: retransmissions and deadlines; about every 100 ms. */
 void dtls_keep(struct dtls *, const struct flow *, bool keep);
 void dtls_tick(struct dtls *, msec_t now);

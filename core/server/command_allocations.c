@@ -119,7 +119,7 @@ int command_allocations(const struct command_line *line)
     return command_answered(line, rows);
 }
 
-int command_kick(const struct command_line *line)
+static int kick_one(const struct command_line *line)
 {
     char path[ASK_PATH_MAX];
     struct slab out = slab_over(path, sizeof path - 1);
@@ -134,4 +134,32 @@ int command_kick(const struct command_line *line)
         return code;
     printf("ended: %s of %s, %s, relayed %s\n", text_of(body, "id"), text_of(body, "user"), text_of(body, "src"), text_of(body, "relay"));
     return command_answered(line, body);
+}
+
+static int kick_all(const struct command_line *line)
+{
+    char path[ASK_PATH_MAX];
+    struct slab out = slab_over(path, sizeof path);
+    json_t *body;
+    slab_put_text(&out, "/v1/allocations");
+    ask_put(&out, "tenant", line->tenant);
+    ask_put(&out, "user", line->user);
+    ask_put(&out, "tag", line->tag);
+    ask_put(&out, "credential", line->credential);
+    slab_put_u8(&out, 0);
+    if (out.overflow)
+        return command_fail(line, COMMAND_MISUSED, "what is asked for is too long");
+    const int code = command_ask(line, "DELETE", path, &body);
+    if (code)
+        return code;
+    printf("ended: %lld\n", (long long)number_of(body, "ended"));
+    return command_answered(line, body);
+}
+
+int command_kick(const struct command_line *line)
+{
+    const bool is_asked = line->tenant || line->user || line->tag || line->credential;
+    if (is_asked == (line->word_count == 1))
+        return command_fail(line, COMMAND_MISUSED, is_asked ? "an id, or whose they are: not both" : "who? say an id, --tenant, --user, --tag or --credential");
+    return is_asked ? kick_all(line) : kick_one(line);
 }

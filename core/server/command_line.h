@@ -47,6 +47,9 @@ enum command_flag {
     COMMAND_AT_DECISION,
     COMMAND_AT_EXPRESSION,
     COMMAND_AT_POLICY,
+    COMMAND_AT_CREDENTIAL,
+    COMMAND_AT_DEADLINE,
+    COMMAND_AT_CANCEL,
     COMMAND_AT_TYPE,
     COMMAND_AT_PASSWORD,
     COMMAND_AT_SECONDS,
@@ -79,7 +82,7 @@ struct command_line {
     const struct command *command;
     uint64_t given; /* flags */
     const char *userdb, *realm, *tenant, *from, *to, *key, *password_file, *algorithm, *lifetime, *admin_socket, *config, *lua_dir, *format,
-        *user, *tag, *limit, *expression, *filter, *coverage_min, *junit, *out, *client, *password, *seconds, *decision, *type, *scope, *name, *expires,
+        *user, *tag, *limit, *expression, *filter, *coverage_min, *junit, *out, *client, *password, *seconds, *decision, *credential, *deadline, *type, *scope, *name, *expires,
         *group_by, *sort;
     const char *ttl, *room, *max_bps, *max_allocations, *mint_secret_file, *public_host, *url; /* of minting */
     struct command_values transports;
@@ -223,6 +226,10 @@ int command_bench_policy(const struct command_line *);
 int command_allocations(const struct command_line *);
 int command_explain(const struct command_line *);
 int command_kick(const struct command_line *);
+int command_revoke(const struct command_line *);
+int command_revocation_list(const struct command_line *);
+int command_revocation_lift(const struct command_line *);
+int command_drain(const struct command_line *);
 int command_test(const struct command_line *);
 int command_probe(const struct command_line *); /* relay test of URLs */
 int command_stubs(const struct command_line *);

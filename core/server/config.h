@@ -84,6 +84,8 @@ struct config {
 
     /* where clients are sent instead: those of udp_ and tcp_ come before `alternates` for plain UDP and TCP; TLS and DTLS have their own */
     struct alternates alternates, udp_alternates, tcp_alternates, tls_alternates;
+    struct alternates drain_servers, tls_drain_servers; /* the same while this one drains: UDP and TCP; TLS and DTLS */
+    uint32_t drain_deadline_s; /* 0: SIGTERM ends at once */
 
     /* who may relay */
     bool relaying;        /* there is a way to authenticate, and stun-only was not said */

@@ -128,6 +128,8 @@ void config_print(const struct config *config, FILE *out)
     print_alternates(out, "udp", &config->udp_alternates);
     print_alternates(out, "tcp", &config->tcp_alternates);
     print_alternates(out, "tls and dtls", &config->tls_alternates);
+    print_alternates(out, "udp and tcp, while it drains", &config->drain_servers);
+    print_alternates(out, "tls and dtls, while it drains", &config->tls_drain_servers);
     print_ways_in(config, out);
     print_limits(config, out);
     print_doors(config, out);

@@ -85,6 +85,9 @@ static const struct row rows[] = {
      "an option of the protocol is off (rfc5780, oauth, ...), or the client is newer"},
     {"mobility", "nobody may move here", "the option mobility"},
     {"no answer in time", "the policy gave no answer in time", "the backend is slow or down: look at it, and at timeouts of the policy"},
+    {"credential_revoked", "the credential of %n in %t was revoked", "the client needs a new one; relay revocation list shows what stands, and until when"},
+    {"revoked", "its credential was revoked, and it was put out", "the client needs a new one; relay revocation list shows what stands, and until when"},
+    {"draining", "the server drains: it takes nobody in any more", "nothing: the client tries another server; drain-server names one; relay drain --cancel calls it off"},
     {"kicked", "it was put out: relay kick", "nothing"},
 };
 

@@ -196,7 +196,7 @@ static const char manual_head[] =
     "IPv4 or IPv6. Nobody relays without authentication: by users, by time\\-limited credentials under a shared secret,\n"
     "by the users of a database, or by a policy. Peers that the Internet cannot reach are refused unless\n"
     "\\fBallowed\\-peer\\-ip\\fR names them. It stays in the foreground; SIGTERM and SIGINT end it, SIGHUP opens the log\n"
-    "file anew and reads the certificates and the policies anew; coturn\\(aqs SIGUSR2 does so but for the policies. What is wrong with "
+    "file anew and reads the certificates and the policies anew; coturn\\(aqs SIGUSR2 does so but for the policies, and its SIGUSR1 drains, as SIGTERM does with drain\\-deadline. What is wrong with "
     "one\n"
     "leaves all as they were, and the log says what it is.\n";
 

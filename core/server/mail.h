@@ -23,7 +23,8 @@ enum letter_kind {
     LETTER_PREPARE,
     LETTER_COMMIT,
     LETTER_ABORT,
-    LETTER_ROSTER
+    LETTER_ROSTER,
+    LETTER_REVOKE
 };
 
 struct letter {

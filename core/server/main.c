@@ -3,9 +3,11 @@
 #include "server/mint.h"
 #include "server/command.h"
 #include "server/events.h"
+#include "server/drain.h"
 #include "server/help.h"
 #include "server/process.h"
 #include "server/reload.h"
+#include "server/revoker.h"
 #include "server/routes.h"
 #include "server/tenancy.h"
 #include "server/webhooks.h"
@@ -29,8 +31,10 @@ struct relay {
     struct loop *loop;
     struct reload policies;
     struct roster roster;
+    struct revoker revoker;
+    struct drain drain;
     struct routes routes;
-    struct watch terminate, interrupt, hangup, reload, fifth, half, second, hour;
+    struct watch terminate, interrupt, hangup, usr1, reload, fifth, half, second, hour;
     unsigned hours;
 };
 
@@ -38,6 +42,18 @@ static void on_stop(void *owner)
 {
     struct relay *relay = owner;
     loop_stop(relay->loop);
+}
+
+static void on_terminate(void *owner)
+{
+    struct relay *relay = owner;
+    drain_term(&relay->drain);
+}
+
+static void on_drain(void *owner)
+{
+    struct relay *relay = owner;
+    drain_begin(&relay->drain, relay->config.drain_deadline_s, "SIGUSR1");
 }
 
 static void on_reload(void *owner)
@@ -50,6 +66,9 @@ static void on_reload(void *owner)
 static void on_second(void *owner)
 {
     struct relay *relay = owner;
+    revoker_second(&relay->revoker);
+    if (!relay->service.policy_shared)
+        return;
     policy_shared_look(relay->service.policy_shared, relay->service.log);
     if (relay->service.shadow.shared)
         policy_shared_look(relay->service.shadow.shared, relay->service.log);
@@ -100,7 +119,7 @@ static void on_hour(void *owner)
 /* What would end the process must not do so while files are half made: signals of ours wait until serve() listens for them. */
 static void hold_signals(int how)
 {
-    static const int ours[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2};
+    static const int ours[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
     sigset_t set;
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
@@ -124,7 +143,8 @@ static int prepare(struct relay *relay, struct refusal *refusal)
     if (config->action == CONFIG_RUN && (process_pidfile(config, refusal) != 0 || routes_open(&relay->routes, config, refusal) != 0))
         return -1;
     if (!workers || process_drop(config, refusal) != 0 || service_open_store(&relay->service, refusal) != 0 ||
-        tenancy_open(&relay->service, &relay->service.tenancy, refusal) != 0)
+        tenancy_open(&relay->service, &relay->service.tenancy, refusal) != 0 ||
+        revoker_open(&relay->revoker, &relay->service, refusal) != 0)
         return -1;
     for (unsigned i = 0; i < config->workers; i++)
         if (worker_prepare(workers[i], refusal) != 0)
@@ -143,22 +163,25 @@ static int serve(struct relay *relay, struct refusal *refusal)
         return -1;
     if (config->door_count && mint_open(&relay->service, &relay->service.mint, refusal->text, sizeof refusal->text) != 0)
         return -1;
+    if (revoker_serve(&relay->revoker, relay->loop) != 0)
+        return -1;
     if (config->userdb && clerk_open(config->userdb, relay->loop, &relay->service.clerk) != 0)
         return -1;
+    drain_open(&relay->drain, &relay->service, relay->loop);
     signal(SIGPIPE, SIG_IGN);
     if (config->door_count && !(relay->service.events = events_new(&relay->service, relay->loop)))
         return -1;
     if (config->userdb && webhooks_open(&relay->service, relay->loop) != 0)
         return -1;
     news_serve(relay->service.news, relay->loop, on_news, relay);
-    watch_signal(&relay->terminate, relay->loop, SIGTERM, on_stop, relay);
+    watch_signal(&relay->terminate, relay->loop, SIGTERM, on_terminate, relay);
     watch_signal(&relay->interrupt, relay->loop, SIGINT, on_stop, relay);
     watch_signal(&relay->hangup, relay->loop, SIGHUP, on_hangup, relay);
+    watch_signal(&relay->usr1, relay->loop, SIGUSR1, on_drain, relay);   /* coturn's for draining */
     watch_signal(&relay->reload, relay->loop, SIGUSR2, on_reload, relay); /* coturn's for certificates */
     if (relay->service.policy_shared && relay->service.store)
         watch_every(&relay->half, relay->loop, HALF_S, on_half, relay);
-    if (relay->service.policy_shared)
-        watch_every(&relay->second, relay->loop, SECOND_S, on_second, relay);
+    watch_every(&relay->second, relay->loop, SECOND_S, on_second, relay);
     watch_every(&relay->fifth, relay->loop, FIFTH_S, on_fifth, relay);
     watch_every(&relay->hour, relay->loop, HOUR_S, on_hour, relay);
     hold_signals(SIG_UNBLOCK);
@@ -193,6 +216,7 @@ static void stop(struct relay *relay)
     relay->service.clerk = NULL;
     news_close(relay->service.news); /* nobody else tells any more; what is for webhooks is put into the database by themselves */
     webhooks_close(relay->service.webhooks);
+    revoker_close(&relay->revoker);
     mint_close(relay->service.mint);
     routes_close(&relay->routes);
     events_free(relay->service.events);
@@ -205,8 +229,10 @@ static void stop(struct relay *relay)
         watch_stop(&relay->terminate);
         watch_stop(&relay->interrupt);
         watch_stop(&relay->hangup);
+        watch_stop(&relay->usr1);
         watch_stop(&relay->reload);
         watch_stop(&relay->fifth);
+        drain_close(&relay->drain);
         watch_stop(&relay->half);
         watch_stop(&relay->second);
         watch_stop(&relay->hour);

@@ -18,7 +18,7 @@ static const char *const drops[] = {"no_permission", "not_in_group", "malformed"
                                     "tenant_packet_rate", "server_rate"};
 static const char *const limits[] = {"own", "tenant_rate", "tenant_packet_rate", "max_active", "server_rate"}; /* as TENANT_DROPPED_OWN and on */
 static const char *const mutes[ENGINE_MUTES] = {"unauthorized_ratelimit", "max_failed_logins"};
-static const char *const endings[] = {"released", "expired", "client_closed", "kicked", "meter_cap", "tenant_disabled", "month_bytes", "credential_expired", "shutdown", "other"};
+static const char *const endings[] = {"released", "expired", "client_closed", "kicked", "revoked", "meter_cap", "tenant_disabled", "month_bytes", "credential_expired", "shutdown", "other"};
 static const char *const refusals[] = {"total_quota",
                                        "realm_quota",
                                        "user_quota",
@@ -33,6 +33,7 @@ static const char *const refusals[] = {"total_quota",
                                        "max_tcp_peers",
                                        "max_parked",
                                        "meter_cap",
+                                       "draining",
                                        "no_descriptor",
                                        "no_port",
                                        "out_of_memory",

@@ -3,6 +3,8 @@
 
 #include "net/tls.h"
 #include "server/webhooks.h"
+#include "server/drain.h"
+#include "server/events.h"
 #include "server/mint.h"
 
 #include <string.h>
@@ -31,6 +33,11 @@ static void read_quota(const struct metric_sources *sources, uint64_t *out)
 static void read_quota_limit(const struct metric_sources *sources, uint64_t *out)
 {
     *out = sources->service->config->total_quota;
+}
+
+static void read_draining(const struct metric_sources *sources, uint64_t *out)
+{
+    *out = drain_is_on(sources->service);
 }
 
 static struct store_counts store_of(const struct metric_sources *sources)
@@ -161,6 +168,7 @@ const struct metric metric_of_main[] = {
     GAUGE("relay_workers", read_workers, "Threads that relay.", AXIS_NONE),
     GAUGE("relay_quota_allocations", read_quota, "Allocations that count for total-quota now: as many as are held.", AXIS_NONE),
     GAUGE("relay_quota_limit", read_quota_limit, "total-quota; 0: there is none.", AXIS_NONE),
+    GAUGE("relay_draining", read_draining, "1 while the relay drains: it takes no new clients, and ends.", AXIS_NONE),
     COUNTER("relay_store_rows_total", read_rows, "Rows that were written to the database.", AXIS_NONE),
     COUNTER("relay_store_batches_total", read_batches, "Commits that this took.", AXIS_NONE),
     GAUGE("relay_store_waiting_rows", read_waiting, "Rows that are not committed yet.", AXIS_NONE),

@@ -2,6 +2,7 @@
 #include "server/mint.h"
 
 #include "base/err.h"
+#include "server/drain.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,7 +154,7 @@ static void remember(struct mint *mint, const struct mint_order *order, const st
 /* check: *most: as check_tenant has it. */
 static int check(const struct mint *mint, const struct mint_order *order, uint64_t *most, struct mint_refusal *refusal)
 {
-    if (mint->is_draining)
+    if (drain_is_on(mint->service))
         return refuse_order(refusal, MINT_DRAINING, NULL, "the relay is draining: ask another");
     if (!mint->service->mint_secrets)
         return refuse_order(refusal, MINT_NO_SECRET, NULL, "nothing can be minted: the option mint-secret-file is missing");

@@ -57,7 +57,6 @@ struct mint {
     struct mint_rates *rates;
     struct mint_memory *memory;
     struct test_links *links;
-    bool is_draining; /* this node is named no more */
     uint64_t refused[MINT_NOES];
 };
 

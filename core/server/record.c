@@ -130,6 +130,15 @@ static bool wants(const struct worker *worker, enum hook hook)
     return (worker->shadow ? hooks | shadow_hooks(worker->shadow) : hooks) & HOOK_BIT(hook);
 }
 
+static bool is_put_out(const char *reason)
+{
+    static const char *const reasons[] = {"meter_cap", "kicked", "revoked", "credential_expired"};
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (strcmp(reasons[i], reason) == 0)
+            return true;
+    return false;
+}
+
 /* is_denial: of a failed policy that refuses by itself: others are followed by the refusal; of what was ended: not by its client, nor by time. */
 static bool is_denial(const struct event *event)
 {
@@ -140,8 +149,7 @@ static bool is_denial(const struct event *event)
         case EVENT_POLICY_ERROR:
             return event->hook == HOOK_route || event->hook == HOOK_authenticate;
         case EVENT_CLOSED:
-            return strcmp(event->by, "core") != 0 || strcmp(event->reason, "meter_cap") == 0 || strcmp(event->reason, "kicked") == 0 ||
-                   strcmp(event->reason, "credential_expired") == 0;
+            return strcmp(event->by, "core") != 0 || is_put_out(event->reason);
         default:
             return false;
     }

@@ -1,7 +1,7 @@
 /* record_rows.c: rows for the database: sessions, what they relayed and how long they lived, what was refused. */
 #include "server/worker_state.h"
 
-#include "server/label.h"
+#include "turn/label.h"
 
 #define MINUTE_MS 60000
 #define LIVES_TURNS 120 /* of half a second: so many go round all allocations, in a minute */

@@ -40,7 +40,8 @@ struct roster_place {
 struct roster_asker {
     uint64_t id; /* then `from` is on its worker */
     const char *tenant, *user;
-    const char *tag;          /* "name=value", or a name: with any value */
+    const char *tag;          /* of a player, or "name=value", or a name: with any value */
+    const char *credential;   /* its id, or its whole username */
     bool ends;                /* whoever is found is put out: reason "kicked" */
     unsigned limit;           /* at least 1 */
     struct roster_place from; /* {0}: from the first on */

@@ -104,13 +104,6 @@ static void get_livez(void *ctx, struct door_request *request)
     door_answer(request, HTTP_OK, json_pack("{s:b}", "live", 1));
 }
 
-/* Sockets are open and workers run before the door answers. */
-static void get_readyz(void *ctx, struct door_request *request)
-{
-    (void)ctx;
-    door_answer(request, HTTP_OK, json_pack("{s:b}", "ready", 1));
-}
-
 bool routes_tenant(struct door_request *request, const char **tenant)
 {
     const char *wanted = door_query(request, "tenant");
@@ -145,7 +138,8 @@ static const struct door_route rows[] = {
     {.method = "GET", .path = "/openapi.json", .scope = DOOR_ANYBODY, .serve = get_description, .summary = "What may be asked here: this"},
     PAGE_ROWS
     {.method = "GET", .path = "/livez", .scope = DOOR_ANYBODY, .serve = get_livez, .summary = "Whether the relay runs"},
-    {.method = "GET", .path = "/readyz", .scope = DOOR_ANYBODY, .serve = get_readyz, .summary = "Whether the relay takes clients"},
+    {.method = "GET", .path = "/readyz", .scope = DOOR_ANYBODY, .serve = routes_ready, .answers = routes_ready_said,
+     .summary = "Whether the relay takes clients"},
     {.method = "GET", .path = "/metrics", .scope = DOOR_OPERATOR | DOOR_USAGE_READ, .serve = routes_metrics,
      .summary = "Metrics in Prometheus' text format", .media = "text/plain"},
     {.method = "POST", .path = "/v1/reload", .scope = DOOR_OPERATOR | DOOR_ADMIN, .serve = post_reload, .answers = reload_said,
@@ -156,10 +150,31 @@ static const struct door_route rows[] = {
      .summary = "What policies share by name, or one value of it", .answers = routes_shared_said},
     {.method = "GET", .path = "/v1/allocations", .scope = DOOR_ADMIN, .serve = routes_allocations, .query = routes_allocation_query,
      .summary = "The allocations that live", .answers = routes_tenant_said},
+    {.method = "DELETE", .path = "/v1/allocations", .scope = DOOR_ADMIN, .serve = routes_kick, .query = routes_kick_query,
+     .answers = routes_kick_said, .summary = "End all allocations of a tenant, user, tag or credential"},
     {.method = "DELETE", .path = "/v1/allocations/{id}", .scope = DOOR_ADMIN, .serve = routes_allocation_end,
      .summary = "End an allocation", .answers = routes_allocation_end_said},
     {.method = "POST", .path = "/v1/tenants/{tenant}/credentials", .scope = DOOR_MINT, .serve = routes_mint, .query = routes_mint_query,
      .body = routes_mint_body, .answers = routes_mint_said, .summary = "Mint a credential for a player"},
+    {.method = "DELETE", .path = "/v1/tenants/{tenant}/credentials", .scope = DOOR_ADMIN, .serve = routes_revoke_tenant,
+     .answers = routes_revoke_said, .summary = "Revoke every credential of a tenant that was minted so far"},
+    {.method = "DELETE", .path = "/v1/tenants/{tenant}/tags/{tag}", .scope = DOOR_ADMIN, .serve = routes_revoke_tag,
+     .answers = routes_revoke_said, .summary = "Revoke what was minted for a player so far"},
+    {.method = "DELETE", .path = "/v1/tenants/{tenant}/users/{user}/credentials", .scope = DOOR_ADMIN, .serve = routes_revoke_user,
+     .answers = routes_revoke_said, .summary = "Shut out a user for as long as credentials live, at most"},
+    {.method = "DELETE", .path = "/v1/credentials/{id}", .scope = DOOR_ADMIN, .serve = routes_revoke_credential, .query = routes_revoke_query,
+     .answers = routes_revoke_said, .summary = "Revoke a credential, by its id or its whole username"},
+    {.method = "DELETE", .path = "/v1/keys/{id}/credentials", .scope = DOOR_ADMIN, .serve = routes_revoke_key, .query = routes_revoke_query,
+     .answers = routes_revoke_said, .summary = "Revoke whatever was or will be minted under a key"},
+    {.method = "GET", .path = "/v1/revocations", .scope = DOOR_ADMIN, .serve = routes_revocations, .query = routes_revocations_query,
+     .answers = routes_tenant_said, .summary = "What was revoked, as long as it stands"},
+    {.method = "DELETE", .path = "/v1/revocations/{id}", .scope = DOOR_ADMIN, .serve = routes_revocation_lift,
+     .query = routes_revoke_query, .answers = routes_revocation_lift_said, .summary = "Let in again whom a revocation shut out"},
+    {.method = "GET", .path = "/v1/drain", .scope = DOOR_OPERATOR | DOOR_ADMIN, .serve = routes_drain, .summary = "Whether the relay drains, and until when"},
+    {.method = "POST", .path = "/v1/drain", .scope = DOOR_OPERATOR | DOOR_ADMIN, .serve = routes_drain_begin, .query = routes_drain_query,
+     .answers = routes_drain_said, .summary = "Take no new clients from now on, and end when those that are there have gone"},
+    {.method = "DELETE", .path = "/v1/drain", .scope = DOOR_OPERATOR | DOOR_ADMIN, .serve = routes_drain_cancel, .answers = routes_drain_said,
+     .summary = "Call it off"},
     {.method = "POST", .path = "/v1/tenants/{tenant}/test-links", .scope = DOOR_MINT, .serve = routes_test_links, .body = routes_test_links_body,
      .answers = routes_test_links_said, .summary = "Make a link to the tester that is good once"},
     {.method = "POST", .path = "/v1/test-link", .scope = DOOR_ANYBODY, .serve = routes_test_link, .body = routes_test_link_body,

@@ -194,6 +194,31 @@ extern const struct door_said routes_allocation_end_said[];
 void routes_allocations(void *ctx, struct door_request *);
 void routes_allocation_end(void *ctx, struct door_request *);
 
+/* routes_kick.c.  routes_kick_note: the audit of it; `detail` is taken over. */
+extern const struct field routes_kick_query[];
+extern const struct door_said routes_kick_said[];
+void routes_kick(void *ctx, struct door_request *);
+void routes_kick_note(const struct routes *, const char *who, const char *tenant, json_t *detail);
+
+/* routes_revoke.c */
+extern const struct field routes_revoke_query[], routes_revocations_query[];
+extern const struct door_said routes_revoke_said[], routes_revocation_lift_said[];
+void routes_revoke_credential(void *ctx, struct door_request *);
+void routes_revoke_key(void *ctx, struct door_request *);
+void routes_revoke_tag(void *ctx, struct door_request *);
+void routes_revoke_user(void *ctx, struct door_request *);
+void routes_revoke_tenant(void *ctx, struct door_request *);
+void routes_revocations(void *ctx, struct door_request *);
+void routes_revocation_lift(void *ctx, struct door_request *);
+
+/* routes_drain.c */
+extern const struct field routes_drain_query[];
+extern const struct door_said routes_drain_said[], routes_ready_said[];
+void routes_drain(void *ctx, struct door_request *);
+void routes_drain_begin(void *ctx, struct door_request *);
+void routes_drain_cancel(void *ctx, struct door_request *);
+void routes_ready(void *ctx, struct door_request *);
+
 /* routes_explain.c */
 extern const struct field routes_explain_query[];
 void routes_explain(void *ctx, struct door_request *);

@@ -133,7 +133,11 @@ static void on_ended(struct roster_asker *asker, const struct roster_place *next
 {
     struct roster_wait *wait = (struct roster_wait *)asker;
     json_t *row = json_array_get(wait->found, 0);
+    char who[ROUTES_WHO_MAX];
     (void)next;
+    if (row)
+        routes_kick_note(wait->routes, routes_who(wait->request, who), json_string_value(json_object_get(row, "tenant")),
+                         json_pack("{s:O, s:O}", "id", json_object_get(row, "id"), "user", json_object_get(row, "user")));
     if (failure)
         end(wait, HTTP_UNAVAILABLE, json_pack("{s:s}", "error", failure));
     else if (row) {

@@ -2,6 +2,7 @@
 #include "server/api_key.h"
 #include "server/keyring.h"
 #include "server/news.h"
+#include "server/revoker.h"
 #include "server/routes.h"
 #include "server/service.h"
 
@@ -170,6 +171,7 @@ static void revoked(struct clerk_job *of, int err)
     const char *id = door_part(job->job.request, 0);
     if (!err) {
         keyring_forget(routes->admission.keys, id);
+        revoker_second(routes->service->revoker); /* what was minted under it ends, too */
         news_tell(routes->service->news, NEWS_KEY_REVOKED, job->owner, NEWS(NEWS_TEXT(id), NEWS_TEXT(job->job.who)));
     }
     routes_job_done(of, err);

@@ -39,6 +39,12 @@ static void fill_alternates(const struct config *config, struct alternates out[T
     out[TRANSPORT_TLS] = out[TRANSPORT_DTLS] = config->tls_alternates;
 }
 
+static void fill_siblings(const struct config *config, struct alternates out[TRANSPORT_COUNT])
+{
+    out[TRANSPORT_UDP] = out[TRANSPORT_TCP] = config->drain_servers;
+    out[TRANSPORT_TLS] = out[TRANSPORT_DTLS] = config->tls_drain_servers;
+}
+
 static void fill_engine(struct service *service)
 {
     const struct config *config = service->config;
@@ -84,6 +90,7 @@ static void fill_engine(struct service *service)
         .denied_peers = &config->denied_peers,
     };
     fill_alternates(config, engine->alternates);
+    fill_siblings(config, engine->siblings);
     crypto_random(engine->nonce_key, sizeof engine->nonce_key);
     crypto_random(engine->mobility_key, sizeof engine->mobility_key);
     crypto_random(&engine->hash_key, sizeof engine->hash_key);

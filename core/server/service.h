@@ -26,6 +26,8 @@ struct mint;
 struct worker;
 struct clerk;
 struct events;
+struct drain;
+struct revoker;
 
 struct service {
     const struct config *config;
@@ -39,6 +41,10 @@ struct service {
     struct log *log;
     struct journal *journal; /* NULL: no decision log */
     struct store *store; /* NULL: no database */
+    _Atomic msec_t drains_until; /* 0: it does not drain; INT64_MAX: without a deadline; workers look ten times a second */
+    struct drain *drain;     /* main's, likewise */
+    struct revoker *revoker; /* main's, from when workers start */
+    const struct revocations *revoked; /* with which workers begin */
     struct clerk *clerk; /* main's, from when workers start until they have ended; NULL: no database */
     struct fetcher *fetcher;     /* NULL: no policy */
     struct inquiries *inquiries; /* NULL: no database, or no policy that could ask */

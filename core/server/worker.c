@@ -45,6 +45,7 @@ static void on_tenth(void *owner)
         dtls_tick(worker->dtls, now);
     worker_policy_tick(worker, now);
     engine_follow(worker->engine, now);
+    engine_drain(worker->engine, atomic_load_explicit(&worker->service->drains_until, memory_order_relaxed));
     for (struct send send = engine_next_overdue(worker->engine, now); send.to != SEND_NOTHING; send = engine_next_overdue(worker->engine, now))
         worker_deliver(worker, &send, false);
 }
@@ -83,6 +84,7 @@ static int make_engine(struct worker *worker)
         .remark = worker_remark,
         .hold = worker_hold,
         .unhash = worker_unhash,
+        .is_revoked = worker_is_revoked,
     };
     worker->engine = engine_new(&worker->service->engine, &worker->service->ledger, &worker->host, worker->index);
     if (!worker->engine)
@@ -125,6 +127,7 @@ int worker_prepare(struct worker *worker, struct refusal *refusal)
                           "%s has users of coturn's (turnusers_lt), who are not found by their hash: add them with relay user add, and drop the table",
                           service->config->userdb);
     }
+    worker->revoked = service->revoked;
     if (service->journal && !(worker->page = journal_page_new(service->journal, worker->index + 1, worker->crypto)))
         return ERR_MEMORY;
     if (service->config->door_count && !(worker->denials = denials_new(service->config->workers)))

@@ -95,6 +95,7 @@ static const struct {
     [LETTER_COMMIT] = {worker_policy_commit, drop_mains},
     [LETTER_ABORT] = {worker_policy_abort, drop_mains},
     [LETTER_ROSTER] = {worker_roster, drop_mains},
+    [LETTER_REVOKE] = {worker_revoke, drop_mains},
 };
 
 static void read_letters(struct worker *worker)

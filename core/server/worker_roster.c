@@ -2,6 +2,7 @@
 #include "server/worker_state.h"
 
 #include "server/roster.h"
+#include "turn/label.h"
 
 #include <string.h>
 
@@ -19,7 +20,10 @@ static bool is_meant(const struct roster_asker *asker, const struct allocation *
 {
     return (!asker->id || asker->id == allocation->id) && (!asker->user || strcmp(asker->user, allocation->user) == 0) &&
            (!asker->tenant || strcmp(asker->tenant, record_tenant(allocation)) == 0) &&
-           (!asker->tag || has_tag(allocation->tags, asker->tag));
+           (!asker->tag || has_tag(allocation->tags, asker->tag) ||
+            view_equal(label_tag(allocation->tags, allocation->user), view_text(asker->tag))) &&
+           (!asker->credential || strcmp(asker->credential, allocation->username) == 0 ||
+            view_equal(label_find(allocation->tags, "credential"), view_text(asker->credential)));
 }
 
 static void copy(const struct worker *worker, const struct allocation *allocation, struct roster_row *row)

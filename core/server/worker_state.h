@@ -94,6 +94,7 @@ struct worker {
     struct shadow *shadow; /* NULL: none */
     struct crypto *crypto;
     struct store_reader *reader; /* NULL: no database */
+    const struct revocations *revoked; /* main's, until another takes its place; NULL: nobody is */
     struct tenant_realm realms[TENANT_REALMS];
     struct streams *streams;
     struct peer_streams *peers;
@@ -180,6 +181,10 @@ void worker_policy_abort(struct worker *, struct letter *);
 
 /* worker_roster.c: the letter of server/roster.h */
 void worker_roster(struct worker *, struct letter *);
+
+/* worker_revoke.c: the letter of server/revoker.h, and the engine's question. */
+void worker_revoke(struct worker *, struct letter *);
+bool worker_is_revoked(void *ctx, const struct bearer *);
 
 /* worker_metric.c: what it counts, and lays open for main twice a second.  metric_open: 0 or ERR_MEMORY; nothing is counted where there is
  * no door. metric_event, metric_usage: something happened.  metric_part: the counts of a policy that goes. */

@@ -62,6 +62,8 @@ int desk_key_remove(struct desk *desk, const char *id, const char *tenant, const
     int err = desk_start(desk);
     if (err == 0)
         err = revoke(desk, id, tenant, owner);
+    if (err == 0) /* what was minted under it goes with it */
+        err = desk_shut_out(desk, &(struct desk_revocation){.kind = "key", .tenant = owner, .name = id, .at_ms = clock_unix_ms()});
     if (err == 0)
         err = desk_audit(desk, &(struct deed){.who = who, .type = "key_remove", .tenant = owner, .what = {"key", id, "tenant", owner}});
     return desk_finish(desk, err);

@@ -56,6 +56,9 @@ struct deed {
 };
 int desk_audit(struct desk *, const struct deed *);
 
+/* desk_shut_out: desk_revoke as a part of another change. */
+int desk_shut_out(struct desk *, const struct desk_revocation *);
+
 
 
 #endif

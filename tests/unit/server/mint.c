@@ -118,7 +118,7 @@ TEST(what_is_wrong_is_refused_with_its_field)
     bad = good;
     bad.again = "";
     refused(&stage, &bad, MINT_BAD, "Idempotency-Key");
-    stage.mint->is_draining = true;
+    stage.service.drains_until = INT64_MAX;
     refused(&stage, &good, MINT_DRAINING, "");
     stage_close(&stage);
 }

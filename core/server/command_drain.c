@@ -1,0 +1,62 @@
+/* command_drain.c: relay drain. */
+#include "server/command_line.h"
+
+#include "admin/ask.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEADLINE_MAX_S 604800
+
+/* seconds_of: "90", "90s", "15m", "2h"; 0: it is none of these. */
+static unsigned long seconds_of(const char *text)
+{
+    static const struct {
+        const char *unit;
+        unsigned long seconds;
+    } units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}};
+    char *unit;
+    const unsigned long count = strtoul(text, &unit, 10);
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (*text >= '0' && *text <= '9' && strcmp(unit, units[i].unit) == 0 && count <= DEADLINE_MAX_S)
+            return count * units[i].seconds;
+    return 0;
+}
+
+static int deadline_of(const struct command_line *line, char out[16])
+{
+    const unsigned long seconds = line->deadline ? seconds_of(line->deadline) : 0;
+    if (line->deadline && (seconds == 0 || seconds > DEADLINE_MAX_S))
+        return command_fail(line, COMMAND_MISUSED, "--deadline: 90s, 15m or 2h expected, a week at most");
+    snprintf(out, 16, "%lu", seconds);
+    return 0;
+}
+
+static void say(const json_t *body)
+{
+    const long long until = json_integer_value(json_object_get(body, "deadline"));
+    const bool is_on = json_is_true(json_object_get(body, "draining"));
+    printf("%s", is_on ? "draining" : "not draining");
+    if (until)
+        printf(" until %lld", until);
+    printf("; %lld allocations\n", (long long)json_integer_value(json_object_get(body, "allocations")));
+}
+
+int command_drain(const struct command_line *line)
+{
+    const bool cancels = line->given & COMMAND_FLAG(CANCEL);
+    char path[64], deadline[16];
+    json_t *body;
+    if (cancels && line->deadline)
+        return command_fail(line, COMMAND_MISUSED, "--deadline or --cancel, not both");
+    int code = deadline_of(line, deadline);
+    if (code)
+        return code;
+    snprintf(path, sizeof path, line->deadline ? "/v1/drain?deadline=%s" : "/v1/drain", deadline);
+    code = command_ask(line, cancels ? "DELETE" : "POST", path, &body);
+    if (code)
+        return code;
+    say(body);
+    return command_answered(line, body);
+}
