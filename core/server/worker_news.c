@@ -1,5 +1,5 @@
 /* worker_news.c: what is told of the events of a worker: who is there, who is gone, who was refused. */
-#include "server/label.h"
+#include "turn/label.h"
 #include "server/worker_state.h"
 
 #include <stdio.h>
