@@ -82,8 +82,8 @@ static void add_parts(json_t *list, const char *path)
 {
     while ((path = strchr(path, '{')) != NULL) {
         const size_t len = strcspn(++path, "}");
-        json_array_append_new(list, json_pack("{s:s%, s:s, s:b, s:{s:s, s:i, s:i}}", "name", path, len, "in", "path", "required", 1, "schema",
-                                              "type", "string", "minLength", 1, "maxLength", DOOR_PART_MAX));
+        json_array_append_new(list, json_pack("{s:s%, s:s, s:b, s:{s:s, s:i, s:i}}", "name", path, len, "in", "path", "required", 1,
+                                              "schema", "type", "string", "minLength", 1, "maxLength", DOOR_PART_MAX));
     }
 }
 
@@ -131,8 +131,9 @@ static void add_answer(json_t *answers, const struct door_route *route, unsigned
     if (json_object_get(answers, name))
         return;
     json_t *schema = is_error ? json_pack("{s:s}", "$ref", "#/components/schemas/Error") : json_object();
-    json_object_set_new(answers, name, json_pack("{s:s, s:{s:{s:o}}}", "description", when, "content",
-                                                 is_error || !route->media ? "application/json" : route->media, "schema", schema));
+    json_object_set_new(answers, name,
+                        json_pack("{s:s, s:{s:{s:o}}}", "description", when, "content",
+                                  is_error || !route->media ? "application/json" : route->media, "schema", schema));
 }
 
 /* What the row says comes first: it knows better when that is. */
@@ -143,10 +144,11 @@ static json_t *answers_of(const struct door_route *route)
                                            {500, "There is no memory"},
                                            {503, "The database cannot be read or written now, or the relay is stopping"},
                                            {0}};
-    static const struct door_said keyed[] = {{401, "There is no key, or it is wrong, revoked or over"},
-                                             {403, "The key is not for that"},
-                                             {429, "Too many requests with this key, or wrong keys from this address; Retry-After says when"},
-                                             {0}};
+    static const struct door_said keyed[] = {
+        {401, "There is no key, or it is wrong, revoked or over"},
+        {403, "The key is not for that"},
+        {429, "Too many requests with this key, or wrong keys from this address; Retry-After says when"},
+        {0}};
     json_t *answers = json_object();
     bool is_told = false;
     for (const struct door_said *said = route->answers; said && said->status; said++) {
@@ -198,9 +200,10 @@ static json_t *operation_of(const struct door_route *route)
 
 static json_t *components(void)
 {
-    return json_pack("{s:{s:{s:s, s:s, s:s}}, s:{s:{s:s, s:{s:{s:s}, s:{s:s}}, s:[s]}}}", "securitySchemes", "key", "type", "http", "scheme",
-                     "bearer", "description", "A key of a tenant, or of the operator (relay key add). The unix socket needs none", "schemas",
-                     "Error", "type", "object", "properties", "error", "type", "string", "field", "type", "string", "required", "error");
+    return json_pack("{s:{s:{s:s, s:s, s:s}}, s:{s:{s:s, s:{s:{s:s}, s:{s:s}}, s:[s]}}}", "securitySchemes", "key", "type", "http",
+                     "scheme", "bearer", "description", "A key of a tenant, or of the operator (relay key add). The unix socket needs none",
+                     "schemas", "Error", "type", "object", "properties", "error", "type", "string", "field", "type", "string", "required",
+                     "error");
 }
 
 json_t *describe(const struct door_route *rows, size_t count)
@@ -215,6 +218,6 @@ json_t *describe(const struct door_route *rows, size_t count)
             json_object_set_new(paths, rows[i].path, json_object());
         json_object_set_new(json_object_get(paths, rows[i].path), method, operation_of(&rows[i]));
     }
-    return json_pack("{s:s, s:{s:s, s:s}, s:o, s:o}", "openapi", "3.1.0", "info", "title", "relay: the admin door", "version", RELAY_VERSION,
-                     "components", components(), "paths", paths);
+    return json_pack("{s:s, s:{s:s, s:s}, s:o, s:o}", "openapi", "3.1.0", "info", "title", "relay: the admin door", "version",
+                     RELAY_VERSION, "components", components(), "paths", paths);
 }

@@ -99,7 +99,8 @@ static bool take_text(const struct field *row, const json_t *said, struct field_
 static bool take_number(const struct field *row, const json_t *said, struct field_value *out)
 {
     const double real = json_real_value(said); /* 0 for what is none */
-    const bool is_whole = json_is_real(said) && real >= -(double)FIELD_NUMBER_MAX && real <= (double)FIELD_NUMBER_MAX && (double)(int64_t)real == real;
+    const bool is_whole =
+        json_is_real(said) && real >= -(double)FIELD_NUMBER_MAX && real <= (double)FIELD_NUMBER_MAX && (double)(int64_t)real == real;
     out->number = json_is_integer(said) ? json_integer_value(said) : is_whole ? (int64_t)real : 0;
     return (json_is_integer(said) || is_whole) && is_in(row, out->number);
 }

@@ -1,7 +1,7 @@
 /* field.h: what a request may say, as rows: the fields of its JSON body and the parameters of its query; read and checked in one place.
  *
- * A table ends with a row without a name. Of a body all is checked before anything is used: that it is one object, each name, each value. What is
- * wrong is told with the name of the field; an unknown one with the name that was probably meant.
+ * A table ends with a row without a name. Of a body all is checked before anything is used: that it is one object, each name, each value.
+ * What is wrong is told with the name of the field; an unknown one with the name that was probably meant.
  */
 #ifndef RELAY_ADMIN_FIELD_H
 #define RELAY_ADMIN_FIELD_H
@@ -42,8 +42,8 @@ struct field {
 /* struct field_value: of the row in the same place. */
 struct field_value {
     bool is_given, is_null;
-    int64_t number;   /* a flag: 0 or 1; a choice: which word, from 0 */
-    const char *text; /* of a text or a choice; else NULL */
+    int64_t number;     /* a flag: 0 or 1; a choice: which word, from 0 */
+    const char *text;   /* of a text or a choice; else NULL */
     const json_t *list; /* of texts */
 };
 
@@ -62,13 +62,14 @@ struct field_fault {
 /* fields_read: a body; no bytes at all are an empty object. 0; ERR_BAD with the fault; ERR_MEMORY. */
 int fields_read(struct fields *, const struct field *rows, const char *text, size_t len, struct field_fault *);
 
-/* fields_begin, fields_put, fields_end: of parameters, one after the other: `text` is decoded; NULL: the name alone, as if it were "". fields_end says what is missing. 0;
- * ERR_BAD with the fault; ERR_MEMORY. */
+/* fields_begin, fields_put, fields_end: of parameters, one after the other: `text` is decoded; NULL: the name alone, as if it were "".
+ * fields_end says what is missing. 0; ERR_BAD with the fault; ERR_MEMORY. */
 int fields_begin(struct fields *, const struct field *rows);
 int fields_put(struct fields *, const char *name, const char *text, struct field_fault *);
 int fields_end(const struct fields *, struct field_fault *);
 
-/* fields_value: NULL: it was not given.  fields_number: what was given, or `otherwise`.  fields_text: of a text or a choice, or NULL. The name is of a row. */
+/* fields_value: NULL: it was not given.  fields_number: what was given, or `otherwise`.  fields_text: of a text or a choice, or NULL. The
+ * name is of a row. */
 const struct field_value *fields_value(const struct fields *, const char *name);
 int64_t fields_number(const struct fields *, const char *name, int64_t otherwise);
 const char *fields_text(const struct fields *, const char *name);

@@ -13,8 +13,9 @@
 #define OPTIONS 12
 
 /* TLS 1.2 and 1.3 with AEAD and forward secrecy; GnuTLS's words. */
-#define PRIORITIES \
-    "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-CIPHER-ALL:+AES-256-GCM:+AES-128-GCM:+CHACHA20-POLY1305:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:%SERVER_PRECEDENCE"
+#define PRIORITIES                                                                                                                         \
+    "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-CIPHER-ALL:+AES-256-GCM:+AES-128-GCM:+CHACHA20-POLY1305:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:" \
+    "%SERVER_PRECEDENCE"
 
 static bool is_tcp(const struct door *door, size_t place)
 {
@@ -47,13 +48,15 @@ static struct MHD_Daemon *start(const struct door *door, size_t place, int fd)
     const unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (is_tcp(door, place) && door->chain ? MHD_USE_TLS : 0);
     options_of(door, place, fd, options);
     return MHD_start_daemon(flags, 0, NULL, NULL, door->on_request, (void *)(uintptr_t)door, MHD_OPTION_ARRAY, options,
-                            MHD_OPTION_NOTIFY_COMPLETED, door->on_done, NULL, MHD_OPTION_URI_LOG_CALLBACK, door->on_target, door, MHD_OPTION_END);
+                            MHD_OPTION_NOTIFY_COMPLETED, door->on_done, NULL, MHD_OPTION_URI_LOG_CALLBACK, door->on_target, door,
+                            MHD_OPTION_END);
 }
 
 static int watch(const struct door *door, struct MHD_Daemon *daemon)
 {
     struct epoll_event event = {.events = EPOLLIN};
-    return epoll_ctl(door->ready, EPOLL_CTL_ADD, MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, &event) == 0 ? 0 : ERR_SYSTEM;
+    return epoll_ctl(door->ready, EPOLL_CTL_ADD, MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, &event) == 0 ? 0
+                                                                                                                               : ERR_SYSTEM;
 }
 
 /* mill_start: its own descriptor of the socket is the library's to close. */

@@ -8,7 +8,10 @@
 
 static int digit_of(char hex)
 {
-    return hex >= '0' && hex <= '9' ? hex - '0' : hex >= 'A' && hex <= 'F' ? hex - 'A' + 10 : hex >= 'a' && hex <= 'f' ? hex - 'a' + 10 : -1;
+    return hex >= '0' && hex <= '9'   ? hex - '0'
+           : hex >= 'A' && hex <= 'F' ? hex - 'A' + 10
+           : hex >= 'a' && hex <= 'f' ? hex - 'a' + 10
+                                      : -1;
 }
 
 /* decode: the segment at `path` into `out`: how long it was; 0: it is none: empty, too long, or with what is no character. */

@@ -8,8 +8,8 @@ typedef char route_parts[DOOR_PARTS][DOOR_PART_MAX + 1];
 
 /* Paths are as they were sent; each segment is decoded by itself.
  *
- * route_find: the row with this path and method, and in `parts` what stands for each {name}; GET answers HEAD too. NULL: there is none; then
- * *is_path says whether there is one with this path. */
+ * route_find: the row with this path and method, and in `parts` what stands for each {name}; GET answers HEAD too. NULL: there is none;
+ * then *is_path says whether there is one with this path. */
 const struct door_route *route_find(const struct door_route *rows, size_t count, const char *path, const char *method, route_parts parts,
                                     bool *is_path);
 

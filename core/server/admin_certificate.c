@@ -96,6 +96,7 @@ void admin_certificate_foresee(const struct admin_certificate *own, struct log *
     char quote[TLS_TEXT_MAX];
     for (size_t i = 0; own->judge && i < sizeof files / sizeof *files; i++)
         if (access(files[i], R_OK) != 0)
-            log_say(log, LOG_WARNING, "certificate", "file=%s reason=\"cannot be read again, as proc-user: it is used as it is until the next start\"",
+            log_say(log, LOG_WARNING, "certificate",
+                    "file=%s reason=\"cannot be read again, as proc-user: it is used as it is until the next start\"",
                     log_quote(view_text(files[i]), quote, sizeof quote));
 }

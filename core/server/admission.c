@@ -66,7 +66,9 @@ void admission_told(const struct admission *admission, const struct door_request
         return;
     log_say(admission->service->log, is_refusal(status) ? LOG_WARNING : LOG_INFO, is_refusal(status) ? "admin_refused" : "admin_change",
             "client=%s who=%s tenant=%s method=%s path=%s status=%u", is_here ? "socket" : addr_format(door_source(request), client),
-            *caller->key ? caller->key : is_here && !is_refusal(status) ? "socket" : "-",
-            log_quote(view_text(caller->tenant), tenant, sizeof tenant), door_method(request), log_quote(view_text(door_path(request)), path, sizeof path),
-            status);
+            *caller->key                     ? caller->key
+            : is_here && !is_refusal(status) ? "socket"
+                                             : "-",
+            log_quote(view_text(caller->tenant), tenant, sizeof tenant), door_method(request),
+            log_quote(view_text(door_path(request)), path, sizeof path), status);
 }

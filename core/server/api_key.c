@@ -69,3 +69,23 @@ bool api_key_scopes(const char *text, unsigned *out)
     } while (*text++);
     return true;
 }
+
+json_t *api_key_scope_list(const char *text)
+{
+    json_t *list = json_array();
+    for (; *text; text += strcspn(text, ","), text += *text == ',')
+        json_array_append_new(list, json_stringn(text, strcspn(text, ",")));
+    return list;
+}
+
+const char *api_key_scope_text(const json_t *list, char out[STORE_API_KEY_SCOPES_MAX + 1])
+{
+    struct slab slab = slab_over(out, STORE_API_KEY_SCOPES_MAX);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *scope = json_string_value(json_array_get(list, i));
+        slab_put_text(&slab, slab.len ? "," : "");
+        slab_put_text(&slab, scope ? scope : "");
+    }
+    out[slab.len] = 0;
+    return out;
+}

@@ -8,6 +8,8 @@
 #include "base/crypto.h"
 #include "store/store.h"
 
+#include <jansson.h>
+
 #define API_KEY_TOKEN_MAX 63
 #define API_KEY_SCOPES "mint|usage:read|admin" /* in the order of DOOR_MINT, DOOR_USAGE_READ, DOOR_ADMIN */
 
@@ -25,5 +27,9 @@ int api_key_hash(struct crypto *, struct view secret, uint8_t out[STORE_API_KEY_
 
 /* api_key_scopes: "mint,admin" as DOOR_ bits; false: one of them is none, or there is none. */
 bool api_key_scopes(const char *text, unsigned *out);
+
+/* api_key_scope_list: "mint,admin" as a list of JSON; NULL: out of memory.  api_key_scope_text: the other way. Returns `out`. */
+json_t *api_key_scope_list(const char *text);
+const char *api_key_scope_text(const json_t *list, char out[STORE_API_KEY_SCOPES_MAX + 1]);
 
 #endif

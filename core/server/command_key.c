@@ -25,9 +25,11 @@ static bool time_of(const char *text, int64_t *ms)
 static int read_line(const struct command_line *line, struct desk_key *out)
 {
     unsigned scopes;
-    *out = (struct desk_key){.tenant = line->tenant, .scopes = line->scope, .name = line->name ? line->name : "", .created_ms = clock_unix_ms()};
+    *out = (struct desk_key){
+        .tenant = line->tenant, .scopes = line->scope, .name = line->name ? line->name : "", .created_ms = clock_unix_ms()};
     if (!api_key_scopes(line->scope, &scopes) || strlen(line->scope) > STORE_API_KEY_SCOPES_MAX)
-        return command_fail(line, COMMAND_MISUSED, "--scope: %s: mint, usage:read and admin are there, with commas between them", line->scope);
+        return command_fail(line, COMMAND_MISUSED, "--scope: %s: mint, usage:read and admin are there, with commas between them",
+                            line->scope);
     if (strlen(line->tenant) > STORE_TENANT_MAX)
         return command_fail(line, COMMAND_MISUSED, "--tenant: a tenant's name has 1 to %d bytes", STORE_TENANT_MAX);
     if (strlen(out->name) > NAME_MAX_BYTES || !utf8_is_text(view_text(out->name)))
@@ -48,14 +50,15 @@ static int add(struct desk *desk, struct crypto *crypto, struct desk_key *key, s
     return err;
 }
 
-static int add_here(const struct command_line *line, struct desk_key *key)
+static int add_here(const struct command_line *line, const struct desk_key *asked)
 {
+    struct desk_key key = *asked;
     struct api_key made = {0};
     struct desk *desk = command_desk(line, true);
     if (!desk)
         return COMMAND_FAILED;
     struct crypto *crypto = crypto_new();
-    const int err = crypto ? add(desk, crypto, key, &made) : ERR_MEMORY;
+    const int err = crypto ? add(desk, crypto, &key, &made) : ERR_MEMORY;
     crypto_free(crypto);
     if (!err)
         puts(made.token);
@@ -66,22 +69,14 @@ static int add_here(const struct command_line *line, struct desk_key *key)
     return command_fail(line, COMMAND_FAILED, "%s: no such tenant: make it with relay tenant add %s", line->tenant, line->tenant);
 }
 
-static json_t *scopes_of(const char *text)
-{
-    json_t *list = json_array();
-    for (; *text; text += strcspn(text, ","), text += *text == ',')
-        json_array_append_new(list, json_stringn(text, strcspn(text, ",")));
-    return list;
-}
-
-static int add_there(const struct command_line *line, struct desk_key *key)
+static int add_there(const struct command_line *line, const struct desk_key *key)
 {
     json_t *answer = NULL;
     const struct command_question question = {
         .method = "POST",
         .path = {"v1", "keys"},
-        .body = json_pack("{s:s, s:s, s:o, s:o}", "tenant", key->tenant, "name", key->name, "scopes", scopes_of(key->scopes), "expires",
-                          key->expires_ms ? json_integer(key->expires_ms / 1000) : json_null()),
+        .body = json_pack("{s:s, s:s, s:o, s:o}", "tenant", key->tenant, "name", key->name, "scopes", api_key_scope_list(key->scopes),
+                          "expires", key->expires_ms ? json_integer(key->expires_ms / 1000) : json_null()),
     };
     const int code = command_send(line, &question, &answer);
     if (code)
@@ -142,18 +137,10 @@ static void list_key(void *ctx, const struct desk_key *key)
 
 static void list_told(void *ctx, const json_t *row)
 {
-    char text[STORE_API_KEY_SCOPES_MAX + 1];
-    struct slab scopes = slab_over(text, sizeof text - 1);
-    const json_t *list = json_object_get(row, "scopes");
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const char *scope = json_string_value(json_array_get(list, i));
-        slab_put_text(&scopes, scopes.len ? "," : "");
-        slab_put_text(&scopes, scope ? scope : "");
-    }
-    text[scopes.len] = 0;
+    char scopes[STORE_API_KEY_SCOPES_MAX + 1];
     list_key(ctx, &(struct desk_key){.id = command_text(row, "id"),
                                      .tenant = command_text(row, "tenant"),
-                                     .scopes = text,
+                                     .scopes = api_key_scope_text(json_object_get(row, "scopes"), scopes),
                                      .name = command_text(row, "name"),
                                      .created_ms = command_time_ms(row, "created"),
                                      .expires_ms = command_time_ms(row, "expires"),

@@ -21,7 +21,8 @@ static void derive_socket(struct loader *loader)
         if (!said->path)
             continue;
         if (door.path && strcmp(door.path, said->path) != 0)
-            loader_error(loader, said->where, said->option, "there is one unix socket, and %s says %s: leave one of them out", door.option, door.path);
+            loader_error(loader, said->where, said->option, "there is one unix socket, and %s says %s: leave one of them out", door.option,
+                         door.path);
         else if (!door.path)
             door = *said;
     }
@@ -61,7 +62,8 @@ static void derive_address(struct loader *loader, const struct config_door *door
     addr_format(&door->at, text);
     if (!is_loopback(&door->at) && !(config->admin_cert && config->admin_pkey))
         loader_error(loader, door->where, door->option,
-                     "%s is not of this machine alone, and keys would cross the network in the clear: add admin-cert=FILE and admin-pkey=FILE, or listen on 127.0.0.1",
+                     "%s is not of this machine alone, and keys would cross the network in the clear: add admin-cert=FILE and "
+                     "admin-pkey=FILE, or listen on 127.0.0.1",
                      text);
     else if (is_turn(config, door->at.port))
         loader_error(loader, door->where, door->option, "clients of TURN come to port %u: choose another", door->at.port);
@@ -95,7 +97,8 @@ static void check_certificate(struct loader *loader)
         loader_error(loader, where, "admin-cert", "is of no use without an address: add admin-listen=ADDRESS:PORT");
     if (is_used && !config->userdb)
         loader_warning(loader, config_where(config, "admin-listen"), "admin-listen",
-                       "without userdb there are no keys, and nobody may ask more there than whether the relay runs: add userdb=FILE and run relay key add");
+                       "without userdb there are no keys, and nobody may ask more there than whether the relay runs: add userdb=FILE and "
+                       "run relay key add");
 }
 
 void loader_derive_admin(struct loader *loader)

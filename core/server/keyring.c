@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUSY_S 1    /* Retry-After of who is too fast */
-#define UNKNOWN_S 5 /* of whom nobody knows */
+#define BUSY_S 1     /* Retry-After of who is too fast */
+#define UNKNOWN_S 5  /* of whom nobody knows */
 #define NETWORK_V6 7 /* bytes of an IPv6 address that tell sources apart: a /56 */
 
 struct held {

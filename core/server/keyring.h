@@ -1,11 +1,11 @@
 /* keyring.h: whose key it is that somebody brings to the admin door, and whether he may be answered now. Main's.
  *
- * A key is read from the database and kept in memory; it is read anew KEYRING_FRESH_MS later, so that one that is revoked opens nothing more than so long
- * after. A wrong one is always read and compared in full: an unknown name and a wrong secret take the same time and get the same answer. While the
- * database cannot be read, keys that were good go on for KEYRING_GRACE_MS, and all others are answered 503.
+ * A key is read from the database and kept in memory; it is read anew KEYRING_FRESH_MS later, so that one that is revoked opens nothing
+ * more than so long after. A wrong one is always read and compared in full: an unknown name and a wrong secret take the same time and get
+ * the same answer. While the database cannot be read, keys that were good go on for KEYRING_GRACE_MS, and all others are answered 503.
  *
- * A key is answered so many times a second as `rate` says, and as many at once. A source that brings wrong keys is told so KEYRING_WRONG times at once
- * and once a second after that; then 429. A right key is never refused for the wrong ones of others behind its address.
+ * A key is answered so many times a second as `rate` says, and as many at once. A source that brings wrong keys is told so KEYRING_WRONG
+ * times at once and once a second after that; then 429. A right key is never refused for the wrong ones of others behind its address.
  */
 #ifndef RELAY_SERVER_KEYRING_H
 #define RELAY_SERVER_KEYRING_H

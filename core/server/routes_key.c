@@ -12,17 +12,39 @@
 #include <string.h>
 
 const struct field routes_keys_query[] = {
-    {.name = "tenant", .kind = FIELD_TEXT, .min = 1, .max = NAME_MAX_LEN, .help = "Of this tenant, * of the operator; a tenant's key sees no other"},
+    {.name = "tenant",
+     .kind = FIELD_TEXT,
+     .min = 1,
+     .max = NAME_MAX_LEN,
+     .help = "Of this tenant, * of the operator; a tenant's key sees no other"},
     ROUTES_LIMIT_FIELD,
-    {.name = "after", .kind = FIELD_TEXT, .min = 1, .max = STORE_API_KEY_ID_MAX, .help = "Go on behind this id: what `next` of the last answer said"},
+    {.name = "after",
+     .kind = FIELD_TEXT,
+     .min = 1,
+     .max = STORE_API_KEY_ID_MAX,
+     .help = "Go on behind this id: what `next` of the last answer said"},
     {0},
 };
 
 const struct field routes_key_body[] = {
-    {.name = "tenant", .kind = FIELD_TEXT, .min = 1, .max = DOOR_TENANT_MAX, .help = "Whose it is, * of the operator; without it the caller's"},
-    {.name = "scopes", .kind = FIELD_TEXTS, .traits = FIELD_REQUIRED, .min = 1, .max = 3, .words = API_KEY_SCOPES, .help = "What it is for"},
+    {.name = "tenant",
+     .kind = FIELD_TEXT,
+     .min = 1,
+     .max = DOOR_TENANT_MAX,
+     .help = "Whose it is, * of the operator; without it the caller's"},
+    {.name = "scopes",
+     .kind = FIELD_TEXTS,
+     .traits = FIELD_REQUIRED,
+     .min = 1,
+     .max = 3,
+     .words = API_KEY_SCOPES,
+     .help = "What it is for"},
     {.name = "name", .kind = FIELD_TEXT, .max = 128, .help = "To know it by"},
-    {.name = "expires", .kind = FIELD_NUMBER, .traits = FIELD_NULLABLE, .min = 1, .max = INT64_C(253402300799),
+    {.name = "expires",
+     .kind = FIELD_NUMBER,
+     .traits = FIELD_NULLABLE,
+     .min = 1,
+     .max = INT64_C(253402300799),
      .help = "When its time is over, in Unix seconds; without it never"},
     {0},
 };
@@ -46,18 +68,10 @@ static json_t *seconds_of(int64_t ms)
     return ms ? json_integer(ms / 1000) : json_null();
 }
 
-static json_t *scopes_of(const char *text)
-{
-    json_t *list = json_array();
-    for (; *text; text += strcspn(text, ","), text += *text == ',')
-        json_array_append_new(list, json_stringn(text, strcspn(text, ",")));
-    return list;
-}
-
 static json_t *json_of(const struct desk_key *key)
 {
-    return json_pack("{s:s, s:s, s:o, s:s, s:I, s:o, s:o}", "id", key->id, "tenant", key->tenant, "scopes", scopes_of(key->scopes), "name",
-                     key->name, "created", (json_int_t)(key->created_ms / 1000), "expires", seconds_of(key->expires_ms), "revoked",
+    return json_pack("{s:s, s:s, s:o, s:s, s:I, s:o, s:o}", "id", key->id, "tenant", key->tenant, "scopes", api_key_scope_list(key->scopes),
+                     "name", key->name, "created", (json_int_t)(key->created_ms / 1000), "expires", seconds_of(key->expires_ms), "revoked",
                      seconds_of(key->revoked_ms));
 }
 
@@ -94,18 +108,6 @@ void routes_keys(void *ctx, struct door_request *request)
 
 /* ---- POST ---- */
 
-/* join: the scopes of the body as they are kept. */
-static const char *join(const json_t *list, char out[STORE_API_KEY_SCOPES_MAX + 1])
-{
-    struct slab slab = slab_over(out, STORE_API_KEY_SCOPES_MAX);
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        slab_put_text(&slab, slab.len ? "," : "");
-        slab_put_text(&slab, json_string_value(json_array_get(list, i)));
-    }
-    out[slab.len] = 0;
-    return out;
-}
-
 static int make(struct desk *desk, struct clerk_job *of)
 {
     struct key_job *job = (struct key_job *)of;
@@ -120,7 +122,7 @@ static int make(struct desk *desk, struct clerk_job *of)
         return ERR_MEMORY;
     const struct desk_key key = {.id = made.id,
                                  .tenant = job->tenant,
-                                 .scopes = join(door_value(request, "scopes")->list, scopes),
+                                 .scopes = api_key_scope_text(door_value(request, "scopes")->list, scopes),
                                  .name = name ? name : "",
                                  .hash = made.hash,
                                  .created_ms = clock_unix_ms(),

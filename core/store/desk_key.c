@@ -35,7 +35,10 @@ int desk_key_add(struct desk *desk, const struct desk_key *key, const char *who)
                   TEXT(key->id), TEXT(key->tenant), TEXT(key->scopes), BYTES(key->hash, STORE_API_KEY_HASH_LEN), TEXT(key->name),
                   NUMBER(key->created_ms), NUMBER(key->expires_ms));
     if (err == 0)
-        err = desk_audit(desk, &(struct deed){.who = who, .type = "key_add", .tenant = key->tenant, .what = {"key", key->id, "tenant", key->tenant}, .after = after});
+        err = desk_audit(
+            desk,
+            &(struct deed){
+                .who = who, .type = "key_add", .tenant = key->tenant, .what = {"key", key->id, "tenant", key->tenant}, .after = after});
     return desk_finish(desk, err);
 }
 
@@ -43,10 +46,11 @@ int desk_key_add(struct desk *desk, const struct desk_key *key, const char *who)
 static int revoke(struct desk *desk, const char *id, const char *tenant, char owner[STORE_TENANT_MAX + 1])
 {
     const struct argument arguments[] = {TEXT(id), TEXT_OR_NULL(tenant), NUMBER(clock_unix_ms())};
-    sqlite3_stmt *statement = desk_begin(desk,
-                                         "UPDATE keys SET revoked_ms = ?3 WHERE id = ?1 AND (?2 IS NULL OR tenant = ?2) AND revoked_ms IS NULL"
-                                         " RETURNING tenant",
-                                         arguments, 3);
+    sqlite3_stmt *statement =
+        desk_begin(desk,
+                   "UPDATE keys SET revoked_ms = ?3 WHERE id = ?1 AND (?2 IS NULL OR tenant = ?2) AND revoked_ms IS NULL"
+                   " RETURNING tenant",
+                   arguments, 3);
     int code = statement ? sqlite3_step(statement) : SQLITE_ERROR;
     const bool found = code == SQLITE_ROW;
     if (found) {

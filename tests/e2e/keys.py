@@ -1,4 +1,5 @@
 """Keys of the admin door: made, listed and revoked by the command line and over HTTP; what they open, and what is in the log of it."""
+import contextlib
 import json
 import re
 import sqlite3
@@ -6,7 +7,7 @@ import time
 
 from support.door import Connection, call
 from support.server import Server, run_relay
-from support.tap import check, check_equal, main, smoke, test
+from support.tap import check, check_equal, main, smoke, test, wait_for
 
 PATIENT = True
 
@@ -129,6 +130,23 @@ def what_is_changed_or_refused_is_in_the_log_and_no_key_is():
         logged(server, rf"info admin_change client=socket who={key} tenant=\"acme\" method=POST path=\"/v1/keys\" status=201")
         check(not TOKEN.search(server.log()), "a key is in the log")
         check(f"who={key} tenant=\"acme\" method=GET path=\"/v1/keys\" status=200" not in server.log(), "what changes nothing is in the log")
+
+
+@test
+def while_the_database_cannot_be_read_keys_that_were_seen_go_on_and_others_are_503():
+    with Server(*HOSTED) as server:
+        seen, unseen = make_key(server, "*", "admin"), make_key(server, "*", "admin")
+        check_equal(ask(server, "GET", "/v1/policy", seen)[0], 200, "the status before")
+
+        def rename(before, after):
+            with contextlib.closing(sqlite3.connect(server.path("relay.db"))) as file:
+                file.execute(f"ALTER TABLE {before} RENAME TO {after}")
+        rename("keys", "gone")
+        wait_for(lambda: ask(server, "GET", "/v1/policy", unseen)[0] == 503, what="a key that was not seen")
+        check(int(ask(server, "GET", "/v1/policy", unseen)[2]["Retry-After"]) > 0, "when to come again")
+        check_equal(ask(server, "GET", "/v1/policy", seen)[0], 200, "a key that was seen")
+        rename("gone", "keys")
+        check_equal([ask(server, "GET", "/v1/policy", key)[0] for key in (seen, unseen)], [200, 200], "when it is back")
 
 
 @test

@@ -26,7 +26,11 @@ TEST(a_body_becomes_values)
 {
     struct fields fields;
     struct field_fault why;
-    CHECK_INT(read(&fields, "{\"name\": \"\xed\x95\x9c\", \"ttl\": 1e3, \"owed\": -5, \"strict\": true, \"form\": \"twilio\", \"via\": [\"tls\", \"udp\"], \"ends\": null}", &why), 0);
+    CHECK_INT(read(&fields,
+                   "{\"name\": \"\xed\x95\x9c\", \"ttl\": 1e3, \"owed\": -5, \"strict\": true, \"form\": \"twilio\", \"via\": [\"tls\", "
+                   "\"udp\"], \"ends\": null}",
+                   &why),
+              0);
     CHECK_TEXT(fields_text(&fields, "name"), "\xed\x95\x9c");
     CHECK_INT(fields_number(&fields, "ttl", 0), 1000);
     CHECK_INT(fields_number(&fields, "owed", 0), -5);
@@ -101,11 +105,25 @@ TEST(parameters_are_read_by_the_same_rows)
         const char *name, *text;
         int status;
     } cases[] = {
-        {"ttl", "60", 0},       {"ttl", "60s", ERR_BAD},    {"ttl", "", ERR_BAD},     {"ttl", "0", ERR_BAD},     {"ttl", NULL, ERR_BAD},
-        {"owed", "-5", 0},      {"owed", "--5", ERR_BAD},   {"owed", "9007199254740992", ERR_BAD},
+        {"ttl", "60", 0},
+        {"ttl", "60s", ERR_BAD},
+        {"ttl", "", ERR_BAD},
+        {"ttl", "0", ERR_BAD},
+        {"ttl", NULL, ERR_BAD},
+        {"owed", "-5", 0},
+        {"owed", "--5", ERR_BAD},
+        {"owed", "9007199254740992", ERR_BAD},
         {"owed", "99999999999999999999", ERR_BAD},
-        {"strict", "true", 0},  {"strict", "1", ERR_BAD},   {"form", "uberti", 0},    {"form", "x", ERR_BAD},    {"via", "udp,tls", 0},
-        {"via", "", ERR_BAD},   {"via", "udp,", 0},         {"via", "udp,x", ERR_BAD}, {"name", "a\xff", ERR_BAD}, {"nmae", "ann", ERR_BAD},
+        {"strict", "true", 0},
+        {"strict", "1", ERR_BAD},
+        {"form", "uberti", 0},
+        {"form", "x", ERR_BAD},
+        {"via", "udp,tls", 0},
+        {"via", "", ERR_BAD},
+        {"via", "udp,", 0},
+        {"via", "udp,x", ERR_BAD},
+        {"name", "a\xff", ERR_BAD},
+        {"nmae", "ann", ERR_BAD},
         {"ends", "null", ERR_BAD},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -40,7 +40,8 @@ static int find(void *ctx, struct view id, struct store_api_key *out)
 
 static void house_open(struct house *house, uint32_t rate)
 {
-    static const char *const tenants[KEYS] = {"acme", "acme", "*"}, *const scopes[KEYS] = {"admin", "mint,usage:read", "mint,usage:read,admin"};
+    static const char *const tenants[KEYS] = {"acme", "acme", "*"}, *const scopes[KEYS] = {"admin", "mint,usage:read",
+                                                                                           "mint,usage:read,admin"};
     *house = (struct house){.now = 1000000, .source = addr_v4((const uint8_t[]){192, 0, 2, 1}, 4711), .crypto = crypto_new()};
     for (size_t i = 0; i < KEYS; i++) {
         struct api_key made;

@@ -24,8 +24,7 @@ TEST(the_description_has_each_row_and_nothing_else)
     json_t *document = describe(rows, count);
     const char *path;
     json_t *operations;
-    json_object_foreach(json_object_get(document, "paths"), path, operations)
-        described += json_object_size(operations);
+    json_object_foreach(json_object_get(document, "paths"), path, operations) described += json_object_size(operations);
     CHECK(count > 0);
     CHECK_INT(described, count);
     for (size_t i = 0; i < count; i++)

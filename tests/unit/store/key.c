@@ -9,8 +9,13 @@ static const uint8_t hash[STORE_API_KEY_HASH_LEN] = {1, 2, 3, 0, 5};
 
 static int add(struct desk *desk, const char *id, const char *tenant, int64_t expires_ms)
 {
-    const struct desk_key key = {
-        .id = id, .tenant = tenant, .scopes = "mint,admin", .name = "desk", .hash = hash, .created_ms = clock_unix_ms(), .expires_ms = expires_ms};
+    const struct desk_key key = {.id = id,
+                                 .tenant = tenant,
+                                 .scopes = "mint,admin",
+                                 .name = "desk",
+                                 .hash = hash,
+                                 .created_ms = clock_unix_ms(),
+                                 .expires_ms = expires_ms};
     return desk_key_add(desk, &key, "test");
 }
 
@@ -50,7 +55,9 @@ TEST(keys_are_of_a_tenant_that_is_there_or_of_the_operator_and_stay_when_they_ar
     CHECK_INT(desk_key_remove(desk, "k1", NULL, "test", owner), ERR_NOT_FOUND);
     check_keys(desk, &(struct desk_page){0}, "acme/k1! acme/k2 */k3 ");
     desk_close(desk);
-    CHECK_INT(scratch_number(&scratch, "SELECT count(*) FROM audit WHERE type = 'key_add' AND json_extract(after, '$.scopes') = 'mint,admin'"), 3);
+    CHECK_INT(
+        scratch_number(&scratch, "SELECT count(*) FROM audit WHERE type = 'key_add' AND json_extract(after, '$.scopes') = 'mint,admin'"),
+        3);
     CHECK_INT(scratch_number(&scratch, "SELECT count(*) FROM audit WHERE type = 'key_remove' AND tenant = 'acme'"), 1);
     scratch_remove(&scratch);
 }
@@ -80,4 +87,5 @@ TEST(a_reader_sees_a_key_and_its_end_at_once)
     scratch_remove(&scratch);
 }
 
-TEST_LIST(RUN(keys_are_of_a_tenant_that_is_there_or_of_the_operator_and_stay_when_they_are_revoked) RUN(a_reader_sees_a_key_and_its_end_at_once))
+TEST_LIST(RUN(keys_are_of_a_tenant_that_is_there_or_of_the_operator_and_stay_when_they_are_revoked)
+              RUN(a_reader_sees_a_key_and_its_end_at_once))
