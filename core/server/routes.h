@@ -19,6 +19,7 @@ struct routes {
     struct reload *policies;
     struct roster *roster;
     struct door *door; /* NULL: there is none */
+    struct export *exports; /* answers of routes_usage.c that are under way */
     struct door_place places[DOOR_PLACES];
     struct admin_certificate certificate;
     struct admission admission;

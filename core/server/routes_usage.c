@@ -17,6 +17,9 @@
 
 #define TEXT_PIECE 65536
 #define FILTERS 5
+#define EXPORTS_MAX 16     /* at a time: each has a connection to the file, and a table that may be large */
+#define EXPORTS_OF_ONE 4   /* of one tenant's keys: the others can always ask */
+#define EXPORT_MS 600000   /* who has not taken all by then is cut off: his state of the file is held for him, and the log behind it grows */
 
 const struct field routes_usage_query[] = {
     {.name = "from", .kind = FIELD_TEXT, .min = 1, .max = 40,
@@ -38,8 +41,10 @@ enum phase { PHASE_GATHER, PHASE_WRITE, PHASE_END };
 /* struct export: one answer. The clerk's while is_asked, else main's. */
 struct export {
     struct clerk_job job;
-    struct clerk *clerk;
-    const char *path;
+    struct routes *routes;
+    struct export *next; /* of the routes */
+    char caller[DOOR_TENANT_MAX + 1];
+    msec_t until;
     struct door_request *request; /* NULL: it is being answered: there is a feed */
     struct feed *feed;            /* NULL and no request: the reader has gone */
     struct summary_question question;
@@ -55,8 +60,34 @@ struct export {
     char reason[CLERK_REASON_MAX];
 };
 
+/* ---- all of them ---- */
+
+static void enter(struct export *export)
+{
+    export->next = export->routes->exports;
+    export->routes->exports = export;
+}
+
+static void leave(const struct export *export)
+{
+    struct export **at = &export->routes->exports;
+    while (*at != export)
+        at = &(*at)->next;
+    *at = export->next;
+}
+
+/* is_too_many: of all, or of this caller's, unless he is the operator. */
+static bool is_too_many(const struct routes *routes, const char *caller)
+{
+    unsigned all = 0, of_one = 0;
+    for (const struct export *each = routes->exports; each; each = each->next, all++)
+        of_one += strcmp(each->caller, caller) == 0;
+    return all >= EXPORTS_MAX || (of_one >= EXPORTS_OF_ONE && strcmp(caller, "*") != 0);
+}
+
 static void free_export(struct export *export)
 {
+    leave(export);
     for (size_t i = 0; i < FILTERS; i++)
         free(export->filters[i]);
     summary_close(export->summary);
@@ -69,7 +100,7 @@ static void free_export(struct export *export)
 static int gather(struct export *export)
 {
     if (!export->summary) {
-        const int err = summary_open(export->path, &export->question, &export->summary, export->reason, sizeof export->reason);
+        const int err = summary_open(export->routes->config->userdb, &export->question, &export->summary, export->reason, sizeof export->reason);
         if (err)
             return err;
     }
@@ -90,11 +121,15 @@ static int write_rows(struct export *export, FILE *out)
     export->has_head = true;
     while (ftell(out) < TEXT_PIECE && (more = summary_next(export->summary, &row)) > 0)
         usage_row(out, export->format, &export->question, &row, export->rows++);
-    if (more == 0) {
-        usage_foot(out, export->format, export->summary);
-        export->phase = PHASE_END;
-    }
-    return more < 0 ? more : 0;
+    if (more < 0)
+        snprintf(export->reason, sizeof export->reason, "%s", summary_error(export->summary));
+    if (more != 0)
+        return more < 0 ? more : 0;
+    usage_foot(out, export->format, export->summary);
+    summary_close(export->summary);
+    export->summary = NULL;
+    export->phase = PHASE_END;
+    return 0;
 }
 
 static int write_piece(struct export *export)
@@ -120,7 +155,7 @@ static int work(struct desk *desk, struct clerk_job *job)
 static void ask(struct export *export)
 {
     export->is_asked = true;
-    clerk_ask(export->clerk, &export->job);
+    clerk_ask(export->routes->service->clerk, &export->job);
 }
 
 /* read: the next piece is asked for when the last byte of one is taken; then there is none until feed_wake. */
@@ -128,7 +163,7 @@ static ssize_t read_text(void *owner, char *out, size_t cap)
 {
     struct export *export = owner;
     const size_t left = export->len - export->at, len = left < cap ? left : cap;
-    if (export->err)
+    if (export->err || clock_monotonic_ms() > export->until)
         return FEED_CUT;
     if (export->is_asked)
         return FEED_LATER;
@@ -272,15 +307,22 @@ static bool read_question(struct export *export, struct door_request *request, c
            read_order(request, &export->question);
 }
 
-static void serve(const struct routes *routes, struct door_request *request, const char *tenant)
+static void serve(struct routes *routes, struct door_request *request, const char *tenant)
 {
-    struct export *export = calloc(1, sizeof *export);
-    if (!export) {
+    struct export *export = NULL;
+    const char *caller = door_caller(request)->tenant;
+    if (is_too_many(routes, caller)) {
+        door_refuse(request, HTTP_UNAVAILABLE, "too many ask for usage at a time: try again");
+        return;
+    }
+    if (!(export = calloc(1, sizeof *export))) {
         door_refuse(request, HTTP_INTERNAL, "out of memory");
         return;
     }
     *export = (struct export){
-        .job = {.work = work, .done = done}, .clerk = routes->service->clerk, .path = routes->config->userdb, .request = request};
+        .job = {.work = work, .done = done}, .routes = routes, .request = request, .until = clock_monotonic_ms() + EXPORT_MS};
+    view_copy(view_text(caller), export->caller, sizeof export->caller);
+    enter(export);
     if (read_question(export, request, tenant))
         ask(export);
     else

@@ -258,11 +258,16 @@ def a_reader_who_goes_away_leaves_nothing_behind():
             connection.getresponse().read(1000)
             connection.close()
         check_equal(len(ask_json(server, "/v1/usage", group_by="tag", **ALL)[1]["rows"]), 20000, "the rows")
-        connection = Connection(server.path("door"))
-        connection.request("GET", f"/v1/usage?group_by=tag&from=0&to={ALL['to']}")
-        connection.getresponse().read(1000)
-        server.stop()
-        connection.close()
+        with contextlib.ExitStack() as readers:
+            slow = []
+            for _ in range(16):
+                slow.append(readers.enter_context(contextlib.closing(Connection(server.path("door")))))
+                slow[-1].request("GET", f"/v1/usage?group_by=tag&from=0&to={ALL['to']}")
+                check_equal(slow[-1].getresponse().status, 200, "the status of one of many")
+            check_equal(ask(server, "/v1/usage")[0], 503, "the status of one too many")
+            slow.pop().close()
+            wait_for(lambda: ask(server, "/v1/usage")[0] == 200, 5, "an answer where one has gone")
+            server.stop()
 
 
 @test
