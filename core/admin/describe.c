@@ -35,11 +35,11 @@ static void bound(json_t *schema, const char *least, const char *most, const str
     json_object_set_new(schema, most, json_integer(row->max));
 }
 
-/* Of a text our bounds are bytes, and those of JSON Schema characters: never more of them. */
+/* Of a text our bounds are bytes, and those of JSON Schema characters, which have up to four. */
 static void bound_text(json_t *schema, const struct field *row)
 {
     if (row->min)
-        json_object_set_new(schema, "minLength", json_integer(1));
+        json_object_set_new(schema, "minLength", json_integer((row->min + 3) / 4));
     json_object_set_new(schema, "maxLength", json_integer(row->max));
 }
 
@@ -123,46 +123,60 @@ static json_t *body_of(const struct door_route *route)
 
 /* ---- answers ---- */
 
-static void add_answer(json_t *answers, const struct door_route *route, unsigned status, const char *when)
+/* What the door answers for a row, by itself; those of `keyed` to who needs a key. */
+static const struct door_said doors[] = {{400, "What was asked is not as it should be; `field` names what is wrong"},
+                                         {404, "There is no such thing"},
+                                         {413, "The body is too long"},
+                                         {500, "There is no memory"},
+                                         {503, "The database cannot be read or written now, or the relay is stopping"},
+                                         {0}};
+static const struct door_said keyed[] = {{401, "There is no key, or it is wrong, revoked or over"},
+                                         {403, "The key is not for that"},
+                                         {429, "Too many requests with this key, or wrong keys from this address; Retry-After says when"},
+                                         {0}};
+
+static json_t *answer_of(const char *when, const char *media, json_t *schema)
 {
-    char name[12];
-    const bool is_error = status >= 400;
-    snprintf(name, sizeof name, "%u", status);
-    if (json_object_get(answers, name))
-        return;
-    json_t *schema = is_error ? json_pack("{s:s}", "$ref", "#/components/schemas/Error") : json_object();
-    json_object_set_new(answers, name,
-                        json_pack("{s:s, s:{s:{s:o}}}", "description", when, "content",
-                                  is_error || !route->media ? "application/json" : route->media, "schema", schema));
+    return json_pack("{s:s, s:{s:{s:o}}}", "description", when, "content", media, "schema", schema);
 }
 
-/* What the row says comes first: it knows better when that is. */
+static json_t *error_of(const char *when)
+{
+    return answer_of(when, "application/json", json_pack("{s:s}", "$ref", "#/components/schemas/Error"));
+}
+
+static void add_answer(json_t *answers, unsigned status, json_t *answer)
+{
+    char name[12];
+    snprintf(name, sizeof name, "%u", status);
+    if (json_object_get(answers, name))
+        json_decref(answer); /* what the row says goes before what the door says */
+    else
+        json_object_set_new(answers, name, answer);
+}
+
+static void add_common(json_t *answers, const struct door_said *common, bool has_parts)
+{
+    for (; common->status; common++)
+        if (common->status != 404 || has_parts)
+            add_answer(answers, common->status, json_pack("{s:o}", "$ref", json_sprintf("#/components/responses/%u", common->status)));
+}
+
 static json_t *answers_of(const struct door_route *route)
 {
-    static const struct door_said all[] = {{400, "What was asked is not as it should be; `field` names what is wrong"},
-                                           {413, "The body is too long"},
-                                           {500, "There is no memory"},
-                                           {503, "The database cannot be read or written now, or the relay is stopping"},
-                                           {0}};
-    static const struct door_said keyed[] = {
-        {401, "There is no key, or it is wrong, revoked or over"},
-        {403, "The key is not for that"},
-        {429, "Too many requests with this key, or wrong keys from this address; Retry-After says when"},
-        {0}};
+    const char *media = route->media ? route->media : "application/json";
     json_t *answers = json_object();
     bool is_told = false;
     for (const struct door_said *said = route->answers; said && said->status; said++) {
-        add_answer(answers, route, said->status, said->when);
-        is_told |= said->status < 400;
+        const bool is_well = said->status < 400;
+        add_answer(answers, said->status, is_well ? answer_of(said->when, media, json_object()) : error_of(said->when));
+        is_told |= is_well;
     }
     if (!is_told)
-        add_answer(answers, route, 200, "It is as was asked");
-    if (strchr(route->path, '{'))
-        add_answer(answers, route, 404, "There is no such thing");
-    for (const struct door_said *said = all; said->status; said++)
-        add_answer(answers, route, said->status, said->when);
-    for (const struct door_said *said = keyed; route->scope != DOOR_ANYBODY && said->status; said++)
-        add_answer(answers, route, said->status, said->when);
+        add_answer(answers, 200, answer_of("It is as was asked", media, json_object()));
+    add_common(answers, doors, strchr(route->path, '{') != NULL);
+    if (route->scope != DOOR_ANYBODY)
+        add_common(answers, keyed, false);
     return answers;
 }
 
@@ -200,10 +214,15 @@ static json_t *operation_of(const struct door_route *route)
 
 static json_t *components(void)
 {
-    return json_pack("{s:{s:{s:s, s:s, s:s}}, s:{s:{s:s, s:{s:{s:s}, s:{s:s}}, s:[s]}}}", "securitySchemes", "key", "type", "http",
+    json_t *answers = json_object();
+    for (const struct door_said *said = doors; said->status; said++)
+        add_answer(answers, said->status, error_of(said->when));
+    for (const struct door_said *said = keyed; said->status; said++)
+        add_answer(answers, said->status, error_of(said->when));
+    return json_pack("{s:{s:{s:s, s:s, s:s}}, s:{s:{s:s, s:{s:{s:s}, s:{s:s}}, s:[s]}}, s:o}", "securitySchemes", "key", "type", "http",
                      "scheme", "bearer", "description", "A key of a tenant, or of the operator (relay key add). The unix socket needs none",
                      "schemas", "Error", "type", "object", "properties", "error", "type", "string", "field", "type", "string", "required",
-                     "error");
+                     "error", "responses", answers);
 }
 
 json_t *describe(const struct door_route *rows, size_t count)

@@ -126,12 +126,18 @@ static const struct door_said reload_said[] = {{HTTP_OK, "All workers have the p
                                                {HTTP_CONFLICT, "They are wrong, and why; all workers keep what they had"},
                                                {0}};
 
+/* The rows do not change: it is made once. */
 static void get_description(void *ctx, struct door_request *request)
 {
+    struct routes *routes = ctx;
     size_t count;
     const struct door_route *all = routes_rows(&count);
-    (void)ctx;
-    door_answer(request, HTTP_OK, describe(all, count));
+    if (!routes->description) {
+        json_t *document = describe(all, count);
+        routes->description = document ? json_dumps(document, JSON_INDENT(1)) : NULL;
+        json_decref(document);
+    }
+    door_answer_text(request, HTTP_OK, "application/json", routes->description ? strdup(routes->description) : NULL);
 }
 
 static const struct door_route rows[] = {
@@ -349,5 +355,6 @@ void routes_close(struct routes *routes)
     watch_stop(&routes->second);
     door_close(routes->door);
     admission_close(&routes->admission);
+    free(routes->description);
     admin_certificate_close(&routes->certificate);
 }

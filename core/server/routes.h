@@ -23,6 +23,7 @@ struct routes {
     struct door_place places[DOOR_PLACES];
     struct admin_certificate certificate;
     struct admission admission;
+    char *description; /* /openapi.json; NULL: nobody has asked yet */
     struct routes_backup *backup; /* NULL: none was asked for */
     struct watch readable, second;
 };

@@ -10,10 +10,10 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 # what {id} stands for in paths that begin so
 THINGS = {"/v1/allocations/": "allocation", "/v1/keys/": "key", "/v1/tenants/{tenant}/secrets/": "secret", "/v1/credentials/": "credential",
-          "/v1/webhooks/": "webhook"}
+          "/v1/webhooks/": "webhook", "/v1/revocations/": "revocation"}
 
 # good values of fields whose form their type does not tell
-SAMPLES = {"name": "sample", "scopes": ["mint"], "url": "http://127.0.0.1:1/sample", "token": "x" * 40}
+SAMPLES = {"name": "sample", "scopes": ["mint"], "url": "http://127.0.0.1:1/sample", "token": "x" * 40, "path": "DIRECTORY/sample.db"}
 
 # bodies of rows that read them by themselves, for a tenant
 BODIES = {"/relay.v1.CredentialService/Mint": lambda tenant: {"tenant": tenant, "tag": "sample"}}
@@ -22,7 +22,8 @@ BODIES = {"/relay.v1.CredentialService/Mint": lambda tenant: {"tenant": tenant, 
 class Row:
     """One operation of the description."""
 
-    def __init__(self, method, path, operation):
+    def __init__(self, method, path, operation, directory):
+        self.directory = directory
         self.method, self.path, self.operation = method.upper(), path, operation
         self.is_open = not operation["security"]
         self.scopes = {scope for each in operation["security"] for scope in each["key"]}
@@ -59,7 +60,8 @@ class Row:
             if self.path not in BODIES:
                 raise Failure(f"{self}: nobody knows a body for it: add one to BODIES of support/api.py")
             return BODIES[self.path](tenant)
-        return {name: sample(name, self.fields[name]) for name in self.schema.get("required", ())}
+        good = {name: sample(name, self.fields[name]) for name in self.schema.get("required", ())}
+        return {name: value.replace("DIRECTORY", self.directory) if isinstance(value, str) else value for name, value in good.items()}
 
 
 def kind_of(schema):
@@ -97,7 +99,7 @@ def rows_of(server):
     with connect(server) as door:
         status, document, _ = call(door, "GET", "/openapi.json")
     check(status == 200 and document["openapi"].startswith("3.1"), document)
-    return [Row(method, path, operation) for path, operations in document["paths"].items() for method, operation in operations.items()]
+    return [Row(method, path, operation, server.directory) for path, operations in document["paths"].items() for method, operation in operations.items()]
 
 
 def ask(server, row, path, key=None, body=None, connection=None):
