@@ -187,6 +187,14 @@ static void check_minting(struct loader *loader)
         loader_note(loader, where, "public-host", "is of no use without mint-secret-file");
 }
 
+/* As coturn: a number alone turns nothing on. */
+static void check_strangers(struct loader *loader)
+{
+    const char *where = config_where(loader->config, "unauthorized-ratelimit-rps");
+    if (where && !loader->config->unauthorized_ratelimit)
+        loader_warning(loader, where, "unauthorized-ratelimit-rps", "is of no use without unauthorized-ratelimit: strangers are answered without a limit");
+}
+
 static void check_policy(struct loader *loader)
 {
     const struct config *config = loader->config;
@@ -222,4 +230,5 @@ void loader_check(struct loader *loader)
     check_minting(loader);
     loader_check_discovery(loader);
     check_policy(loader);
+    check_strangers(loader);
 }

@@ -246,6 +246,26 @@ TEST(md5_keys_beside_an_offer_of_sha256_earn_a_warning)
     }
 }
 
+TEST(a_number_of_answers_without_the_limit_earns_a_warning)
+{
+    struct loaded loaded = LOAD("stun-only\nunauthorized-ratelimit-rps=5\n");
+    CHECK_LOADED(loaded);
+    CHECK_INT(loaded.report.warning_count, 1);
+    CHECK_TEXT(WARNING_LINE(loaded, 0), "conf:2: unauthorized-ratelimit-rps: is of no use without unauthorized-ratelimit: strangers are answered without a limit");
+    unload(&loaded);
+    loaded = LOAD("stun-only\nunauthorized-ratelimit\nunauthorized-ratelimit-rps=5\n");
+    CHECK_LOADED(loaded);
+    CHECK_INT(loaded.report.warning_count, 0);
+    CHECK(loaded.config.unauthorized_ratelimit && loaded.config.unauthorized_rps == 5);
+    unload(&loaded);
+    loaded = LOAD("stun-only\nunauthorized-ratelimit\ncredential-expiry=strict\n");
+    CHECK_LOADED(loaded);
+    CHECK_INT(loaded.config.unauthorized_rps, 10);
+    CHECK_INT(loaded.config.max_failed_logins, 600);
+    CHECK_INT(loaded.config.strict_expiry, 1);
+    unload(&loaded);
+}
+
 TEST(an_external_address_that_maps_onto_nothing_earns_a_warning)
 {
     struct loaded loaded = LOAD("stun-only\nrelay-ip=10.0.0.1\nexternal-ip=192.0.2.2/10.0.0.2\nexternal-ip=2001:db8::1\n");
@@ -453,7 +473,7 @@ TEST(discovery_and_old_clients_are_off_unless_switched_on_and_no_wins)
 }
 
 TEST_LIST(RUN(listeners_answer_for_each_other_by_rfc5780) RUN(three_addresses_answer_in_a_circle) RUN(a_port_for_proxies_answers_for_itself_alone)
-              RUN(discovery_and_old_clients_are_off_unless_switched_on_and_no_wins) RUN(combinations_that_cannot_run_are_refused) RUN(a_certificate_that_cannot_be_read_is_refused_unless_tls_is_off)
+              RUN(discovery_and_old_clients_are_off_unless_switched_on_and_no_wins) RUN(combinations_that_cannot_run_are_refused) RUN(a_number_of_answers_without_the_limit_earns_a_warning) RUN(a_certificate_that_cannot_be_read_is_refused_unless_tls_is_off)
               RUN(a_port_for_proxies_is_one_more_listener_and_trusts_this_machine_unless_others_are_named)
               RUN(without_a_certificate_tls_and_dtls_are_off_and_one_note_says_so) RUN(with_a_certificate_both_ports_are_listened_on)
                   RUN(relay_addresses_are_the_named_ones_or_the_listening_ones) RUN(relay_addresses_of_interfaces_are_never_any_or_link_local)
