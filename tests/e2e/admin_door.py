@@ -1,14 +1,15 @@
 """Where the admin door is: addresses and a unix socket, TLS with a certificate that is exchanged, and what of it is refused at the start."""
+import contextlib
 import http.client
 import signal
 import socket
 import ssl
-import time
 
+from support import stun
 from support.door import Connection, call
 from support.follow import Follower
 from support.server import AUTHORITY, Server, free_port, make_certificate, run_relay
-from support.tap import check, check_equal, main, smoke, test
+from support.tap import check, check_equal, main, smoke, test, wait_for
 
 PATIENT = True
 
@@ -61,11 +62,8 @@ def subject(server, port):
         return tls.getpeercert()["serialNumber"], tls.version()
 
 
-def await_line(server, text, times=1):
-    end = time.monotonic() + SOON_S
-    while server.log().count(text) < times:
-        check(time.monotonic() < end, f"{text} is not in the log")
-        time.sleep(0.01)
+def await_line(server, text):
+    wait_for(lambda: text in server.log(), SOON_S, f"{text} in the log")
 
 
 @test
@@ -108,6 +106,38 @@ def the_certificate_is_exchanged_and_who_is_connected_stays():
                 check(False, "TLS 1.1 was taken")
             except (ssl.SSLError, ConnectionError):
                 pass
+
+
+@test
+def no_peer_is_reached_at_the_door():
+    port, other = free_port(), socket.create_server(("127.0.0.1", 0))
+    with Server(USERDB, f"admin-listen=127.0.0.1:{port}") as server, server.client("tcp") as client:
+        client.relayed(protocol=stun.TCP)
+        check_equal(client.connect_peer(("127.0.0.1", port)).code, 403, "Connect to the door")
+        check_equal(client.connect_peer(other.getsockname()).code, 0, "Connect to another port there")
+    other.close()
+
+
+@test
+def one_address_cannot_take_all_connections_and_other_places_go_on():
+    port, most = free_port(), 192
+    with Server(USERDB, f"admin-listen=127.0.0.1:{port}", "admin-listen=unix:door") as server, contextlib.ExitStack() as held:
+        for _ in range(most):
+            held.enter_context(socket.create_connection(("127.0.0.1", port))).sendall(b"GET /livez HTTP/1.1\r\n")
+        wait_for(lambda: is_closed(port), what="the end of one connection too many")
+        check_equal(ask(Connection(server.path("door")), "/livez"), 200, "at the unix socket")
+        held.close()
+        wait_for(lambda: not is_closed(port), what="a place for another")
+
+
+def is_closed(port):
+    """Whether a connection to it is ended without a word."""
+    with socket.create_connection(("127.0.0.1", port)) as one:
+        one.settimeout(0.2)
+        with contextlib.suppress(OSError):
+            one.sendall(b"GET /livez HTTP/1.1\r\nHost: relay\r\n\r\n")
+            return one.recv(64) == b""
+        return True
 
 
 @test
