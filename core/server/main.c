@@ -195,6 +195,7 @@ static int serve(struct relay *relay, struct refusal *refusal)
             relay->service.listener_count, config->policy_count, config->relaying ? "yes" : "no");
     loop_run(relay->loop);
     log_say(relay->service.log, LOG_INFO, "stopping", "reason=signal");
+    webhooks_finish(relay->service.webhooks);
     return 0;
 }
 

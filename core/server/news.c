@@ -290,6 +290,12 @@ void news_serve(struct news *news, struct loop *loop, news_fn *each, void *ctx)
         loop_wake(&news->wake);
 }
 
+void news_flush(struct news *news)
+{
+    if (news)
+        on_gathered(news);
+}
+
 void news_close(struct news *news)
 {
     if (!news || !news->loop)

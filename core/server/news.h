@@ -104,10 +104,11 @@ void news_keep(struct news_kept *, const struct news_item *);
 /* news_json: {"id", "type", "timestamp", "tenant", "data"}: what streams and webhooks carry; NULL without memory. */
 json_t *news_json(const struct news_item *);
 
-/* news_serve: who listens, on main's loop, from now on; before other threads tell. news_close: what has come is passed on a last time;
- * other threads have ended. */
+/* news_serve: who listens, on main's loop, from now on; before other threads tell. news_flush: what has come is passed on now. news_close:
+ * what has come is passed on a last time; other threads have ended. */
 typedef void news_fn(void *ctx, const struct news_item *);
 void news_serve(struct news *, struct loop *, news_fn *, void *ctx);
+void news_flush(struct news *);
 void news_close(struct news *);
 
 /* news_describe: core/EVENTS.md. */

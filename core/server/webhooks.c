@@ -16,6 +16,7 @@
 #define DUE_MAX 128
 #define AGAIN_MS 1000 /* where the database does not answer */
 #define SOON_MS 20
+#define TICK_S 0.05
 #define IDLE_MS 60000
 #define LATE_MAX 1024
 
@@ -47,8 +48,9 @@ struct webhooks {
     struct loop *loop;
     struct http *http;
     struct crypto *crypto;
-    struct watch timer;
+    struct watch timer, tick;
     struct search search;
+    unsigned entering; /* the clerk has them */
     bool is_looking, looks_again;
     struct hook_post *flying;
     unsigned flying_count;
@@ -104,6 +106,7 @@ static void on_put(struct clerk_job *job, int err)
 {
     struct entry *entry = (struct entry *)job;
     struct webhooks *webhooks = entry->webhooks;
+    webhooks->entering--;
     if (err) {
         keep_late(entry);
         return;
@@ -113,6 +116,12 @@ static void on_put(struct clerk_job *job, int err)
     if (entry->put)
         webhooks_look(webhooks);
     entry_free(entry);
+}
+
+static void enter(struct entry *entry)
+{
+    entry->webhooks->entering++;
+    clerk_ask(entry->webhooks->service->clerk, &entry->job);
 }
 
 static struct entry *entry_new(struct webhooks *webhooks, struct events *events, const struct news_item *item)
@@ -138,7 +147,7 @@ void webhooks_take(struct webhooks *webhooks, struct events *events, const struc
 {
     struct entry *entry = webhooks && news_row(item->kind)->to_hooks ? entry_new(webhooks, events, item) : NULL;
     if (entry)
-        clerk_ask(webhooks->service->clerk, &entry->job);
+        enter(entry);
     else
         events_publish(events, item);
 }
@@ -299,7 +308,7 @@ static void on_timer(void *owner)
     webhooks->late_count = 0;
     for (struct entry *next; late; late = next) {
         next = late->next;
-        clerk_ask(webhooks->service->clerk, &late->job);
+        enter(late);
     }
     for (struct hook_post *post = webhooks->flying; post; post = post->next) {
         if (post->is_unsettled) {
@@ -343,6 +352,23 @@ int webhooks_open(struct service *service, struct loop *loop)
         return ERR_MEMORY;
     webhooks_look(webhooks);
     return 0;
+}
+
+static void on_tick(void *owner)
+{
+    (void)owner; /* the loop has turned */
+}
+
+void webhooks_finish(struct webhooks *webhooks)
+{
+    const msec_t until = clock_monotonic_ms() + HOOKS_FINISH_MS;
+    if (!webhooks)
+        return;
+    news_flush(webhooks->service->news);
+    watch_every(&webhooks->tick, webhooks->loop, TICK_S, on_tick, webhooks);
+    while ((webhooks->entering || webhooks->is_looking || webhooks->flying) && clock_monotonic_ms() < until)
+        loop_turn(webhooks->loop);
+    watch_stop(&webhooks->tick);
 }
 
 /* save: what the clerk did not come to. */

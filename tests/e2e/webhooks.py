@@ -242,6 +242,31 @@ def a_quota_that_is_used_up_is_told():
 
 
 @test
+def a_credential_that_is_revoked_is_told():
+    with Receiver() as receiver, serving(receiver) as server:
+        server.relay("tenant", "set", "--userdb", "relay.db", "acme", "status=active")
+        hook = add(server, receiver.url, tenant="acme")
+        with Follower(server, type="credential") as events:
+            check_equal(call_once(server, "DELETE", "/v1/tenants/acme/tags/eve", None)[0], 200, "the revocation")
+            seen = events.next()
+        wait_for(lambda: receiver.letters, what="the letter")
+        told = check_letter(receiver.letters[0], hook["secret"])
+        check_equal((told["type"], told["id"], told["tenant"], told["data"]["what"], told["data"]["name"]), ("credential.revoked", seen["id"], "acme", "tag", "eve"), f"{told}")
+
+
+@test
+def a_node_that_drains_says_so_before_it_ends():
+    with Receiver() as receiver, serving(receiver) as server:
+        hook = add(server, receiver.url)
+        server.relay("drain", "-c", "turnserver.conf", "--deadline", "5")
+        process, server.process = server.process, None
+        check_equal(process.wait(5), 0, "how it ended")
+        check_equal([check_letter(letter, hook["secret"])["type"] for letter in receiver.letters], ["node.draining"], "what was told")
+        server.start()
+        check_equal((hooks(server)[0]["waiting"], len(receiver.letters)), (0, 1), "it was taken")
+
+
+@test
 def a_redirect_is_not_followed_and_410_ends_it():
     with Receiver() as aim, Receiver(status=302, headers=[("Location", aim.url)]) as receiver, serving(receiver, f"webhook-allow={aim.url}") as server:
         hook = add(server, receiver.url)
