@@ -202,6 +202,9 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/relay/lua/relay/fake $(DESTDIR)$(PREFIX)/share/relay/lua/relay/spec $(DESTDIR)$(PREFIX)/share/relay/lua/relay/meta $(DESTDIR)$(PREFIX)/share/relay/policies
 	install -m 755 $(B)/relay $(DESTDIR)$(PREFIX)/bin/relay
 	install -m 644 $(B)/relay.8 $(DESTDIR)$(PREFIX)/share/man/man8/relay.8
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+	$(B)/relay completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/relay
+	$(B)/relay completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_relay
 	install -m 644 $(wildcard lua/relay/*.lua) $(DESTDIR)$(PREFIX)/share/relay/lua/relay
 	install -m 644 $(wildcard lua/relay/fake/*.lua) $(DESTDIR)$(PREFIX)/share/relay/lua/relay/fake
 	install -m 644 $(wildcard lua/relay/spec/*.lua) $(DESTDIR)$(PREFIX)/share/relay/lua/relay/spec

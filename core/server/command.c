@@ -46,6 +46,7 @@ static const struct command table[] = {
     {"secret remove", PLACE " ID", "remove a shared secret: what was made with it opens nothing from then on", PLACE_FLAGS, 0, 1, 1,
      command_secret_remove},
     {"backup", PLACE " OUT", "copy the database, while it is in use, to a file that is not there yet", PLACE_FLAGS, 0, 1, 1, command_backup},
+    {"completion", "bash|zsh", "print a script with which that shell completes what is typed behind `relay`", 0, 0, 1, 1, command_completion},
     {"audit", PLACE " [--tenant NAME] [--from TIME] [--to TIME] [--limit NUMBER] [--json]",
      "who changed what, the newest first; a time is as of `relay usage`", PLACE_FLAGS | F(TENANT) | F(FROM) | F(TO) | F(LIMIT) | F(JSON), 0, 0, 0,
      command_audit},
@@ -158,7 +159,7 @@ static const struct command table[] = {
 
 #define COMMANDS (sizeof table / sizeof *table)
 
-enum flag_kind { FLAG_BARE, FLAG_VALUE, FLAG_VALUES };
+enum flag_kind { FLAG_BARE, FLAG_VALUE, FLAG_VALUES, FLAG_PATH, FLAG_PATHS }; /* a value is a word, or a path; it may be said again, or not */
 
 /* struct flag: where its value goes; without a value it is only noted as given. */
 struct flag {
@@ -170,22 +171,26 @@ struct flag {
 
 #define VALUE(name, bit, field)                                                                                                            \
     {                                                                                                                                      \
-        name, bit, FLAG_VALUE, offsetof(struct command_line, field)                                                                        \
+        name, bit, FLAG_VALUE, offsetof(struct command_line, field)                                                                 \
+    }
+#define PATH(name, bit, field)                                                                                                             \
+    {                                                                                                                                      \
+        name, bit, FLAG_PATH, offsetof(struct command_line, field)                                                                  \
     }
 
 static const struct flag flags[] = {
-    VALUE("--userdb", COMMAND_FLAG(USERDB), userdb),
+    PATH("--userdb", COMMAND_FLAG(USERDB), userdb),
     VALUE("--realm", COMMAND_FLAG(REALM), realm),
     VALUE("--tenant", COMMAND_FLAG(TENANT), tenant),
     VALUE("--from", COMMAND_FLAG(FROM), from),
     VALUE("--to", COMMAND_FLAG(TO), to),
     VALUE("--key", COMMAND_FLAG(KEY), key),
-    VALUE("--password-file", COMMAND_FLAG(PASSWORD_FILE), password_file),
+    PATH("--password-file", COMMAND_FLAG(PASSWORD_FILE), password_file),
     VALUE("--algorithm", COMMAND_FLAG(ALGORITHM), algorithm),
     VALUE("--lifetime", COMMAND_FLAG(LIFETIME), lifetime),
-    VALUE("--admin-socket", COMMAND_FLAG(ADMIN_SOCKET), admin_socket),
-    VALUE("-c", COMMAND_FLAG(CONFIG), config),
-    VALUE("--lua-dir", COMMAND_FLAG(LUA_DIR), lua_dir),
+    PATH("--admin-socket", COMMAND_FLAG(ADMIN_SOCKET), admin_socket),
+    PATH("-c", COMMAND_FLAG(CONFIG), config),
+    PATH("--lua-dir", COMMAND_FLAG(LUA_DIR), lua_dir),
     VALUE("--format", COMMAND_FLAG(FORMAT), format),
     VALUE("--user", COMMAND_FLAG(USER), user),
     VALUE("--tag", COMMAND_FLAG(TAG), tag),
@@ -205,18 +210,18 @@ static const struct flag flags[] = {
     VALUE("--room", COMMAND_FLAG(ROOM), room),
     VALUE("--max-bps", COMMAND_FLAG(MAX_BPS), max_bps),
     VALUE("--max-allocations", COMMAND_FLAG(MAX_ALLOCATIONS), max_allocations),
-    VALUE("--mint-secret-file", COMMAND_FLAG(MINT_SECRET_FILE), mint_secret_file),
+    PATH("--mint-secret-file", COMMAND_FLAG(MINT_SECRET_FILE), mint_secret_file),
     VALUE("--public-host", COMMAND_FLAG(PUBLIC_HOST), public_host),
     VALUE("--url", COMMAND_FLAG(URL), url),
     {"--transport", COMMAND_FLAG(TRANSPORT), FLAG_VALUES, offsetof(struct command_line, transports)},
     VALUE("--filter", COMMAND_FLAG(FILTER), filter),
     VALUE("--coverage-min", COMMAND_FLAG(COVERAGE_MIN), coverage_min),
-    VALUE("--junit", COMMAND_FLAG(JUNIT), junit),
-    VALUE("--out", COMMAND_FLAG(OUT), out),
+    PATH("--junit", COMMAND_FLAG(JUNIT), junit),
+    PATH("--out", COMMAND_FLAG(OUT), out),
     VALUE("--password", COMMAND_FLAG(PASSWORD), password),
     VALUE("--seconds", COMMAND_FLAG(SECONDS), seconds),
     {"--set", COMMAND_FLAG(SET), FLAG_VALUES, offsetof(struct command_line, sets)},
-    {"--policy", COMMAND_FLAG(POLICY), FLAG_VALUES, offsetof(struct command_line, policies)},
+    {"--policy", COMMAND_FLAG(POLICY), FLAG_PATHS, offsetof(struct command_line, policies)},
     {"--secret", COMMAND_FLAG(SECRET), FLAG_VALUES, offsetof(struct command_line, secrets)},
     {"--force", COMMAND_FLAG(FORCE), FLAG_BARE, 0},
     {"--key-stdin", COMMAND_FLAG(KEY_STDIN), FLAG_BARE, 0},
@@ -231,6 +236,27 @@ static const struct flag flags[] = {
 };
 
 #define FLAGS (sizeof flags / sizeof *flags)
+
+static bool is_path(const struct flag *flag)
+{
+    return flag->kind == FLAG_PATH || flag->kind == FLAG_PATHS;
+}
+
+static bool repeats(const struct flag *flag)
+{
+    return flag->kind == FLAG_VALUES || flag->kind == FLAG_PATHS;
+}
+
+bool command_switch(const struct command *command, size_t index, struct command_switch *out)
+{
+    for (size_t i = 0; i < FLAGS; i++) {
+        if (!(command->flags & flags[i].bit) || index-- > 0)
+            continue;
+        *out = (struct command_switch){flags[i].name, flags[i].kind != FLAG_BARE, is_path(&flags[i])};
+        return true;
+    }
+    return false;
+}
 
 const struct command *commands(size_t *count)
 {
@@ -387,7 +413,7 @@ static int unknown_flag(const struct command_line *line, const char *text, size_
 /* keep_value: where the flag wants it. */
 static int keep_value(struct command_line *line, const struct flag *flag, const char *value)
 {
-    if (flag->kind == FLAG_VALUE) {
+    if (!repeats(flag)) {
         memcpy((char *)line + flag->at, &value, sizeof value);
         return 0;
     }
@@ -407,7 +433,7 @@ static int take_flag(struct command_line *line, int argc, char **argv, int *at)
     const char *value = text[len] ? text + len + 1 : NULL;
     if (!flag)
         return unknown_flag(line, text, len);
-    if (line->given & flag->bit && flag->kind != FLAG_VALUES)
+    if (line->given & flag->bit && !repeats(flag))
         return command_fail(line, COMMAND_MISUSED, "%s is given twice", flag->name);
     line->given |= flag->bit;
     if (flag->kind == FLAG_BARE)

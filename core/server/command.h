@@ -6,6 +6,7 @@
 #ifndef RELAY_SERVER_COMMAND_H
 #define RELAY_SERVER_COMMAND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,13 @@ struct command {
 
 /* command_run: the exit code: 0, 1 when it failed, 2 when it was called wrongly; -1 if argv[1] is no verb of ours. */
 int command_run(int argc, char **argv);
+
+/* struct command_switch: one that a command takes.  command_switch: the first, second ... of them; false: there are no more. */
+struct command_switch {
+    const char *name;
+    bool has_value, is_path;
+};
+bool command_switch(const struct command *, size_t index, struct command_switch *out);
 
 /* commands: all of them, in the order of --help. */
 const struct command *commands(size_t *count);

@@ -206,6 +206,7 @@ int command_secret_add(const struct command_line *);
 int command_secret_list(const struct command_line *);
 int command_secret_remove(const struct command_line *);
 int command_backup(const struct command_line *);
+int command_completion(const struct command_line *);
 int command_audit(const struct command_line *);
 int command_secret_new(const struct command_line *);
 int command_key_add(const struct command_line *);
