@@ -1,8 +1,11 @@
 """What is lost on the way is counted by what lost it: rows of relay_drops_total and others that ordinary traffic does not move."""
+import contextlib
+import re
 import socket
 import struct
 
-from support.client import Peer
+from support import stun
+from support.client import Peer, transport
 from support.prometheus import scrape
 from support.server import Server
 from support.tap import check, check_equal, main, test, wait_for
@@ -49,6 +52,41 @@ def frames_for_a_client_that_does_not_read():
         client.socket.settimeout(5)
         number, length = struct.unpack("!HH", client.socket.recv(4, socket.MSG_WAITALL))
         check_equal((number, length), (0x4000, 9000), "the first frame: what is lost are whole ones")
+
+
+def worker_of(server, client):
+    """The number of the worker that has the client's 5-tuple: the last byte of the id of an allocation that was made there."""
+    check_equal((client.allocate().code, client.refresh(0).code), (0, 0), "an allocation and its end")
+    line = wait_for(lambda: re.search(rf" allocated .*\bid=(\d+) client=127\.0\.0\.1:{client.local[1]} ", server.log()), what="its line in the log")
+    return int(line[1]) & 255
+
+
+@test
+def datagrams_of_a_client_that_moved_to_a_worker_that_has_no_time():
+    busy = "return {authorize = function(req) while req.user == 'busy' do end end}"
+    with Server(DOOR, "mobility", "verbose", threads=2, auth=("lt-cred-mech", "user=ann:secret", "user=busy:secret"), files={"p.lua": busy}, policies=["p.lua"]) as server, \
+            Peer() as peer, contextlib.ExitStack() as stack:
+        by_worker = {}
+        while len(by_worker) < 2 or any(len(clients) < 2 for clients in by_worker.values()):
+            client = stack.enter_context(server.client())
+            by_worker.setdefault(worker_of(server, client), []).append(client)
+        (old, hog, *_), (new, *_) = by_worker.values()
+        ticket = old.allocate((stun.MOBILITY_TICKET, b"")).get(stun.MOBILITY_TICKET)
+        check_equal(old.bind(0x4000, peer.address).code, 0, "the answer to ChannelBind")
+        check_equal(new.refresh(600, (stun.MOBILITY_TICKET, ticket)).code, 0, "the move")
+
+        def crowd():
+            for _ in range(20):  # each costs the old worker the whole time that a hook may take
+                hog.send(hog.signed(stun.ALLOCATE, [transport(stun.UDP)], username="busy"))
+            for _ in range(300):
+                new.send_channel(0x4000, bytes(9000))
+            return dropped(server, "ring") > 0
+        wait_for(crowd, 20, "the metric")
+
+        def gets_through():
+            new.send_channel(0x4000, b"and on")
+            return (got := peer.receive(0.05)) and got[0] == b"and on"
+        wait_for(gets_through, 10, "what comes when the worker has time again")
 
 
 @test
