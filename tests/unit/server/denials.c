@@ -83,6 +83,8 @@ TEST(what_happened_is_told_in_words)
     strcpy(found[0].by, "p.lua:3");
     strcpy(found[0].reason, "no %t");
     found[0].hook = HOOK_authorize;
+    CHECK_TEXT(explain_why(&found[0], why), "no %t (100 at once, then as the policy's rate has it)");
+    found[0].measure = (struct gauge){0};
     CHECK_TEXT(explain_why(&found[0], why), "no %t");
     CHECK_TEXT(explain_rule(&found[0]), "authorize");
     denials_free(denials);
