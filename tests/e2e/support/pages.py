@@ -88,9 +88,9 @@ return found;
 
 
 @contextlib.contextmanager
-def stage(*kinds, lines=(), need_network=False, rooms=False):
+def stage(*kinds, lines=(), need_network=False, rooms=False, beside=None):
     """A relay and a browser of each kind that trusts its certificate: in a network of their own, or on loopback where that cannot be made. With `rooms` it
-    serves players alone: no peer is opened."""
+    serves players alone: no peer is opened. `beside` makes what is to run where the relay does, before it starts."""
     with contextlib.ExitStack() as stack:
         try:
             network = stack.enter_context(Network())
@@ -104,6 +104,8 @@ def stage(*kinds, lines=(), need_network=False, rooms=False):
             return network.inside(getattr(network, name)) if network else contextlib.nullcontext()
 
         with at("relay"):
+            if beside:
+                stack.enter_context(beside())
             server = Server(*lines, "fingerprint", "total-quota=100", auth=["lt-cred-mech", "use-auth-secret", f"static-auth-secret={SECRET}"],
                             peers=[] if rooms else [f"allowed-peer-ip={host}", "allow-loopback-peers"], host=host, tls=True, threads=2,
                             policies=[os.path.join(POLICIES, "room.lua")] if rooms else [])
