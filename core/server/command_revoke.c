@@ -122,10 +122,11 @@ static int revoke_in_file(const struct command_line *line, const struct subject 
                                         .at_ms = at_ms,
                                         .until_ms = until_ms == REVOCATION_FOREVER ? 0 : until_ms};
     char who[COMMAND_WHO_MAX];
+    int64_t id;
     struct desk *desk = command_desk(line, false);
     if (!desk)
         return COMMAND_FAILED;
-    const int err = desk_revoke(desk, &row, command_who(who));
+    const int err = desk_revoke(desk, &row, command_who(who), &id);
     if (!err) {
         say(line, subject);
         puts("");

@@ -59,9 +59,9 @@ static void tell(struct revoke_order *order)
 
 static int save(struct desk *desk, struct clerk_job *job)
 {
-    const struct revoke_order *order = (const struct revoke_order *)job;
+    struct revoke_order *order = (struct revoke_order *)job;
     const struct desk_revocation row = as_row(order);
-    return order->only_ends ? 0 : desk_revoke(desk, &row, order->who);
+    return order->only_ends ? 0 : desk_revoke(desk, &row, order->who, &order->id);
 }
 
 /* A row that could not be written is tried again; one that was revoked anew meanwhile has an order of its own. */
@@ -74,6 +74,7 @@ static void on_saved(struct clerk_job *job, int err)
     if (row && row->at_ms == order->at_ms) {
         row->has_failed = err != 0;
         row->who = err ? row->who : NULL;
+        row->id = err ? 0 : order->id;
     }
     tell(order);
 }
@@ -166,7 +167,10 @@ static void begin(struct revoker *revoker)
 void revoker_tell(const struct revoker *revoker, const struct desk_revocation *row, const char *who)
 {
     const char *tenant = strcmp(row->tenant, REVOCATION_ANY) == 0 ? NEWS_OPERATOR : row->tenant;
-    news_tell(revoker->service->news, NEWS_CREDENTIAL_REVOKED, tenant, NEWS(NEWS_TEXT(row->kind), NEWS_TEXT(row->name), NEWS_TEXT(who)));
+    if (strcmp(row->kind, revocation_name(REVOKE_KEY)) == 0)
+        news_tell(revoker->service->news, NEWS_KEY_REVOKED, tenant, NEWS(NEWS_TEXT(row->name), NEWS_TEXT(who)));
+    else
+        news_tell(revoker->service->news, NEWS_CREDENTIAL_REVOKED, tenant, NEWS(NEWS_TEXT(row->kind), NEWS_TEXT(row->name), NEWS_TEXT(who)));
 }
 
 static void end_order(struct revoker *revoker, struct revoke_order *order, unsigned place)

@@ -47,7 +47,8 @@ struct revoke_order {
 
     int64_t at_ms, until_ms;
     unsigned ended; /* allocations */
-    bool is_stored; /* in the database; else job.reason says why not */
+    bool is_stored; /* in the database, as `id`; else job.reason says why not */
+    int64_t id;
 
     struct revoker *revoker;
     bool has_ended, has_saved;

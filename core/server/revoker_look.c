@@ -47,8 +47,9 @@ static int work(struct desk *desk, struct clerk_job *job)
     struct revoke_look *look = (struct revoke_look *)job;
     int err = 0;
     for (size_t i = 0; i < look->unwritten.count && !err; i++) {
-        const struct desk_revocation row = revoke_list_row(&look->unwritten.rows[i]);
-        err = desk_revoke(desk, &row, look->unwritten.rows[i].who);
+        struct revoke_row *unwritten = &look->unwritten.rows[i];
+        const struct desk_revocation row = revoke_list_row(unwritten);
+        err = desk_revoke(desk, &row, unwritten->who, &unwritten->id);
     }
     return err ? err : read_table(desk, look);
 }
@@ -70,7 +71,8 @@ static void tell_new(const struct revoker *revoker, const struct revoke_list *re
         if (row.id <= last || revoke_list_find(&revoker->list, read->rows[i].digest))
             continue;
         log_say(revoker->service->log, LOG_INFO, "revoked", "kind=%s id=%lld who=database", row.kind, (long long)row.id);
-        revoker_tell(revoker, &row, "database");
+        if (read->rows[i].kind != REVOKE_KEY) /* of a key that was removed it has been told */
+            revoker_tell(revoker, &row, "database");
     }
 }
 
@@ -103,8 +105,10 @@ static void on_looked(struct clerk_job *job, int err)
     struct revoker *revoker = look->revoker;
     for (size_t i = 0; i < look->unwritten.count && !err; i++) {
         struct revoke_row *row = revoke_list_find(&revoker->list, look->unwritten.rows[i].digest);
-        if (row && row->has_failed)
+        if (row && row->has_failed) {
             row->who = NULL;
+            row->id = look->unwritten.rows[i].id;
+        }
     }
     if (look->has_read) {
         tell_new(revoker, &look->read);

@@ -38,7 +38,8 @@ static void on_revoked(struct revoke_order *order, const char *failure)
     struct door_request *request = ((struct revoke_wait *)order)->request;
     json_t *body = NULL;
     if (!failure)
-        body = json_pack("{s:s, s:s, s:s, s:I, s:o, s:b}", "kind", revocation_name(order->kind), "tenant", order->tenant, "name", order->name,
+        body = json_pack("{s:o, s:s, s:s, s:s, s:I, s:o, s:b}", "id",
+                         order->is_stored ? json_integer(order->id) : json_null(), "kind", revocation_name(order->kind), "tenant", order->tenant, "name", order->name,
                          "ended", (json_int_t)order->ended, "until", seconds_of(order->until_ms), "stored", order->is_stored);
     if (body && !order->is_stored)
         json_object_set_new(body, "reason", json_string(order->job.reason));

@@ -132,10 +132,10 @@ struct desk_revocation {
     int64_t at_ms, until_ms; /* until_ms 0: for good */
 };
 
-/* desk_revoke: writes the row, or writes it anew.  desk_revocation_lift: removes it; ERR_NOT_FOUND if there is none, of this tenant (NULL: of any).
+/* desk_revoke: writes the row, or writes it anew; *id is its number.  desk_revocation_lift: removes it; ERR_NOT_FOUND if there is none, of this tenant (NULL: of any).
  * desk_revocations: those of a tenant (NULL: all), in the order in which they were written.  desk_revocations_sweep: removes those whose time is
  * over.  desk_revocations_version: a number that is another after any change, whoever made it. */
-int desk_revoke(struct desk *, const struct desk_revocation *, const char *who);
+int desk_revoke(struct desk *, const struct desk_revocation *, const char *who, int64_t *id);
 int desk_revocation_lift(struct desk *, int64_t id, const char *tenant, const char *who);
 typedef void desk_revocation_fn(void *ctx, const struct desk_revocation *);
 int desk_revocations(struct desk *, const char *tenant, desk_revocation_fn *each, void *ctx);

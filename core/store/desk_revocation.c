@@ -9,11 +9,12 @@ int desk_shut_out(struct desk *desk, const struct desk_revocation *row)
                TEXT(row->tenant), TEXT(row->name), NUMBER(row->at_ms), NUMBER(row->until_ms));
 }
 
-int desk_revoke(struct desk *desk, const struct desk_revocation *row, const char *who)
+int desk_revoke(struct desk *desk, const struct desk_revocation *row, const char *who, int64_t *id)
 {
     int err = desk_start(desk);
     if (err == 0)
         err = desk_shut_out(desk, row);
+    *id = sqlite3_last_insert_rowid(desk->db);
     if (err == 0)
         err = desk_audit(desk, &(struct deed){.who = who,
                                               .type = "revoke",

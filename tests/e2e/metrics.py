@@ -199,7 +199,9 @@ def every_row_moves_when_its_thing_happens():
         moves_of_minting(server)
         moves_of_files(server)
         wait_for(lambda: scrape(server)("relay_policy_gc_seconds_total") > 0, what="garbage")
+        check_equal(ask(server, "/v1/drain", "POST", deadline=600)[0], 200, "the beginning of the end")
         after = scrape(server)
+        check_equal(ask(server, "/v1/drain", "DELETE")[0], 200, "which is called off")
         for name, _, _ in documented():
             if name not in STILL | PASSING | ELSEWHERE:
                 check(before.family(name) != after.family(name), f"{name} has not moved")
