@@ -6,7 +6,7 @@
 #define MINUTE_MS 60000
 #define LIVES_TURNS 120 /* of half a second: so many go round all allocations, in a minute */
 #define LIVES_LEAST 64  /* allocations in a turn */
-#define LIVES_MS 5000   /* who was told of later than that need not be told of in this round */
+#define LIVES_MS 5000   /* from the beginning of one round to that of the next, at least: few are told of together, not each in a commit of his own */
 
 /* struct who: whom an allocation counts for, with the names that this needs. */
 struct who {
@@ -64,10 +64,14 @@ void record_lives(struct worker *worker, msec_t now)
     static const struct usage nothing = {0};
     const uint32_t from = worker->lives_from, share = (uint32_t)(worker->mark_count / LIVES_TURNS) + LIVES_LEAST;
     uint32_t at = from;
+    if (from == 0 && now < worker->lives_at)
+        return;
+    if (from == 0)
+        worker->lives_at = now + LIVES_MS;
     for (const struct allocation *each; (each = engine_allocation_at(worker->engine, at)) && each->self.index < from + share; at++) {
         at = each->self.index;
         const struct usage_mark *mark = record_mark(worker, each);
-        if (mark && now - each->created - mark->lived >= LIVES_MS)
+        if (mark && now - each->created - mark->lived >= LIVES_MS / 2) /* others relay, and are told of anyway */
             record_usage(worker, each, &nothing, now);
     }
     worker->lives_from = from + share < worker->mark_count ? from + share : 0;

@@ -107,7 +107,8 @@ struct worker {
     struct usage_mark *marks; /* grown to the engine's highest index */
     size_t mark_count;
     msec_t usage_asked;
-    uint32_t lives_from; /* where in the pool the next turn of record_lives begins */
+    uint32_t lives_from; /* where in the pool the next turn of record_lives begins; 0: a round, at lives_at */
+    msec_t lives_at;
     struct handle capped[CAPPED_MAX]; /* to be ended when the round of usage is over; who has no place is met in the next one */
     size_t capped_count;
     int64_t unix_offset_ms; /* wall clock minus monotonic clock, taken twice a second */
