@@ -4,32 +4,15 @@
 #include "admin/ask.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define DEADLINE_MAX_S 604800
 
-/* seconds_of: "90", "90s", "15m", "2h"; 0: it is none of these. */
-static unsigned long seconds_of(const char *text)
-{
-    static const struct {
-        const char *unit;
-        unsigned long seconds;
-    } units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}};
-    char *unit;
-    const unsigned long count = strtoul(text, &unit, 10);
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-        if (*text >= '0' && *text <= '9' && strcmp(unit, units[i].unit) == 0 && count <= DEADLINE_MAX_S)
-            return count * units[i].seconds;
-    return 0;
-}
-
 static int deadline_of(const struct command_line *line, char out[16])
 {
-    const unsigned long seconds = line->deadline ? seconds_of(line->deadline) : 0;
-    if (line->deadline && (seconds == 0 || seconds > DEADLINE_MAX_S))
+    const int64_t seconds = line->deadline ? command_seconds(line->deadline) : 1;
+    if (seconds < 1 || seconds > DEADLINE_MAX_S)
         return command_fail(line, COMMAND_MISUSED, "--deadline: 90s, 15m or 2h expected, a week at most");
-    snprintf(out, 16, "%lu", seconds);
+    snprintf(out, 16, "%lld", (long long)seconds);
     return 0;
 }
 

@@ -134,18 +134,15 @@ static int revoke_in_file(const struct command_line *line, const struct subject 
     return command_end(line, desk, err);
 }
 
-static bool is_remote(const struct command_line *line)
-{
-    return line->admin_socket || line->config;
-}
-
 int command_revoke(const struct command_line *line)
 {
     const struct subject *subject;
-    const int code = subject_of(line, &subject);
+    int code = command_check_file(line);
+    if (!code)
+        code = subject_of(line, &subject);
     if (code)
         return code;
-    return is_remote(line) ? revoke_remote(line, subject) : revoke_in_file(line, subject);
+    return command_is_remote(line) ? revoke_remote(line, subject) : revoke_in_file(line, subject);
 }
 
 /* ---- what stands ---- */
@@ -166,12 +163,6 @@ static void print_row(void *ctx, const struct desk_revocation *row)
                                                {.number = row->until_ms}});
 }
 
-static const char *text_of(const json_t *row, const char *name)
-{
-    const char *text = json_string_value(json_object_get(row, name));
-    return text ? text : "";
-}
-
 static int64_t number_of(const json_t *row, const char *name)
 {
     return json_integer_value(json_object_get(row, name));
@@ -184,9 +175,9 @@ static void print_page(struct list *list, const json_t *rows)
     json_array_foreach(rows, i, row)
     {
         const struct desk_revocation shown = {.id = number_of(row, "id"),
-                                              .kind = text_of(row, "kind"),
-                                              .tenant = text_of(row, "tenant"),
-                                              .name = text_of(row, "name"),
+                                              .kind = command_text(row, "kind"),
+                                              .tenant = command_text(row, "tenant"),
+                                              .name = command_text(row, "name"),
                                               .at_ms = number_of(row, "at") * 1000,
                                               .until_ms = number_of(row, "until") * 1000};
         print_row(list, &shown);
@@ -220,8 +211,8 @@ static int list_remote(const struct command_line *line, struct list *list)
 int command_revocation_list(const struct command_line *line)
 {
     struct list list;
-    struct desk *desk = is_remote(line) ? NULL : command_desk(line, false);
-    if (!desk && !is_remote(line))
+    struct desk *desk = command_is_remote(line) ? NULL : command_desk(line, false);
+    if (!desk && !command_is_remote(line))
         return COMMAND_FAILED;
     list_begin(&list, columns, COLUMNS, line->given & COMMAND_FLAG(JSON));
     const int code = desk ? desk_revocations(desk, line->tenant, print_row, &list) : list_remote(line, &list);
@@ -238,7 +229,7 @@ int command_revocation_lift(const struct command_line *line)
     const char *id = line->words[0];
     if (strspn(id, "0123456789") != strlen(id) || strlen(id) > 18)
         return command_fail(line, COMMAND_MISUSED, "%.40s: no id: relay revocation list shows them", id);
-    if (is_remote(line)) {
+    if (command_is_remote(line)) {
         put_parts(&out, (const char *const[]){"v1", "revocations", id, NULL});
         slab_put_u8(&out, 0);
         const int code = command_ask(line, "DELETE", path, &body);

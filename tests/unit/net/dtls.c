@@ -104,6 +104,22 @@ TEST(a_goodbye_ends_the_session_and_is_told_once)
     rig_free(rig);
 }
 
+TEST(a_session_that_is_closed_says_goodbye_and_is_told_of)
+{
+    struct rig *rig = rig_new(100, 100);
+    struct client *client = client_new(rig, 1000), *other = client_new(rig, 1001);
+    CHECK(shake(client) && shake(other));
+    round_trip(client, "x");
+    dtls_close(rig->dtls, &client->flow);
+    CHECK_INT(dtls_sessions(rig->dtls), 1);
+    CHECK_INT(rig->closed, 1);
+    client_run(client, dequeue(&client->inbox));
+    CHECK_INT(SSL_get_shutdown(client->ssl), SSL_RECEIVED_SHUTDOWN);
+    dtls_close(rig->dtls, &client->flow); /* there is none any more */
+    round_trip(other, "y");
+    rig_free(rig);
+}
+
 TEST(the_end_of_all_says_goodbye_and_tells_only_of_known_flows)
 {
     struct rig *rig = rig_new(100, 100);
@@ -407,6 +423,7 @@ TEST_LIST(
     RUN(a_handshake_survives_that_every_packet_comes_twice)
     RUN(versions_and_suites_that_are_not_good_enough_are_refused)
     RUN(a_goodbye_ends_the_session_and_is_told_once)
+    RUN(a_session_that_is_closed_says_goodbye_and_is_told_of)
     RUN(the_end_of_all_says_goodbye_and_tells_only_of_known_flows)
     RUN(a_new_handshake_with_a_cookie_replaces_the_session_and_one_without_does_not)
     RUN(a_hello_that_comes_again_does_not_harm_its_session)
