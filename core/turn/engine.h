@@ -169,7 +169,7 @@ struct send engine_next_overdue(struct engine *, msec_t now);
 /* engine_usage: for each allocation whose counts moved since the last call: the difference. Verdicts of the usage hook are applied by the caller through
  * engine_close and engine_limit. */
 typedef void engine_usage_fn(void *ctx, const struct allocation *, const struct usage *delta);
-void engine_usage(struct engine *, engine_usage_fn *, void *ctx, msec_t now);
+void engine_usage(struct engine *engine, engine_usage_fn *tell, void *ctx, msec_t now);
 
 /* engine_close: end an allocation now; the closed event tells the verdict's `reason` and `by`.  engine_limit: change its bit rate, up to
  * what was granted at first (0: to that). False if stale, or without memory. */
