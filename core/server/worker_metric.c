@@ -260,7 +260,7 @@ const struct metric metric_of_worker[] = {
             AXIS_DIRECTION),
     COUNTER("relay_drops_total", read_drops,
             "What was not relayed: without permission, malformed, no room between two workers, a client that reads too slowly, refused by "
-            "the system, longer than 9216 bytes; over the bits or packets a second of the allocation, over the bits a second of its user.",
+            "the system, longer than 9216 bytes; over the bits or packets a second of the allocation, of its user, its tenant, the server; idle beside max_active others.",
             AXIS_DROP),
     COUNTER("relay_udp_datagrams_total", read_datagrams,
             "Datagrams that were received (in) and sent (out), on listening and relayed addresses.", AXIS_DIRECTION),
