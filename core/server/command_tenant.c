@@ -1,7 +1,9 @@
 /* command_tenant.c: relay tenant add, set, list, show, remove. */
 #include "server/command_line.h"
 
+#include "base/clock.h"
 #include "base/nearest.h"
+#include "server/revocation.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -121,8 +123,8 @@ static int remove_here(const struct command_line *line)
 {
     char who[COMMAND_WHO_MAX];
     struct desk *desk = command_desk(line, false);
-    const bool force = line->given & COMMAND_FLAG(FORCE);
-    return desk ? command_end(line, desk, desk_tenant_remove(desk, line->words[0], force, command_who(who))) : COMMAND_FAILED;
+    const struct desk_tenant_end end = {.force = line->given & COMMAND_FLAG(FORCE), .shut_out_until_ms = clock_unix_ms() + REVOCATION_MS};
+    return desk ? command_end(line, desk, desk_tenant_remove(desk, line->words[0], &end, command_who(who))) : COMMAND_FAILED;
 }
 
 static int remove_there(const struct command_line *line)

@@ -211,6 +211,8 @@ static const struct door_route rows[] = {
      .summary = "The users of a tenant; of *, all", .answers = routes_tenant_said},
     {.method = "POST", .path = "/v1/tenants/{tenant}/users", .scope = DOOR_ADMIN, .serve = routes_user_add, .body = routes_user_new,
      .summary = "Add a user; a password that is not given is made, and told in this answer alone", .answers = routes_user_add_said},
+    {.method = "POST", .path = "/v1/tenants/{tenant}/bulk", .scope = DOOR_ADMIN, .serve = routes_users_add, .body = routes_users_body, .body_max = 120000,
+     .summary = "Put up to 1,000 users at once, all or none", .answers = routes_users_add_said},
     {.method = "GET", .path = "/v1/tenants/{tenant}/users/{user}", .scope = DOOR_ADMIN, .serve = routes_user_show, .summary = "One user",
      .answers = routes_user_said},
     {.method = "PATCH", .path = "/v1/tenants/{tenant}/users/{user}", .scope = DOOR_ADMIN, .serve = routes_user_change, .body = routes_user_body,

@@ -134,6 +134,12 @@ void routes_tenant_show(void *ctx, struct door_request *);
 void routes_tenant_change(void *ctx, struct door_request *);
 void routes_tenant_remove(void *ctx, struct door_request *);
 
+/* routes_users.c */
+#define ROUTES_USERS_MAX 1000
+extern const struct field routes_users_body[];
+extern const struct door_said routes_users_add_said[];
+void routes_users_add(void *ctx, struct door_request *);
+
 /* routes_user.c */
 extern const struct field routes_users_query[], routes_user_new[], routes_user_body[];
 extern const struct door_said routes_user_add_said[], routes_user_said[];

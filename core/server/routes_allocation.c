@@ -1,9 +1,7 @@
 /* routes_allocation.c: allocations at the admin door: GET lists them, DELETE ends one. */
 #include "server/routes.h"
 
-#include "base/clock.h"
 #include "base/utf8.h"
-#include "server/service.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -111,24 +109,6 @@ static void on_listed(struct roster_asker *asker, const struct roster_place *nex
         end(wait, HTTP_OK, json_pack("{s:O, s:b, s:o}", "allocations", wait->found, "truncated", next != NULL, "next", place_of(next)));
 }
 
-/* note: who put whom out. The store writes it down as soon as it can. */
-static void note(const struct roster_wait *wait, const json_t *row)
-{
-    struct store *store = wait->routes->service->store;
-    char who[ROUTES_WHO_MAX];
-    json_t *what = json_pack("{s:O, s:O, s:O, s:O}", "allocation", json_object_get(row, "id"), "user", json_object_get(row, "user"), "src",
-                             json_object_get(row, "src"), "tags", json_object_get(row, "tags"));
-    char *detail = json_dumps(what, JSON_COMPACT);
-    if (store && detail)
-        store_change(store, &(struct store_change){.at_ms = clock_unix_ms(),
-                                                   .who = routes_who(wait->request, who),
-                                                   .type = "kick",
-                                                   .tenant = json_string_value(json_object_get(row, "tenant")),
-                                                   .detail_json = detail});
-    free(detail);
-    json_decref(what);
-}
-
 static void on_ended(struct roster_asker *asker, const struct roster_place *next, const char *failure)
 {
     struct roster_wait *wait = (struct roster_wait *)asker;
@@ -137,13 +117,13 @@ static void on_ended(struct roster_asker *asker, const struct roster_place *next
     (void)next;
     if (row)
         routes_kick_note(wait->routes, routes_who(wait->request, who), json_string_value(json_object_get(row, "tenant")),
-                         json_pack("{s:O, s:O}", "id", json_object_get(row, "id"), "user", json_object_get(row, "user")));
+                         json_pack("{s:O, s:O, s:O, s:O}", "id", json_object_get(row, "id"), "user", json_object_get(row, "user"), "src",
+                                   json_object_get(row, "src"), "tags", json_object_get(row, "tags")));
     if (failure)
         end(wait, HTTP_UNAVAILABLE, json_pack("{s:s}", "error", failure));
-    else if (row) {
-        note(wait, row);
+    else if (row)
         end(wait, HTTP_OK, json_incref(row));
-    } else
+    else
         end(wait, HTTP_NOT_FOUND, json_pack("{s:s}", "error", "no such allocation"));
 }
 

@@ -22,43 +22,17 @@ struct kick_wait {
     json_int_t ended;
 };
 
-/* struct note: a row of the audit on its way to the clerk. */
-struct note {
-    struct clerk_job job; /* first */
-    char who[ROUTES_WHO_MAX], tenant[NAME_MAX_LEN + 1];
-    int64_t at_ms;
-    char *detail;
-};
-
-static int write_note(struct desk *desk, struct clerk_job *job)
-{
-    const struct note *note = (const struct note *)job;
-    return desk_note(desk, &(struct desk_audit){.at_ms = note->at_ms, .who = note->who, .type = "kick", .tenant = note->tenant, .detail = note->detail});
-}
-
-static void drop_note(struct clerk_job *job, int err)
-{
-    struct note *note = (struct note *)job;
-    (void)err; /* the log has it */
-    free(note->detail);
-    free(note);
-}
-
+/* The store writes it down as soon as it can. */
 void routes_kick_note(const struct routes *routes, const char *who, const char *tenant, json_t *detail)
 {
-    struct note *note = calloc(1, sizeof *note);
+    struct store *store = routes->service->store;
     char *text = json_dumps(detail, JSON_COMPACT);
     json_decref(detail);
     log_say(routes->service->log, LOG_INFO, "kicked", "who=%s detail=%s", who, text ? text : "-");
-    if (!note || !text) {
-        free(note);
-        free(text);
-        return;
-    }
-    *note = (struct note){.job = {.work = write_note, .done = drop_note}, .at_ms = clock_unix_ms(), .detail = text};
-    view_copy(view_text(who), note->who, sizeof note->who);
-    view_copy(view_text(tenant ? tenant : ""), note->tenant, sizeof note->tenant);
-    clerk_ask(routes->service->clerk, &note->job);
+    if (store && text)
+        store_change(store, &(struct store_change){
+                                .at_ms = clock_unix_ms(), .who = who, .type = "kick", .tenant = tenant ? tenant : "", .detail_json = text});
+    free(text);
 }
 
 static void on_found(struct roster_asker *asker, const struct roster_row *row)

@@ -1,9 +1,10 @@
 /* routes_tenant.c: /v1/tenants: tenants and what is set of them. */
 #include "server/routes.h"
 
+#include "base/clock.h"
 #include "base/err.h"
+#include "server/revoker.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,6 @@ struct tenant_job {
     struct desk_page page;
     size_t count;
     json_t *found;
-    struct roster_asker asker;
 };
 
 static json_t *json_of(const struct store_tenant *tenant)
@@ -192,46 +192,28 @@ void routes_tenant_change(void *ctx, struct door_request *request)
 
 static int end(struct desk *desk, struct clerk_job *of)
 {
-    struct tenant_job *job = (struct tenant_job *)of;
-    const struct field_value *force = door_parameter(job->job.request, "force");
-    const char *name = door_part(job->job.request, 0);
-    const int err = find(desk, &job->job, name);
-    return err ? err : desk_tenant_remove(desk, name, force && force->number, job->job.who);
+    struct routes_job *job = (struct routes_job *)of;
+    const struct field_value *force = door_parameter(job->request, "force");
+    const struct desk_tenant_end how = {.force = force && force->number, .shut_out_until_ms = clock_unix_ms() + REVOCATION_MS};
+    const char *name = door_part(job->request, 0);
+    const int err = find(desk, job, name);
+    return err ? err : desk_tenant_remove(desk, name, &how, job->who);
 }
 
-static void on_put_out(struct roster_asker *asker, const struct roster_row *row)
-{
-    struct tenant_job *job = (struct tenant_job *)((char *)asker - offsetof(struct tenant_job, asker));
-    (void)row;
-    job->count++;
-}
-
-static void on_all_out(struct roster_asker *asker, const struct roster_place *next, const char *failure)
-{
-    struct tenant_job *job = (struct tenant_job *)((char *)asker - offsetof(struct tenant_job, asker));
-    (void)next, (void)failure; /* it fails when the relay stops, and then nobody stays */
-    json_object_set_new(job->job.body, "ended", json_integer((json_int_t)job->count));
-    routes_job_done(&job->job.job, 0);
-}
-
-/* What lives goes when the tenant is gone: nothing of it comes anew. */
+/* What lives goes at once. */
 static void on_removed(struct clerk_job *of, int err)
 {
-    struct tenant_job *job = (struct tenant_job *)of;
-    if (err) {
-        routes_job_done(of, err);
-        return;
-    }
-    job->asker = (struct roster_asker){
-        .tenant = door_part(job->job.request, 0), .ends = true, .limit = UINT_MAX, .found = on_put_out, .told = on_all_out};
-    roster_ask(job->job.routes->roster, &job->asker);
+    const struct routes_job *job = (const struct routes_job *)of;
+    if (!err)
+        revoker_second(job->routes->service->revoker);
+    routes_job_done(of, err);
 }
 
 void routes_tenant_remove(void *ctx, struct door_request *request)
 {
-    struct tenant_job *job = routes_job(request, sizeof *job, end);
+    struct routes_job *job = routes_job(request, sizeof *job, end);
     if (!job)
         return;
-    job->job.job.done = on_removed;
+    job->job.done = on_removed;
     routes_job_ask(ctx, job);
 }

@@ -80,7 +80,11 @@ int desk_tenant_take(struct desk_tenant *, const struct desk_field *, const char
  * what it used). Users and secrets of a realm that another tenant has too stay. */
 int desk_tenant_put(struct desk *, const struct desk_tenant *, enum desk_put how, const char *who);
 int desk_tenant_set(struct desk *, const char *name, const char *field, const char *value, const char *who);
-int desk_tenant_remove(struct desk *, const char *name, bool force, const char *who);
+struct desk_tenant_end {
+    bool force;
+    int64_t shut_out_until_ms; /* what was minted for it is good no longer, until its time would be over anyway */
+};
+int desk_tenant_remove(struct desk *, const char *name, const struct desk_tenant_end *, const char *who);
 typedef void desk_tenant_fn(void *ctx, const struct store_tenant *);
 int desk_tenants(struct desk *, const struct desk_page *, desk_tenant_fn *each, void *ctx);
 

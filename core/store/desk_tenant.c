@@ -328,7 +328,14 @@ static int remove_all(struct desk *desk, const char *tenant, const char *realm, 
     return err ? err : RUN(desk, "DELETE FROM tenants WHERE name = ?1", TEXT(tenant));
 }
 
-int desk_tenant_remove(struct desk *desk, const char *name, bool force, const char *who)
+/* Without its row it had no limits: who comes in its name is shut out, and who is there ends. */
+static int shut_out(struct desk *desk, const char *name, const struct desk_tenant_end *end)
+{
+    const struct desk_revocation row = {.kind = "tenant", .tenant = name, .name = "", .at_ms = clock_unix_ms(), .until_ms = end->shut_out_until_ms};
+    return desk_shut_out(desk, &row);
+}
+
+int desk_tenant_remove(struct desk *desk, const char *name, const struct desk_tenant_end *end, const char *who)
 {
     struct desk_tenant tenant = {0};
     char realm[STORE_REALM_MAX + 1], *before = NULL;
@@ -341,10 +348,12 @@ int desk_tenant_remove(struct desk *desk, const char *name, bool force, const ch
         err = desk_refuse(desk, ERR_NOT_FOUND, "no such tenant");
     if (err == 0)
         err = desk_realm(desk, name, name, realm, &shared);
-    if (err == 0 && !force)
+    if (err == 0 && !end->force)
         err = refuse_remove(desk, name, realm, shared);
     if (err == 0)
         err = remove_all(desk, name, realm, shared);
+    if (err == 0)
+        err = shut_out(desk, name, end);
     if (err == 0)
         err = desk_audit(desk, &(struct deed){.who = who, .type = "tenant_remove", .tenant = name, .what = {"tenant", name}, .before = before});
     free(before);

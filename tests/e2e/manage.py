@@ -10,6 +10,7 @@ import urllib.parse
 
 from support.client import Peer
 from support.door import ask_json, tell
+from support.pace import check_steady, packets_going_on
 from support.server import Server, run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
@@ -166,10 +167,11 @@ def a_tenant_that_has_something_goes_by_force_alone():
         check("1 users, 1 secrets, 1 allocations that live" in refused, refused)
         expect(400, tell(server, "DELETE", f"/v1/tenants/{server.realm}", force="perhaps"))
         gone = expect(200, tell(server, "DELETE", f"/v1/tenants/{server.realm}", force="true"))
-        check_equal(gone["ended"], 1, "how many were put out")
-        check_equal(ask_json(server, "/v1/allocations")[1]["allocations"], [], "who is there")
+        check_equal(gone["name"], server.realm, "what was removed")
+        wait_for(lambda: ask_json(server, "/v1/allocations")[1]["allocations"] == [], 2, "the end of who is there")
+        check_equal(code(server, "ann", "secret", server.realm), 401, "who comes again")
         check_equal(server.query("SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM secrets), (SELECT count(*) FROM tenants)"), [(0, 0, 0)], "what is left")
-        wait_for(lambda: server.query("SELECT reason FROM sessions") == [("kicked",)], 5, "the session's end")
+        wait_for(lambda: server.query("SELECT reason FROM sessions") == [("revoked",)], 5, "the session's end")
 
 
 @smoke
@@ -210,7 +212,7 @@ def who_puts_somebody_out_is_in_the_audit():
         wait_for(lambda: listed(server, "/v1/audit", "audit"), 5, "the row")
         noted, = listed(server, "/v1/audit", "audit", tenant=server.realm)
         check_equal((noted["action"], noted["who"], noted["tenant"]), ("kick", "socket", server.realm), "who did what")
-        check_equal((noted["detail"]["allocation"], noted["detail"]["user"], noted["detail"]["src"]), (row["id"], "ann", row["src"]), "to whom")
+        check_equal((noted["detail"]["id"], noted["detail"]["user"], noted["detail"]["src"]), (row["id"], "ann", row["src"]), "to whom")
 
 
 @smoke
@@ -251,6 +253,56 @@ def verbs_say_the_same_of_a_file_and_of_a_relay_that_runs():
                 check(status == 1 and why in errors, f"relay {words} {place}: {status} {errors}")
         server.relay("tenant", "remove", *there, "north", "--force")
         check_equal(server.query("SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM secrets)"), [(0, 0)], "what went with it")
+
+
+@test
+def a_hundred_thousand_users_slow_nobody_down():
+    users = 100_000
+    with hosted(auth=["lt-cred-mech", "user=ann:secret"]) as server, server.client() as ann, Peer() as peer:
+        path = f"/v1/tenants/{server.realm}/users"
+        expect(201, tell(server, "POST", "/v1/tenants", {"name": server.realm}))
+        ann.relayed()
+        took = {}
+
+        def timed(what, call):
+            begun = time.monotonic()
+            answer = call()
+            took.setdefault(what, []).append(time.monotonic() - begun)
+            return answer
+
+        with packets_going_on(ann, peer) as late:
+            change(server, f"""WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < {users - 3000})
+                INSERT INTO users (realm, name, key, userhash, created_ms) SELECT '{server.realm}', printf('u%06d', i), randomblob(16), randomblob(32), 1 FROM c""")
+            for first in range(users - 3000, users, 1000):
+                many = [f"u{i:06}\tp{i}" for i in range(first + 1, first + 1001)]
+                check_equal(timed("1,000 put", lambda: expect(200, tell(server, "POST", f"/v1/tenants/{server.realm}/bulk", {"users": many})))["put"], 1000, "how many were put")
+            after = f"{len(server.realm)}:{server.realm}u050000"
+            page = timed("a page", lambda: expect(200, ask_json(server, path, limit=1000, after=after)))
+            check_equal((page["users"][0]["name"], len(page["users"])), ("u050001", 1000), "a page in the middle")
+            for i in range(20):
+                name = f"u{i * 5000 + 1:06}"
+                check_equal(timed("one shown", lambda: expect(200, ask_json(server, f"{path}/{name}")))["name"], name, "one of them")
+            timed("one added", lambda: expect(201, tell(server, "POST", path, {"name": "zoe", "password": "z"})))
+            check_equal(timed("a login", lambda: code(server, "u099999", "p99999", server.realm)), 0, "one of them")
+            timed("all listed", lambda: check_equal(len(listed(server, path, "users", limit=1000)), users + 1, "how many there are"))
+        check_steady(late)
+        print("#", ", ".join(f"{what}: {max(times) * 1000:.0f} ms" for what, times in took.items()), f"; the latest packet: {max(late) * 1000:.0f} ms")
+        check(max(took["one shown"] + took["a page"]) < 5, f"what took how long: {took}")
+        check_equal(server.query("SELECT count(*) FROM audit WHERE type = 'users_put'"), [(3,)], "rows of the audit")
+
+
+@test
+def many_users_are_put_all_or_none():
+    with hosted() as server:
+        path = f"/v1/tenants/{server.realm}/bulk"
+        for users, why in (([], "1 to 1000"), (["a"], "number 1: a name, a tab"), (["a\tx", "b\ty\u00ad"], "number 2: this may be no password"),
+                           (["a\tx", "\ty"], "number 2: this may be no name"), ([1], "1 to 1000"), (["a\tx"] * 1001, "1 to 1000"), (["a\t"], "no password")):
+            refused = expect(400, tell(server, "POST", path, {"users": users}))
+            check(why in refused["error"] and refused["field"] == "users", refused)
+        check_equal(server.query("SELECT count(*) FROM users"), [(0,)], "users")
+        expect(404, tell(server, "POST", "/v1/tenants/nobody/bulk", {"users": ["a\tx"]}))
+        expect(200, tell(server, "POST", path, {"users": ["ann\tx", "bob\ty"]}))
+        check_equal((code(server, "ann", "x", server.realm), code(server, "bob", "y", server.realm)), (0, 0), "those that were put")
 
 
 @test

@@ -13,7 +13,7 @@ THINGS = {"/v1/allocations/": "allocation", "/v1/keys/": "key", "/v1/tenants/{te
           "/v1/webhooks/": "webhook", "/v1/revocations/": "revocation"}
 
 # good values of fields whose form their type does not tell
-SAMPLES = {"name": "sample", "scopes": ["mint"], "url": "http://127.0.0.1:1/sample", "token": "x" * 40, "path": "DIRECTORY/sample.db"}
+SAMPLES = {"name": "sample", "users": ["sample\tsample"], "scopes": ["mint"], "url": "http://127.0.0.1:1/sample", "token": "x" * 40, "path": "DIRECTORY/sample.db"}
 
 # bodies of rows that read them by themselves, for a tenant
 BODIES = {"/relay.v1.CredentialService/Mint": lambda tenant: {"tenant": tenant, "tag": "sample"}}
