@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define STOPPING "the relay is stopping"
 #define LEFT_MAX ((size_t)64 << 10) /* bytes of a body that nobody reads */
 
 /* queue: MHD_NO ends the connection. */
@@ -129,7 +130,9 @@ static enum MHD_Result leave_body(struct door_request *request, size_t *len)
 static enum MHD_Result serve(struct door_request *request)
 {
     link_request(request);
-    if (read_body(request) && read_query(request))
+    if (request->door->is_stopping)
+        door_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, STOPPING);
+    else if (read_body(request) && read_query(request))
         request->route->serve(request->door->config.ctx, request);
     if (request->is_answered)
         return finish(request);
@@ -366,13 +369,20 @@ int door_certify(struct door *door, const struct door_certificate *certificate)
     return status;
 }
 
+void door_stop(struct door *door)
+{
+    if (door)
+        door->is_stopping = true;
+}
+
 /* The library may not be stopped while connections are set aside. */
 void door_close(struct door *door)
 {
     if (!door)
         return;
+    door_stop(door);
     while (door->waiting)
-        door_refuse(door->waiting, MHD_HTTP_SERVICE_UNAVAILABLE, "the relay is stopping");
+        door_refuse(door->waiting, MHD_HTTP_SERVICE_UNAVAILABLE, STOPPING);
     feed_close_all(door->feeds);
     if (door->mills)
         door_run(door);

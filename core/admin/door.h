@@ -112,6 +112,9 @@ int door_open(const struct door_config *, struct door **out, size_t *failed);
 /* door_certify: connections that come from now on get this certificate; those that are there keep theirs. 0, or ERR_DENIED, ERR_MEMORY: all is as it was. */
 int door_certify(struct door *, const struct door_certificate *);
 
+/* door_stop: from now on no row is served: who comes is answered 503; who waits may be answered still. NULL is fine. */
+void door_stop(struct door *);
+
 /* door_close: requests that are not answered yet are answered 503; nobody's `door_answer` may follow. Removes the unix sockets. NULL is fine. */
 void door_close(struct door *);
 

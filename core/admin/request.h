@@ -23,7 +23,7 @@ struct door {
     int listening[DOOR_PLACES];   /* descriptors; -1: not yet */
     struct mill *mills;
     int ready, woken; /* an epoll of the library's own and of what door_wake makes readable */
-    bool is_running;
+    bool is_running, is_stopping;
     struct door_request *waiting; /* served, not answered */
     struct feed *feeds;
 };

@@ -203,6 +203,7 @@ static void stop(struct relay *relay)
 {
     struct worker **workers = relay->service.workers;
     const unsigned count = workers ? relay->config.workers : 0;
+    routes_stop(&relay->routes);
     for (unsigned i = 0; i < count; i++)
         if (workers[i])
             worker_stop(workers[i]);

@@ -41,14 +41,15 @@ static const char *room_for(const struct revoke_list *list, const struct revoke_
 static const char *keep(struct revoke_list *list, const struct revoke_order *order, uint64_t digest, unsigned place)
 {
     const struct desk_revocation from = as_row(order);
-    const struct revoke_row *same = revoke_list_find(list, digest);
-    if (same)
-        revoke_list_drop(list, same);
-    const char *refused = room_for(list, order);
+    const bool stands = revoke_list_find(list, digest);
+    const char *refused = stands ? NULL : room_for(list, order);
     struct revoke_row *row = refused ? NULL : revoke_list_add(list, &from, order->who);
-    if (row)
-        row->order = place;
-    return row ? NULL : refused ? refused : "out of memory";
+    if (!row)
+        return refused ? refused : "out of memory";
+    row->order = place;
+    if (stands) /* the one in front is the old one */
+        revoke_list_drop(list, revoke_list_find(list, digest));
+    return NULL;
 }
 
 static void tell(struct revoke_order *order)

@@ -350,6 +350,11 @@ int routes_serve(struct routes *routes, const struct service *service, struct lo
     return 0;
 }
 
+void routes_stop(struct routes *routes)
+{
+    door_stop(routes->door);
+}
+
 void routes_close(struct routes *routes)
 {
     routes_backup_close(routes);

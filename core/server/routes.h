@@ -34,6 +34,9 @@ int routes_open(struct routes *, const struct config *, struct refusal *);
 int routes_serve(struct routes *, const struct service *, struct loop *, struct reload *, struct roster *);
 void routes_close(struct routes *);
 
+/* routes_stop: nothing new is asked from now on: every answer that is given while parts of the relay are closed lets the door run. */
+void routes_stop(struct routes *);
+
 /* routes_rows: what may be asked. */
 const struct door_route *routes_rows(size_t *count);
 

@@ -186,6 +186,23 @@ void routes_explain(void *ctx, struct door_request *request)
 
 /* ---- to the client himself ---- */
 
+/* is_guess: a wrong name, or a wrong password: which of them, STUN does not tell who may be guessing (RFC 8489 section 9.2.4), and neither does this. */
+static bool is_guess(const struct denial *denial)
+{
+    static const char *const reasons[] = {"unknown_user", "bad_integrity", "no_sha256_key", "unknown_tenant", "unknown_kid", "bad_token"};
+    size_t i = 0;
+    while (i < sizeof reasons / sizeof *reasons && strcmp(reasons[i], denial->reason) != 0)
+        i++;
+    return denial->code == STUN_UNAUTHENTICATED && i < sizeof reasons / sizeof *reasons;
+}
+
+static void hide_guess(json_t *outline)
+{
+    json_object_set_new(outline, "rule", json_string("bad_integrity"));
+    json_object_set_new(outline, "why", json_string("the username or the password is wrong"));
+    json_object_set_new(outline, "advice", json_string("look at what the client was given; relay explain says which of them"));
+}
+
 /* outline_of: nothing of the policies' files, and of nobody else. */
 static json_t *outline_of(const struct denial *denial)
 {
@@ -194,6 +211,8 @@ static json_t *outline_of(const struct denial *denial)
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
         json_object_set(outline, shown[i], json_object_get(whole, shown[i]));
     json_decref(whole);
+    if (is_guess(denial))
+        hide_guess(outline);
     return outline;
 }
 

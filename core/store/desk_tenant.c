@@ -287,6 +287,9 @@ static const struct belonging belongings[] = {
     {"users", "users", "SELECT count(*) FROM users WHERE realm = ?2", "DELETE FROM users WHERE realm = ?2", true},
     {"secrets", "secrets", "SELECT count(*) FROM secrets WHERE realm = ?2", "DELETE FROM secrets WHERE realm = ?2", true},
     {"keys", "keys", "SELECT count(*) FROM keys WHERE tenant = ?1 AND revoked_ms IS NULL", "DELETE FROM keys WHERE tenant = ?1", false},
+    {"events for webhooks", "outbox", "SELECT count(*) FROM outbox WHERE webhook IN (SELECT id FROM webhooks WHERE tenant = ?1)",
+     "DELETE FROM outbox WHERE webhook IN (SELECT id FROM webhooks WHERE tenant = ?1)", false},
+    {"webhooks", "webhooks", "SELECT count(*) FROM webhooks WHERE tenant = ?1", "DELETE FROM webhooks WHERE tenant = ?1", false},
     {"allocations that live", "sessions", "SELECT count(*) FROM sessions INDEXED BY sessions_open WHERE closed_ms IS NULL AND tenant = ?1", NULL, false},
 };
 

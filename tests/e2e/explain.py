@@ -5,6 +5,7 @@ import time
 
 from support import stun
 from support.client import transport
+from support.door import ask_json
 from support.server import SANITIZED, Server, run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
@@ -106,6 +107,20 @@ def refusals_of_the_core_have_limits_and_values():
             expect(server, bob, 437, "its address and port have no allocation", method="REFRESH")
             wait_for(lambda: bob.transact(bob.signed(stun.REFRESH)).code == 438, 4, what="a stale nonce")
             check(re.fullmatch(r"the nonce is \d s old, of 1 s", expect(server, bob, 438, last_why(server, bob), rule="stale_nonce")["why"]), "438")
+
+
+@test
+def to_the_client_himself_a_wrong_name_and_a_wrong_password_are_the_same():
+    with Server(DOOR, auth=("lt-cred-mech", "user=ann:secret")) as server, who(server, "zoe") as zoe, who(server, "ann", "x") as liar:
+        for client in (zoe, liar):
+            check_equal(client.allocate().code, 401, client.username)
+        told = []
+        for name, rule in (("zoe", "unknown_user"), ("ann", "bad_integrity")):
+            check_equal(last(server, "--user", name)["rule"], rule, "what the operator is told")
+            (row,) = ask_json(server, "/v1/test-record", user=name)[1]["refusals"]
+            told.append({key: value for key, value in row.items() if key != "time"})
+        check_equal(told[0], told[1], "what they are told")
+        check_equal((told[0]["code"], told[0]["why"]), (401, "the username or the password is wrong"), "what that is")
 
 
 @test

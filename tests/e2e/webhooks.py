@@ -169,6 +169,19 @@ def a_tenant_has_its_own_and_is_told_of_itself_alone():
 
 
 @test
+def a_tenant_takes_its_webhooks_with_it():
+    with Receiver() as receiver, serving(receiver) as server:
+        receiver.status = 503
+        check_equal(tell(server, "POST", "/v1/tenants", {"name": "acme"})[0], 201, "the tenant")
+        ring(server, add(server, receiver.url, tenant="acme"))
+        status, refused = tell(server, "DELETE", "/v1/tenants/acme")
+        check_equal((status, "1 events for webhooks, 1 webhooks" in refused["error"]), (409, True), refused)
+        check_equal(tell(server, "DELETE", "/v1/tenants/acme", force="true")[0], 200, "by force")
+        left = server.query("SELECT (SELECT count(*) FROM webhooks), (SELECT count(*) FROM outbox)")
+        check_equal(left, [(0, 0)], "whom the next tenant of that name would be told to")
+
+
+@test
 def a_quota_that_is_used_up_is_told():
     with Receiver() as receiver, serving(receiver) as server:
         hook = add(server, receiver.url, types=["quota.warning", "quota.full"])

@@ -19,7 +19,7 @@ struct rig {
     struct door *door;
     struct door_request *aside; /* what `later` was asked */
     pthread_t thread;
-    atomic_bool ends, answers;
+    atomic_bool ends, answers, stops;
     char log[512]; /* what was told */
 };
 
@@ -124,6 +124,8 @@ static void *serve(void *ctx)
     while (!atomic_load(&rig->ends)) {
         struct pollfd door = {.fd = door_descriptor(rig->door), .events = POLLIN};
         poll(&door, 1, 20);
+        if (atomic_load(&rig->stops))
+            door_stop(rig->door);
         door_run(rig->door);
         if (rig->aside && atomic_load(&rig->answers)) {
             door_answer(rig->aside, 409, json_pack("{s:s}", "error", "in the end"));
@@ -380,6 +382,25 @@ TEST(who_waits_when_it_closes_is_told)
     pthread_join(asker, NULL);
 }
 
+TEST(while_it_stops_no_row_is_served_and_who_waits_is_answered)
+{
+    struct rig rig;
+    char said[64];
+    void *result;
+    pthread_t asker;
+    rig_open(&rig);
+    CHECK(pthread_create(&asker, NULL, ask_later, &rig) == 0);
+    usleep(100000);
+    atomic_store(&rig.stops, true);
+    usleep(100000);
+    CHECK_INT(ask(&rig, "GET", "/now", said), 503);
+    CHECK_TEXT(said, "the relay is stopping");
+    atomic_store(&rig.answers, true);
+    pthread_join(asker, &result);
+    CHECK_TEXT(result, "in the end");
+    rig_close(&rig);
+}
+
 /* open_at: `place` stays with the door. */
 static int open_at(struct door_place *place, const char *path, struct door **out)
 {
@@ -425,6 +446,7 @@ TEST(nobody_there_is_said_with_the_reason)
 
 TEST_LIST(RUN(a_row_answers_and_what_is_no_row_is_refused) RUN(a_body_is_bounded_by_its_row)
               RUN(an_answer_may_come_later_and_others_are_answered_meanwhile) RUN(who_waits_when_it_closes_is_told)
+                  RUN(while_it_stops_no_row_is_served_and_who_waits_is_answered)
                   RUN(the_socket_is_its_owners_and_a_dead_one_is_replaced) RUN(nobody_there_is_said_with_the_reason)
                       RUN(a_row_is_given_the_parameters_that_it_names_and_no_others) RUN(a_name_in_a_path_of_a_row_is_one_segment) RUN(a_body_is_read_by_the_fields_of_its_row)
                           RUN(a_key_opens_what_its_scopes_are_for)
