@@ -191,7 +191,7 @@ static int list_remote(const struct command_line *line, struct list *list)
     do {
         char path[ASK_PATH_MAX], from[24];
         struct slab out = slab_over(path, sizeof path);
-        json_t *body;
+        json_t *body = NULL;
         snprintf(from, sizeof from, "%lld", (long long)after);
         slab_put_text(&out, "/v1/revocations?limit=1000");
         ask_put(&out, "tenant", line->tenant);
