@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SKEW_S 60 /* between the clocks of who mints and of who verifies */
+
 static void deny(struct verdict *out, const char *reason)
 {
     out->kind = VERDICT_DENY;
@@ -124,6 +126,12 @@ static void try_secret(void *ctx, struct view secret)
         fail(try->out, "libcrypto failed");
 }
 
+/* outlives: what was revoked: a studio that mints by itself says what it likes, and revocations stand as long as credentials may. */
+static bool outlives(const struct minted *minted, int64_t unix_ms)
+{
+    return minted->expires_unix_s * 1000 > unix_ms + (MINTED_TTL_MAX_S + SKEW_S) * INT64_C(1000);
+}
+
 /* find_minted: a name that has the form and says nonsense is no other kind of name. */
 static bool find_minted(const struct credentials *from, const struct request *request, int64_t unix_ms, struct verdict *out)
 {
@@ -133,7 +141,7 @@ static bool find_minted(const struct credentials *from, const struct request *re
     const int err = from->mint_secrets ? minted_parse(request->username, &minted) : ERR_NOT_FOUND;
     if (err == ERR_NOT_FOUND)
         return false;
-    if (err) {
+    if (err || outlives(&minted, unix_ms)) {
         deny(out, "malformed_credential");
         return true;
     }

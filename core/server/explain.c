@@ -30,7 +30,7 @@ static const struct row rows[] = {
     {"meter_cap", "tenant %t: %h/%l bytes used", "the cap of the period is used up: raise it, or wait for the next period"},
     {"expired", "expired %h s ago", "the client needs new credentials before the old ones end; compare clocks"},
     {"credential_expired", "the credential expired %h s ago", "the client needs a new one before the old one ends; compare clocks"},
-    {"malformed_credential", "the name %n says what no minted credential does", "look at what makes it: core/wire/minted.h has its form"},
+    {"malformed_credential", "the name %n says what no minted credential does, or is good for more than 48 h", "look at what makes it: core/wire/minted.h has its form"},
     {"unknown_tenant", "there is no tenant %t", "relay tenant set NAME status=active makes it"},
     {"too_many_tags", "the tags of the credential and of the policies do not fit together", "shorter tags in the policy"},
     {"credential_expired", "its credential has expired, and it ended with that",

@@ -85,13 +85,16 @@ def what_is_wrong_is_401_and_said_in_words():
         text = server.relay("explain", "--admin-socket", "door", "--user", "late")
         check("the credential expired 6" in text and "compare clocks" in text, f"relay explain says {text}")
         for name, pair in (("another password", (good[0], good[1][::-1])), ("another tenant", (good[0].replace("tacme.", "tevil."), good[1])),
-                           ("another key", (good[0].replace(".k1:", ".k2:"), good[1])), ("a longer time", ("9" + good[0][1:], good[1])),
+                           ("another key", (good[0].replace(".k1:", ".k2:"), good[1])), ("a longer time", (f"{int(good[0][:10]) + 60}{good[0][10:]}", good[1])),
                            ("no room", (good[0] + ":room=x", good[1])), ("fewer limits", minted.mint("n" * 40, "acme", n=9))):
             check_equal(enter(server, *pair), 401, f"the answer to {name}")
             check_equal(refusal(server)["rule"], "bad_integrity", f"the refusal of {name}")
         username = good[0] + ":from=10.0.0.0/8"
         check_equal(enter(server, *(username, minted.sign(minted.key_of(MASTER, "acme", "k1"), username))), 401, "the answer to a field that nobody knows")
         check_equal(refusal(server)["rule"], "malformed_credential", "its refusal")
+        check_equal(enter(server, *minted.mint(MASTER, "acme", tag="forever", ttl=48 * 3600 + 600)), 401, "the answer to one that would outlive what revokes it")
+        check_equal(refusal(server, user="forever")["rule"], "malformed_credential", "its refusal")
+        check_equal(enter(server, *minted.mint(MASTER, "acme", tag="longest", ttl=48 * 3600 + 5)), 0, "the answer to the longest, by another clock")
         check_equal(refusal(server, credential="c1", tenant="evil")["user"], "forger", "what is found by the id and the tenant")
 
 
