@@ -299,10 +299,12 @@ static curl_socket_t open_socket(void *owner, curlsocktype purpose, struct curl_
     return CURL_SOCKET_BAD;
 }
 
+/* A connection that another exchange left was not judged for this one. */
 static bool set_guard(struct http_exchange *exchange)
 {
     return !exchange->is_guarded || (curl_easy_setopt(exchange->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket) == CURLE_OK &&
-                                     curl_easy_setopt(exchange->easy, CURLOPT_OPENSOCKETDATA, exchange) == CURLE_OK);
+                                     curl_easy_setopt(exchange->easy, CURLOPT_OPENSOCKETDATA, exchange) == CURLE_OK &&
+                                     curl_easy_setopt(exchange->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK);
 }
 
 static bool set_options(struct http_exchange *exchange, const struct http_request *request)
