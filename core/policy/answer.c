@@ -150,14 +150,6 @@ void answer_verdict(struct policy *policy, const struct question *question, cons
     }
 }
 
-static bool same_limits(const struct limits *a, const struct limits *b)
-{
-    const bool same_peers = a->acl && b->acl ? cidr_equal(a->acl, b->acl) : a->acl == b->acl;
-#define SAME(name) &&a->name == b->name
-    return same_peers && a->is_strict == b->is_strict LIMIT_NUMBERS(SAME);
-#undef SAME
-}
-
 static bool same_labels(const struct labels *a, const struct labels *b)
 {
     return strcmp(a->tags, b->tags) == 0 && strcmp(a->group, b->group) == 0 && strcmp(a->pool, b->pool) == 0;
@@ -191,7 +183,7 @@ bool policy_answer_same(const struct verdict *a, const struct verdict *b)
 {
     if (a->kind != b->kind || a->code != b->code)
         return false;
-    return a->kind == VERDICT_FAIL || (strcmp(a->reason, b->reason) == 0 && same_identity(a, b) && same_limits(&a->limits, &b->limits) &&
+    return a->kind == VERDICT_FAIL || (strcmp(a->reason, b->reason) == 0 && same_identity(a, b) && limits_equal(&a->limits, &b->limits) &&
                                        same_labels(&a->labels, &b->labels) && same_metering(&a->metering, &b->metering) &&
                                        same_alternate(&a->alternate, &b->alternate));
 }

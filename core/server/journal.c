@@ -233,7 +233,7 @@ static bool is_wanted(struct journal_page *page, const struct finding *finding)
 static bool differs(const struct verdict *said, const struct verdict *final)
 {
     return said->kind != final->kind || said->code != final->code || strcmp(said->realm, final->realm) != 0 ||
-           memcmp(&said->limits, &final->limits, sizeof final->limits) != 0;
+           !limits_equal(&said->limits, &final->limits);
 }
 
 static void put_shadow(struct slab *line, const struct verdict *shadow, const struct veil *veil)

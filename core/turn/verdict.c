@@ -36,6 +36,14 @@ uint32_t limit_strictest_count(uint32_t a, uint32_t b)
     return (uint32_t)limit_strictest(a, b);
 }
 
+bool limits_equal(const struct limits *a, const struct limits *b)
+{
+    const bool same_peers = a->acl && b->acl ? cidr_equal(a->acl, b->acl) : a->acl == b->acl;
+#define SAME(name) &&a->name == b->name
+    return same_peers && a->is_strict == b->is_strict LIMIT_NUMBERS(SAME);
+#undef SAME
+}
+
 static bool has_tag(const char *tags, const char *pair, size_t name_len)
 {
     for (; *tags; tags += strcspn(tags, ","), tags += *tags == ',')

@@ -113,6 +113,9 @@ struct limits {
     X(max_bps)                                                                                                                             \
     X(max_user_bps)
 
+/* limits_equal: they come to the same. */
+bool limits_equal(const struct limits *, const struct limits *);
+
 /* limits_tighten: of each number the stricter one, and strict if one is. */
 void limits_tighten(struct limits *, const struct limits *more);
 

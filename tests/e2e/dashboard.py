@@ -128,14 +128,16 @@ def it_is_live_and_every_control_works():
         for span in ("hour", "day", "live"):
             window.run(UNTIL + f"const select = document.getElementById('chart-span'); select.value = '{span}'; select.dispatchEvent(new Event('change')); "
                        "await until('the axis', () => document.querySelectorAll('#chart text').length >= 6);")
+        rooms = window.run(UNTIL + "return await until('rooms', () => [...document.querySelectorAll('#tenant .columns td')].some(cell => cell.textContent === 'match-1') && 'there');")
+        check_equal(rooms, "there", "the room of the player")
         change_a_limit(stage, window)
         explain_a_refusal(stage, window)
         kick_a_player(stage, window)
         make_and_revoke_a_key(stage, window)
         make_a_tenant(stage, window)
-        rooms = window.run(UNTIL + "return await until('rooms', () => [...document.querySelectorAll('#tenant .columns td')].some(cell => cell.textContent === 'match-1') && 'there');")
-        check_equal(rooms, "there", "the room of the player")
-        check("allocation.closed" in window.run("return document.getElementById('news').textContent"), "what happened is not told")
+        revoke_a_player_and_then_all(stage, window)
+        news = window.run(UNTIL + "return await until('the news', () => ['allocation.closed', 'credential.revoked', 'key.revoked'].every(one => text('news').includes(one)) && text('news'));")
+        check("u1" in news, f"what happened is told without names: {news}")
 
 
 def change_a_limit(stage, window):
@@ -186,6 +188,21 @@ def make_a_tenant(stage, window):
                "await until('the tenant', () => document.querySelector('tr[data-tenant=gamma]'));")
     check_equal(stage.ask("v1/tenants/gamma")[1]["max_allocations"], 100, "the limit of the new tenant")
     choose(window)
+
+
+def revoke_a_player_and_then_all(stage, window):
+    """A player is shut out with all that he has; then everybody whose credential was minted until now."""
+    window.run(UNTIL + "document.querySelector('#tenant input[name=max_allocations]').value = 8; button('Save limits').click();")
+    said(window, "max_allocations saved")
+    with stage.server.client(username="u2", password="secret") as second, stage.server.client(username="u3", password="secret") as third:
+        second.relayed(), third.relayed()
+        choose(window)
+        press(window, "Revoke", "await until('u2', () => [...document.querySelectorAll('#tenant tr')].find(row => row.textContent.startsWith('u2')))")
+        said(window, "u2 is revoked")
+        check_equal((second.refresh().code, third.refresh().code), (401, 0), "Refresh of who was revoked, and of another")
+        press(window, "Revoke all credentials")
+        said(window, "Revoked:")
+        check_equal(third.refresh().code, 401, "Refresh when all of the tenant are revoked")
 
 
 @test
