@@ -8,6 +8,8 @@ from support.server import ROOT
 from support.tap import check, check_equal, main, test
 from support.web import Network
 
+PATIENT = True
+
 PAGE = "file://" + os.path.join(ROOT, "examples", "webrtc-test.html")
 SHOTS = os.environ.get("RELAY_SCREENSHOTS")
 

@@ -6,6 +6,8 @@ from support.server import Server
 from support.tap import check, check_equal, main, smoke, test
 from support.uclient import LENGTH, LOAD, MESSAGES, echo_peer, over, relays, side_by_side, stunclient, uclient
 
+PATIENT = True
+
 V4, V6 = "127.0.0.1", "::1"
 
 

@@ -7,6 +7,8 @@ from support.server import Server
 from support.tap import check, check_equal, main, smoke, test
 from support.uclient import LENGTH, LOAD, echo_peer, relays, uclient
 
+PATIENT = True
+
 ALONE = ("-y", "-c", *LOAD)
 # with -o it puts one origin before the one it was told and one behind; the first is the one that counts
 FIRST_ORIGIN = "https://carleon.gov:443"

@@ -11,6 +11,8 @@ from support.client import Peer, transport
 from support.server import SANITIZED, Server, run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
+PATIENT = True
+
 POLICY = """
 local LIMITS = relay.allow{user_quota = 2, max_lifetime = 900, tags = {plan = "x", cc = "de"}}
 local NO = relay.deny(403, "no eve")

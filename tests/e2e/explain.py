@@ -9,6 +9,8 @@ from support.door import ask_json
 from support.server import SANITIZED, Server, run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
+PATIENT = True
+
 POLICY = """
 local NO = relay.deny(403, "no eve")
 local keys = {ann = "a", eve = "e", bob = "b", old = "o"}

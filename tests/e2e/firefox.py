@@ -5,6 +5,8 @@ from support.pages import alice_and_bob, reflexive_addresses, stage
 from support.tap import check_equal, main, test
 from support.web import Network
 
+PATIENT = True
+
 
 @test
 def alice_and_bob_over_udp():

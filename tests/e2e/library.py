@@ -9,6 +9,8 @@ from support.client import Peer
 from support.server import Server
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
+PATIENT = True
+
 TENANTS = """
 local data = relay.data("tenants.json")
 local names = data.names

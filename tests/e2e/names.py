@@ -3,6 +3,8 @@ from support import stun
 from support.server import Server, run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
+PATIENT = True
+
 MATRIX = "\u30de\u30c8\u30ea\u30c3\u30af\u30b9"  # RFC 5769 section 2.4
 PASSWORD = "TheM\u00aatr\u2168"                # its password without the SOFT HYPHEN, which OpaqueString refuses
 BY_SASLPREP = "TheMatrIX"

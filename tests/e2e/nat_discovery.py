@@ -10,6 +10,8 @@ from support.nats import ENDPOINT, HOMES, KINDS, OTHER, PORT, SERVER, outside
 from support.server import Server, free_port, need
 from support.tap import check, check_equal, main, smoke, test
 
+PATIENT = True
+
 ONE, TWO = "127.0.0.1", "127.0.0.2"
 CLASSIC_SOURCE, CLASSIC_CHANGED, RESPONSE_ADDRESS = 0x0004, 0x0005, 0x0002
 

@@ -15,6 +15,8 @@ from support.tap import check, check_equal, main, smoke, test, wait_for
 from support.token import COTURN_KEYS, Issuer, seal
 from support.uclient import echo_peer, uclient
 
+PATIENT = True
+
 NAME = "turn.example.org"
 
 

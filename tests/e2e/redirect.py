@@ -9,6 +9,8 @@ from support.server import Server, run_relay
 from support.tap import check, check_equal, main, smoke, test
 from support.uclient import echo_peer, uclient
 
+PATIENT = True
+
 POLICY = """
 return {{name = "sends", {hook} = function(req)
   return relay.redirect{{server = "127.0.0.1:{port}", domain = "turn2.example.org"}}

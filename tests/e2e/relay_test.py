@@ -12,8 +12,6 @@ import xml.etree.ElementTree as xml
 from support.server import BINARY, ROOT, need
 from support.tap import check, check_equal, main, smoke, test
 
-PATIENT = True
-
 LUA = os.path.join(ROOT, "lua")
 POINT = re.compile(r"(not )?ok \d+ - (.*?)(?: *# *SKIP.*)?$", re.M)
 
@@ -171,7 +169,8 @@ def policies_run_in_the_real_core():
     it("stops an evil pattern", function()
       local s = T.new{policy = "evil.lua", users = {ann = "p"}}
       assert.equal(500, s:allocate{username = "ann", password = "p"}.code)
-      assert.matches("steps", s.errors[1].message)
+      local why = s.errors[1].message
+      assert.is_truthy(why:find("steps") or why:find("out of time")) -- the latter on a machine that is slow, or under a sanitizer
     end)"""
     with new(evil=evil, evil_spec=spec) as at:
         code, said = at.run("--live")

@@ -8,6 +8,8 @@ from support.client import transport
 from support.server import Server, run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
+PATIENT = True
+
 OFFER = bytes.fromhex("00020000 00010000")
 SHA256, MD5 = bytes.fromhex("00020000"), bytes.fromhex("00010000")
 

@@ -11,6 +11,8 @@ from support.program import BUILD, SUPPORT, built
 from support.server import Server, need
 from support.tap import check, check_equal, main, skip, test
 
+PATIENT = True
+
 MESSAGES = 1000
 # how the server is told to listen for one transport alone, so that a stack that falls back to another is found out
 ONLY = {"udp": ["no-tcp"], "tcp": ["no-udp"], "tls": ["no-udp"]}
