@@ -341,6 +341,15 @@ bool fetch_cancel(struct fetch *fetch)
     return is_gone;
 }
 
+/* They are told under the lock. */
+void fetcher_settle(struct fetcher *fetcher)
+{
+    if (!fetcher)
+        return;
+    pthread_mutex_lock(&fetcher->lock);
+    pthread_mutex_unlock(&fetcher->lock);
+}
+
 const struct http_response *fetch_response(const struct fetch *fetch)
 {
     return &fetch->response;

@@ -30,6 +30,9 @@ struct fetch_ending {
 int fetch_start(struct fetcher *, const struct http_request *, const struct fetch_ending *, struct fetch **out);
 bool fetch_cancel(struct fetch *);
 
+/* fetcher_settle: what `done` touches may go: whoever was told was told whole. NULL is fine. */
+void fetcher_settle(struct fetcher *);
+
 /* What came of it, once `done` was called. */
 const struct http_response *fetch_response(const struct fetch *);
 void fetch_free(struct fetch *);

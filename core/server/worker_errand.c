@@ -213,6 +213,8 @@ void errands_close(struct tenure *tenure)
     if (!tenure->loop)
         return;
     take_letters(tenure, false, SIZE_MAX);
+    inquiries_settle(tenure->worker->service->inquiries); /* a letter is there before its sender has woken who reads it */
+    fetcher_settle(tenure->worker->service->fetcher);
     mail_close(&tenure->mail);
     dns_free(tenure->dns);
     tenure->dns = NULL;

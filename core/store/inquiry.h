@@ -33,6 +33,9 @@ struct inquiry_ending {
 int inquiry_start(struct inquiries *, const struct query *, const struct inquiry_ending *, struct inquiry **out);
 bool inquiry_cancel(struct inquiry *);
 
+/* inquiries_settle: what `done` touches may go: whoever was told was told whole. NULL is fine. */
+void inquiries_settle(struct inquiries *);
+
 /* What came of it, once `done` was called. */
 const struct rows *inquiry_rows(const struct inquiry *);
 void inquiry_free(struct inquiry *);

@@ -159,8 +159,8 @@ class Server:
             process.wait()
             code = f"nothing within {STOP_S} s of SIGTERM"
         if expect_clean:
-            check_equal(code, 0, "the exit code of the server")
             check(not REPORT.search(self.log()), "a sanitizer reported:\n" + self.log())
+            check_equal(code, 0, "the exit code of the server")
 
     def query(self, sql, *values):
         """The rows of relay.db, which the configuration names."""
