@@ -37,7 +37,7 @@ struct fetcher {
     struct http *http;
     struct watch wake;
     pthread_t thread;
-    bool has_lock, is_started;
+    bool is_started;
     atomic_size_t count; /* not ended */
     atomic_size_t bytes; /* of answers that nobody has freed */
     pthread_mutex_t lock;
