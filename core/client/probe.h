@@ -21,7 +21,7 @@ struct probe_url {
 int probe_parse(const char *text, struct probe_url *out);
 bool probe_is_url(const char *text);
 
-enum probe_state { PROBE_WORKS, PROBE_FAILS, PROBE_DOUBTFUL, PROBE_LEFT_OUT };
+enum probe_state { PROBE_WORKS, PROBE_FAILS, PROBE_DOUBTFUL };
 
 /* struct probe_step: one thing that was tried. */
 struct probe_step {

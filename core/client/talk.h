@@ -1,7 +1,7 @@
 /* talk.h: a client's side of a conversation with a TURN server, over one connection: requests with their answers, and data.
  *
  * A request is sent again over datagrams as RFC 8489 section 6.2.1 has it, answers a challenge (401, 438) by itself, once, and waits for its
- * answer; data that come meanwhile are kept for talk_data, up to TALK_KEPT.
+ * answer; data that come meanwhile are passed over.
  */
 #ifndef RELAY_CLIENT_TALK_H
 #define RELAY_CLIENT_TALK_H

@@ -22,21 +22,15 @@ static int64_t number_of(const json_t *object, const char *name)
     return json_integer_value(json_object_get(object, name));
 }
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "-";
-}
-
 static void print_row(struct list *list, const json_t *row, int64_t now_s)
 {
     const int64_t age = now_s - number_of(row, "created"), left = number_of(row, "expires") - now_s;
-    list_row(list, (const struct cell[COLUMNS]){{.text = text_of(row, "id")},
-                                                {.text = text_of(row, "tenant")},
-                                                {.text = text_of(row, "user")},
-                                                {.text = text_of(row, "transport")},
-                                                {.text = text_of(row, "src")},
-                                                {.text = text_of(row, "relay")},
+    list_row(list, (const struct cell[COLUMNS]){{.text = command_shown(row, "id")},
+                                                {.text = command_shown(row, "tenant")},
+                                                {.text = command_shown(row, "user")},
+                                                {.text = command_shown(row, "transport")},
+                                                {.text = command_shown(row, "src")},
+                                                {.text = command_shown(row, "relay")},
                                                 {.number = age > 0 ? age : 0},
                                                 {.number = left > 0 ? left : 0},
                                                 {.number = number_of(row, "bytes_in")},
@@ -132,7 +126,7 @@ static int kick_one(const struct command_line *line)
     const int code = command_ask(line, "DELETE", path, &body);
     if (code)
         return code;
-    printf("ended: %s of %s, %s, relayed %s\n", text_of(body, "id"), text_of(body, "user"), text_of(body, "src"), text_of(body, "relay"));
+    printf("ended: %s of %s, %s, relayed %s\n", command_shown(body, "id"), command_shown(body, "user"), command_shown(body, "src"), command_shown(body, "relay"));
     return command_answered(line, body);
 }
 

@@ -12,12 +12,6 @@ static const struct column columns[] = {
     {"by", COLUMN_TEXT, 16},     {"decision", COLUMN_TEXT, 19}, {"why", COLUMN_TEXT, 0},
 };
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "-";
-}
-
 static int64_t code_of(const json_t *row)
 {
     return json_integer_value(json_object_get(row, "code"));
@@ -25,21 +19,21 @@ static int64_t code_of(const json_t *row)
 
 static const char *user_of(const json_t *row)
 {
-    const char *user = text_of(row, "user");
-    return *user ? user : text_of(row, "username");
+    const char *user = command_shown(row, "user");
+    return *user ? user : command_shown(row, "username");
 }
 
 static void print_row(struct list *list, const json_t *row)
 {
     list_row(list, (const struct cell[]){{.number = (int64_t)(json_real_value(json_object_get(row, "time")) * 1000)},
-                                         {.text = text_of(row, "client")},
+                                         {.text = command_shown(row, "client")},
                                          {.text = user_of(row)},
-                                         {.text = text_of(row, "method")},
+                                         {.text = command_shown(row, "method")},
                                          {.number = code_of(row)},
-                                         {.text = text_of(row, "rule")},
-                                         {.text = text_of(row, "by")},
-                                         {.text = text_of(row, "decision")},
-                                         {.text = text_of(row, "why")}});
+                                         {.text = command_shown(row, "rule")},
+                                         {.text = command_shown(row, "by")},
+                                         {.text = command_shown(row, "decision")},
+                                         {.text = command_shown(row, "why")}});
 }
 
 /* is_said: an earlier row has the same advice. */
@@ -48,7 +42,7 @@ static bool is_said(const json_t *rows, size_t at)
     const json_t *row = json_array_get(rows, at);
     for (size_t i = 0; i < at; i++) {
         const json_t *other = json_array_get(rows, i);
-        if (code_of(other) == code_of(row) && strcmp(text_of(other, "advice"), text_of(row, "advice")) == 0)
+        if (code_of(other) == code_of(row) && strcmp(command_shown(other, "advice"), command_shown(row, "advice")) == 0)
             return true;
     }
     return false;
@@ -60,7 +54,7 @@ static void print_advice(const json_t *rows)
     json_t *row;
     puts("");
     json_array_foreach(rows, i, row) if (!is_said(rows, i))
-        printf("%lld %s: %s\n", (long long)code_of(row), text_of(row, "rule"), text_of(row, "advice"));
+        printf("%lld %s: %s\n", (long long)code_of(row), command_shown(row, "rule"), command_shown(row, "advice"));
 }
 
 static int ask(const struct command_line *line, json_t **body)

@@ -144,12 +144,13 @@ struct command_question {
 };
 
 /* command_send: 0 and the answer, to be let go; or the exit code, and it is said why.  command_rows: the rows of a list, of all its pages, `most` at most.  command_list: prints them, ends the
- * list, lets them go; the exit code.  command_text, command_time_ms: of a row; "", 0: it has none. */
+ * list, lets them go; the exit code.  command_text, command_shown, command_time_ms: of a row; "", "-", 0: it has none. */
 int command_send(const struct command_line *, const struct command_question *, json_t **answer);
 int command_rows(const struct command_line *, const struct command_question *, const char *name, size_t most, json_t **rows);
 struct list;
 int command_list(const struct command_line *, struct list *, json_t *rows, void (*each)(void *ctx, const json_t *row));
 const char *command_text(const json_t *row, const char *name);
+const char *command_shown(const json_t *row, const char *name);
 int64_t command_time_ms(const json_t *row, const char *name);
 
 /* command_read_line: the first line of a file (NULL: standard input), without its end; 0 or negative: unreadable, empty, or longer than

@@ -6,12 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "-";
-}
-
 static long long number_of(const json_t *object, const char *name)
 {
     return json_integer_value(json_object_get(object, name));
@@ -23,7 +17,7 @@ int command_reload(const struct command_line *line)
     const int code = command_ask(line, "POST", "/v1/reload", &body);
     if (code)
         return code;
-    printf("policies loaded: revision %s on %lld workers\n", text_of(body, "revision"), number_of(body, "workers"));
+    printf("policies loaded: revision %s on %lld workers\n", command_shown(body, "revision"), number_of(body, "workers"));
     return command_answered(line, body);
 }
 
@@ -57,7 +51,7 @@ int command_policy(const struct command_line *line)
         return command_answered(line, body);
     }
     const json_t *refusal = json_object_get(body, "last_refusal");
-    printf("%-10s%s\n", "revision", text_of(body, "revision"));
+    printf("%-10s%s\n", "revision", command_shown(body, "revision"));
     print_list("files", json_object_get(body, "files"));
     print_list("hooks", json_object_get(body, "hooks"));
     print_time("loaded", number_of(body, "loaded_at"));
@@ -65,7 +59,7 @@ int command_policy(const struct command_line *line)
            number_of(body, "reloads"), number_of(body, "refused"));
     if (json_is_object(refusal)) {
         print_time("refused", number_of(refusal, "at"));
-        printf("%-10s%s\n", "because", text_of(refusal, "reason"));
+        printf("%-10s%s\n", "because", command_shown(refusal, "reason"));
     }
     return command_answered(line, body);
 }

@@ -22,7 +22,7 @@ struct probing {
     json_t *results;
 };
 
-static const char *const marks[] = {[PROBE_WORKS] = "works", [PROBE_FAILS] = "FAILS", [PROBE_DOUBTFUL] = "doubtful", [PROBE_LEFT_OUT] = "left out"};
+static const char *const marks[] = {[PROBE_WORKS] = "works", [PROBE_FAILS] = "FAILS", [PROBE_DOUBTFUL] = "doubtful"};
 
 /* ---- for people ---- */
 
@@ -49,7 +49,7 @@ static json_t *text_or_null(const char *text)
 
 static json_t *step_of(const struct probe_step *step)
 {
-    static const char *const states[] = {"works", "fails", "doubtful", "left out"};
+    static const char *const states[] = {"works", "fails", "doubtful"};
     json_t *out = json_pack("{s:s, s:s, s:o, s:o}", "step", step->name, "state", states[step->state], "what", json_string(step->what), "advice",
                             text_or_null(step->advice));
     if (step->code)

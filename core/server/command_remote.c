@@ -141,6 +141,12 @@ const char *command_text(const json_t *row, const char *name)
     return text ? text : "";
 }
 
+const char *command_shown(const json_t *row, const char *name)
+{
+    const char *text = json_string_value(json_object_get(row, name));
+    return text ? text : "-";
+}
+
 int64_t command_time_ms(const json_t *row, const char *name)
 {
     return (int64_t)(json_number_value(json_object_get(row, name)) * 1000 + 0.5);

@@ -71,10 +71,13 @@ int routes_job_refuse(void *job, int err, const char *field, const char *reason)
 void routes_job_done(struct clerk_job *, int err);
 
 /* routes_owner: the tenant whose path it is, "*": all; NULL: it is not his who asks, and it is refused.  routes_realm: in `work`: where its users and secrets are, "" of "*": 0; or
- * negative: there is no such tenant, or another one has the realm too, and then it is the operator's.  routes_text: of any bytes. */
+ * negative: there is no such tenant, or another one has the realm too, and then it is the operator's.  routes_text: of any bytes.
+ * routes_address: null of no family.  routes_next: where a list goes on: that field of its last row; null if there is no more. */
 const char *routes_owner(struct door_request *);
 int routes_realm(struct desk *, struct routes_job *, char out[STORE_REALM_MAX + 1]);
 json_t *routes_text(const char *);
+json_t *routes_address(const struct addr *);
+json_t *routes_next(const json_t *found, bool more, const char *field);
 
 /* routes_limit: the parameter ROUTES_LIMIT_FIELD of a list: 1 to ROUTES_LIMIT_MAX, or ROUTES_LIMIT without it. */
 #define ROUTES_LIMIT 100

@@ -24,12 +24,6 @@ struct roster_wait {
     json_t *found;
 };
 
-static json_t *text_of(const char *text)
-{
-    char clean[2 * NAME_MAX_LEN + 1];
-    return json_string(utf8_text(view_text(text), clean, sizeof clean));
-}
-
 /* tags_of: "k=v,k=v". */
 static json_t *tags_of(const char *tags)
 {
@@ -44,12 +38,6 @@ static json_t *tags_of(const char *tags)
                             json_string(utf8_text(view_text(value), clean[1], sizeof clean[1])));
     }
     return object;
-}
-
-static json_t *address_of(const struct addr *addr)
-{
-    char text[ADDR_TEXT_MAX];
-    return addr->family == ADDR_NONE ? json_null() : json_string(addr_format(addr, text));
 }
 
 /* id_of: as text: it has more than 53 bits, which is what a JSON number has in most languages. */
@@ -71,9 +59,9 @@ static json_t *dropped_of(const struct roster_row *row)
 static json_t *row_of(const struct roster_row *row)
 {
     return json_pack("{s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:b, s:o}", "id",
-                     id_of(row->id), "worker", (int)row->worker + 1, "tenant", text_of(row->tenant), "user", text_of(row->user), "realm",
-                     text_of(row->realm), "group", text_of(row->labels.group), "tags", tags_of(row->labels.tags), "transport",
-                     row->transport, "src", address_of(&row->client), "relay", address_of(&row->relayed), "relay2", address_of(&row->other),
+                     id_of(row->id), "worker", (int)row->worker + 1, "tenant", routes_text(row->tenant), "user", routes_text(row->user), "realm",
+                     routes_text(row->realm), "group", routes_text(row->labels.group), "tags", tags_of(row->labels.tags), "transport",
+                     row->transport, "src", routes_address(&row->client), "relay", routes_address(&row->relayed), "relay2", routes_address(&row->other),
                      "created", (json_int_t)(row->created_unix_ms / 1000), "expires", (json_int_t)(row->expires_unix_ms / 1000), "bytes_in",
                      (json_int_t)row->usage.bytes_in, "bytes_out", (json_int_t)row->usage.bytes_out, "packets_in",
                      (json_int_t)row->usage.packets_in, "packets_out", (json_int_t)row->usage.packets_out, "permissions",

@@ -121,12 +121,6 @@ static json_t *text_of(const char *text)
     return json_stringn(safe, out.len);
 }
 
-static json_t *address_of(const struct addr *addr)
-{
-    char text[ADDR_TEXT_MAX];
-    return addr->family == ADDR_NONE ? json_null() : json_string(addr_format(addr, text));
-}
-
 static json_t *json_of(const struct denial *denial)
 {
     char why[EXPLAIN_MAX];
@@ -134,7 +128,7 @@ static json_t *json_of(const struct denial *denial)
     const char *tenant = *denial->tenant ? denial->tenant : denial->realm;
     return json_pack("{s:f, s:o, s:s, s:s, s:o, s:s, s:i, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s}", "time",
                      (double)denial->unix_ms / 1000, "decision", json_sprintf("%llu", (unsigned long long)denial->decision), "event",
-                     event_name(denial->type), "transport", transport_name(denial->transport), "client", address_of(&denial->client),
+                     event_name(denial->type), "transport", transport_name(denial->transport), "client", routes_address(&denial->client),
                      "method", denial->method ? stun_method_name(denial->method) : "-", "code", denial->code, "rule",
                      text_of(explain_rule(denial)), "by", text_of(denial->by), "reason", text_of(denial->reason), "why",
                      text_of(explain_why(denial, why)), "advice", explain_advice(denial), "held",

@@ -123,3 +123,15 @@ json_t *routes_text(const char *text)
     free(clean);
     return value;
 }
+
+json_t *routes_address(const struct addr *addr)
+{
+    char text[ADDR_TEXT_MAX];
+    return addr->family == ADDR_NONE ? json_null() : json_string(addr_format(addr, text));
+}
+
+json_t *routes_next(const json_t *found, bool more, const char *field)
+{
+    const json_t *last = more ? json_array_get(found, json_array_size(found) - 1) : NULL;
+    return last ? json_copy(json_object_get(last, field)) : json_null();
+}

@@ -90,9 +90,7 @@ static int list(struct desk *desk, struct clerk_job *of)
     struct key_job *job = (struct key_job *)of;
     job->found = json_array();
     const int err = desk_keys(desk, &job->page, on_key, job);
-    const json_t *last = json_array_get(job->found, json_array_size(job->found) - 1);
-    job->job.body = json_pack("{s:o, s:o}", "keys", job->found, "next",
-                              job->count == job->page.limit ? json_copy(json_object_get(last, "id")) : json_null());
+    job->job.body = json_pack("{s:o, s:o}", "keys", job->found, "next", routes_next(job->found, job->count == job->page.limit, "id"));
     return err;
 }
 

@@ -51,9 +51,7 @@ static int list(struct desk *desk, struct clerk_job *of)
         return err;
     job->found = json_array();
     err = desk_secrets(desk, *realm ? realm : NULL, &job->page, on_secret, job);
-    const json_t *last = json_array_get(job->found, json_array_size(job->found) - 1);
-    json_t *next = job->count == job->page.limit ? json_copy(json_object_get(last, "id")) : json_null();
-    job->job.body = json_pack("{s:o, s:o}", "secrets", job->found, "next", next);
+    job->job.body = json_pack("{s:o, s:o}", "secrets", job->found, "next", routes_next(job->found, job->count == job->page.limit, "id"));
     return err;
 }
 

@@ -64,18 +64,12 @@ static void on_tenant(void *ctx, const struct store_tenant *tenant)
         json_array_append_new(job->found, json_of(tenant));
 }
 
-static json_t *next_of(const json_t *found, bool more)
-{
-    const json_t *last = json_array_get(found, json_array_size(found) - 1);
-    return more ? json_copy(json_object_get(last, "name")) : json_null();
-}
-
 static int list(struct desk *desk, struct clerk_job *of)
 {
     struct tenant_job *job = (struct tenant_job *)of;
     job->found = json_array();
     const int err = desk_tenants(desk, &job->page, on_tenant, job);
-    job->job.body = json_pack("{s:o, s:o}", "tenants", job->found, "next", next_of(job->found, job->count == job->page.limit));
+    job->job.body = json_pack("{s:o, s:o}", "tenants", job->found, "next", routes_next(job->found, job->count == job->page.limit, "name"));
     return err;
 }
 

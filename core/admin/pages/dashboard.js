@@ -168,15 +168,13 @@ function cell(text, used, most) {
   return el("td", {}, most ? `${text} of ${count(most)}` : text, bar(used, most));
 }
 
-const held = new Intl.NumberFormat("en");
-
 function tenantRow(tenant) {
   const live = liveOf(tenant.name), month = state.month.get(tenant.name) || {bytes_in: 0, bytes_out: 0};
   const rate = live.bps_in + live.bps_out, used = month.bytes_in + month.bytes_out;
   return el("tr", {"aria-selected": state.chosen === tenant.name ? "true" : "false", "data-tenant": tenant.name},
     el("td", {}, el("button", {class: "link", type: "button", onclick: () => choose(tenant.name)}, tenant.name)),
     el("td", {class: tenant.status === "active" ? "good" : "bad"}, tenant.status),
-    cell(held.format(live.held), live.held, tenant.max_allocations),
+    cell(count(live.held), live.held, tenant.max_allocations),
     el("td", {}, tenant.tenant_bps ? `${bits(rate)} of ${bits(tenant.tenant_bps)}` : bits(rate), bar(rate, tenant.tenant_bps)),
     el("td", {}, tenant.month_bytes ? `${bytes(used)} of ${bytes(tenant.month_bytes)}` : bytes(used), bar(used, tenant.month_bytes)),
     el("td", {class: state.refused.get(tenant.name) ? "warn" : ""}, count(state.refused.get(tenant.name) || 0)));
@@ -204,7 +202,7 @@ function drawTenants() {
 function drawCards() {
   const all = [...state.live.keys()].map(liveOf), sum = (name) => all.reduce((total, one) => total + (one[name] || 0), 0);
   const refused = [...state.refused.values()].reduce((total, one) => total + one, 0);
-  const cards = [["Allocations", held.format(sum("held"))], ["From clients", bits(sum("bps_in"))], ["To clients", bits(sum("bps_out"))],
+  const cards = [["Allocations", count(sum("held"))], ["From clients", bits(sum("bps_in"))], ["To clients", bits(sum("bps_out"))],
     ["Refused this month", count(refused)], ["Tenants", count(state.tenants.size)]];
   $("cards").replaceChildren(...cards.map(([name, value]) => el("div", {class: "card"}, el("b", {}, value), el("span", {}, name))));
 }
