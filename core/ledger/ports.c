@@ -1,4 +1,4 @@
-/* ports.c: a bit for each port, 64 to an atomic word; and the group of who holds it, a word for each.
+/* ports.c: a bit for each port, 64 to an atomic word; and who holds it, two words for each: the group, and worker and handle.
  *
  * Words begin at multiples of 64, so an even port and the next one lie in the same word and a pair is taken by one compare and swap. Bits
  * of ports outside first..last are set for good: the search never needs to know the range.
@@ -11,14 +11,22 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#define INDEX_BITS 24
+#define GENERATION_BITS 32
+_Static_assert(HOLDER_ALLOCATIONS == 1u << INDEX_BITS && HOLDER_WORKERS << INDEX_BITS == 0, "a holder is one word");
+
 #define EVEN_BITS UINT64_C(0x5555555555555555)
+
+struct place {
+    _Atomic uint64_t group, holder; /* GROUP_NOBODY and 0: nobody; a generation is never 0 */
+};
 
 struct ports {
     uint32_t addresses;
     uint32_t words; /* for each address */
     uint16_t first, last;
-    _Atomic uint64_t *groups; /* of each port of each address, behind the bits */
-    _Atomic uint64_t bits[];  /* 1: taken */
+    struct place *places;    /* of each port of each address, behind the bits */
+    _Atomic uint64_t bits[]; /* 1: taken */
 };
 
 static _Atomic uint64_t *word_of(const struct ports *ports, uint32_t address, uint16_t port)
@@ -33,23 +41,23 @@ static uint32_t range(const struct ports *ports)
     return ports->last - ports->first + 1u;
 }
 
-static _Atomic uint64_t *group_at(const struct ports *ports, uint32_t address, uint16_t port)
+static struct place *place_of(const struct ports *ports, uint32_t address, uint16_t port)
 {
-    return &ports->groups[(size_t)address * range(ports) + port - ports->first];
+    return &ports->places[(size_t)address * range(ports) + port - ports->first];
 }
 
 struct ports *ports_new(uint32_t addresses, uint16_t first, uint16_t last)
 {
     assert(first <= last);
     const uint32_t words = last / 64u - first / 64u + 1, count = last - first + 1u;
-    struct ports *ports = calloc(1, sizeof *ports + (size_t)addresses * (words + count) * sizeof ports->bits[0]);
+    struct ports *ports = calloc(1, sizeof *ports + (size_t)addresses * (words * sizeof ports->bits[0] + count * sizeof *ports->places));
     if (!ports)
         return NULL;
     ports->addresses = addresses;
     ports->words = words;
     ports->first = first;
     ports->last = last;
-    ports->groups = ports->bits + (size_t)addresses * words;
+    ports->places = (struct place *)(ports->bits + (size_t)addresses * words);
     for (uint32_t address = 0; address < addresses; address++) {
         atomic_fetch_or(word_of(ports, address, first), (UINT64_C(1) << first % 64) - 1);
         atomic_fetch_or(word_of(ports, address, last), UINT64_MAX << last % 64 << 1);
@@ -111,23 +119,42 @@ int ports_take(struct ports *ports, uint32_t address, enum ports_want want, uint
 void ports_give(struct ports *ports, uint32_t address, uint16_t port)
 {
     const uint64_t bit = UINT64_C(1) << port % 64;
-    atomic_store(group_at(ports, address, port), GROUP_NOBODY);
+    struct place *place = place_of(ports, address, port);
+    atomic_store(&place->holder, 0);
+    atomic_store(&place->group, GROUP_NOBODY);
     const uint64_t before = atomic_fetch_and(word_of(ports, address, port), ~bit);
     assert(before & bit);
     (void)before;
 }
 
-void ports_hold(struct ports *ports, uint32_t address, uint16_t port, uint64_t group)
+static uint64_t packed(const struct holder *by)
 {
-    assert(ports_is_taken(ports, address, port) && group != GROUP_NOBODY);
-    atomic_store(group_at(ports, address, port), group);
+    assert(by->worker < HOLDER_WORKERS && by->allocation.index < HOLDER_ALLOCATIONS && by->allocation.generation != 0);
+    return ((uint64_t)by->worker << INDEX_BITS | by->allocation.index) << GENERATION_BITS | by->allocation.generation;
+}
+
+void ports_hold(struct ports *ports, uint32_t address, uint16_t port, const struct port_hold *hold)
+{
+    assert(ports_is_taken(ports, address, port) && hold->group != GROUP_NOBODY);
+    struct place *place = place_of(ports, address, port);
+    atomic_store(&place->group, hold->group);
+    atomic_store(&place->holder, packed(&hold->by));
 }
 
 uint64_t ports_group(const struct ports *ports, uint32_t address, uint16_t port)
 {
     if (port < ports->first || port > ports->last)
         return GROUP_NOBODY;
-    return atomic_load(group_at(ports, address, port));
+    return atomic_load(&place_of(ports, address, port)->group);
+}
+
+bool ports_holder(const struct ports *ports, uint32_t address, uint16_t port, struct holder *out)
+{
+    if (port < ports->first || port > ports->last)
+        return false;
+    const uint64_t word = atomic_load(&place_of(ports, address, port)->holder), who = word >> GENERATION_BITS;
+    *out = (struct holder){(unsigned)(who >> INDEX_BITS), {(uint32_t)who & (HOLDER_ALLOCATIONS - 1), (uint32_t)word}};
+    return word != 0;
 }
 
 bool ports_is_taken(const struct ports *ports, uint32_t address, uint16_t port)

@@ -366,7 +366,7 @@ int allocation_open(struct engine *engine, const struct opening *opening, msec_t
     struct allocation *allocation = pool_take(&engine->allocations, &self);
     if (!allocation) {
         allocation_unreserve(engine, &reservation);
-        *shortage = (struct shortage){"max_allocations", {engine->allocations.live, engine->config->max_allocations}};
+        *shortage = (struct shortage){"max_allocations", {engine->allocations.live, engine->allocations.limit}};
         return STUN_CAPACITY;
     }
     allocation->self = self;

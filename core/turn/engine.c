@@ -422,7 +422,8 @@ const struct engine_counts *engine_counts(const struct engine *engine)
 
 static void engine_init(struct engine *engine)
 {
-    pool_init(&engine->allocations, sizeof(struct allocation), engine->config->max_allocations);
+    const uint32_t most = engine->config->max_allocations;
+    pool_init(&engine->allocations, sizeof(struct allocation), most && most < HOLDER_ALLOCATIONS ? most : HOLDER_ALLOCATIONS);
     pool_init(&engine->permissions, sizeof(struct permission), 0);
     pool_init(&engine->channels, sizeof(struct channel), 0);
     pool_init(&engine->tcp_peers, sizeof(struct tcp_peer), engine->config->max_tcp_peers);

@@ -73,7 +73,7 @@ struct engine_config {
     uint32_t max_pps, max_new_peers;        /* likewise, as struct limits has them */
     uint64_t max_user_bps;                  /* likewise */
     uint32_t max_tcp_peers_each;            /* per TCP allocation */
-    uint32_t max_allocations, max_parked, max_tcp_peers; /* per engine */
+    uint32_t max_allocations, max_parked, max_tcp_peers; /* per engine; of allocations at most HOLDER_ALLOCATIONS */
     uint32_t max_parked_each; /* of a tenant */
     bool no_udp_relay;
     uint32_t park_deadline_ms;

@@ -54,7 +54,8 @@ static int relayed_bind(struct engine *engine, struct allocation *allocation, st
     allocation->relayed = local;
     allocation->relayed_shown = relay->shown;
     allocation->relayed_shown.port = pick.port;
-    ports_hold(relayed_ports(engine, allocation->protocol), pick.address, pick.port, allocation->group);
+    const struct port_hold hold = {allocation->group, {engine->worker, allocation->self}};
+    ports_hold(relayed_ports(engine, allocation->protocol), pick.address, pick.port, &hold);
     return 0;
 }
 

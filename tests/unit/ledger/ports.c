@@ -114,6 +114,12 @@ TEST(a_port_outside_the_range_is_never_taken)
     ports_free(ports);
 }
 
+/* hold_for: some allocation of the group holds the port. */
+static void hold_for(struct ports *ports, uint32_t address, uint16_t port, uint64_t group)
+{
+    ports_hold(ports, address, port, &(struct port_hold){group, {1, {port, 1}}});
+}
+
 TEST(who_holds_a_port_is_known_by_the_group_until_it_is_given_back)
 {
     struct ports *ports = ports_new(2, 50001, 50130);
@@ -122,8 +128,8 @@ TEST(who_holds_a_port_is_known_by_the_group_until_it_is_given_back)
     while (ports_take(ports, 0, PORTS_ANY, 7, &port) == 0 && ports_take(ports, 1, PORTS_ANY, 7, &port) == 0)
         CHECK_INT(ports_group(ports, 0, port), GROUP_NOBODY); /* taken is not held */
     for (uint64_t i = 0; i < 4; i++) {
-        ports_hold(ports, 0, edges[i], GROUP_OPEN + 2 * i);
-        ports_hold(ports, 1, edges[i], UINT64_MAX - i);
+        hold_for(ports, 0, edges[i], GROUP_OPEN + 2 * i);
+        hold_for(ports, 1, edges[i], UINT64_MAX - i);
     }
     for (uint64_t i = 0; i < 4; i++) {
         CHECK_INT(ports_group(ports, 0, edges[i]), GROUP_OPEN + 2 * i);
@@ -137,6 +143,35 @@ TEST(who_holds_a_port_is_known_by_the_group_until_it_is_given_back)
     static const uint16_t outside[] = {0, 80, 50000, 50131, 65535};
     for (size_t i = 0; i < 5; i++)
         CHECK_INT(ports_group(ports, 1, outside[i]), GROUP_NOBODY);
+    ports_free(ports);
+}
+
+TEST(who_holds_a_port_is_known_by_name_until_it_is_given_back)
+{
+    static const struct holder holders[] = {{0, {0, 1}},
+                                            {HOLDER_WORKERS - 1, {HOLDER_ALLOCATIONS - 1, UINT32_MAX}},
+                                            {1, {HOLDER_ALLOCATIONS - 1, 1}},
+                                            {HOLDER_WORKERS - 1, {0, 1}}};
+    struct ports *ports = ports_new(2, 50001, 50004);
+    struct holder found;
+    uint16_t port;
+    while (ports_take(ports, 1, PORTS_ANY, 0, &port) == 0) /* taken is not held */
+        CHECK(!ports_holder(ports, 1, port, &found));
+    for (uint16_t i = 0; i < 4; i++)
+        ports_hold(ports, 1, (uint16_t)(50001 + i), &(struct port_hold){GROUP_OPEN, holders[i]});
+    for (uint16_t i = 0; i < 4; i++) {
+        port = (uint16_t)(50001 + i);
+        CHECK(ports_holder(ports, 1, port, &found));
+        CHECK_INT(found.worker, holders[i].worker);
+        CHECK_INT(found.allocation.index, holders[i].allocation.index);
+        CHECK_INT(found.allocation.generation, holders[i].allocation.generation);
+        CHECK(!ports_holder(ports, 0, port, &found));
+        ports_give(ports, 1, port);
+        CHECK(!ports_holder(ports, 1, port, &found));
+    }
+    CHECK_INT(ports_take(ports, 1, PORTS_ANY, 0, &port), 0);
+    CHECK(!ports_holder(ports, 1, port, &found)); /* the next one does not inherit it */
+    CHECK(!ports_holder(ports, 1, 50000, &found) && !ports_holder(ports, 1, 50005, &found) && !ports_holder(ports, 1, 0, &found));
     ports_free(ports);
 }
 
@@ -167,8 +202,12 @@ static void hold(struct hammer *hammer, uint16_t port)
 {
     const uint64_t group = (uintptr_t)&group;
     bool alone = atomic_fetch_add(&hammer->owners[port - 50000], 1) == 0 && ports_group(hammer->ports, 0, port) == GROUP_NOBODY;
-    ports_hold(hammer->ports, 0, port, group);
-    alone &= ports_group(hammer->ports, 0, port) == group;
+    const struct port_hold mine = {group, {(uint8_t)(group >> 12), {(uint32_t)group % HOLDER_ALLOCATIONS, (uint32_t)group | 1}}};
+    struct holder found;
+    alone &= !ports_holder(hammer->ports, 0, port, &found);
+    ports_hold(hammer->ports, 0, port, &mine);
+    alone &= ports_group(hammer->ports, 0, port) == group && ports_holder(hammer->ports, 0, port, &found);
+    alone &= found.worker == mine.by.worker && found.allocation.generation == mine.by.allocation.generation;
     if (!alone)
         atomic_fetch_add(&hammer->wrong, 1);
 }
@@ -249,6 +288,7 @@ TEST(without_memory_there_are_no_ports)
 TEST_LIST(RUN(every_port_of_a_range_is_handed_out_once_whatever_the_random_number) RUN(a_full_range_is_busy_until_a_port_is_given_back)
               RUN(addresses_have_ports_of_their_own) RUN(an_even_port_leaves_its_sibling_free)
                   RUN(a_pair_is_an_even_port_and_the_next_both_taken) RUN(a_port_outside_the_range_is_never_taken)
-                      RUN(who_holds_a_port_is_known_by_the_group_until_it_is_given_back) RUN(ports_are_spread_over_the_range)
+                      RUN(who_holds_a_port_is_known_by_the_group_until_it_is_given_back) RUN(who_holds_a_port_is_known_by_name_until_it_is_given_back)
+                          RUN(ports_are_spread_over_the_range)
                           RUN(threads_never_hold_the_same_port) RUN(threads_that_fill_a_range_take_each_port_once)
                               RUN(without_memory_there_are_no_ports))
