@@ -1,4 +1,4 @@
-/* worker_io.c: the sockets of a worker, and the way of a datagram: receive a batch, ask the engine, collect what goes out, flush. */
+/* worker_io.c: the sockets of a worker towards clients, and the way of a datagram: receive a batch, ask the engine, collect what goes out, flush. */
 #include "server/process.h"
 #include "server/worker_state.h"
 
@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #define LISTEN_ROUNDS 4   /* batches taken from one listener before others have their turn */
-#define RELAY_BATCH 16    /* datagrams taken from one relay socket in its turn */
 #define MAX_CONNECTIONS 100000
 #define MAX_PER_SOURCE 4096
 #define HANDSHAKE_S 10
@@ -34,22 +33,6 @@ static bool send_to_client(struct worker *worker, const struct flow *flow, struc
     return true;
 }
 
-static bool send_to_peer(struct worker *worker, const struct send *send, bool lasting)
-{
-    struct relay_socket *relay = pool_index(&worker->relays, (uint32_t)send->sock);
-    if (!relay)
-        return false;
-    if (lasting)
-        udp_put(worker->out, relay->fd, &send->peer, NULL, send->bytes);
-    else
-        udp_put_copy(worker->out, relay->fd, &send->peer, NULL, send->bytes);
-    if (send->dont_fragment) {
-        udp_keep_whole(worker->out);
-        relay->whole_to = send->peer;
-    }
-    return true;
-}
-
 /* `lasting`: the bytes live until the next flush. */
 void worker_deliver(struct worker *worker, const struct send *send, bool lasting)
 {
@@ -61,7 +44,7 @@ void worker_deliver(struct worker *worker, const struct send *send, bool lasting
             put = send_to_client(worker, send->flow, send->bytes, lasting);
             break;
         case SEND_TO_PEER:
-            put = send_to_peer(worker, send, lasting);
+            put = worker_relay_send(worker, send, lasting);
             break;
         case SEND_TO_WORKER:
             worker_pass(worker, send);
@@ -78,7 +61,7 @@ void worker_flush(struct worker *worker)
     udp_reset(worker->in);
 }
 
-static int receive(struct worker *worker, int fd, int most)
+int worker_receive(struct worker *worker, int fd, int most)
 {
     if (udp_room(worker->in) < most)
         worker_flush(worker);
@@ -117,42 +100,12 @@ static void on_client(void *owner)
     struct worker *worker = socket->worker;
     const msec_t now = loop_now(worker->loop);
     for (int round = 0; round < LISTEN_ROUNDS; round++) {
-        const int count = receive(worker, socket->fd, UDP_BATCH);
+        const int count = worker_receive(worker, socket->fd, UDP_BATCH);
         for (int i = 0; i < count; i++)
             client_datagram(worker, socket, i, now);
         if (count < UDP_BATCH)
             return;
     }
-}
-
-/* What networks said of datagrams to peers: read only when the socket was woken by it, so that relaying costs no call more. What the system itself
- * found too long for the link it does not name; it had DF, and the last one that had is the best guess. */
-static void peer_errors(struct worker *worker, const struct relay_socket *relay, msec_t now)
-{
-    const struct handle owner = relay->owner;
-    struct peer_error error;
-    for (int i = 0; i < RELAY_BATCH && udp_error(relay->fd, &error) == 0; i++) {
-        if (error.peer.port == 0)
-            error.peer = relay->whole_to;
-        const struct send send = engine_peer_error(worker->engine, owner, &error, now);
-        worker_deliver(worker, &send, false);
-    }
-}
-
-static void on_peer(void *owner)
-{
-    struct relay_socket *relay = owner;
-    struct worker *worker = relay->worker;
-    const msec_t now = loop_now(worker->loop);
-    const int count = receive(worker, relay->fd, RELAY_BATCH);
-    const bool has_errors = udp_has_errors(worker->in);
-    for (int i = 0; i < count; i++) {
-        const struct addr from = udp_from(worker->in, i);
-        const struct send send = engine_from_peer(worker->engine, relay->owner, &from, udp_packet(worker->in, i), now);
-        worker_deliver(worker, &send, true);
-    }
-    if (has_errors)
-        peer_errors(worker, relay, now);
 }
 
 /* Frames of TCP, TLS and DTLS: the bytes live only during the call. */
@@ -174,39 +127,6 @@ static void on_transmit(void *ctx, const struct flow *flow, struct view bytes)
     struct worker *worker = ctx;
     const struct listener_socket *socket = &worker->sockets[flow->listener];
     udp_put_copy(worker->out, socket->fd, &flow->client, socket->any ? &flow->server : NULL, bytes);
-}
-
-int worker_relay_open(void *ctx, const struct addr *local, struct handle owner, int *sock)
-{
-    struct worker *worker = ctx;
-    struct handle handle;
-    const int fd = udp_relay(local);
-    if (fd < 0)
-        return fd;
-    if (!worker->service->config->no_dscp)
-        udp_ask_mark(fd, local);
-    struct relay_socket *relay = pool_take(&worker->relays, &handle);
-    if (!relay) {
-        close(fd);
-        return ERR_MEMORY;
-    }
-    *relay = (struct relay_socket){.worker = worker, .owner = owner, .fd = fd};
-    watch_read(&relay->watch, worker->loop, fd, on_peer, relay);
-    *sock = (int)handle.index;
-    return 0;
-}
-
-/* Nothing that is still to be sent may find its descriptor closed, or another's. */
-void worker_relay_close(void *ctx, int sock)
-{
-    struct worker *worker = ctx;
-    struct relay_socket *relay = pool_index(&worker->relays, (uint32_t)sock);
-    if (!relay)
-        return;
-    udp_flush(worker->out);
-    watch_stop(&relay->watch);
-    close(relay->fd);
-    pool_give(&worker->relays, (uint32_t)sock);
 }
 
 static int open_udp(struct worker *worker, const struct listener *listener)

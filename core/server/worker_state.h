@@ -132,8 +132,12 @@ void worker_io_start(struct worker *);
 void worker_io_close(struct worker *);
 void worker_deliver(struct worker *, const struct send *, bool lasting);
 void worker_flush(struct worker *); /* send what was collected */
+int worker_receive(struct worker *, int fd, int most); /* udp_receive, into slots that are made free */
+
+/* worker_relay.c: relayed addresses. worker_relay_send: says whether it put a datagram. */
 int worker_relay_open(void *ctx, const struct addr *local, struct handle owner, int *sock);
 void worker_relay_close(void *ctx, int sock);
+bool worker_relay_send(struct worker *, const struct send *, bool lasting);
 
 /* worker_mail.c: what crosses from one worker to another.  worker_pass: carries out SEND_TO_WORKER.  worker_leaves: for the streams.  worker_hold: for the
  * engine.  worker_pass_on: a datagram of a 5-tuple that another worker wants: true if it was one.  worker_rouse: those for whom there is something. */
