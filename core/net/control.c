@@ -3,6 +3,7 @@
 
 #include "net/socket.h"
 
+#include <netinet/udp.h>
 #include <string.h>
 
 #define DSCP_BITS 0xFC
@@ -98,6 +99,16 @@ void control_put_mark(struct msghdr *message, union control *control, uint8_t ma
     const bool v6 = ((const struct sockaddr *)message->msg_name)->sa_family == AF_INET6;
     const int wide = mark;
     put(message, control, (struct said){v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TCLASS : IP_TOS, sizeof wide, &wide});
+}
+
+void control_put_segment(struct msghdr *message, union control *control, uint16_t bytes)
+{
+    put(message, control, (struct said){IPPROTO_UDP, UDP_SEGMENT, sizeof bytes, &bytes});
+}
+
+void control_take_segment(struct msghdr *message)
+{
+    message->msg_controllen -= CMSG_SPACE(sizeof(uint16_t));
 }
 
 /* The system kept it from the packet that opened the connection. */

@@ -22,7 +22,7 @@
 /* union control: room for all that we ask for beside a datagram, or say. */
 union control {
     struct cmsghdr align;
-    char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int))];
+    char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(int))];
 };
 
 /* control_ask_*: the socket is to tell, of each datagram that it receives from now on. A listener of TCP passes the asking on to its
@@ -37,6 +37,10 @@ uint8_t control_mark(const struct msghdr *);
 /* control_put_*: append to what is said of a datagram, in `control`; msg_controllen is 0 before the first. */
 void control_put_local(struct msghdr *, union control *, const struct addr *from);
 void control_put_mark(struct msghdr *, union control *, uint8_t mark);
+
+/* control_put_segment: what is sent are datagrams of that many bytes each, but for the last; said last.  control_take_segment: it was not. */
+void control_put_segment(struct msghdr *, union control *, uint16_t bytes);
+void control_take_segment(struct msghdr *);
 
 /* control_connection_mark: the DSCP of an accepted connection (it has but one; ECN there is TCP's own business), which from now on is ours
  * on it too. */

@@ -77,3 +77,35 @@ struct addr socket_local(int fd)
         return (struct addr){0};
     return addr_from_sockaddr(&at);
 }
+
+bool socket_is_passing(int error)
+{
+    switch (error) {
+        case ECONNREFUSED:
+        case ECONNRESET:
+        case EHOSTUNREACH:
+        case ENETUNREACH:
+        case EHOSTDOWN:
+        case ENETDOWN:
+        case ENONET:
+        case ENOPROTOOPT:
+        case EOPNOTSUPP:
+        case EPROTO:
+        case EMSGSIZE:
+        case EACCES:
+        case EPERM:
+        case ENOMEM:
+        case ENOBUFS:
+            return true;
+        default:
+            return false;
+    }
+}
+
+/* IP_PMTUDISC_OMIT is like IP_PMTUDISC_DONT, but for this: the socket is told when a router had no way on for what was sent with DF a moment ago. */
+bool socket_keep_whole(int fd, uint8_t family, bool whole)
+{
+    const bool v6 = family == ADDR_IPV6;
+    const int mode = v6 ? (whole ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_WANT) : (whole ? IP_PMTUDISC_DO : IP_PMTUDISC_OMIT);
+    return setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &mode, sizeof mode) == 0;
+}

@@ -27,6 +27,12 @@ bool socket_is_exhausted(int error);
  * not before descriptors or memory are free again; ERR_SYSTEM: of this one connection, the next may do. */
 int socket_accept(int listener, struct addr *from);
 
+/* socket_is_passing: an error that an earlier datagram earned, or that will pass: the socket is well. */
+bool socket_is_passing(int error);
+
+/* socket_keep_whole: how a relay socket sends from now on. Whole: with DF, and nothing that is longer than the path; else with neither. */
+bool socket_keep_whole(int fd, uint8_t family, bool whole);
+
 bool socket_flag(int fd, int level, int option);
 
 #endif

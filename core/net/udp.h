@@ -50,7 +50,8 @@ struct addr udp_local(const struct udp_in *, int index, const struct addr *bound
  * system itself found a datagram too long and does not say whose. Type 0: an error that no ICMP told. */
 int udp_error(int fd, struct peer_error *);
 
-/* struct udp_out: datagrams to send, collected over sockets and flushed with sendmmsg, in order per socket. Payloads are borrowed until the flush. */
+/* struct udp_out: datagrams to send, collected over sockets, and flushed with as few calls as can be: in order from a socket to an address. Payloads are borrowed
+ * until the flush. What goes the same way, equally long, leaves as one train (UDP_SEGMENT), whoever else was put between. */
 struct udp_out;
 
 struct udp_out *udp_out_new(void);

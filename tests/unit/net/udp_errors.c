@@ -71,9 +71,9 @@ TEST(a_refusal_costs_no_datagram_to_another_peer)
     const struct addr any = loopback(1, 0), closed = closed_port();
     const int relay = udp_relay(&any);
     struct peer_error error;
-    for (int i = 0; i < 10; i++) {
-        udp_put(pair.out, relay, &closed, NULL, view_text("anybody?"));
-        udp_put(pair.out, relay, &pair.at_b, NULL, view_text("hello"));
+    for (size_t i = 1; i <= 10; i++) { /* each longer than the last: they go one by one, and are refused so */
+        udp_put(pair.out, relay, &closed, NULL, view_of("anybody there?", i));
+        udp_put(pair.out, relay, &pair.at_b, NULL, view_of("hello there", i));
     }
     udp_flush(pair.out);
     CHECK_INT(udp_out_counts(pair.out)->sent, 20);
