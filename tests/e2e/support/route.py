@@ -41,7 +41,7 @@ class Route(Namespaces):
         device = f"link{number}"
         ip("-n", end, "link", "add", "out", "type", "veth", "peer", "name", device, "netns", self.router)
         for name, where, last in ((end, "out", 1), (self.router, device, 254)):
-            ip("-n", name, "link", "set", where, "mtu", str(mtu))
+            ip("-n", name, "link", "set", where, "mtu", str(mtu), "gso_max_segs", "1")  # trains are parted before the wire, as by most devices
             ip("-n", name, "address", "add", f"10.99.{number}.{last}/24", "dev", where)
             ip("-n", name, "address", "add", f"fd99:{number}::{last:x}/64", "dev", where, "nodad")
             ip("-n", name, "link", "set", where, "up")
