@@ -150,11 +150,6 @@ $(B)/engine/%: tests/engine/%.c $(WORLD) $(B)/support/test.o $(call LINK,turn)
 	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS) -Itests/support $< $(WORLD) $(B)/support/test.o -Wl,--start-group $(call LINK,turn) -Wl,--end-group \
 	    $(WRAP) $(LDFLAGS_ALL) $(call LINK_LIBS,turn) -o $@
 
-# the load generator of tests/bench speaks through core/wire
-$(B)/bench/load: $(wildcard tests/bench/load.c tests/bench/turn.[ch]) $(call LINK,wire)
-	@mkdir -p $(@D) && echo "  $(notdir $(CC)) $@"
-	$(Q)$(CC) $(filter-out -MMD -MP,$(CFLAGS_ALL)) $(CFLAGS) $(filter %.c,$^) $(call LINK,wire) $(LDFLAGS_ALL) $(call LINK_LIBS,wire) -o $@
-
 # what the server's price is compared with
 $(B)/bench/forwarder: $(wildcard tests/bench/forwarder*.[ch]) $(call LINK,wire)
 	@mkdir -p $(@D) && echo "  $(notdir $(CC)) $@"
@@ -201,7 +196,7 @@ lint:
 
 unit-programs: $(UNIT)
 engine-programs: $(ENGINE)
-bench-programs: $(B)/bench/load $(B)/bench/forwarder
+bench-programs: $(B)/bench/forwarder
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/relay/lua/relay/fake $(DESTDIR)$(PREFIX)/share/relay/lua/relay/spec $(DESTDIR)$(PREFIX)/share/relay/lua/relay/meta $(DESTDIR)$(PREFIX)/share/relay/policies

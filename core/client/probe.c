@@ -4,7 +4,6 @@
 #include "base/err.h"
 #include "wire/attr.h"
 
-#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -76,19 +75,13 @@ static bool fail_silent(const struct probe *probe, struct probe_step *step, int 
 static bool resolve(struct probe *probe)
 {
     const struct probe_url *url = probe->config->url;
-    const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
-    struct addrinfo *found = NULL;
+    const char *why;
     struct probe_step *step = step_begin(probe, "resolve");
     const msec_t begun = clock_monotonic_ms();
-    const int err = getaddrinfo(url->host, NULL, &hints, &found);
+    const int err = probe_resolve(url, &probe->server, &why);
     step->ms = (double)(clock_monotonic_ms() - begun);
-    if (err || !found)
-        return fail(probe, step, gai_strerror(err), "the name is wrong, or the name server does not answer");
-    struct sockaddr_storage at = {0};
-    memcpy(&at, found->ai_addr, found->ai_addrlen);
-    freeaddrinfo(found);
-    probe->server = addr_from_sockaddr(&at);
-    probe->server.port = url->port;
+    if (err)
+        return fail(probe, step, why, "the name is wrong, or the name server does not answer");
     addr_format(&probe->server, probe->report->server);
     snprintf(step->what, sizeof step->what, "%s is %s", url->host, probe->report->server);
     return step_end(probe, step);

@@ -21,6 +21,9 @@ struct probe_url {
 int probe_parse(const char *text, struct probe_url *out);
 bool probe_is_url(const char *text);
 
+/* probe_resolve: the first address of the host, with the port: 0; or ERR_NOT_FOUND, with why. */
+int probe_resolve(const struct probe_url *, struct addr *out, const char **why);
+
 enum probe_state { PROBE_WORKS, PROBE_FAILS, PROBE_DOUBTFUL };
 
 /* struct probe_step: one thing that was tried. */

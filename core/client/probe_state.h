@@ -11,4 +11,7 @@ bool traffic_bulk(struct talk *player, struct talk *mate, unsigned seconds, doub
 /* probe_words.c: what an error response to a request means, and what to do about it. */
 void words_of_refusal(const struct probe_config *, const struct talk *, uint16_t method, struct probe_step *);
 
+/* words_of_code: the same for who has but the code: false: nothing is known of it. */
+bool words_of_code(int code, uint16_t method, const char **what, const char **advice);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,4 +76,20 @@ int probe_parse(const char *text, struct probe_url *out)
         at += len;
     }
     return transport_of(at, scheme->is_secure, &out->transport) ? 0 : ERR_BAD;
+}
+
+int probe_resolve(const struct probe_url *url, struct addr *out, const char **why)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
+    struct addrinfo *found = NULL;
+    const int err = getaddrinfo(url->host, NULL, &hints, &found);
+    *why = err ? gai_strerror(err) : "it has no address";
+    if (err || !found)
+        return ERR_NOT_FOUND;
+    struct sockaddr_storage at = {0};
+    memcpy(&at, found->ai_addr, found->ai_addrlen);
+    freeaddrinfo(found);
+    *out = addr_from_sockaddr(&at);
+    out->port = url->port;
+    return 0;
 }

@@ -42,6 +42,16 @@ static const struct words *words_of(int code, uint16_t method)
     return NULL;
 }
 
+bool words_of_code(int code, uint16_t method, const char **what, const char **advice)
+{
+    const struct words *row = words_of(code, method);
+    if (row) {
+        *what = row->what;
+        *advice = row->advice;
+    }
+    return row != NULL;
+}
+
 /* expiry_of: time-limited names begin with it; 0: this is none. */
 static int64_t expiry_of(const char *user)
 {

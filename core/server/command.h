@@ -32,6 +32,13 @@ struct command_switch {
 };
 bool command_switch(const struct command *, size_t index, struct command_switch *out);
 
+/* struct command_own: a switch that one verb alone has: its value is in command_line.own, at the place that it has in the verb's table. */
+struct command_own {
+    const char *name;
+    enum { OWN_BARE, OWN_VALUE, OWN_VALUES, OWN_PATH } kind; /* a value may be said again, or not */
+};
+const struct command_own *command_own(const struct command *, size_t *count); /* its table; NULL: it has none */
+
 /* commands: all of them, in the order of --help. */
 const struct command *commands(size_t *count);
 

@@ -1,145 +1,213 @@
-/* command_bench.c: relay bench-policy: what asking costs, hook by hook. */
-#include "server/rehearsal.h"
+/* command_bench.c: relay bench turn:...: a load on a TURN server, any. */
+#include "server/command_line.h"
 
-#include "base/err.h"
+#include "client/load.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define WARM_CALLS 2000
-#define CALLS 20000
-#define NAME_LEN 32
-#define TURN_CALLS 16 /* between two steps of the collector, as in a worker */
+#define CLIENTS 100
+#define BYTES 172 /* 20 ms of speech with its headers */
+#define WINDOW 64
+#define SECONDS 10
+#define SECONDS_MAX 240 /* permissions last 300 s, and are not renewed */
 
-/* struct measure: of one hook. */
-struct measure {
-    int64_t ns[CALLS], garbage[CALLS];
-    uint64_t instructions;
-    struct verdict verdict;
-    char name[NAME_LEN]; /* of the client */
+enum own { LOAD, CLIENTS_AT, RATE, WINDOW_AT, PACKETS, SECONDS_AT, BYTES_AT, BURST, MODE, DIRECTION, HELD, PEER, FROM, PID };
+
+const struct command_own command_bench_own[COMMAND_BENCH_OWN] = {
+    [LOAD] = {"--load", OWN_VALUE},           [CLIENTS_AT] = {"--clients", OWN_VALUE}, [RATE] = {"--rate", OWN_VALUE},
+    [WINDOW_AT] = {"--window", OWN_VALUE},    [PACKETS] = {"--packets", OWN_VALUE},    [SECONDS_AT] = {"--seconds", OWN_VALUE},
+    [BYTES_AT] = {"--bytes", OWN_VALUE},      [BURST] = {"--burst", OWN_VALUE},        [MODE] = {"--mode", OWN_VALUE},
+    [DIRECTION] = {"--direction", OWN_VALUE}, [HELD] = {"--held", OWN_VALUE},          [PEER] = {"--peer", OWN_VALUE},
+    [FROM] = {"--from", OWN_VALUES},          [PID] = {"--pid", OWN_VALUES},
 };
 
-/* vary: another client of another listener, whose name was never seen: nothing is remembered of it. */
-static void vary(struct scene *scene, unsigned n, char name[NAME_LEN])
-{
-    snprintf(name, NAME_LEN, "user%u", n);
-    scene->flow.listener = (uint16_t)n;
-    scene->request.user = *scene->request.user ? name : "";
-    if (scene->request.username.at)
-        scene->request.username = view_text(name);
-    scene->event.user = scene->allocation.user = name;
-}
+#define OF(kind) (1u << LOAD_##kind)
+#define OF_ALL (OF(RELAY) | OF(BINDING) | OF(ALLOCATE) | OF(HOLD))
 
-/* call: one asking, kept as the n-th; its garbage is what the heap has grown by: the collector stands while hooks run. */
-static void call(struct rehearsal *rehearsal, const struct scene *scene, struct measure *measure, unsigned n)
-{
-    const size_t before = policy_heap_bytes(rehearsal->policy);
-    const int64_t start = clock_monotonic_ns();
-    rehearsal_ask(rehearsal, scene, &measure->verdict);
-    measure->ns[n] = clock_monotonic_ns() - start;
-    const size_t after = policy_heap_bytes(rehearsal->policy);
-    measure->garbage[n] = after > before ? (int64_t)(after - before) : 0;
-}
-
-/* The calls that warm up are kept where the others will be. */
-static void call_often(struct rehearsal *rehearsal, struct scene *scene, struct measure *measure)
-{
-    for (unsigned i = 0; i < WARM_CALLS + CALLS; i++) {
-        vary(scene, i, measure->name);
-        call(rehearsal, scene, measure, i < WARM_CALLS ? i : i - WARM_CALLS);
-        if (i % TURN_CALLS == 0)
-            policy_idle(rehearsal->policy, rehearsal->now, rehearsal->unix_ms);
-    }
-}
-
-static void count_instructions(struct rehearsal *rehearsal, struct scene *scene, struct measure *measure)
-{
-    struct verdict ignored = {.kind = VERDICT_SILENT};
-    vary(scene, WARM_CALLS + CALLS, measure->name);
-    policy_count_instructions(rehearsal->policy, true);
-    const uint64_t before = policy_instructions(rehearsal->policy);
-    rehearsal_ask(rehearsal, scene, &ignored);
-    measure->instructions = policy_instructions(rehearsal->policy) - before;
-    policy_count_instructions(rehearsal->policy, false);
-    crypto_wipe(ignored.keys, sizeof ignored.keys);
-}
-
-static int compare(const void *a, const void *b)
-{
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
-static const struct column columns[] = {
-    {"hook", COLUMN_TEXT, 12},           {"p50_ns", COLUMN_NUMBER, 8},         {"p99_ns", COLUMN_NUMBER, 8},
-    {"instructions", COLUMN_NUMBER, 12}, {"garbage_bytes", COLUMN_NUMBER, 13}, {"heap_bytes", COLUMN_NUMBER, 10},
-    {"answer", COLUMN_TEXT, 12},
+/* which loads an option is for */
+static const unsigned loads_of[COMMAND_BENCH_OWN] = {
+    [LOAD] = OF_ALL,
+    [CLIENTS_AT] = OF(RELAY) | OF(BINDING) | OF(ALLOCATE),
+    [RATE] = OF(RELAY) | OF(BINDING) | OF(ALLOCATE),
+    [WINDOW_AT] = OF(RELAY) | OF(BINDING),
+    [PACKETS] = OF(RELAY) | OF(BINDING) | OF(ALLOCATE),
+    [SECONDS_AT] = OF_ALL,
+    [BYTES_AT] = OF(RELAY),
+    [BURST] = OF(RELAY) | OF(BINDING),
+    [MODE] = OF(RELAY),
+    [DIRECTION] = OF(RELAY),
+    [HELD] = OF(HOLD),
+    [PEER] = OF(RELAY) | OF(HOLD),
+    [FROM] = OF_ALL,
+    [PID] = OF_ALL,
 };
 
-static int measure_hook(struct rehearsal *rehearsal, enum hook hook, const char *name, struct list *list)
+static const struct number {
+    enum own own;
+    size_t at;
+    uint32_t least, most;
+} numbers[] = {
+    {CLIENTS_AT, offsetof(struct load_config, clients), 1, LOAD_CLIENTS_MAX},
+    {HELD, offsetof(struct load_config, clients), 1, LOAD_CLIENTS_MAX},
+    {RATE, offsetof(struct load_config, rate), 1, 100000000},
+    {WINDOW_AT, offsetof(struct load_config, window), 1, LOAD_WINDOW_MAX},
+    {PACKETS, offsetof(struct load_config, packets), 1, UINT32_MAX},
+    {SECONDS_AT, offsetof(struct load_config, seconds), 1, SECONDS_MAX},
+    {BYTES_AT, offsetof(struct load_config, bytes), LOAD_BYTES_MIN, LOAD_BYTES_MAX},
+    {BURST, offsetof(struct load_config, burst), 1, LOAD_BURST_MAX},
+};
+
+/* own_text: NULL: it was not given. */
+static const char *own_text(const struct command_line *line, enum own own)
 {
-    struct scene scene;
-    char error[128];
-    struct measure *measure = calloc(1, sizeof *measure);
-    const struct scene_plan plan = {.hook = hook, .now = rehearsal->now, .unix_ms = rehearsal->unix_ms};
-    int err = measure ? scene_open(&scene, &plan, NULL, error, sizeof error) : ERR_MEMORY;
-    if (!err) {
-        call_often(rehearsal, &scene, measure);
-        count_instructions(rehearsal, &scene, measure);
-        qsort(measure->ns, CALLS, sizeof *measure->ns, compare);
-        qsort(measure->garbage, CALLS, sizeof *measure->garbage, compare);
-        list_row(list, (const struct cell[]){{.text = name},
-                                             {.number = measure->ns[CALLS / 2]},
-                                             {.number = measure->ns[CALLS * 99 / 100]},
-                                             {.number = (int64_t)measure->instructions},
-                                             {.number = measure->garbage[CALLS / 2]},
-                                             {.number = (int64_t)policy_heap_bytes(rehearsal->policy)},
-                                             {.text = policy_answer_name(measure->verdict.kind)}});
-        crypto_wipe(measure->verdict.keys, sizeof measure->verdict.keys);
+    return line->own[own].count ? line->own[own].at[0] : NULL;
+}
+
+static int read_number(const struct command_line *line, const struct number *number, uint32_t *out)
+{
+    const char *text = own_text(line, number->own);
+    char *end = NULL;
+    if (!text)
+        return 0;
+    const unsigned long long value = strtoull(text, &end, 10);
+    if (end == text || *end || *text == '-' || value < number->least || value > number->most)
+        return command_fail(line, COMMAND_MISUSED, "%s: %u to %u, not %s", command_bench_own[number->own].name, number->least, number->most, text);
+    *out = (uint32_t)value;
+    return 0;
+}
+
+static int read_numbers(const struct command_line *line, struct load_config *config)
+{
+    int code = 0;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && !code; i++)
+        code = read_number(line, &numbers[i], (uint32_t *)(void *)((char *)config + numbers[i].at));
+    return code;
+}
+
+/* read_choice: which of `names` (NULL ends them) was said; *out stays if none was. */
+static int read_choice(const struct command_line *line, enum own own, const char *const *names, int *out)
+{
+    const char *text = own_text(line, own);
+    if (!text)
+        return 0;
+    for (int i = 0; names[i]; i++)
+        if (strcmp(names[i], text) == 0) {
+            *out = i;
+            return 0;
+        }
+    return command_fail(line, COMMAND_MISUSED, "%s: no such one: %s", command_bench_own[own].name, text);
+}
+
+static int read_choices(const struct command_line *line, struct load_config *config)
+{
+    static const char *const kinds[] = {[LOAD_RELAY] = "relay", [LOAD_BINDING] = "binding", [LOAD_ALLOCATE] = "allocate", [LOAD_HOLD] = "hold", NULL};
+    static const char *const directions[] = {[LOAD_UP] = "up", [LOAD_DOWN] = "down", [LOAD_BOTH] = "both", [LOAD_PAIR] = "pair", NULL};
+    static const char *const modes[] = {"channel", "send", NULL};
+    int kind = config->url->is_stun ? LOAD_BINDING : LOAD_RELAY, direction = LOAD_UP, mode = 0;
+    int code = read_choice(line, LOAD, kinds, &kind);
+    if (!code)
+        code = read_choice(line, DIRECTION, directions, &direction);
+    if (!code)
+        code = read_choice(line, MODE, modes, &mode);
+    config->kind = (enum load_kind)kind;
+    config->direction = (enum load_direction)direction;
+    config->sends = mode == 1;
+    if (!code && config->url->is_stun && config->kind != LOAD_BINDING)
+        return command_fail(line, COMMAND_MISUSED, "%s: a STUN server answers --load binding alone; of a TURN server the URL is turn: or turns:", config->url->text);
+    for (size_t i = 0; i < COMMAND_BENCH_OWN && !code; i++)
+        if (line->own[i].count && !(loads_of[i] & 1u << config->kind))
+            return command_fail(line, COMMAND_MISUSED, "%s is not for --load %s", command_bench_own[i].name, kinds[config->kind]);
+    return code;
+}
+
+static int read_addresses(const struct command_line *line, struct load_config *config)
+{
+    const char *peer = own_text(line, PEER);
+    if (peer && addr_parse_ip(view_text(peer), &config->peer) != 0)
+        return command_fail(line, COMMAND_MISUSED, "--peer: an address of this host, not %s", peer);
+    for (size_t i = 0; i < line->own[FROM].count; i++)
+        if (addr_parse_ip(view_text(line->own[FROM].at[i]), &config->from[config->from_count++]) != 0)
+            return command_fail(line, COMMAND_MISUSED, "--from: an address of this host, not %s", line->own[FROM].at[i]);
+    return 0;
+}
+
+static int read_pids(const struct command_line *line, struct load_config *config)
+{
+    char path[64], *end = NULL;
+    for (size_t i = 0; i < line->own[PID].count; i++) {
+        const char *text = line->own[PID].at[i];
+        const long pid = strtol(text, &end, 10);
+        snprintf(path, sizeof path, "/proc/%ld/task", pid);
+        if (end == text || *end || pid < 1 || access(path, R_OK) != 0)
+            return command_fail(line, COMMAND_MISUSED, "--pid: %s is no process here", text);
+        config->pids[config->pid_count++] = (pid_t)pid;
     }
-    if (measure)
-        scene_close(&scene);
-    free(measure);
-    return err == ERR_NOT_FOUND ? 0 : err;
+    return 0;
 }
 
-static int measure_all(const struct command_line *line, struct rehearsal *rehearsal, uint32_t wanted)
+/* check_fit: whether the numbers go together; what was not said gets its value. */
+static int check_fit(const struct command_line *line, struct load_config *config)
 {
-    struct list list;
-    int err = 0;
-    const uint32_t hooks = policy_hooks(rehearsal->policy) & wanted;
-    list_begin(&list, columns, sizeof columns / sizeof *columns, line->given & COMMAND_FLAG(JSON));
-    for (size_t i = 0; i < HOOK_COUNT && !err; i++)
-        if (hooks & HOOK_BIT(i))
-            err = measure_hook(rehearsal, (enum hook)i, policy_hook_name((enum hook)i), &list);
-    list_end(&list);
-    if (err)
-        return command_fail(line, COMMAND_FAILED, "%s", err_text(err));
-    return hooks ? COMMAND_DONE : command_fail(line, COMMAND_FAILED, "no policy has %s", wanted == UINT32_MAX ? "hooks" : "that hook");
+    if (config->rate && config->window)
+        return command_fail(line, COMMAND_MISUSED, "--rate or --window: so many a second, or so many on their way");
+    if (config->kind == LOAD_ALLOCATE)
+        config->window = config->rate ? 0 : config->clients;
+    else if (!config->rate && !config->window)
+        config->window = config->burst > WINDOW ? config->burst : WINDOW;
+    if (!config->rate && config->window < config->burst)
+        return command_fail(line, COMMAND_MISUSED, "--window %u is less than one burst of %u", config->window, config->burst);
+    if (config->kind == LOAD_RELAY && config->direction == LOAD_PAIR && config->clients % 2)
+        return command_fail(line, COMMAND_MISUSED, "--direction pair: an even number of clients, not %u", config->clients);
+    if (!config->seconds && !config->packets)
+        config->seconds = SECONDS;
+    return 0;
 }
 
-/* is_file: the last word may be a hook. */
-static bool is_file(const char *word)
+static int read_config(const struct command_line *line, struct load_config *config)
 {
-    return strchr(word, '.') || strchr(word, '/');
+    int (*const parts[])(const struct command_line *, struct load_config *) = {read_choices, read_numbers, read_addresses, read_pids, check_fit};
+    int code = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && !code; i++)
+        code = parts[i](line, config);
+    return code;
 }
 
-int command_bench_policy(const struct command_line *line)
+static void show_progress(void *ctx, const struct load_progress *progress)
 {
-    struct rehearsal rehearsal;
-    enum hook hook = HOOK_COUNT;
-    const char *last = line->words[line->word_count - 1];
-    const bool has_hook = line->word_count > 1 && !is_file(last);
-    int code = has_hook ? rehearsal_hook(line, last, &hook) : 0;
+    (void)ctx;
+    fprintf(stderr, "\r%s: %llu of %llu, %.0f s \x1b[K", progress->phase, (unsigned long long)progress->done, (unsigned long long)progress->of, progress->seconds);
+}
+
+int command_bench(const struct command_line *line)
+{
+    char password[COMMAND_PASSWORD_CAP] = "";
+    struct probe_url url;
+    struct load_report report;
+    struct load_config config = {.url = &url, .clients = CLIENTS, .bytes = BYTES, .burst = 1, .user = line->user};
+    if (probe_parse(line->words[0], &url) != 0)
+        return command_fail(line, COMMAND_MISUSED, "%s: a URL expected, as turn:HOST[:PORT][?transport=udp|tcp], turns:, stun: or stuns:", line->words[0]);
+    if (url.transport != DIAL_UDP)
+        return command_fail(line, COMMAND_MISUSED, "%s: over UDP only", line->words[0]);
+    int code = read_config(line, &config);
+    if (!code)
+        code = command_password(line, password, &config.password);
     if (code)
         return code;
-    const struct rehearsal_plan plan = {.files = (const char *const *)line->words, .file_count = line->word_count - has_hook};
-    code = rehearsal_open(&rehearsal, line, &plan);
-    if (!code && !rehearsal.policy)
-        code = command_fail(line, COMMAND_FAILED, "%s", rehearsal.error);
-    if (!code)
-        code = measure_all(line, &rehearsal, has_hook ? HOOK_BIT(hook) : UINT32_MAX);
-    rehearsal_close(&rehearsal);
+    config.trusts_everybody = line->given & COMMAND_FLAG(INSECURE);
+    config.told = isatty(STDERR_FILENO) ? show_progress : NULL;
+    config.crypto = crypto_new();
+    code = config.crypto ? COMMAND_DONE : command_fail(line, COMMAND_FAILED, "out of memory");
+    if (config.crypto && load_run(&config, &report) != 0) {
+        code = command_fail(line, COMMAND_FAILED, "%s", report.why);
+    } else if (config.crypto) {
+        if (config.told)
+            fputs("\r\x1b[K", stderr);
+        code = command_bench_print(line, &config, &report);
+    }
+    crypto_free(config.crypto);
+    crypto_wipe(password, sizeof password);
     return code;
 }

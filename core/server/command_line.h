@@ -78,6 +78,8 @@ struct command_values {
     size_t count;
 };
 
+#define COMMAND_OWN_MAX 20
+
 struct command_line {
     const struct command *command;
     uint64_t given; /* flags */
@@ -87,6 +89,7 @@ struct command_line {
     const char *ttl, *room, *max_bps, *max_allocations, *mint_secret_file, *public_host, *url; /* of minting */
     struct command_values transports;
     struct command_values sets, secrets, policies;
+    struct command_values own[COMMAND_OWN_MAX]; /* of the verb's own switches; one without a value has one that is "" */
     char **words; /* what is left: names, field=value */
     size_t word_count;
 };
@@ -152,6 +155,10 @@ int command_list(const struct command_line *, struct list *, json_t *rows, void 
 const char *command_text(const json_t *row, const char *name);
 const char *command_shown(const json_t *row, const char *name);
 int64_t command_time_ms(const json_t *row, const char *name);
+
+/* command_password: of --password, --password-file or --password-stdin, beside --user; *password: in `out` or NULL, if there is no user. 0, or the exit code. */
+#define COMMAND_PASSWORD_CAP 1024
+int command_password(const struct command_line *, char out[COMMAND_PASSWORD_CAP], const char **password);
 
 /* command_read_line: the first line of a file (NULL: standard input), without its end; 0 or negative: unreadable, empty, or longer than
  * `cap`. */
@@ -224,6 +231,12 @@ int command_reload(const struct command_line *);
 int command_policy(const struct command_line *);
 int command_check(const struct command_line *);
 int command_eval(const struct command_line *);
+int command_bench(const struct command_line *);
+#define COMMAND_BENCH_OWN 14
+extern const struct command_own command_bench_own[COMMAND_BENCH_OWN];
+struct load_config;
+struct load_report;
+int command_bench_print(const struct command_line *, const struct load_config *, const struct load_report *);
 int command_bench_policy(const struct command_line *);
 int command_allocations(const struct command_line *);
 int command_explain(const struct command_line *);

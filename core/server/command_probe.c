@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PASSWORD_CAP 1024
 #define GAME_S 5
 #define BULK_S 3
 #define SECONDS_MAX 60
@@ -154,22 +153,6 @@ static bool try_url(struct probing *probing, const char *text)
     return report.works;
 }
 
-static int read_password(const struct command_line *line, char out[PASSWORD_CAP], const char **password)
-{
-    const int ways = !!(line->given & COMMAND_FLAG(PASSWORD)) + !!(line->given & COMMAND_FLAG(PASSWORD_STDIN)) + !!(line->given & COMMAND_FLAG(PASSWORD_FILE));
-    if (ways != !!(line->given & COMMAND_FLAG(USER)))
-        return command_fail(line, COMMAND_MISUSED, ways ? "--user as well, and one password" : "a password as well: --password-stdin, --password-file or --password");
-    *password = NULL;
-    if (!ways)
-        return 0;
-    *password = line->password ? line->password : out;
-    if (line->given & COMMAND_FLAG(PASSWORD))
-        return 0;
-    if (command_read_line(line->password_file, out, PASSWORD_CAP) == 0)
-        return 0;
-    return command_fail(line, COMMAND_FAILED, "%s: cannot be read, or has no password in its first line", line->password_file ? line->password_file : "standard input");
-}
-
 static int read_seconds(const struct command_line *line, unsigned *game_s, unsigned *bulk_s)
 {
     char *end = NULL;
@@ -213,12 +196,12 @@ static int try_all(struct probing *probing)
 
 int command_probe(const struct command_line *line)
 {
-    char password[PASSWORD_CAP] = "";
+    char password[COMMAND_PASSWORD_CAP] = "";
     struct probing probing = {.line = line, .json = line->given & COMMAND_FLAG(JSON)};
     struct probe_config *config = &probing.config;
     int code = check_words(line);
     if (!code)
-        code = read_password(line, password, &config->password);
+        code = command_password(line, password, &config->password);
     if (!code)
         code = read_seconds(line, &config->game_s, &config->bulk_s);
     if (code)

@@ -1,38 +1,108 @@
-"""The load generator of tests/bench: every load is delivered whole, so that what `make bench` prints is what it says. Nothing is measured here."""
-import os
-import re
+"""relay bench: every load is delivered whole and leaves nothing, so that what it prints is what it says; and what it cannot do it says. Nothing is measured here."""
+import json
+import signal
 import subprocess
 
-from support.server import ROOT, Server
-from support.tap import check, check_equal, main, test
+from support.server import BINARY, Server, run_relay
+from support.tap import check, check_equal, main, test, wait_for
 
-LOAD = os.path.join(ROOT, os.environ.get("B", "build"), "bench", "load")
-LOADS = ("up", "down", "send", "data", "tcp-up", "tcp-down", "binding", "allocate", "login")
+PATIENT = True
+ANN = ("--user", "ann", "--password", "secret")
 
 
-def run_load(server, *arguments):
-    done = subprocess.run([LOAD, f"{server.host}:{server.port}", *arguments], capture_output=True, text=True, timeout=30)
-    return done.returncode, done.stdout, done.stderr
+def bench(server, *arguments, user=ANN):
+    code, output, errors = run_relay("bench", f"turn:{server.host}:{server.port}", *user, "--json", *arguments)
+    check_equal((code, errors), (0, ""), f"the end of {arguments}")
+    return json.loads(output)
+
+
+def refused(server, *arguments, user=ANN, code=1):
+    ended, output, errors = run_relay("bench", f"turn:{server.host}:{server.port}", *user, *arguments)
+    check_equal((ended, output), (code, ""), f"the end of {arguments} ({errors})")
+    return errors
+
+
+def allocations(server):
+    return json.loads(server.relay("allocations", "--admin-socket", "admin", "--json"))
+
+
+WAYS = [("--direction", direction, "--mode", mode) for direction in ("up", "down", "both", "pair") for mode in ("channel", "send")]
+PACES = (("--window", "3"), ("--rate", "1000"), ("--rate", "1000", "--burst", "4"))
 
 
 @test
 def every_load_is_delivered_whole_and_leaves_nothing():
-    with Server("total-quota=4") as server:
-        for kind in LOADS * 2:
-            for pace in ("window=3", "rate=1000") if kind != "allocate" else ("window=3", "window=4"):
-                code, output, errors = run_load(server, kind, "clients=4", "packets=60", pace)
-                check_equal((code, errors), (0, ""), f"the end of {kind}")
-                check(re.match(r"delivered=60 lost=0 seconds=[\d.]+ p50_us=\d+ p99_us=\d+$", output), f"{kind} printed {output}")
+    with Server("total-quota=4", "admin-socket=admin") as server:
+        for way in [*WAYS, ("--load", "binding")]:
+            for pace in PACES:
+                done = bench(server, *way, *pace, "--clients", "4", "--packets", "60")
+                check_equal((done["sent"], done["delivered"], done["lost"]), (60, 60, 0), f"of {way}, {pace}")
+                check(0 < done["p50_us"] <= done["p99_us"] <= done["p999_us"], f"{way}, {pace} was as late as {done}")
+                check(done["share_least"] > 0.7, f"{way}, {pace} was shared as {done}")
+        for pace in ((), ("--rate", "1000")):
+            done = bench(server, "--load", "allocate", *pace, "--clients", "4", "--packets", "60")
+            check_equal((done["delivered"], done["refused"], done["challenges"]), (60, 0, 60), f"cycles, {pace}")
+        check_equal(allocations(server), [], "what is left")
+
+
+@test
+def allocations_are_held_and_given_back_and_their_memory_is_told():
+    with Server("admin-socket=admin") as server:
+        command = [BINARY, "bench", f"turn:{server.host}:{server.port}", *ANN, "--load", "hold", "--held", "300", "--pid", str(server.process.pid), "--json"]
+        with subprocess.Popen([*command, "--seconds", "100"], stdout=subprocess.PIPE, text=True) as held:
+            wait_for(lambda: len(allocations(server)) == 300, 10, "allocations that are held")
+            held.send_signal(signal.SIGINT)
+            done = json.loads(held.communicate(timeout=10)[0])
+        check_equal((held.returncode, done["stopped"], done["unreleased"], allocations(server)), (1, True, 0, []), "what a signal leaves")
+        done = json.loads(subprocess.run([*command, "--seconds", "1"], capture_output=True, check=True, text=True).stdout)
+        check(0.9 < done["held_s"] < 3 and done["setup_per_s"] > 0, f"held: {done}")
+        check(done["resident_bytes_held"] >= done["resident_bytes_before"] > 1 << 20, f"memory: {done}")
+
+
+@test
+def the_processor_time_of_the_server_is_told():
+    with Server() as server:
+        done = bench(server, "--pid", str(server.process.pid), "--packets", "5000")
+        check(0.1 < done["cpu_us_per_packet"] < 1000, f"a packet costs {done['cpu_us_per_packet']} us")
+        check(bench(server, "--packets", "10")["cpu_us_per_packet"] is None, "the cost of nobody")
+
+
+@test
+def what_a_limit_of_the_server_drops_is_lost():
+    with Server("max-bps=20000") as server:
+        done = bench(server, "--clients", "2", "--rate", "1000", "--packets", "1000", "--bytes", "500")
+        check(done["delivered"] < 900 and done["lost"] == 1000 - done["delivered"], f"delivered {done['delivered']} of {done['sent']}, lost {done['lost']}")
+        check(done["loss_percent"] > 10, f"lost {done['loss_percent']} %")
 
 
 @test
 def a_load_that_is_not_as_it_was_asked_for_is_an_error():
-    with Server("total-quota=4") as server:
-        for arguments, reason in ((("up", "clients=5"), "Allocate was refused"), (("sideways",), "usage"), (("up", "clients=0"), "usage"), (("up", "bytes=7"), "usage"),
-                                  (("allocate", "rate=10"), "usage"), (("allocate", "clients=2", "window=3"), "usage")):
-            code, output, errors = run_load(server, *arguments)
-            check_equal((code, output), (1, ""), f"the end of {arguments}")
-            check(reason in errors, f"{arguments} said {errors}")
+    with Server("total-quota=4", peers=()) as server:
+        check("486" in refused(server, "--clients", "5"), "a quota")
+        check("allow-loopback-peers" in refused(server, "--clients", "1"), "a peer on loopback")
+        check("401" in refused(server, user=("--user", "ann", "--password", "wrong")), "a wrong password")
+        check("--user and" in refused(server, user=()), "no password")
+        for arguments, reason in ((("--clients", "0"), "--clients: 1 to"), (("--bytes", "15"), "--bytes: 16 to"), (("--rate", "1", "--window", "1"), "--rate or --window"),
+                                  (("--load", "sideways"), "no such one"), (("--load", "binding", "--mode", "send"), "is not for --load binding"),
+                                  (("--window", "2", "--burst", "4"), "less than one burst"), (("--direction", "pair", "--clients", "3"), "an even number"),
+                                  (("--pid", "0"), "is no process"), (("--peer", "here"), "--peer: an address"), (("--from", "there"), "--from: an address"),
+                                  (("--held", "1"), "is not for --load relay"), (("--wndow", "3"), "did you mean --window?"), (("--rate", "1", "--rate", "2"), "is given twice")):
+            check(reason in refused(server, *arguments, code=2), f"{arguments}: {refused(server, *arguments, code=2)}")
+        code, _, errors = run_relay("bench", f"turn:127.0.0.1:{server.tls_port}", *ANN)
+        check(code == 1 and "nobody listens" in errors, f"a port without a server: {code} {errors}")
+        code, _, errors = run_relay("bench", f"stun:{server.host}:{server.port}", "--load", "relay")
+        check(code == 2 and "--load binding alone" in errors, f"a STUN server: {code} {errors}")
+
+
+@test
+def clients_come_from_the_addresses_that_are_named():
+    with Server("admin-socket=admin") as server:
+        command = [BINARY, "bench", f"turn:{server.host}:{server.port}", *ANN, "--load", "hold", "--held", "4", "--from", "127.0.0.2", "--from", "127.0.0.3"]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as held:
+            wait_for(lambda: len(allocations(server)) == 4, 10, "allocations")
+            sources = sorted(row["src"].split(":")[0] for row in allocations(server))
+            held.send_signal(signal.SIGINT)
+        check_equal(sources, ["127.0.0.2", "127.0.0.2", "127.0.0.3", "127.0.0.3"], "where clients come from")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 RELAY_LOGINS is how many a second; what this machine can hold beside others is far less than what it can hold alone.
 """
 import contextlib
+import json
 import os
 import re
 import signal
@@ -13,10 +14,9 @@ import sys
 import time
 
 from support.pace import p99
-from support.server import ROOT, SANITIZED, Server, free_port
+from support.server import BINARY, SANITIZED, Server, free_port
 from support.tap import check, check_equal, main, test, wait_for
 
-LOAD = os.path.join(ROOT, os.environ.get("B", "build"), "bench", "load")
 RATE = int(os.environ.get("RELAY_LOGINS", "200"))
 DELAY_S = 0.2
 LOGINS_S, WINDOWS = 8, 5
@@ -71,14 +71,15 @@ def numbers(text):
     return {name: float(value) for name, value in re.findall(r"(\w+)=([\d.]+)", text)}
 
 
-def start_load(server, *arguments):
-    return subprocess.Popen([LOAD, f"{server.host}:{server.port}", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start_load(server, user, *arguments):
+    return subprocess.Popen([BINARY, "bench", f"turn:{server.host}:{server.port}", "--user", user, "--password", "secret", "--json", *arguments], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
 
 
 def end_load(process):
     output, errors = process.communicate(timeout=60)
     check_equal((process.returncode, errors), (0, ""), "the end of a load")
-    return numbers(output)
+    return json.loads(output)
 
 
 def allocates_of_another(server, process):
@@ -102,11 +103,11 @@ def asking(backend):
 def relay_beside(server, backend, stranger):
     """While clients log in to `stranger`: p99 of packets that `server` relays, in most of five windows (who measures may have to wait for a processor,
     too), and of Allocates of its other tenant, both in ms; and what became of the logins."""
-    logins = start_load(stranger, "login", "user=bob", f"rate={RATE}", f"packets={RATE * LOGINS_S}", f"clients={CLIENTS}")
+    logins = start_load(stranger, "bob", "--load", "allocate", "--rate", str(RATE), "--packets", str(RATE * LOGINS_S), "--clients", str(CLIENTS))
     wait_for(lambda: len(established(backend.port)) >= RATE * DELAY_S * 0.5, 10, "logins that wait")
     relayed, another = [], []
     for _ in range(WINDOWS):
-        relaying = start_load(server, "up", "rate=500", "packets=400")
+        relaying = start_load(server, "ann", "--clients", "1", "--rate", "500", "--packets", "400")
         another += allocates_of_another(server, relaying)
         relayed.append(end_load(relaying))
     check(logins.poll() is None, "the logins were over too early")
