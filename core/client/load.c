@@ -33,6 +33,11 @@ uint32_t load_index(const struct load *load, const struct client *client)
     return (uint32_t)(client - load->clients);
 }
 
+struct addr load_from(const struct load *load, uint32_t index)
+{
+    return load->config->from_count ? load->config->from[index % load->config->from_count] : (struct addr){0};
+}
+
 void load_fail(struct load *load, const char *format, ...)
 {
     va_list args;
@@ -200,7 +205,8 @@ static struct addr local_of(const struct load *load)
 {
     struct sockaddr_storage at = {0};
     socklen_t len = sizeof at;
-    const int fd = io_datagrams(load->config->from_count ? &load->config->from[0] : NULL, &load->server);
+    const struct addr from = load_from(load, 0);
+    const int fd = io_datagrams(&from, &load->server);
     if (fd >= 0) {
         getsockname(fd, (struct sockaddr *)&at, &len);
         close(fd);
@@ -220,7 +226,7 @@ static void open_peer(struct load *load)
         load_fail(load, "there is no way to %s: %s", load->report->server, strerrordesc_np(errno));
         return;
     }
-    load->peer = io_datagrams(&load->peer_at, NULL);
+    load->peer = io_datagrams(&load->peer_at, &(struct addr){0});
     if (load->peer < 0 || getsockname(load->peer, (struct sockaddr *)&at, &len) != 0 || !watch(load, load->peer, AT_PEER))
         load_fail(load, "the peer's socket on %s: %s", addr_format(&load->peer_at, text), strerrordesc_np(errno));
     else

@@ -22,17 +22,19 @@
 
 int client_open(struct load *load, struct client *client)
 {
-    const struct load_config *config = load->config;
-    struct epoll_event event = {.events = EPOLLIN, .data.u32 = load_index(load, client)};
-    const struct addr *from = config->from_count ? &config->from[event.data.u32 % config->from_count] : NULL;
-    char text[ADDR_TEXT_MAX];
-    client->fd = io_datagrams(from, &load->server);
+    const uint32_t index = load_index(load, client);
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = index};
+    const struct addr from = load_from(load, index);
+    char text[ADDR_TEXT_MAX] = "this host";
+    client->fd = io_datagrams(&from, &load->server);
     if (client->fd >= 0 && epoll_ctl(load->epoll, EPOLL_CTL_ADD, client->fd, &event) == 0)
         return 0;
+    if (from.family)
+        addr_format_ip(&from, text);
     if (errno == EADDRINUSE || errno == EAGAIN)
-        load_fail(load, "%s has no port left for client %u: more addresses by --from", from ? addr_format_ip(from, text) : "this host", event.data.u32 + 1);
+        load_fail(load, "%s has no port left for client %u: more addresses by --from", text, index + 1);
     else
-        load_fail(load, "the socket of client %u%s%s: %s", event.data.u32 + 1, from ? " on " : "", from ? addr_format_ip(from, text) : "", strerrordesc_np(errno));
+        load_fail(load, "the socket of client %u on %s: %s", index + 1, text, strerrordesc_np(errno));
     return ERR_SYSTEM;
 }
 

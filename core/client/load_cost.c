@@ -1,13 +1,12 @@
 /* load_cost.c: /proc of the server's processes. */
 #include "client/load_state.h"
 
-#include <dirent.h>
-#include <inttypes.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PATH_CAP 320
+#define PATH_CAP 64
 
 /* number_of: the one behind `name` in a file of /proc; "": the first in it; 0: it is not there. */
 static uint64_t number_of(const char *path, const char *name)
@@ -25,19 +24,17 @@ static uint64_t number_of(const char *path, const char *name)
     return found;
 }
 
+/* cpu_of: all threads that it has now. */
 static uint64_t cpu_of(pid_t pid)
 {
-    char path[PATH_CAP];
+    char pattern[PATH_CAP];
+    glob_t threads = {0};
     uint64_t sum = 0;
-    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
-    DIR *threads = opendir(path);
-    for (struct dirent *at; threads && (at = readdir(threads));)
-        if (*at->d_name != '.') {
-            snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", (int)pid, at->d_name);
-            sum += number_of(path, "");
-        }
-    if (threads)
-        closedir(threads);
+    snprintf(pattern, sizeof pattern, "/proc/%d/task/*/schedstat", (int)pid);
+    if (glob(pattern, GLOB_NOSORT, NULL, &threads) == 0)
+        for (size_t i = 0; i < threads.gl_pathc; i++)
+            sum += number_of(threads.gl_pathv[i], "");
+    globfree(&threads);
     return sum;
 }
 

@@ -61,13 +61,13 @@ static void widen(int fd)
 int io_datagrams(const struct addr *from, const struct addr *to)
 {
     struct sockaddr_storage at;
-    const struct addr *named = from ? from : to;
-    const int fd = socket(named->family == ADDR_IPV6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const bool is_ipv6 = from->family == ADDR_IPV6 || to->family == ADDR_IPV6;
+    const int fd = socket(is_ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return ERR_SYSTEM;
     widen(fd);
-    if ((!from || bind(fd, (const struct sockaddr *)&at, addr_to_sockaddr(from, &at)) == 0) &&
-        (!to || connect(fd, (const struct sockaddr *)&at, addr_to_sockaddr(to, &at)) == 0))
+    if ((!from->family || bind(fd, (const struct sockaddr *)&at, addr_to_sockaddr(from, &at)) == 0) &&
+        (!to->family || connect(fd, (const struct sockaddr *)&at, addr_to_sockaddr(to, &at)) == 0))
         return fd;
     const int why = errno;
     close(fd);

@@ -38,7 +38,7 @@ struct io;
 typedef void load_frame_fn(struct load *, struct client *, struct view frame); /* NULL: it came to the peer */
 struct io *io_new(void);
 void io_free(struct io *);
-int io_datagrams(const struct addr *from, const struct addr *to); /* a socket; `to` NULL: not connected; or ERR_SYSTEM */
+int io_datagrams(const struct addr *from, const struct addr *to); /* a socket, bound and connected, unless that is of ADDR_NONE; or ERR_SYSTEM */
 uint8_t *io_room(struct load *, int fd, const struct addr *to);  /* where the next datagram is written, LOAD_BYTES_MAX + LOAD_HEADER_MAX bytes */
 void io_put(struct load *, struct view);                         /* it lies there, all of it or a part */
 void io_flush(struct load *);
@@ -101,6 +101,7 @@ void load_turn(struct load *, uint64_t timeout_ns);
 void load_phase(struct load *, const char *name);
 void load_tell(struct load *, uint64_t now, uint64_t done, uint64_t of);
 uint64_t load_now(void);
+struct addr load_from(const struct load *, uint32_t index); /* where that client comes from; of ADDR_NONE: wherever the system says */
 uint32_t load_index(const struct load *, const struct client *);
 
 #endif

@@ -63,5 +63,6 @@ void tally_shares(uint64_t *each, size_t count, double *least, double *median)
         return;
     qsort(each, count, sizeof *each, by_size);
     *least = (double)each[0] * (double)count / sum;
-    *median = (double)each[count / 2] * (double)count / sum;
+    const size_t middle = count / 2;
+    *median = (double)each[middle] * (double)count / sum;
 }
