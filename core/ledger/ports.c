@@ -120,8 +120,8 @@ void ports_give(struct ports *ports, uint32_t address, uint16_t port)
 {
     const uint64_t bit = UINT64_C(1) << port % 64;
     struct place *place = place_of(ports, address, port);
-    atomic_store(&place->holder, 0);
     atomic_store(&place->group, GROUP_NOBODY);
+    atomic_store(&place->holder, 0);
     const uint64_t before = atomic_fetch_and(word_of(ports, address, port), ~bit);
     assert(before & bit);
     (void)before;
@@ -137,8 +137,8 @@ void ports_hold(struct ports *ports, uint32_t address, uint16_t port, const stru
 {
     assert(ports_is_taken(ports, address, port) && hold->group != GROUP_NOBODY);
     struct place *place = place_of(ports, address, port);
-    atomic_store(&place->group, hold->group);
     atomic_store(&place->holder, packed(&hold->by));
+    atomic_store(&place->group, hold->group);
 }
 
 uint64_t ports_group(const struct ports *ports, uint32_t address, uint16_t port)

@@ -3,7 +3,7 @@
  * A port is taken before its socket is bound and given back after it is closed; in between an allocation holds it. Who holds it is known by
  * the allocation's group: allocations of different groups exchange nothing, so both ends of a packet look here, and what either of them
  * finds stale the other does not. It is known by name, too: the worker whose engine has it, and its handle there, which may be stale as any
- * handle. Start-up costs nothing per port. Random ports come from the caller's random number and a scan from there,
+ * handle. Who sees the group sees the holder, or that it is just letting go. Start-up costs nothing per port. Random ports come from the caller's random number and a scan from there,
  * so they are unpredictable and a full range is noticed in one pass. UDP and TCP relay ports have tables of their own.
  */
 #ifndef RELAY_LEDGER_PORTS_H

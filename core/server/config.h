@@ -81,6 +81,7 @@ struct config {
     size_t relay_count;
     uint16_t min_port, max_port;
     bool no_udp_relay, no_tcp_relay; /* not both, unless stun_only */
+    bool no_local_handover;
 
     /* where clients are sent instead: those of udp_ and tcp_ come before `alternates` for plain UDP and TCP; TLS and DTLS have their own */
     struct alternates alternates, udp_alternates, tcp_alternates, tls_alternates;

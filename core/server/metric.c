@@ -18,6 +18,7 @@ static const char *const drops[] = {"no_permission", "not_in_group", "malformed"
                                     "tenant_packet_rate", "server_rate"};
 static const char *const limits[] = {"own", "tenant_rate", "tenant_packet_rate", "max_active", "server_rate"}; /* as TENANT_DROPPED_OWN and on */
 static const char *const mutes[ENGINE_MUTES] = {"unauthorized_ratelimit", "max_failed_logins"};
+static const char *const handovers[ENGINE_HANDOVERS] = {"same", "other"};
 static const char *const endings[] = {"released", "expired", "client_closed", "kicked", "revoked", "meter_cap", "tenant_disabled", "month_bytes", "credential_expired", "shutdown", "other"};
 static const char *const refusals[] = {"total_quota",
                                        "realm_quota",
@@ -178,6 +179,7 @@ static const struct axis {
     [AXIS_DIRECTION] = FIXED("direction", directions),
     [AXIS_DROP] = FIXED("reason", drops),
     [AXIS_MUTE] = FIXED("reason", mutes),
+    [AXIS_HANDOVER] = FIXED("worker", handovers),
     [AXIS_TENANT] = {"tenant", NULL, TENANTS_SHOWN + 1, NULL, metric_tenant},
     [AXIS_LIMIT] = FIXED("reason", limits),
     [AXIS_ENDING] = FIXED("reason", endings),

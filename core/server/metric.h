@@ -27,6 +27,7 @@ enum metric_axis {
     AXIS_DIRECTION,
     AXIS_DROP,
     AXIS_MUTE,
+    AXIS_HANDOVER,
     AXIS_TENANT,
     AXIS_LIMIT,
     AXIS_ENDING,

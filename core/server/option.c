@@ -73,6 +73,8 @@ const struct option options[] = {
     {.name = "tls-drain-server", .section = SECTION_RELAY, ALTERNATES(tls_drain_servers, 5349), .help = "The same for TLS and DTLS clients; DOMAIN as in tls-alternate-server"},
     {.name = "no-udp-relay", .section = SECTION_RELAY, FLAG(no_udp_relay), .help = "Relay nothing over UDP: TCP allocations (RFC 6062) only"},
     {.name = "no-tcp-relay", .section = SECTION_RELAY, FLAG(no_tcp_relay), .help = "Relay nothing over TCP: no TCP allocations (RFC 6062)"},
+    {.name = "no-local-handover", .section = SECTION_RELAY, FLAG(no_local_handover),
+     .help = "What one client of this server relays to another goes from socket to socket, where captures and packet filters see it; otherwise it is handed over inside, which costs less"},
     {.name = "stun-only", .letter = 'S', .section = SECTION_RELAY, FLAG(stun_only), .help = "Answer Binding requests and relay nothing"},
 
     {.name = "realm", .letter = 'r', .section = SECTION_AUTH, TEXT(realm, REALM_MAX_LEN), .traits = OPTION_PREPARED, .value = "REALM",

@@ -10,26 +10,33 @@
 #define GRAIN 16 /* records start at multiples of it, behind a grain that holds their length */
 #define WRAP SIZE_MAX
 
-/* Positions only grow; their remainder by RING_BYTES is the place. */
+/* Positions only grow; their remainder by `size` is the place. Each thread remembers what it last saw of the other's, and looks again only when that does not
+ * do: so a row of records does not fetch the other's cache line for each. */
 struct ring {
-    _Alignas(LINE) atomic_size_t put;   /* the putter's: records before it are whole */
-    bool fresh;                         /* the putter's */
-    _Alignas(LINE) atomic_size_t taken; /* the taker's: what is before it may be written over */
-    _Alignas(LINE) uint8_t bytes[RING_BYTES];
+    size_t size;
+    _Alignas(LINE) atomic_size_t put; /* the putter's: records before it are whole */
+    size_t seen_free;                 /* the putter's: `released`, or less */
+    bool fresh;                       /* the putter's */
+    _Alignas(LINE) atomic_size_t released; /* the taker's: what is before it may be written over */
+    size_t taken, seen_put;                /* the taker's */
+    _Alignas(LINE) uint8_t bytes[];
 };
 
 static size_t whole(size_t len)
 {
-    return GRAIN + (len + GRAIN - 1) / GRAIN * GRAIN;
+    return GRAIN + (len + RING_TAILROOM + GRAIN - 1) / GRAIN * GRAIN;
 }
 
-struct ring *ring_new(void)
+struct ring *ring_new(size_t bytes)
 {
-    struct ring *ring = aligned_alloc(LINE, sizeof *ring);
+    assert(bytes > 0 && bytes % LINE == 0);
+    struct ring *ring = aligned_alloc(LINE, sizeof *ring + bytes);
     if (!ring)
         return NULL;
+    ring->size = bytes;
     atomic_init(&ring->put, 0);
-    atomic_init(&ring->taken, 0);
+    atomic_init(&ring->released, 0);
+    ring->seen_free = ring->taken = ring->seen_put = 0;
     ring->fresh = false;
     return ring;
 }
@@ -41,15 +48,25 @@ void ring_free(struct ring *ring)
 
 static uint8_t *place(struct ring *ring, size_t position)
 {
-    return ring->bytes + position % RING_BYTES;
+    return ring->bytes + position % ring->size;
+}
+
+/* has_room: for `need` bytes behind `at`. */
+static bool has_room(struct ring *ring, size_t at, size_t need)
+{
+    if (need > ring->size)
+        return false;
+    if (need > ring->size - (at - ring->seen_free))
+        ring->seen_free = atomic_load_explicit(&ring->released, memory_order_acquire);
+    return need <= ring->size - (at - ring->seen_free);
 }
 
 bool ring_put(struct ring *ring, struct view head, struct view body)
 {
     const size_t len = head.len + body.len, need = whole(len);
     size_t at = atomic_load_explicit(&ring->put, memory_order_relaxed);
-    const size_t to_end = RING_BYTES - at % RING_BYTES, skip = need > to_end ? to_end : 0;
-    if (need > RING_BYTES || skip + need > RING_BYTES - (at - atomic_load_explicit(&ring->taken, memory_order_acquire)))
+    const size_t to_end = ring->size - at % ring->size, skip = need > to_end ? to_end : 0; /* a record does not go round the end */
+    if (!has_room(ring, at, skip + need))
         return false;
     if (skip)
         memcpy(place(ring, at), &(size_t){WRAP}, sizeof(size_t));
@@ -77,21 +94,26 @@ static size_t length_at(struct ring *ring, size_t position)
     return len;
 }
 
-struct view ring_first(struct ring *ring)
+bool ring_is_empty(struct ring *ring)
 {
-    size_t at = atomic_load_explicit(&ring->taken, memory_order_relaxed);
-    if (at == atomic_load_explicit(&ring->put, memory_order_acquire))
-        return view_of(NULL, 0);
-    if (length_at(ring, at) == WRAP) {
-        at += RING_BYTES - at % RING_BYTES;
-        atomic_store_explicit(&ring->taken, at, memory_order_release);
-    }
-    return view_of(place(ring, at) + GRAIN, length_at(ring, at));
+    if (ring->taken == ring->seen_put)
+        ring->seen_put = atomic_load_explicit(&ring->put, memory_order_acquire);
+    return ring->taken == ring->seen_put;
 }
 
-void ring_drop(struct ring *ring)
+uint8_t *ring_take(struct ring *ring, size_t *len)
 {
-    const size_t at = atomic_load_explicit(&ring->taken, memory_order_relaxed);
-    assert(at != atomic_load_explicit(&ring->put, memory_order_relaxed));
-    atomic_store_explicit(&ring->taken, at + whole(length_at(ring, at)), memory_order_release);
+    if (ring_is_empty(ring))
+        return NULL;
+    if (length_at(ring, ring->taken) == WRAP)
+        ring->taken += ring->size - ring->taken % ring->size;
+    uint8_t *record = place(ring, ring->taken) + GRAIN;
+    *len = length_at(ring, ring->taken);
+    ring->taken += whole(*len);
+    return record;
+}
+
+void ring_release(struct ring *ring)
+{
+    atomic_store_explicit(&ring->released, ring->taken, memory_order_release);
 }

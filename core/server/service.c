@@ -83,6 +83,7 @@ static void fill_engine(struct service *service)
         .max_parked_each = MAX_PARKED / 8,
         .max_tcp_peers = most_tcp_peers(config->workers),
         .no_udp_relay = config->no_udp_relay,
+        .no_local_handover = config->no_local_handover,
         .park_deadline_ms = POLICY_WAIT_MS,
         .relays = config->relays,
         .relay_count = (uint32_t)config->relay_count,

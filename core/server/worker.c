@@ -53,8 +53,8 @@ static void on_tenth(void *owner)
 static void on_flush(void *owner)
 {
     const struct worker *worker = owner;
-    worker_flush(owner);
     worker_rouse(owner);
+    worker_flush(owner);
     if (worker->page)
         journal_write(worker->page);
 }

@@ -33,10 +33,10 @@ static bool send_to_client(struct worker *worker, const struct flow *flow, struc
     return true;
 }
 
-/* `lasting`: the bytes live until the next flush. */
 void worker_deliver(struct worker *worker, const struct send *send, bool lasting)
 {
     bool put = false;
+    lasting &= send->is_relayed;
     switch (send->to) {
         case SEND_NOTHING:
             break;
@@ -49,16 +49,20 @@ void worker_deliver(struct worker *worker, const struct send *send, bool lasting
         case SEND_TO_WORKER:
             worker_pass(worker, send);
             break;
+        case SEND_TO_HOLDER:
+            worker_hand_over(worker, send);
+            break;
     }
     if (put && send->mark)
         udp_mark(worker->out, send->mark);
 }
 
-/* Datagrams of many sockets gather in the slots and leave together; what borrows the slots goes out before they are used again. */
+/* Datagrams of many sockets gather in the slots and leave together; what borrows the slots, or the rings, goes out before they are used again. */
 void worker_flush(struct worker *worker)
 {
     udp_flush(worker->out);
     udp_reset(worker->in);
+    worker_rings_release(worker);
 }
 
 int worker_receive(struct worker *worker, int fd, int most)
@@ -90,8 +94,8 @@ static void client_datagram(struct worker *worker, const struct listener_socket 
     }
     if (worker->service->config->no_udp)
         return;
-    const struct send send = engine_from_client(worker->engine, &flow, in, now);
-    worker_deliver(worker, &send, send.to == SEND_TO_PEER);
+    const struct send send = engine_from_client(worker->engine, &flow, packet, now);
+    worker_deliver(worker, &send, true);
 }
 
 static void on_client(void *owner)
@@ -112,7 +116,7 @@ static void on_client(void *owner)
 static void on_frame(void *ctx, const struct flow *flow, struct packet packet)
 {
     struct worker *worker = ctx;
-    const struct send send = engine_from_client(worker->engine, flow, view_of(packet.at, packet.len), loop_now(worker->loop));
+    const struct send send = engine_from_client(worker->engine, flow, packet, loop_now(worker->loop));
     worker_deliver(worker, &send, false);
 }
 

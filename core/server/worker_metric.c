@@ -130,6 +130,11 @@ static void read_drops(const struct worker *worker, uint64_t *out)
     memcpy(out + sizeof drops / sizeof *drops, counts->paced, sizeof counts->paced); /* in the order of enum pace_limit */
 }
 
+static void read_handovers(const struct worker *worker, uint64_t *out)
+{
+    memcpy(out, engine_counts(worker->engine)->handed_over, sizeof engine_counts(worker->engine)->handed_over);
+}
+
 static void read_datagrams(const struct worker *worker, uint64_t *out)
 {
     out[0] = udp_in_counts(worker->in)->received;
@@ -258,6 +263,9 @@ const struct metric metric_of_worker[] = {
     COUNTER("relay_packets_total", read_packets,
             "Packets that were relayed, from clients (in) and to clients (out), by the client's transport.", AXIS_TRANSPORT,
             AXIS_DIRECTION),
+    COUNTER("relay_handed_over_packets_total", read_handovers,
+            "Packets of clients that went to an allocation of this server without a socket on the way: of the same worker, or another.",
+            AXIS_HANDOVER),
     COUNTER("relay_drops_total", read_drops,
             "What was not relayed: without permission, malformed, no room between two workers, a client that reads too slowly, refused by "
             "the system, longer than 9216 bytes; over the bits or packets a second of the allocation, of its user, its tenant, the server; idle beside max_active others.",

@@ -119,8 +119,9 @@ struct worker {
     struct letter stop; /* posted once */
     struct foreign foreign;
     _Atomic(struct ring *) *inward; /* by the worker that puts; made on first use, by that one */
-    bool has_passed;                /* datagrams into rings, since the last flush */
-    uint64_t lost;                  /* datagrams for which a ring had no room */
+    bool has_passed;                /* packets into rings, since others were last roused */
+    bool has_taken;                 /* packets out of rings, since the last flush */
+    uint64_t lost;                  /* packets for which a ring had no room */
     struct tally *tally;            /* NULL: nobody can ask */
     pthread_t thread;
     bool started, stopped;
@@ -130,7 +131,7 @@ struct worker {
 int worker_io_open(struct worker *, struct refusal *);
 void worker_io_start(struct worker *);
 void worker_io_close(struct worker *);
-void worker_deliver(struct worker *, const struct send *, bool lasting);
+void worker_deliver(struct worker *, const struct send *, bool lasting); /* lasting: the input lives until the next flush */
 void worker_flush(struct worker *); /* send what was collected */
 int worker_receive(struct worker *, int fd, int most); /* udp_receive, into slots that are made free */
 
@@ -140,15 +141,25 @@ void worker_relay_close(void *ctx, int sock);
 bool worker_relay_send(struct worker *, const struct send *, bool lasting);
 
 /* worker_mail.c: what crosses from one worker to another.  worker_pass: carries out SEND_TO_WORKER.  worker_leaves: for the streams.  worker_hold: for the
- * engine.  worker_pass_on: a datagram of a 5-tuple that another worker wants: true if it was one.  worker_rouse: those for whom there is something. */
+ * engine. */
 int worker_mail_open(struct worker *);
 void worker_mail_close(struct worker *);
 void worker_hold(void *ctx, const struct flow *, bool holds);
-bool worker_pass_on(struct worker *, const struct flow *, struct view bytes);
-void worker_rouse(struct worker *);
 void worker_pass(struct worker *, const struct send *);
 void worker_leaves(void *ctx, struct connection *, unsigned heir);
 void worker_end(struct worker *); /* worker.c: the loop's last turn */
+
+/* worker_ring.c: packets that cross from one worker to another.  worker_pass_datagram: what a client sent.  worker_pass_on: if another worker wants what comes
+ * from its 5-tuple: true if so.  worker_hand_over: carries out SEND_TO_HOLDER.  worker_rouse: those for whom there is something.  worker_rings_read: what is
+ * there for this one.  worker_rings_release: what was read has been flushed. */
+int worker_rings_open(struct worker *);
+void worker_rings_close(struct worker *);
+void worker_pass_datagram(struct worker *, unsigned to, const struct flow *, struct view bytes);
+bool worker_pass_on(struct worker *, const struct flow *, struct view bytes);
+void worker_hand_over(struct worker *, const struct send *);
+void worker_rouse(struct worker *);
+void worker_rings_read(struct worker *);
+void worker_rings_release(struct worker *);
 
 /* worker_tcp.c: the sockets of TCP allocations */
 extern const struct tcp_host worker_tcp_host;

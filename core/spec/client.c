@@ -294,7 +294,7 @@ static int send_request(struct world *w, struct client *c)
 {
     struct view reason;
     int code = 0;
-    struct send send = engine_from_client(w->engine, &c->flow, view_of(c->request, c->request_len), w->now);
+    struct send send = engine_from_client(w->engine, &c->flow, (struct packet){c->request, c->request_len, 0}, w->now);
     if (send.to == SEND_NOTHING)
         send = world_wait(w);
     if (send.to == SEND_NOTHING) /* a Connect is answered when the connection is there */

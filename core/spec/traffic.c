@@ -20,13 +20,14 @@ static struct addr with_port(struct addr peer)
 static bool from_client(struct world *w, const struct client *c, const struct addr *peer, size_t len)
 {
     static const uint8_t payload[PACKET_MAX] = {0};
-    uint8_t bytes[PACKET_MAX + 128], tid[STUN_TID_LEN];
+    uint8_t bytes[ENGINE_HEADROOM + PACKET_MAX + 128], *packet = bytes + ENGINE_HEADROOM, tid[STUN_TID_LEN];
     struct build build;
     crypto_random(tid, sizeof tid);
-    build_begin(&build, slab_over(bytes, sizeof bytes), METHOD_SEND, STUN_INDICATION, tid);
+    build_begin(&build, slab_over(packet, PACKET_MAX + 128 - ENGINE_TAILROOM), METHOD_SEND, STUN_INDICATION, tid);
     build_xor_addr(&build, ATTR_XOR_PEER_ADDRESS, peer);
     build_attr(&build, ATTR_DATA, view_of(payload, len));
-    const struct send send = engine_from_client(w->engine, &c->flow, build_end(&build), w->now);
+    const size_t whole = build_end(&build).len;
+    const struct send send = engine_from_client(w->engine, &c->flow, (struct packet){packet, whole, 0}, w->now);
     return send.to == SEND_TO_PEER && send.bytes.len == len && addr_equal(&send.peer, peer);
 }
 

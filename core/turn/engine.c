@@ -293,7 +293,7 @@ static struct send engine_classic(struct engine *engine, const struct flow *flow
     return is_served ? engine_request(engine, flow, &tr.message, now) : engine_answer(&tr, STUN_SERVER_ERROR);
 }
 
-struct send engine_from_client(struct engine *engine, const struct flow *flow, struct view in, msec_t now)
+static struct send engine_read(struct engine *engine, const struct flow *flow, struct view in, msec_t now)
 {
     switch (frame_kind_of(in)) {
         case FRAME_CHANNEL:
@@ -306,6 +306,12 @@ struct send engine_from_client(struct engine *engine, const struct flow *flow, s
             engine->counts.dropped_malformed++;
             return (struct send){0};
     }
+}
+
+struct send engine_from_client(struct engine *engine, const struct flow *flow, struct packet in, msec_t now)
+{
+    const struct send send = engine_read(engine, flow, view_of(in.at, in.len), now);
+    return send.to == SEND_TO_HOLDER && send.holder.worker == engine->worker ? relay_hand_over(engine, &send, in, now) : send;
 }
 
 void engine_flow_closed(struct engine *engine, const struct flow *flow, msec_t now)

@@ -76,6 +76,7 @@ struct engine_config {
     uint32_t max_allocations, max_parked, max_tcp_peers; /* per engine; of allocations at most HOLDER_ALLOCATIONS */
     uint32_t max_parked_each; /* of a tenant */
     bool no_udp_relay;
+    bool no_local_handover; /* what one allocation sends to another goes by their sockets */
     uint32_t park_deadline_ms;
     uint8_t nonce_key[32], mobility_key[32]; /* the same for every worker */
     struct hash_key hash_key;
@@ -98,15 +99,18 @@ struct engine_shared {
     struct strangers *strangers; /* NULL: they are answered without limits */
 };
 
-/* SEND_TO_WORKER: the bytes, as they came, are for another worker's engine, and so is the flow from now on if it is a connection. */
-enum send_to { SEND_NOTHING, SEND_TO_CLIENT, SEND_TO_PEER, SEND_TO_WORKER };
+/* SEND_TO_WORKER: the bytes, as they came, are for another worker's engine, and so is the flow from now on if it is a connection.
+ * SEND_TO_HOLDER: the payload is for an allocation of another worker's engine: its engine_from_peer, without a socket on the way. */
+enum send_to { SEND_NOTHING, SEND_TO_CLIENT, SEND_TO_PEER, SEND_TO_WORKER, SEND_TO_HOLDER };
 
 struct send {
     enum send_to to;
-    struct view bytes;       /* borrows the input, or the engine's reply buffer until the next call */
+    struct view bytes;       /* borrows the input if it is_relayed, else the engine's reply buffer until the next call; TO_WORKER: the input */
+    bool is_relayed;
     const struct flow *flow; /* TO_CLIENT: whom, TO_WORKER: from whom; borrowed likewise */
     int sock;                /* TO_PEER: from which relay socket */
-    struct addr peer;        /* TO_PEER: whom */
+    struct addr peer;        /* TO_PEER: whom; TO_HOLDER: from which of our own relayed addresses */
+    struct holder holder;    /* TO_HOLDER: whom */
     bool dont_fragment;      /* TO_PEER: with DF, RFC 8656 section 14; else without */
     unsigned worker;         /* TO_WORKER: the number of its engine, another than this one's */
     uint8_t mark;            /* of the IP header: what is relayed keeps the one it came with, where a datagram can; answers have none */
@@ -145,7 +149,8 @@ const char *engine_peer_kind(const struct engine *, const struct addr *peer);
 /* engine_hooks: the host's hooks changed (a policy was loaded). */
 void engine_hooks(struct engine *, uint32_t hooks);
 
-struct send engine_from_client(struct engine *, const struct flow *, struct view in, msec_t now);
+/* engine_from_client: the mark is the flow's. What goes to another client of this engine is written upon where it lies; nothing else is. */
+struct send engine_from_client(struct engine *, const struct flow *, struct packet in, msec_t now);
 struct send engine_from_peer(struct engine *, struct handle owner, const struct addr *from, struct packet in, msec_t now);
 
 /* engine_peer_error: an error that a relay socket was told: a Data indication with ICMP, if the client may know; a few a second for each allocation. */
@@ -188,10 +193,14 @@ const struct allocation *engine_allocation_at(const struct engine *, uint32_t fr
 /* enum engine_mute: why a request is not answered: its source has had its answers of this second, or its wrong logins of this minute. */
 enum engine_mute { MUTE_STRANGER, MUTE_LOGIN, ENGINE_MUTES };
 
+/* enum engine_handover: where the allocation is that a client's packet is handed to: in the same engine, or another worker's. */
+enum engine_handover { HANDOVER_SAME, HANDOVER_OTHER, ENGINE_HANDOVERS };
+
 /* struct engine_counts: since engine_new; one writer, read them in the worker. */
 struct engine_counts {
     uint64_t bindings, allocated, refused, closed, auth_failed, policy_errors;
     uint64_t relayed_in, relayed_out;                     /* packets relayed from and to clients */
+    uint64_t handed_over[ENGINE_HANDOVERS];               /* of those from clients: to allocations of this server, without a socket */
     uint64_t dropped_no_permission, dropped_malformed;
     uint64_t paced[PACE_LIMITS]; /* dropped, by the limit that said no */
     uint64_t dropped_not_in_group; /* between an allocation that has a group and somebody who is not in it */

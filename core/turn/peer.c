@@ -174,36 +174,40 @@ bool peer_is_never(const struct peer_filter *filter, const struct addr *peer)
 }
 
 /* peer_at: `peer`, one of our own relayed addresses, in its other form: if an allocation of the group holds it. What nobody holds is
- * outside. A packet of our own comes from the local form: who sends by the shown one pretends. */
-static struct addr peer_at(const struct peer_filter *filter, const struct addr *peer, uint64_t group, bool is_source)
+ * outside. A packet of our own comes from the local form: who sends by the shown one pretends. `holder` of a destination; NULL: a source. */
+static struct addr peer_at(const struct peer_filter *filter, const struct addr *peer, uint64_t group, struct holder *holder)
 {
+    const bool is_source = !holder;
     bool is_relay = false, is_held = false;
     for (uint32_t i = 0; i < filter->config->relay_count; i++) {
         const struct relay_address *relay = &filter->config->relays[i];
         const bool is_local = addr_equal_ip(peer, &relay->local);
         if (!is_local && !addr_equal_ip(peer, &relay->shown))
             continue;
-        const uint64_t holder = ports_group(filter->ports, i, peer->port);
-        if (holder == group && (is_local || !is_source)) {
+        const uint64_t held_by = ports_group(filter->ports, i, peer->port);
+        if (held_by == group && (is_source ? is_local : ports_holder(filter->ports, i, peer->port, holder))) {
             struct addr at = is_source ? relay->shown : relay->local;
             at.port = peer->port;
             return at;
         }
         is_relay = true;
-        is_held |= holder != GROUP_NOBODY;
+        is_held |= held_by != GROUP_NOBODY;
     }
     const bool is_outside = !is_held && (!is_relay || peer_has_hole(filter, peer));
     return is_outside && group == GROUP_OPEN ? *peer : (struct addr){0};
 }
 
-struct addr peer_destination(const struct peer_filter *filter, const struct addr *peer, uint64_t group)
+struct destination peer_destination(const struct peer_filter *filter, const struct addr *peer, uint64_t group)
 {
-    return peer_is_never(filter, peer) ? (struct addr){0} : peer_at(filter, peer, group, false);
+    struct destination destination = {0};
+    if (!peer_is_never(filter, peer))
+        destination.to = peer_at(filter, peer, group, &destination.holder);
+    return destination;
 }
 
 struct addr peer_source(const struct peer_filter *filter, const struct addr *from, uint64_t group)
 {
-    return peer_at(filter, from, group, true);
+    return peer_at(filter, from, group, NULL);
 }
 
 static const char *peer_special_kind(const struct special *rows, size_t count, const struct addr *peer)

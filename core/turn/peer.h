@@ -47,8 +47,15 @@ bool peer_is_never(const struct peer_filter *, const struct addr *peer);
 /* peer_kind: of one that is not allowed: "private", "in denied-peer-ip"; lives as long as the process. Slow. */
 const char *peer_kind(const struct peer_filter *, const struct addr *peer);
 
-/* peer_destination: where an allocation of `group` sends what is meant for `peer` (a name), family ADDR_NONE: nowhere. For every packet. */
-struct addr peer_destination(const struct peer_filter *, const struct addr *peer, uint64_t group);
+/* struct destination: where a packet goes, family ADDR_NONE: nowhere; and who holds that address, if it is one of our own relays' (generation
+ * 0: it is outside). */
+struct destination {
+    struct addr to;
+    struct holder holder;
+};
+
+/* peer_destination: of what an allocation of `group` means for `peer` (a name). For every packet. */
+struct destination peer_destination(const struct peer_filter *, const struct addr *peer, uint64_t group);
 
 /* peer_source: the name of the peer that a packet from `from` to an allocation of `group` comes from, family ADDR_NONE: of nobody who may
  * be one. For every packet. */

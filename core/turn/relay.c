@@ -32,21 +32,42 @@ static struct send relay_slow(struct engine *engine, struct allocation *allocati
     return relay_drop(&engine->counts.paced[limit]);
 }
 
+/* relay_way: how a packet leaves: by the socket; or to the allocation that holds the address, as if it had come from the socket's. Between
+ * two allocations it is always the same, so that no packet overtakes another. */
+static struct send relay_way(struct engine *engine, const struct allocation *allocation, const struct destination *destination, int sock)
+{
+    if (!destination->holder.allocation.generation || engine->config->no_local_handover)
+        return (struct send){.to = SEND_TO_PEER, .sock = sock, .peer = destination->to};
+    engine->counts.handed_over[destination->holder.worker == engine->worker ? HANDOVER_SAME : HANDOVER_OTHER]++;
+    const bool is_first = destination->to.family == allocation->relayed.family;
+    return (struct send){
+        .to = SEND_TO_HOLDER, .peer = is_first ? allocation->relayed : allocation->other.local, .holder = destination->holder};
+}
+
 struct send relay_to_peer(struct engine *engine, struct allocation *allocation, const struct addr *peer, struct view data, msec_t now)
 {
     if (!permission_find(engine, allocation, peer, now))
         return relay_drop(&engine->counts.dropped_no_permission);
-    const struct addr to = peer_destination(&engine->filter, peer, allocation->group);
-    if (to.family == ADDR_NONE)
+    const struct destination destination = peer_destination(&engine->filter, peer, allocation->group);
+    if (destination.to.family == ADDR_NONE)
         return relay_shut(engine, allocation);
-    const int sock = relayed_sock(allocation, to.family);
+    const int sock = relayed_sock(allocation, destination.to.family);
     if (sock < 0) /* one of two relayed addresses was given back */
         return relay_drop(&engine->counts.dropped_no_permission);
     const enum pace_limit limit = tenancy_ask(engine, allocation, PACE_IN, data.len, now);
     if (limit != PACE_LIMITS)
         return relay_slow(engine, allocation, limit);
     allocation_count(engine, allocation, true, data.len);
-    return (struct send){.to = SEND_TO_PEER, .bytes = data, .sock = sock, .peer = to};
+    struct send send = relay_way(engine, allocation, &destination, sock);
+    send.bytes = data;
+    send.is_relayed = true;
+    return send;
+}
+
+struct send relay_hand_over(struct engine *engine, const struct send *sent, struct packet in, msec_t now)
+{
+    const struct packet payload = {in.at + (sent->bytes.at - in.at), sent->bytes.len, sent->mark};
+    return engine_from_peer(engine, sent->holder.allocation, &sent->peer, payload, now);
 }
 
 struct send relay_channel_data(struct engine *engine, const struct flow *flow, struct view in, msec_t now)
@@ -102,7 +123,7 @@ struct send engine_from_peer(struct engine *engine, struct handle owner, const s
     if (bytes.len == 0)
         return relay_drop(&engine->counts.dropped_malformed);
     allocation_count(engine, allocation, false, in.len);
-    return (struct send){.to = SEND_TO_CLIENT, .bytes = bytes, .flow = &allocation->flow, .mark = in.mark};
+    return (struct send){.to = SEND_TO_CLIENT, .bytes = bytes, .is_relayed = true, .flow = &allocation->flow, .mark = in.mark};
 }
 
 /* What is told, RFC 8656 section 11.5: ICMP's destination unreachable and time exceeded; ICMPv6's, and packet too big. */

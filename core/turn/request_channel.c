@@ -30,7 +30,7 @@ static bool channel_reaches(const struct transaction *tr, const struct addr *pee
 {
     const struct peer_filter *filter = &tr->engine->filter;
     const uint64_t group = tr->allocation->group;
-    return group == GROUP_OPEN ? !peer_is_never(filter, peer) : peer_destination(filter, peer, group).family != ADDR_NONE;
+    return group == GROUP_OPEN ? !peer_is_never(filter, peer) : peer_destination(filter, peer, group).to.family != ADDR_NONE;
 }
 
 /* channel_new: the permission is there; what the policy says, and the binding. */

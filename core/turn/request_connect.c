@@ -30,7 +30,7 @@ static int connect_judge(struct transaction *tr, const struct addr *peer, struct
         if (code)
             return code;
     }
-    *to = peer_destination(filter, peer, tr->allocation->group);
+    *to = peer_destination(filter, peer, tr->allocation->group).to;
     if (to->family == ADDR_NONE || relayed_is_own(tr->allocation, to))
         return permission_refuse(tr);
     return relayed_sock(tr->allocation, to->family) < 0 ? transaction_refuse(tr, STUN_PEER_FAMILY_MISMATCH, "peer_family") : 0;

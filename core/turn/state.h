@@ -163,6 +163,9 @@ static inline enum pace_limit tenancy_ask(struct engine *engine, struct allocati
 struct send relay_to_peer(struct engine *, struct allocation *, const struct addr *peer, struct view data, msec_t now);
 struct send relay_channel_data(struct engine *, const struct flow *, struct view in, msec_t now);
 
+/* relay_hand_over: SEND_TO_HOLDER, of this engine: what becomes of the packet there; its payload lies in `in`. */
+struct send relay_hand_over(struct engine *, const struct send *, struct packet in, msec_t now);
+
 /* relay_drop: counts what is dropped.  relay_shut: the same, of what went to or came from where the allocation may not. */
 struct send relay_drop(uint64_t *count);
 struct send relay_shut(struct engine *, const struct allocation *);

@@ -55,29 +55,42 @@ def frames_for_a_client_that_does_not_read():
 
 
 def worker_of(server, client):
-    """The number of the worker that has the client's 5-tuple: the last byte of the id of an allocation that was made there."""
+    """The number of the worker that has the client's 5-tuple."""
+    made = len(server.workers())
     check_equal((client.allocate().code, client.refresh(0).code), (0, 0), "an allocation and its end")
-    line = wait_for(lambda: re.search(rf" allocated .*\bid=(\d+) client=127\.0\.0\.1:{client.local[1]} ", server.log()), what="its line in the log")
-    return int(line[1]) & 255
+    return wait_for(lambda: server.workers()[made:], what="its line in the log")[0]
 
 
-@test
-def datagrams_of_a_client_that_moved_to_a_worker_that_has_no_time():
-    busy = "return {authorize = function(req) while req.user == 'busy' do end end}"
-    with Server(DOOR, "mobility", "verbose", threads=2, auth=("lt-cred-mech", "user=ann:secret", "user=busy:secret"), files={"p.lua": busy}, policies=["p.lua"]) as server, \
-            Peer() as peer, contextlib.ExitStack() as stack:
+BUSY = {"p.lua": "return {authorize = function(req) while req.user == 'busy' do end end}"}
+
+
+@contextlib.contextmanager
+def busy_worker():
+    """A server of two workers: the server; a client on the first and what keeps that one from everything else for a while; a client on the second."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(Server(DOOR, "mobility", "verbose", threads=2, auth=("lt-cred-mech", "user=ann:secret", "user=busy:secret"),
+                                            files=BUSY, policies=["p.lua"]))
         by_worker = {}
         while len(by_worker) < 2 or any(len(clients) < 2 for clients in by_worker.values()):
             client = stack.enter_context(server.client())
             by_worker.setdefault(worker_of(server, client), []).append(client)
-        (old, hog, *_), (new, *_) = by_worker.values()
+        (one, hog, *_), (other, *_) = by_worker.values()
+
+        def occupy():
+            for _ in range(20):  # each costs the worker the whole time that a hook may take
+                hog.send(hog.signed(stun.ALLOCATE, [transport(stun.UDP)], username="busy"))
+        yield server, one, occupy, other
+
+
+@test
+def datagrams_of_a_client_that_moved_to_a_worker_that_has_no_time():
+    with busy_worker() as (server, old, occupy, new), Peer() as peer:
         ticket = old.allocate((stun.MOBILITY_TICKET, b"")).get(stun.MOBILITY_TICKET)
         check_equal(old.bind(0x4000, peer.address).code, 0, "the answer to ChannelBind")
         check_equal(new.refresh(600, (stun.MOBILITY_TICKET, ticket)).code, 0, "the move")
 
         def crowd():
-            for _ in range(20):  # each costs the old worker the whole time that a hook may take
-                hog.send(hog.signed(stun.ALLOCATE, [transport(stun.UDP)], username="busy"))
+            occupy()
             for _ in range(300):
                 new.send_channel(0x4000, bytes(9000))
             return dropped(server, "ring") > 0
@@ -86,6 +99,38 @@ def datagrams_of_a_client_that_moved_to_a_worker_that_has_no_time():
         def gets_through():
             new.send_channel(0x4000, b"and on")
             return (got := peer.receive(0.05)) and got[0] == b"and on"
+        wait_for(gets_through, 10, "what comes when the worker has time again")
+
+
+@test
+def packets_to_a_client_whose_worker_has_no_time():
+    with busy_worker() as (server, there, occupy, here):
+        at = there.relayed()
+        check_equal(there.bind(0x4001, here.relayed()).code, 0, "the answer to ChannelBind")
+        check_equal(here.bind(0x4000, at).code, 0, "the answer to ChannelBind")
+        sent = 0
+
+        def crowd():
+            nonlocal sent
+            occupy()
+            for _ in range(300):
+                here.send_channel(0x4000, bytes(9000))
+            sent += 300
+            while there.poll(0):
+                pass
+            return dropped(server, "ring") > 0
+        wait_for(crowd, 20, "the metric")
+
+        def all_told():
+            now = scrape(server)
+            counted = now("relay_packets_total", transport="udp", direction="out") + now("relay_drops_total", reason="ring")
+            return counted == now("relay_handed_over_packets_total", worker="other") > 0
+        wait_for(all_told, 10, "what is lost and what arrives are all that was handed over")
+        there.inbox.clear()
+
+        def gets_through():
+            here.send_channel(0x4000, b"and on")
+            return (0x4001, b"and on") == there.receive_data(0.05)
         wait_for(gets_through, 10, "what comes when the worker has time again")
 
 

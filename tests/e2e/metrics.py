@@ -176,6 +176,7 @@ PASSING = {"relay_parked_requests", "relay_policy_parked", "relay_store_failing"
 ELSEWHERE = {"relay_event_streams", "relay_event_streams_cut_total", "relay_events_lost_total",  # events.py moves them
              "relay_webhook_deliveries_total", "relay_webhook_waiting",  # webhooks.py
              "relay_store_rollups_total", "relay_store_folded_total",  # usage.py, and tests/unit/store/usage.c
+             "relay_handed_over_packets_total",  # handover.py
              "relay_unanswered_total", "relay_draining"}  # caps.py, drain.py
 
 

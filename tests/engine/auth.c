@@ -32,7 +32,7 @@ TEST(a_challenge_costs_no_memory)
         c.flow.client.port = (uint16_t)i;
         client_begin(&c, i % 2 ? METHOD_ALLOCATE : METHOD_REFRESH);
         const struct view whole = build_end(&c.build);
-        const struct send send = engine_from_client(w.engine, &c.flow, whole, w.now);
+        const struct send send = engine_from_client(w.engine, &c.flow, packet_of(whole), w.now);
         CHECK_INT(send.to, SEND_TO_CLIENT);
     }
     CHECK_INT(test_mallocs(), 0);

@@ -53,7 +53,7 @@ static struct send indication(struct client *c, const uint16_t *types, size_t co
             build_xor_addr(&c->build, types[i], &peer);
         else
             build_attr_text(&c->build, types[i], types[i] == ATTR_DATA ? "data" : "");
-    return engine_from_client(c->world->engine, &c->flow, build_end(&c->build), c->world->now);
+    return engine_from_client(c->world->engine, &c->flow, packet_of(build_end(&c->build)), c->world->now);
 }
 
 TEST(a_send_indication_that_is_not_in_order_is_dropped)
@@ -130,7 +130,7 @@ TEST(what_is_relayed_keeps_its_mark_and_answers_have_none)
         CHECK_INT(client_says_on(&c, 0x4000, 10).mark, mark);
         CHECK_INT(engine_from_peer(w.engine, owner, &peer, packet, w.now).mark, mark);
         client_begin(&c, METHOD_BINDING);
-        CHECK_INT(engine_from_client(w.engine, &c.flow, build_end(&c.build), w.now).mark, 0);
+        CHECK_INT(engine_from_client(w.engine, &c.flow, packet_of(build_end(&c.build)), w.now).mark, 0);
         CHECK_INT(refused(&c, PEER, 3, 3).mark, 0);
     }
     world_end(&w);
@@ -228,8 +228,8 @@ TEST(channel_data_that_lies_about_its_length_is_dropped)
     world_start(&w, NULL);
     struct client c = bound(&w, TRANSPORT_UDP);
     CHECK_INT(client_bind(&c, 0x4000, PEER), 0);
-    CHECK_INT(engine_from_client(w.engine, &c.flow, view_of(lie, sizeof lie), w.now).to, SEND_NOTHING);
-    CHECK_INT(engine_from_client(w.engine, &c.flow, view_of(padded, sizeof padded), w.now).bytes.len, 3);
+    CHECK_INT(engine_from_client(w.engine, &c.flow, packet_of(view_of(lie, sizeof lie)), w.now).to, SEND_NOTHING);
+    CHECK_INT(engine_from_client(w.engine, &c.flow, packet_of(view_of(padded, sizeof padded)), w.now).bytes.len, 3);
     CHECK_INT(client_says_on(&c, 0x4001, 4).to, SEND_NOTHING);
     CHECK_INT(client_says_on(&c, 0x4000, 0).to, SEND_TO_PEER);
     world_end(&w);

@@ -53,7 +53,7 @@ static int ask(struct client *c, uint16_t listener, uint16_t port)
 {
     struct addr server = addr_of(bound[listener]);
     const struct view request = build_end(&c->build);
-    struct send send = engine_from_client(c->world->engine, &c->flow, request, c->world->now);
+    struct send send = engine_from_client(c->world->engine, &c->flow, packet_of(request), c->world->now);
     c->request_len = request.len;
     if (send.to == SEND_TO_CLIENT) {
         CHECK(addr_equal(&send.flow->server, &server));
@@ -279,7 +279,7 @@ static void classic_begin(struct client *c)
 static int classic_ask(struct client *c, uint16_t listener)
 {
     const struct view request = build_end(&c->build);
-    const struct send send = engine_from_client(c->world->engine, &c->flow, request, c->world->now);
+    const struct send send = engine_from_client(c->world->engine, &c->flow, packet_of(request), c->world->now);
     struct addr server = addr_of(bound[listener]);
     struct view reason;
     int code = 0;

@@ -77,7 +77,7 @@ static int finish(struct client *c, const struct pass *pass, bool shown)
         build_attr(&c->build, ATTR_ACCESS_TOKEN, view_of(pass, sizeof *pass));
     put_names(c);
     CHECK_INT((strong ? build_integrity_sha256 : build_integrity)(&c->build, crypto, key), 0);
-    const struct send send = engine_from_client(c->world->engine, &c->flow, build_end(&c->build), c->world->now);
+    const struct send send = engine_from_client(c->world->engine, &c->flow, packet_of(build_end(&c->build)), c->world->now);
     CHECK_INT(send.to, SEND_TO_CLIENT);
     CHECK_INT(message_open(&c->reply, send.bytes), 0);
     int code = 0;

@@ -84,7 +84,7 @@ static int finish(struct client *c, struct how how)
     if (how.strong_mac)
         CHECK_INT(build_integrity_sha256(&c->build, crypto, key), 0);
     const struct view whole = build_end(&c->build);
-    const struct send send = engine_from_client(c->world->engine, &c->flow, whole, c->world->now); /* client_take knows MD5 keys alone */
+    const struct send send = engine_from_client(c->world->engine, &c->flow, packet_of(whole), c->world->now); /* client_take knows MD5 keys alone */
     CHECK_INT(send.to, SEND_TO_CLIENT);
     CHECK_INT(message_open(&c->reply, send.bytes), 0);
     int code = 0;

@@ -96,7 +96,7 @@ static int do_malformed(struct storm *s, struct client *c)
         bytes[dice(s, (uint32_t)c->request_len)] ^= (uint8_t)(1 << dice(s, 8));
     const size_t len = dice(s, 4) && c->request_len ? c->request_len : dice(s, (uint32_t)c->request_len + 1);
     uint8_t *guarded = test_guarded(bytes, len);
-    engine_from_client(s->w.engine, &c->flow, view_of(guarded, len), s->w.now);
+    engine_from_client(s->w.engine, &c->flow, packet_of(view_of(guarded, len)), s->w.now);
     test_unguard(guarded, len);
     return NO_ANSWER;
 }
@@ -166,7 +166,7 @@ static int do_request(struct storm *s, struct client *c)
             memcpy(c->password, dice(s, 4) ? "secret" : "wrong!", 6);
             return NO_ANSWER;
         case 4: /* the answer may be signed with a password that this client no longer has */
-            engine_from_client(s->w.engine, &c->flow, view_of(c->request, c->request_len), s->w.now);
+            engine_from_client(s->w.engine, &c->flow, packet_of(view_of(c->request, c->request_len)), s->w.now);
             return NO_ANSWER;
         default:
             return do_allocate(s, c);

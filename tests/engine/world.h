@@ -172,6 +172,18 @@ int client_refresh(struct client *, uint32_t lifetime_s);
 int client_permit(struct client *, const char *peer);
 int client_bind(struct client *, uint16_t number, const char *peer);
 
+/* packet_of: bytes of a test, which the engine may write upon where a packet to another client lies.  client_reaches: what `to` gets of what `from`
+ * says: from socket to socket, and then inside, which must come to the same, the counts too.  client_takes_over: what it gets of
+ * SEND_TO_HOLDER that another worker's engine wants sent. */
+struct packet packet_of(struct view bytes);
+struct said {
+    const char *peer; /* an address of `to`; NULL: by the channel */
+    uint16_t channel;
+    size_t len;
+};
+struct send client_reaches(struct client *from, const struct client *to, struct said);
+struct send client_takes_over(const struct client *to, const struct send *);
+
 /* TCP allocations. client_data: another connection of the same client, from another port, that knows the same nonce. */
 struct client client_over_tcp(struct world *); /* ann */
 struct client world_with_tcp(struct world *);  /* a new world in which ann has a TCP allocation */

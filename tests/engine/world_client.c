@@ -1,7 +1,7 @@
 /* world_client.c: clients and peers of an engine in a test. */
+#include "turn/state.h"
 #include "world.h"
 
-#include "turn/state.h"
 
 struct client client_over(struct world *w, enum transport transport, const char *address, const char *server, const char *user)
 {
@@ -106,13 +106,13 @@ static struct send client_crosses(struct client *c, struct send send, struct vie
         c->engine = to;
         c->flow.link++;
     }
-    return engine_from_client(to, &c->flow, in, w->now);
+    return engine_from_client(to, &c->flow, packet_of(in), w->now);
 }
 
 int client_send_bytes(struct client *c, const void *bytes, size_t len)
 {
     uint8_t *guarded = test_guarded(bytes, len);
-    struct send send = engine_from_client(c->engine, &c->flow, view_of(guarded, len), c->world->now);
+    struct send send = engine_from_client(c->engine, &c->flow, packet_of(view_of(guarded, len)), c->world->now);
     if (send.to == SEND_TO_WORKER)
         send = client_crosses(c, send, view_of(guarded, len));
     const int code = client_take(c, send);
@@ -242,6 +242,11 @@ int client_bind(struct client *c, uint16_t number, const char *peer)
 
 /* ---- data ---- */
 
+struct packet packet_of(struct view bytes)
+{
+    return (struct packet){(uint8_t *)(uintptr_t)bytes.at, bytes.len, 0};
+}
+
 struct send client_says_to(struct client *c, const char *peer, size_t len)
 {
     static uint8_t buffer[70000], payload[65536];
@@ -249,19 +254,20 @@ struct send client_says_to(struct client *c, const char *peer, size_t len)
     uint8_t tid[STUN_TID_LEN] = "indication.";
     memset(payload, 'x', len);
     struct build build;
-    build_begin(&build, slab_over(buffer, sizeof buffer), METHOD_SEND, STUN_INDICATION, tid);
+    build_begin(&build, slab_over(buffer + ENGINE_HEADROOM, sizeof buffer - ENGINE_HEADROOM - ENGINE_TAILROOM), METHOD_SEND, STUN_INDICATION, tid);
     build_xor_addr(&build, ATTR_XOR_PEER_ADDRESS, &to);
     build_attr(&build, ATTR_DATA, view_of(payload, len));
-    return engine_from_client(c->engine, &c->flow, build_end(&build), c->world->now);
+    return engine_from_client(c->engine, &c->flow, packet_of(build_end(&build)), c->world->now);
 }
 
 struct send client_says_on(struct client *c, uint16_t channel, size_t len)
 {
     static uint8_t buffer[70000];
-    put_u16(buffer, channel);
-    put_u16(buffer + 2, (uint16_t)len);
-    memset(buffer + 4, 'x', len);
-    return engine_from_client(c->engine, &c->flow, view_of(buffer, 4 + len), c->world->now);
+    uint8_t *at = buffer + ENGINE_HEADROOM;
+    put_u16(at, channel);
+    put_u16(at + 2, (uint16_t)len);
+    memset(at + 4, 'x', len);
+    return engine_from_client(c->engine, &c->flow, packet_of(view_of(at, 4 + len)), c->world->now);
 }
 
 struct send peer_says(struct client *c, const char *peer, size_t len)
@@ -274,4 +280,98 @@ struct send peer_says(struct client *c, const char *peer, size_t len)
     memset(buffer, '!', sizeof buffer);
     memset(buffer + ENGINE_HEADROOM, 'x', len);
     return engine_from_peer(c->engine, owner, &from, (struct packet){.at = buffer + ENGINE_HEADROOM, .len = len}, w->now);
+}
+
+/* ---- from client to client ---- */
+
+/* arrive: the payload comes to an allocation as from a socket, or as from another worker. */
+static struct send arrive(const struct client *to, struct handle owner, const struct send *sent, const struct addr *from)
+{
+    static uint8_t buffer[ENGINE_HEADROOM + 65536 + ENGINE_TAILROOM];
+    uint8_t *at = buffer + ENGINE_HEADROOM;
+    memmove(at, sent->bytes.at, sent->bytes.len);
+    return engine_from_peer(to->engine, owner, from, (struct packet){at, sent->bytes.len, sent->mark}, to->world->now);
+}
+
+struct send client_takes_over(const struct client *to, const struct send *sent)
+{
+    CHECK_INT(sent->to, SEND_TO_HOLDER);
+    CHECK_INT(sent->holder.worker, to->engine->worker);
+    return arrive(to, sent->holder.allocation, sent, &sent->peer);
+}
+
+#define COUNTS (sizeof(struct engine_counts) / sizeof(uint64_t))
+
+/* struct outcome: what a client got, and what was counted on the way. */
+struct outcome {
+    struct send send;
+    uint8_t bytes[2048];
+    struct engine_counts counts[2];
+};
+
+static struct outcome outcome_of(const struct client *to, const struct send *send, const struct engine_counts before[2])
+{
+    const struct world *w = to->world;
+    struct outcome outcome = {.send = *send, .counts = {*engine_counts(w->engine)}};
+    if (w->second)
+        outcome.counts[1] = *engine_counts(w->second);
+    for (size_t i = 0; i < 2 * COUNTS; i++)
+        ((uint64_t *)outcome.counts)[i] -= ((const uint64_t *)before)[i];
+    for (size_t i = 0; i < 2; i++)
+        memset(outcome.counts[i].handed_over, 0, sizeof outcome.counts[i].handed_over);
+    CHECK(send->bytes.len <= sizeof outcome.bytes);
+    if (send->bytes.len)
+        memcpy(outcome.bytes, send->bytes.at, send->bytes.len);
+    return outcome;
+}
+
+static void counts_now(const struct world *w, struct engine_counts counts[2])
+{
+    memset(counts, 0, 2 * sizeof *counts);
+    counts[0] = *engine_counts(w->engine);
+    if (w->second)
+        counts[1] = *engine_counts(w->second);
+}
+
+/* by_sockets: what a client gets of what another one's engine wants sent, from socket to socket. */
+static struct send by_sockets(const struct client *from, const struct client *to, const struct send *sent)
+{
+    const struct allocation *a = allocation_find(from->engine, &from->flow), *b = allocation_find(to->engine, &to->flow);
+    if (sent->to == SEND_NOTHING)
+        return *sent;
+    CHECK_INT(sent->to, SEND_TO_PEER);
+    CHECK(relayed_is_own(b, &sent->peer));
+    const struct addr *source = sent->peer.family == a->relayed.family ? &a->relayed : &a->other.local;
+    CHECK_INT(sent->sock, sent->peer.family == a->relayed.family ? a->sock : a->other.sock);
+    return arrive(to, b->self, sent, source);
+}
+
+static struct send say(struct client *c, const struct said *said)
+{
+    return said->peer ? client_says_to(c, said->peer, said->len) : client_says_on(c, said->channel, said->len);
+}
+
+struct send client_reaches(struct client *from, const struct client *to, struct said said)
+{
+    static struct outcome outside, inside;
+    struct world *w = from->world;
+    struct engine_counts before[2];
+    const uint64_t indications = to->engine->indications;
+    w->config.no_local_handover = true;
+    counts_now(w, before);
+    const struct send sent = say(from, &said), got = by_sockets(from, to, &sent);
+    outside = outcome_of(to, &got, before);
+    w->config.no_local_handover = false;
+    to->engine->indications = indications; /* the same transaction id */
+    counts_now(w, before);
+    struct send send = say(from, &said);
+    if (send.to == SEND_TO_HOLDER)
+        send = client_takes_over(to, &send);
+    inside = outcome_of(to, &send, before);
+    CHECK_INT(inside.send.to, outside.send.to);
+    CHECK_INT(inside.send.mark, outside.send.mark);
+    CHECK(inside.send.flow == outside.send.flow && inside.send.bytes.len == outside.send.bytes.len);
+    CHECK(memcmp(inside.bytes, outside.bytes, send.bytes.len) == 0);
+    CHECK(memcmp(inside.counts, outside.counts, sizeof inside.counts) == 0);
+    return send;
 }

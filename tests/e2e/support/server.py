@@ -176,6 +176,10 @@ class Server:
         with open(self.log_path, encoding="utf-8", errors="replace") as file:
             return file.read()
 
+    def workers(self):
+        """Which worker made each allocation so far, in their order: the last byte of its id. With `verbose` only."""
+        return [int(number) & 255 for number in re.findall(r" allocated .*\bid=(\d+) ", self.log())]
+
     def relay(self, *arguments, stdin=""):
         """A command of the binary, run in the server's directory, that must succeed; returns what it printed."""
         code, output, errors = run_relay(*arguments, stdin=stdin, cwd=self.directory)
