@@ -14,9 +14,19 @@ bool control_ask_local(int fd, uint8_t family)
     return family == ADDR_IPV6 ? socket_flag(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO) : socket_flag(fd, IPPROTO_IP, IP_PKTINFO);
 }
 
+bool control_ask_destination(int fd, uint8_t family)
+{
+    return family == ADDR_IPV6 ? socket_flag(fd, IPPROTO_IPV6, IPV6_RECVORIGDSTADDR) : socket_flag(fd, IPPROTO_IP, IP_RECVORIGDSTADDR);
+}
+
 bool control_ask_mark(int fd, uint8_t family)
 {
     return family == ADDR_IPV6 ? socket_flag(fd, IPPROTO_IPV6, IPV6_RECVTCLASS) : socket_flag(fd, IPPROTO_IP, IP_RECVTOS);
+}
+
+bool control_ask_errors(int fd, uint8_t family)
+{
+    return family == ADDR_IPV6 ? socket_flag(fd, IPPROTO_IPV6, IPV6_RECVERR) : socket_flag(fd, IPPROTO_IP, IP_RECVERR);
 }
 
 static struct cmsghdr *next(const struct msghdr *message, struct cmsghdr *told)
@@ -39,6 +49,20 @@ struct addr control_local(const struct msghdr *message, const struct addr *bound
         }
     }
     return *bound;
+}
+
+struct addr control_destination(const struct msghdr *message)
+{
+    for (struct cmsghdr *told = CMSG_FIRSTHDR(message); told; told = next(message, told)) {
+        const bool v4 = told->cmsg_level == IPPROTO_IP && told->cmsg_type == IP_ORIGDSTADDR;
+        const bool v6 = told->cmsg_level == IPPROTO_IPV6 && told->cmsg_type == IPV6_ORIGDSTADDR;
+        struct sockaddr_storage at;
+        if (!v4 && !v6)
+            continue;
+        memcpy(&at, CMSG_DATA(told), v4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+        return addr_from_sockaddr(&at);
+    }
+    return (struct addr){0};
 }
 
 /* passed: the mark as we pass it on. */

@@ -22,16 +22,22 @@
 /* union control: room for all that we ask for beside a datagram, or say. */
 union control {
     struct cmsghdr align;
-    char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(int))];
+    char bytes[CMSG_SPACE(sizeof(struct sockaddr_in6)) + CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(int))];
 };
 
 /* control_ask_*: the socket is to tell, of each datagram that it receives from now on. A listener of TCP passes the asking on to its
  * connections. */
 bool control_ask_local(int fd, uint8_t family);
+bool control_ask_destination(int fd, uint8_t family);
 bool control_ask_mark(int fd, uint8_t family);
 
-/* control_local: which address of ours it was sent to; `bound` if that was not asked for.  control_mark: likewise 0. */
+/* control_ask_errors: the socket keeps what networks, and the system, say of datagrams that it sent: udp_error. */
+bool control_ask_errors(int fd, uint8_t family);
+
+/* control_local: which address of ours it was sent to; `bound` if that was not asked for.  control_destination: that and the port, or family
+ * ADDR_NONE.  control_mark: likewise 0. */
 struct addr control_local(const struct msghdr *, const struct addr *bound);
+struct addr control_destination(const struct msghdr *);
 uint8_t control_mark(const struct msghdr *);
 
 /* control_put_*: append to what is said of a datagram, in `control`; msg_controllen is 0 before the first. */

@@ -9,6 +9,7 @@
 #include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <unistd.h>
 
 /* what the system says in an ICMP's stead */
 #define ICMP_UNREACHABLE 3
@@ -20,6 +21,12 @@ static void buffer(int fd, int option, int force)
     const int bytes = UDP_LISTEN_BUFFER;
     if (setsockopt(fd, SOL_SOCKET, force, &bytes, sizeof bytes) != 0)
         setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof bytes); /* the best that the system gives */
+}
+
+void udp_buffers(int fd)
+{
+    buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE);
+    buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE);
 }
 
 static bool may_be_fragmented(int fd, const struct addr *local)
@@ -37,8 +44,7 @@ int udp_listen(const struct addr *local)
         socket_close(fd);
         return ERR_SYSTEM;
     }
-    buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE);
-    buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE);
+    udp_buffers(fd);
     return fd;
 }
 
@@ -52,20 +58,54 @@ bool udp_is_taken(const struct addr *local)
     return socket_is_taken(SOCK_DGRAM, local);
 }
 
-static bool keeps_errors(int fd, const struct addr *local)
+static int bound(const struct addr *local)
 {
-    return local->family == ADDR_IPV6 ? socket_flag(fd, IPPROTO_IPV6, IPV6_RECVERR) : socket_flag(fd, IPPROTO_IP, IP_RECVERR);
+    const int fd = socket_bound(SOCK_DGRAM, local, SOCKET_EXCLUSIVE);
+    return fd < 0 && errno == EADDRINUSE ? ERR_BUSY : fd;
+}
+
+int udp_probe(const struct addr *local)
+{
+    const int fd = bound(local);
+    if (fd < 0)
+        return fd;
+    close(fd);
+    return 0;
 }
 
 int udp_relay(const struct addr *local)
 {
-    const int fd = socket_bound(SOCK_DGRAM, local, SOCKET_EXCLUSIVE);
+    const int fd = bound(local);
     if (fd < 0)
-        return errno == EADDRINUSE ? ERR_BUSY : ERR_SYSTEM;
-    if (socket_keep_whole(fd, local->family, false) && keeps_errors(fd, local))
+        return fd;
+    if (socket_keep_whole(fd, local->family, false) && control_ask_errors(fd, local->family))
         return fd;
     socket_close(fd);
     return ERR_SYSTEM;
+}
+
+uint32_t udp_path_mtu(const struct addr *local, const struct addr *peer)
+{
+    struct addr any_port = *local;
+    any_port.port = 0;
+    const bool v6 = local->family == ADDR_IPV6;
+    const int fd = socket_bound(SOCK_DGRAM, &any_port, SOCKET_EXCLUSIVE);
+    struct sockaddr_storage to;
+    const socklen_t to_len = addr_to_sockaddr(peer, &to);
+    int mtu = 0;
+    socklen_t len = sizeof mtu;
+    if (fd < 0)
+        return 0;
+    if (connect(fd, (const struct sockaddr *)&to, to_len) != 0 || getsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_MTU : IP_MTU, &mtu, &len) != 0)
+        mtu = 0;
+    close(fd);
+    return (uint32_t)mtu;
+}
+
+struct peer_error udp_too_big(const struct addr *peer, uint32_t mtu)
+{
+    const bool v6 = peer->family == ADDR_IPV6;
+    return (struct peer_error){*peer, v6 ? ICMPV6_TOO_BIG : ICMP_UNREACHABLE, v6 ? 0 : ICMP_FRAGMENTATION_NEEDED, mtu};
 }
 
 /* error_read: an ICMP's own words; or those that a router would have used, where the system refused a datagram that was longer than the
@@ -77,8 +117,7 @@ static void error_read(const struct sock_extended_err *told, struct peer_error *
         error->type = told->ee_type;
         error->code = told->ee_code;
     } else if (told->ee_origin == SO_EE_ORIGIN_LOCAL && told->ee_errno == EMSGSIZE) {
-        error->type = error->peer.family == ADDR_IPV6 ? ICMPV6_TOO_BIG : ICMP_UNREACHABLE;
-        error->code = error->peer.family == ADDR_IPV6 ? 0 : ICMP_FRAGMENTATION_NEEDED;
+        *error = udp_too_big(&error->peer, told->ee_info);
     }
 }
 

@@ -21,6 +21,9 @@
  * All workers' sockets of one address are made before any receives. */
 int udp_listen(const struct addr *local);
 
+/* udp_buffers: as large as UDP_LISTEN_BUFFER, or as the system gives. */
+void udp_buffers(int fd);
+
 /* udp_ask_mark: packets of this socket carry the mark that they came with; else 0 (net/control.h says what a mark is). */
 bool udp_ask_mark(int fd, const struct addr *local);
 
@@ -29,6 +32,12 @@ bool udp_is_taken(const struct addr *local);
 
 /* udp_relay: a relay socket: exclusive, non-blocking, with a queue of errors. The socket, ERR_BUSY (taken by another program) or ERR_SYSTEM. */
 int udp_relay(const struct addr *local);
+
+/* udp_probe: whether udp_relay would do: 0, ERR_BUSY or ERR_SYSTEM. */
+int udp_probe(const struct addr *local);
+
+/* udp_path_mtu: how long a packet from there to there may be, as far as the system knows; 0: there is no way. */
+uint32_t udp_path_mtu(const struct addr *local, const struct addr *peer);
 
 /* struct udp_in: what a batch received. */
 struct udp_in;
@@ -45,10 +54,14 @@ struct packet udp_packet(struct udp_in *, int index);
 struct addr udp_from(const struct udp_in *, int index);
 bool udp_has_errors(const struct udp_in *); /* the last udp_receive met an error, or nothing at all: time for udp_error */
 struct addr udp_local(const struct udp_in *, int index, const struct addr *bound); /* the address it was sent to: from PKTINFO, else `bound` */
+struct addr udp_destination(const struct udp_in *, int index); /* of a socket of net/steer: the address and port it was sent to; family ADDR_NONE: not told */
 
 /* udp_error: takes the oldest error off a relay socket's queue: 0 or ERR_NOT_FOUND. The peer is whom the datagram was sent to; its port is 0 when the
  * system itself found a datagram too long and does not say whose. Type 0: an error that no ICMP told. */
 int udp_error(int fd, struct peer_error *);
+
+/* udp_too_big: what a router says of a datagram with DF that is too long for its next link. */
+struct peer_error udp_too_big(const struct addr *peer, uint32_t mtu);
 
 /* struct udp_out: datagrams to send, collected over sockets, and flushed with as few calls as can be: in order from a socket to an address. Payloads are borrowed
  * until the flush. What goes the same way, equally long, leaves as one train (UDP_SEGMENT), whoever else was put between. */

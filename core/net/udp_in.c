@@ -113,6 +113,11 @@ struct addr udp_local(const struct udp_in *in, int index, const struct addr *bou
     return control_local(&in->messages[in->slot_of[index]].msg_hdr, bound);
 }
 
+struct addr udp_destination(const struct udp_in *in, int index)
+{
+    return control_destination(&in->messages[in->slot_of[index]].msg_hdr);
+}
+
 bool udp_has_errors(const struct udp_in *in)
 {
     return in->has_errors;

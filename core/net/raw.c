@@ -1,0 +1,222 @@
+/* raw.c: headers of IP and UDP, and sending by raw sockets. */
+#include "net/raw.h"
+
+#include "base/err.h"
+#include "net/checksum.h"
+#include "net/control.h"
+#include "net/socket.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet/udp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ARENA_BYTES (128u << 10)
+#define TTL 64
+
+/* union head: the headers of a datagram. */
+union head {
+    struct {
+        struct iphdr ip;
+        struct udphdr udp;
+    } v4;
+    struct {
+        struct ip6_hdr ip;
+        struct udphdr udp;
+    } v6;
+};
+
+struct raw_out {
+    struct udp_counts counts;
+    raw_too_long_fn *too_long;
+    void *ctx;
+    struct hash_key key;
+    unsigned count;
+    size_t arena_len;
+    struct raw_datagram datagrams[UDP_BATCH];
+    struct mmsghdr messages[UDP_BATCH];
+    struct iovec parts[UDP_BATCH][2]; /* headers, payload */
+    struct sockaddr_storage names[UDP_BATCH];
+    union head heads[UDP_BATCH];
+    uint8_t arena[ARENA_BYTES];
+};
+
+/* An address that the system does not have yet is as good: there are no allocations on it before. */
+static bool binds_any(int fd, uint8_t family)
+{
+    return family == ADDR_IPV6 ? socket_flag(fd, IPPROTO_IPV6, IPV6_FREEBIND) : socket_flag(fd, IPPROTO_IP, IP_FREEBIND);
+}
+
+int raw_socket(const struct addr *local)
+{
+    const int family = local->family == ADDR_IPV6 ? AF_INET6 : AF_INET;
+    const int fd = socket(family, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_RAW); /* which has the headers with it */
+    struct sockaddr_storage at;
+    struct addr from = *local;
+    from.port = 0;
+    if (fd < 0)
+        return ERR_SYSTEM;
+    const socklen_t len = addr_to_sockaddr(&from, &at);
+    if (binds_any(fd, local->family) && bind(fd, (const struct sockaddr *)&at, len) == 0 && control_ask_errors(fd, local->family)) {
+        udp_buffers(fd);
+        return fd;
+    }
+    socket_close(fd);
+    return ERR_SYSTEM;
+}
+
+static struct udphdr udp_head(const struct raw_datagram *datagram, size_t ip_len)
+{
+    const uint16_t len = (uint16_t)(sizeof(struct udphdr) + datagram->bytes.len);
+    struct udphdr udp = {.source = htons(datagram->from.port), .dest = htons(datagram->to.port), .len = htons(len)};
+    uint64_t added = htons(IPPROTO_UDP) + (uint64_t)htons(len); /* of the pseudo header, with both addresses */
+    added = checksum_add(added, datagram->from.ip + sizeof datagram->from.ip - ip_len, ip_len);
+    added = checksum_add(added, datagram->to.ip + sizeof datagram->to.ip - ip_len, ip_len);
+    added = checksum_add(added, &udp, sizeof udp);
+    udp.check = checksum_of(checksum_add(added, datagram->bytes.at, datagram->bytes.len));
+    if (!udp.check)
+        udp.check = 0xFFFF; /* 0 would say that there is none */
+    return udp;
+}
+
+/* The system fills in the identification and the checksum of IPv4. */
+static size_t head_v4(union head *head, const struct raw_datagram *datagram)
+{
+    head->v4.ip = (struct iphdr){
+        .version = 4,
+        .ihl = sizeof(struct iphdr) / 4,
+        .tos = datagram->mark,
+        .tot_len = htons((uint16_t)(sizeof head->v4 + datagram->bytes.len)),
+        .frag_off = datagram->whole ? htons(IP_DF) : 0,
+        .ttl = TTL,
+        .protocol = IPPROTO_UDP,
+    };
+    memcpy(&head->v4.ip.saddr, datagram->from.ip + 12, 4);
+    memcpy(&head->v4.ip.daddr, datagram->to.ip + 12, 4);
+    head->v4.udp = udp_head(datagram, 4);
+    return sizeof head->v4;
+}
+
+/* label_of: the same for all datagrams of a flow, other than 0, and no other than chance has it, RFC 6437. */
+static uint32_t label_of(const struct raw_out *out, const struct raw_datagram *datagram)
+{
+    const struct addr flow[] = {datagram->from, datagram->to};
+    const uint32_t label = (uint32_t)table_hash(&out->key, view_of(flow, sizeof flow)) & 0xFFFFF;
+    return label ? label : 1;
+}
+
+static size_t head_v6(union head *head, const struct raw_datagram *datagram, uint32_t label)
+{
+    head->v6.ip = (struct ip6_hdr){
+        .ip6_flow = htonl(UINT32_C(6) << 28 | (uint32_t)datagram->mark << 20 | label),
+        .ip6_plen = htons((uint16_t)(sizeof head->v6.udp + datagram->bytes.len)),
+        .ip6_nxt = IPPROTO_UDP,
+        .ip6_hlim = TTL,
+    };
+    memcpy(&head->v6.ip.ip6_src, datagram->from.ip, 16);
+    memcpy(&head->v6.ip.ip6_dst, datagram->to.ip, 16);
+    head->v6.udp = udp_head(datagram, 16);
+    return sizeof head->v6;
+}
+
+struct raw_out *raw_out_new(const struct hash_key *key, raw_too_long_fn *too_long, void *ctx)
+{
+    struct raw_out *out = calloc(1, sizeof *out);
+    if (!out)
+        return NULL;
+    out->key = *key;
+    out->too_long = too_long;
+    out->ctx = ctx;
+    for (size_t i = 0; i < UDP_BATCH; i++)
+        out->messages[i].msg_hdr = (struct msghdr){.msg_name = &out->names[i], .msg_iov = out->parts[i], .msg_iovlen = 2};
+    return out;
+}
+
+void raw_out_free(struct raw_out *out)
+{
+    free(out);
+}
+
+/* kept: passing bytes, where they live until the flush. */
+static struct view kept(struct raw_out *out, struct view bytes)
+{
+    if (bytes.len > ARENA_BYTES - out->arena_len)
+        raw_flush(out);
+    uint8_t *copy = out->arena + out->arena_len;
+    if (bytes.len)
+        memcpy(copy, bytes.at, bytes.len);
+    out->arena_len += bytes.len;
+    return view_of(copy, bytes.len);
+}
+
+void raw_put(struct raw_out *out, const struct raw_datagram *datagram)
+{
+    if (datagram->bytes.len > UDP_SLOT_BYTES) {
+        out->counts.send_errors++;
+        return;
+    }
+    if (out->count == UDP_BATCH)
+        raw_flush(out);
+    struct view bytes = datagram->bytes;
+    if (datagram->passing)
+        bytes = kept(out, bytes);
+    const unsigned i = out->count++;
+    struct raw_datagram *put = &out->datagrams[i];
+    *put = *datagram;
+    put->bytes = bytes;
+    struct addr to = put->to;
+    to.port = 0; /* which would be a protocol */
+    out->messages[i].msg_hdr.msg_namelen = addr_to_sockaddr(&to, &out->names[i]);
+    const size_t len = to.family == ADDR_IPV6 ? head_v6(&out->heads[i], put, label_of(out, put)) : head_v4(&out->heads[i], put);
+    out->parts[i][0] = (struct iovec){&out->heads[i], len};
+    out->parts[i][1] = (struct iovec){(void *)(uintptr_t)put->bytes.at, put->bytes.len}; /* sendmmsg only reads it */
+}
+
+/* What is too long for the link is in the queue of errors. Of what it finds too long for the path behind it the system sends an ICMP to ourselves. */
+static void too_long(struct raw_out *out, const struct raw_datagram *datagram)
+{
+    struct peer_error error;
+    if (udp_error(datagram->fd, &error) == 0)
+        out->too_long(out->ctx, datagram);
+}
+
+/* send_run: datagrams of one socket. One that is refused is skipped. When the socket is full the rest is dropped: waiting would hold up every other client. */
+static void send_run(struct raw_out *out, unsigned from, unsigned to)
+{
+    while (from < to) {
+        out->counts.send_calls++;
+        const int sent = sendmmsg(out->datagrams[from].fd, out->messages + from, to - from, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent > 0) {
+            out->counts.sent += (unsigned)sent;
+            from += (unsigned)sent;
+        } else if (errno == EAGAIN) {
+            out->counts.send_errors += to - from;
+            return;
+        } else if (errno != EINTR) {
+            if (errno == EMSGSIZE)
+                too_long(out, &out->datagrams[from]);
+            else
+                out->counts.send_errors++;
+            from++;
+        }
+    }
+}
+
+void raw_flush(struct raw_out *out)
+{
+    for (unsigned from = 0, to; from < out->count; from = to) {
+        for (to = from + 1; to < out->count && out->datagrams[to].fd == out->datagrams[from].fd; to++)
+            ;
+        send_run(out, from, to);
+    }
+    out->count = 0;
+    out->arena_len = 0;
+}
+
+const struct udp_counts *raw_out_counts(const struct raw_out *out)
+{
+    return &out->counts;
+}

@@ -1,0 +1,45 @@
+/* raw.h: datagrams from any port of ours without a socket bound to it: their IP and UDP headers are made here, and they leave by raw sockets.
+ *
+ *      IPv4: 20 bytes, IPv6: 40        UDP                                   payload
+ *     +-------------------------------+-----------+-----------+-----------+-----------+---
+ *     | TTL 64, mark, DF, flow label  | from port | to port   | length    | checksum  |       RFC 791, RFC 8200, RFC 768
+ *     +-------------------------------+-----------+-----------+-----------+-----------+---
+ *
+ * The system finds the route, as for any datagram of that address, and lets its filters see it. It fragments what is longer than the path but not
+ * than the link; what is longer than the link it refuses: raw_too_long_fn finds another way. Of IPv6 it fragments nothing here.
+ */
+#ifndef RELAY_NET_RAW_H
+#define RELAY_NET_RAW_H
+
+#include "net/udp.h"
+
+/* raw_socket: to send from the address `local`; takes CAP_NET_RAW. The socket, or ERR_SYSTEM. */
+int raw_socket(const struct addr *local);
+
+/* struct raw_datagram: bytes are borrowed until the flush; or `passing`, and copied. */
+struct raw_datagram {
+    int fd; /* raw_socket of the address `from` */
+    uint32_t tag; /* the caller's */
+    struct addr from, to;
+    struct view bytes;
+    bool passing;
+    bool whole; /* with DF, and not at all if it is longer than the link */
+    uint8_t mark;
+};
+
+/* struct raw_out: what is collected, and sent in order with sendmmsg. */
+struct raw_out;
+
+/* raw_too_long_fn: during a flush; it may not put. */
+typedef void raw_too_long_fn(void *ctx, const struct raw_datagram *);
+
+struct raw_out *raw_out_new(const struct hash_key *, raw_too_long_fn *too_long, void *ctx);
+void raw_out_free(struct raw_out *);
+
+/* raw_put: flushes first if full.  raw_flush: what a socket does not take is dropped and counted. */
+void raw_put(struct raw_out *, const struct raw_datagram *);
+void raw_flush(struct raw_out *);
+
+const struct udp_counts *raw_out_counts(const struct raw_out *);
+
+#endif
