@@ -51,6 +51,9 @@ struct config_door {
     const char *where, *option;
 };
 
+/* enum config_steering: whether relay ports are to do without a socket each; in the order of the option's words. */
+enum config_steering { CONFIG_STEER_AUTO, CONFIG_STEER_ON, CONFIG_STEER_OFF };
+
 /* struct config: zero and "not said" mean the same only where the comment says so. */
 struct config {
     enum config_action action;
@@ -82,6 +85,7 @@ struct config {
     uint16_t min_port, max_port;
     bool no_udp_relay, no_tcp_relay; /* not both, unless stun_only */
     bool no_local_handover;
+    uint8_t steering; /* enum config_steering */
 
     /* where clients are sent instead: those of udp_ and tcp_ come before `alternates` for plain UDP and TCP; TLS and DTLS have their own */
     struct alternates alternates, udp_alternates, tcp_alternates, tls_alternates;

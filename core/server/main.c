@@ -9,6 +9,7 @@
 #include "server/reload.h"
 #include "server/revoker.h"
 #include "server/routes.h"
+#include "server/steering.h"
 #include "server/tenancy.h"
 #include "server/webhooks.h"
 #include "server/worker.h"
@@ -193,6 +194,7 @@ static int serve(struct relay *relay, struct refusal *refusal)
     tell_certificates(relay);
     log_say(relay->service.log, LOG_INFO, "started", "version=%s workers=%u listeners=%zu policies=%zu relaying=%s", RELAY_VERSION, config->workers,
             relay->service.listener_count, config->policy_count, config->relaying ? "yes" : "no");
+    steering_log(&relay->service);
     loop_run(relay->loop);
     log_say(relay->service.log, LOG_INFO, "stopping", "reason=signal");
     webhooks_finish(relay->service.webhooks);
@@ -248,10 +250,12 @@ static int run(struct relay *relay)
     const bool checking = relay->config.action == CONFIG_CHECK;
     hold_signals(SIG_BLOCK);
     int failed = prepare(relay, &refusal);
-    if (!failed && checking)
+    if (!failed && checking) {
         config_print(&relay->config, stdout);
-    else if (!failed)
+        steering_print(&relay->service, stdout);
+    } else if (!failed) {
         failed = serve(relay, &refusal);
+    }
     if (failed)
         fprintf(stderr, "%s\n", refusal.text);
     stop(relay);

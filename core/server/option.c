@@ -75,6 +75,9 @@ const struct option options[] = {
     {.name = "no-tcp-relay", .section = SECTION_RELAY, FLAG(no_tcp_relay), .help = "Relay nothing over TCP: no TCP allocations (RFC 6062)"},
     {.name = "no-local-handover", .section = SECTION_RELAY, FLAG(no_local_handover),
      .help = "What one client of this server relays to another goes from socket to socket, where captures and packet filters see it; otherwise it is handed over inside, which costs less"},
+    {.name = "relay-steering", .section = SECTION_RELAY, CHOICE(steering, "auto|on|off"), .fallback = "auto",
+     .help = "Relay UDP by one socket of each worker for all relay ports (sk_lookup), which is cheaper than a socket for each allocation and takes CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW at the start: "
+             "where it can be had (auto), or not at all without it (on). Keep the range from min-port to max-port from other programs with net.ipv4.ip_local_reserved_ports"},
     {.name = "stun-only", .letter = 'S', .section = SECTION_RELAY, FLAG(stun_only), .help = "Answer Binding requests and relay nothing"},
 
     {.name = "realm", .letter = 'r', .section = SECTION_AUTH, TEXT(realm, REALM_MAX_LEN), .traits = OPTION_PREPARED, .value = "REALM",

@@ -9,6 +9,7 @@
 #include "server/journal.h"
 #include "server/own.h"
 #include "server/process.h"
+#include "server/steering.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -292,6 +293,8 @@ int service_open(struct service *service, const struct config *config, struct re
     if (!err)
         err = open_ledger(service);
     if (!err)
+        err = steering_open(service, refusal);
+    if (!err)
         err = mint_secrets_open(config, &service->mint_secrets, refusal);
     if (!err && !is_check(config) && (config->door_count || config->userdb) && !(service->news = news_new()))
         err = ERR_MEMORY;
@@ -363,6 +366,7 @@ void service_close(struct service *service)
     ports_free(service->ledger.ports);
     quota_free(service->ledger.quota);
     tenants_free(service->ledger.tenants);
+    steer_close(service->steer);
     tls_free(service->tls);
     mint_secrets_free(service->mint_secrets);
     news_free(service->news);

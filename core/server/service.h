@@ -5,6 +5,7 @@
 #ifndef RELAY_SERVER_SERVICE_H
 #define RELAY_SERVER_SERVICE_H
 
+#include "net/steer.h"
 #include "net/stream.h"
 #include "policy/policy.h"
 #include "server/mint_secret.h"
@@ -50,6 +51,9 @@ struct service {
     struct inquiries *inquiries; /* NULL: no database, or no policy that could ask */
     struct mint *mint; /* NULL: nobody can ask for credentials; main's */
     struct mint_secrets *mint_secrets; /* NULL: no minted credentials; guards itself */
+    struct steer *steer; /* NULL: relayed addresses have a socket each */
+    bool holds_ports;    /* of `steer`: by a socket each, which receives nothing: else the system might give them to other programs */
+    char unsteered[STEER_WHY_MAX]; /* why there is no `steer`, if it was wanted; else "" */
     struct tls *tls;     /* NULL: no certificate; guards its certificates itself */
     struct tls_pair *certificates; /* the files of config->certs and config->pkeys */
     uint64_t certificate_loads[2]; /* read anew: done, refused; main's */

@@ -65,7 +65,7 @@ void worker_end(struct worker *worker)
     engine_close_all(worker->engine, "shutdown", now);
     if (worker->policy)
         policy_shutdown(worker->policy, now, now + worker->unix_offset_ms);
-    udp_flush(worker->out);
+    worker_flush(worker);
     worker->stopped = true;
     loop_stop(worker->loop);
 }
@@ -75,8 +75,8 @@ static int make_engine(struct worker *worker)
     worker->host = (struct host){
         .ctx = worker,
         .hooks = 0,
-        .relay_open = worker_relay_open,
-        .relay_close = worker_relay_close,
+        .relay_open = worker->way->open,
+        .relay_close = worker->way->close,
         .tcp = worker->service->config->no_tcp_relay ? NULL : &worker_tcp_host,
         .ask = worker_ask,
         .forget = worker_forget,
@@ -103,6 +103,7 @@ struct worker *worker_new(const struct service *service, unsigned index, struct 
         return NULL;
     worker->service = service;
     worker->index = index;
+    worker->way = service->steer ? &relay_by_steering : &relay_by_sockets;
     pool_init(&worker->relays, sizeof(struct relay_socket), 0);
     worker->loop = loop_new();
     worker->crypto = crypto_new();
@@ -197,6 +198,7 @@ void worker_free(struct worker *worker)
     engine_free(worker->engine);
     peer_streams_free(worker->peers);
     pool_close(&worker->relays);
+    steered_free(worker->steered);
     udp_out_free(worker->out);
     udp_in_free(worker->in);
     worker_policy_close(worker);

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LISTEN_ROUNDS 4   /* batches taken from one listener before others have their turn */
 #define MAX_CONNECTIONS 100000
 #define MAX_PER_SOURCE 4096
 #define HANDSHAKE_S 10
@@ -44,7 +43,7 @@ void worker_deliver(struct worker *worker, const struct send *send, bool lasting
             put = send_to_client(worker, send->flow, send->bytes, lasting);
             break;
         case SEND_TO_PEER:
-            put = worker_relay_send(worker, send, lasting);
+            put = worker->way->send(worker, send, lasting);
             break;
         case SEND_TO_WORKER:
             worker_pass(worker, send);
@@ -60,6 +59,8 @@ void worker_deliver(struct worker *worker, const struct send *send, bool lasting
 /* Datagrams of many sockets gather in the slots and leave together; what borrows the slots, or the rings, goes out before they are used again. */
 void worker_flush(struct worker *worker)
 {
+    if (worker->steered)
+        steered_flush(worker->steered);
     udp_flush(worker->out);
     udp_reset(worker->in);
     worker_rings_release(worker);
@@ -103,7 +104,7 @@ static void on_client(void *owner)
     struct listener_socket *socket = owner;
     struct worker *worker = socket->worker;
     const msec_t now = loop_now(worker->loop);
-    for (int round = 0; round < LISTEN_ROUNDS; round++) {
+    for (int round = 0; round < SOCKET_ROUNDS; round++) {
         const int count = worker_receive(worker, socket->fd, UDP_BATCH);
         for (int i = 0; i < count; i++)
             client_datagram(worker, socket, i, now);
@@ -220,7 +221,8 @@ int worker_io_open(struct worker *worker, struct refusal *refusal)
     worker->dtls = wants_dtls ? make_dtls(worker) : NULL;
     if (!worker->in || !worker->out || !worker->sockets || !worker->streams || !worker->peers || (wants_dtls && !worker->dtls))
         return ERR_MEMORY;
-    return open_listeners(worker, refusal);
+    const int err = open_listeners(worker, refusal);
+    return err || !service->steer ? err : steered_open(worker, refusal);
 }
 
 void worker_io_start(struct worker *worker)
@@ -228,6 +230,8 @@ void worker_io_start(struct worker *worker)
     for (size_t i = 0; i < worker->socket_count; i++)
         if (worker->sockets[i].fd >= 0)
             watch_read(&worker->sockets[i].watch, worker->loop, worker->sockets[i].fd, on_client, &worker->sockets[i]);
+    if (worker->steered)
+        steered_start(worker->steered);
 }
 
 /* Closing connections ends their allocations, so the engine is still there; relay sockets go with the engine. */

@@ -116,6 +116,19 @@ static void read_packets(const struct worker *worker, uint64_t *out)
     }
 }
 
+/* sent: by all ways. */
+static struct udp_counts sent(const struct worker *worker)
+{
+    struct udp_counts counts = *udp_out_counts(worker->out);
+    if (worker->steered) {
+        const struct udp_counts *raw = steered_counts(worker->steered);
+        counts.sent += raw->sent;
+        counts.send_calls += raw->send_calls;
+        counts.send_errors += raw->send_errors;
+    }
+    return counts;
+}
+
 static void read_drops(const struct worker *worker, uint64_t *out)
 {
     const struct engine_counts *counts = engine_counts(worker->engine);
@@ -124,7 +137,7 @@ static void read_drops(const struct worker *worker, uint64_t *out)
                               counts->dropped_malformed,
                               worker->lost,
                               streams_counts(worker->streams)->dropped_frames,
-                              udp_out_counts(worker->out)->send_errors,
+                              sent(worker).send_errors,
                               udp_in_counts(worker->in)->truncated};
     memcpy(out, drops, sizeof drops);
     memcpy(out + sizeof drops / sizeof *drops, counts->paced, sizeof counts->paced); /* in the order of enum pace_limit */
@@ -138,13 +151,13 @@ static void read_handovers(const struct worker *worker, uint64_t *out)
 static void read_datagrams(const struct worker *worker, uint64_t *out)
 {
     out[0] = udp_in_counts(worker->in)->received;
-    out[1] = udp_out_counts(worker->out)->sent;
+    out[1] = sent(worker).sent;
 }
 
 static void read_calls(const struct worker *worker, uint64_t *out)
 {
     out[0] = udp_in_counts(worker->in)->receive_calls;
-    out[1] = udp_out_counts(worker->out)->send_calls;
+    out[1] = sent(worker).send_calls;
 }
 
 static void read_streams(const struct worker *worker, uint64_t *out)

@@ -1,4 +1,4 @@
-/* worker_relay.c: the sockets of a worker towards peers: one for each allocation. */
+/* worker_relay.c: a way to relay: a socket for each allocation, which any system and any user has. */
 #include "server/worker_state.h"
 
 #include "base/err.h"
@@ -7,7 +7,7 @@
 
 #define RELAY_BATCH 16 /* datagrams taken from one relay socket in its turn */
 
-bool worker_relay_send(struct worker *worker, const struct send *send, bool lasting)
+static bool relay_send(struct worker *worker, const struct send *send, bool lasting)
 {
     struct relay_socket *relay = pool_index(&worker->relays, (uint32_t)send->sock);
     if (!relay)
@@ -53,7 +53,7 @@ static void on_peer(void *owner)
         peer_errors(worker, relay, now);
 }
 
-int worker_relay_open(void *ctx, const struct addr *local, struct handle owner, int *sock)
+static int relay_open(void *ctx, const struct addr *local, struct handle owner, int *sock)
 {
     struct worker *worker = ctx;
     struct handle handle;
@@ -74,7 +74,7 @@ int worker_relay_open(void *ctx, const struct addr *local, struct handle owner, 
 }
 
 /* Nothing that is still to be sent may find its descriptor closed, or another's. */
-void worker_relay_close(void *ctx, int sock)
+static void relay_close(void *ctx, int sock)
 {
     struct worker *worker = ctx;
     struct relay_socket *relay = pool_index(&worker->relays, (uint32_t)sock);
@@ -85,3 +85,5 @@ void worker_relay_close(void *ctx, int sock)
     close(relay->fd);
     pool_give(&worker->relays, (uint32_t)sock);
 }
+
+const struct relay_way relay_by_sockets = {"a socket for each allocation", relay_open, relay_close, relay_send};

@@ -38,6 +38,16 @@ struct relay_socket {
     struct watch watch;
 };
 
+/* struct relay_way: how relayed addresses are opened, closed and sent from. What they receive goes to the engine. The first two are the host's; send says
+ * whether it put a datagram into worker->out. */
+struct relay_way {
+    const char *name;
+    int (*open)(void *ctx, const struct addr *local, struct handle owner, int *sock);
+    void (*close)(void *ctx, int sock);
+    bool (*send)(struct worker *, const struct send *, bool lasting);
+};
+extern const struct relay_way relay_by_sockets, relay_by_steering;
+
 /* struct usage_mark: what was last told of the allocation in this place of the engine's pool: to the usage hook, and to the database. */
 struct usage_mark {
     uint64_t id;
@@ -57,6 +67,7 @@ struct tally {
     size_t places;
 };
 
+#define SOCKET_ROUNDS 4 /* batches taken from one socket of many clients before others have their turn */
 #define CAPPED_MAX 64
 #define TENANT_REALMS 64 /* a power of two */
 #define TENANT_REALM_MS 1000
@@ -103,7 +114,9 @@ struct worker {
     struct udp_out *out;
     struct listener_socket *sockets;
     size_t socket_count;
-    struct pool relays;
+    const struct relay_way *way;
+    struct pool relays;      /* of relay_by_sockets */
+    struct steered *steered; /* of relay_by_steering; else NULL */
     struct usage_mark *marks; /* grown to the engine's highest index */
     size_t mark_count;
     msec_t usage_asked;
@@ -135,10 +148,12 @@ void worker_deliver(struct worker *, const struct send *, bool lasting); /* last
 void worker_flush(struct worker *); /* send what was collected */
 int worker_receive(struct worker *, int fd, int most); /* udp_receive, into slots that are made free */
 
-/* worker_relay.c: relayed addresses. worker_relay_send: says whether it put a datagram. */
-int worker_relay_open(void *ctx, const struct addr *local, struct handle owner, int *sock);
-void worker_relay_close(void *ctx, int sock);
-bool worker_relay_send(struct worker *, const struct send *, bool lasting);
+/* worker_steered.c: relayed addresses without a socket each.  steered_open: its sockets, with the privileges of the start. */
+int steered_open(struct worker *, struct refusal *);
+void steered_start(struct steered *);
+void steered_flush(struct steered *);
+void steered_free(struct steered *);
+const struct udp_counts *steered_counts(const struct steered *);
 
 /* worker_mail.c: what crosses from one worker to another.  worker_pass: carries out SEND_TO_WORKER.  worker_leaves: for the streams.  worker_hold: for the
  * engine. */

@@ -7,6 +7,8 @@ from support.route import Route
 from support.server import Server
 from support.tap import check, check_equal, main, test
 
+BOTH_WAYS = True
+
 WHOLE = (stun.DONT_FRAGMENT, b"")
 IPV4_TOO_BIG, IPV6_TOO_BIG = (3, 4), (2, 0)
 PEERS = ["allowed-peer-ip=10.99.0.0/16", "allowed-peer-ip=fd99::/16"]

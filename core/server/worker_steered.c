@@ -1,0 +1,273 @@
+/* worker_steered.c: a way to relay: the ports of all allocations come to one socket of the worker for each family (net/steer), what is sent from them goes by
+ * raw sockets (net/raw), and what networks say of it comes as ICMP (net/icmp). `sock` of the engine is the index of a struct steered_port.
+ *
+ * A port that the system might give to another program is held by a socket, which receives nothing, as steering goes first. Of ports that it does not
+ * give away (steer_is_reserved) only those have one that send what a raw socket cannot: fragments.
+ */
+#include "server/worker_state.h"
+
+#include "base/err.h"
+#include "net/icmp.h"
+#include "net/raw.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ICMP_BATCH 16
+#define V6_ALWAYS 1232   /* the longest payload that any link of IPv6 takes: the system does not fragment what comes with its headers */
+static const uint8_t families[] = {ADDR_IPV4, ADDR_IPV6};
+#define FAMILIES (sizeof families / sizeof *families)
+
+/* struct steered_socket: of a family; both -1 where no relay address is of it. */
+struct steered_socket {
+    struct steered *steered;
+    int fd, icmp;
+    uint8_t family;
+    struct watch watch, icmp_watch;
+};
+
+/* struct steered_port: of an allocation. */
+struct steered_port {
+    struct addr local;
+    uint32_t address; /* which relay address that is */
+    int fd;           /* -1: it needs no socket */
+};
+
+struct steered {
+    struct worker *worker;
+    struct raw_out *out;
+    struct steered_socket sockets[FAMILIES];
+    struct pool ports;
+    int raw[]; /* of each relay address */
+};
+
+static void close_one(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+/* owner_of: the allocation of this worker that has the port; {0}: none. */
+static struct handle owner_of(const struct worker *worker, const struct addr *local)
+{
+    struct holder holder;
+    const uint32_t address = steer_address(worker->service->steer, local);
+    const bool is_ours = address < worker->service->config->relay_count && ports_holder(worker->service->ledger.ports, address, local->port, &holder) &&
+                         holder.worker == worker->index;
+    return is_ours ? holder.allocation : (struct handle){0};
+}
+
+static void on_steered(void *owner)
+{
+    struct steered_socket *socket = owner;
+    struct worker *worker = socket->steered->worker;
+    const msec_t now = loop_now(worker->loop);
+    for (int round = 0; round < SOCKET_ROUNDS; round++) {
+        const int count = worker_receive(worker, socket->fd, UDP_BATCH);
+        for (int i = 0; i < count; i++) {
+            const struct addr from = udp_from(worker->in, i), local = udp_destination(worker->in, i);
+            const struct send send = engine_from_peer(worker->engine, owner_of(worker, &local), &from, udp_packet(worker->in, i), now);
+            worker_deliver(worker, &send, true);
+        }
+        if (count < UDP_BATCH)
+            return;
+    }
+}
+
+static void tell(struct worker *worker, const struct addr *from, const struct peer_error *error)
+{
+    const struct send send = engine_peer_error(worker->engine, owner_of(worker, from), error, loop_now(worker->loop));
+    worker_deliver(worker, &send, false);
+}
+
+static void on_icmp(void *owner)
+{
+    struct steered_socket *socket = owner;
+    struct icmp_error told;
+    int err = 0;
+    for (int i = 0; i < ICMP_BATCH && err != ERR_NOT_FOUND; i++) {
+        err = icmp_receive(socket->icmp, socket->family, &told);
+        if (!err)
+            tell(socket->steered->worker, &told.from, &told.error);
+    }
+}
+
+/* send_in_pieces: by a socket of the port, for which the system fragments. */
+static bool send_in_pieces(struct steered *steered, const struct raw_datagram *datagram)
+{
+    struct udp_out *out = steered->worker->out;
+    struct steered_port *port = pool_index(&steered->ports, datagram->tag);
+    if (port && port->fd < 0)
+        port->fd = udp_relay(&port->local);
+    if (!port || port->fd < 0)
+        return false;
+    if (datagram->passing)
+        udp_put_copy(out, port->fd, &datagram->to, NULL, datagram->bytes);
+    else
+        udp_put(out, port->fd, &datagram->to, NULL, datagram->bytes);
+    return true;
+}
+
+static void on_too_long(void *ctx, const struct raw_datagram *datagram)
+{
+    struct steered *steered = ctx;
+    if (datagram->whole) {
+        const struct peer_error error = udp_too_big(&datagram->to, udp_path_mtu(&datagram->from, &datagram->to));
+        tell(steered->worker, &datagram->from, &error);
+    } else if (send_in_pieces(steered, datagram) && datagram->mark) {
+        udp_mark(steered->worker->out, datagram->mark);
+    }
+}
+
+static bool steered_send(struct worker *worker, const struct send *send, bool lasting)
+{
+    struct steered *steered = worker->steered;
+    const struct steered_port *port = pool_index(&steered->ports, (uint32_t)send->sock);
+    if (!port)
+        return false;
+    const struct raw_datagram datagram = {
+        .fd = steered->raw[port->address],
+        .tag = (uint32_t)send->sock,
+        .from = port->local,
+        .to = send->peer,
+        .bytes = send->bytes,
+        .passing = !lasting,
+        .whole = send->dont_fragment,
+        .mark = send->mark,
+    };
+    if (datagram.to.family == ADDR_IPV6 && !datagram.whole && datagram.bytes.len > V6_ALWAYS)
+        return send_in_pieces(steered, &datagram);
+    raw_put(steered->out, &datagram);
+    return false;
+}
+
+/* claim: no other program has the port, or gets it; steering goes before sockets that are bound, and another's would get nothing any more. */
+static int claim(const struct service *service, const struct addr *local, int *fd)
+{
+    *fd = -1;
+    if (!service->holds_ports)
+        return udp_probe(local);
+    *fd = udp_relay(local);
+    return *fd < 0 ? *fd : 0;
+}
+
+static int steered_relay_open(void *ctx, const struct addr *local, struct handle owner, int *sock)
+{
+    struct worker *worker = ctx;
+    struct handle handle;
+    int fd;
+    (void)owner; /* whom the ledger knows */
+    const int err = claim(worker->service, local, &fd);
+    if (err)
+        return err;
+    struct steered_port *port = pool_take(&worker->steered->ports, &handle);
+    if (!port) {
+        close_one(fd);
+        return ERR_MEMORY;
+    }
+    *port = (struct steered_port){*local, steer_address(worker->service->steer, local), fd};
+    steer_own(worker->service->steer, port->address, local->port, worker->index);
+    *sock = (int)handle.index;
+    return 0;
+}
+
+/* Nothing that is still to be sent may find its descriptor closed, or another's. */
+static void steered_relay_close(void *ctx, int sock)
+{
+    struct worker *worker = ctx;
+    struct steered_port *port = pool_index(&worker->steered->ports, (uint32_t)sock);
+    if (!port)
+        return;
+    steer_disown(worker->service->steer, port->address, port->local.port);
+    if (port->fd >= 0)
+        udp_flush(worker->out);
+    close_one(port->fd);
+    pool_give(&worker->steered->ports, (uint32_t)sock);
+}
+
+const struct relay_way relay_by_steering = {"one socket for each worker, steered", steered_relay_open, steered_relay_close, steered_send};
+
+static bool has_family(const struct config *config, uint8_t family)
+{
+    for (size_t i = 0; i < config->relay_count; i++)
+        if (config->relays[i].local.family == family)
+            return true;
+    return false;
+}
+
+static bool open_socket(struct steered *steered, size_t index)
+{
+    struct worker *worker = steered->worker;
+    const struct config *config = worker->service->config;
+    struct steered_socket *socket = &steered->sockets[index];
+    const struct addr any = {.family = families[index]};
+    *socket = (struct steered_socket){.steered = steered, .fd = -1, .icmp = -1, .family = families[index]};
+    if (!has_family(config, socket->family))
+        return true;
+    socket->fd = steer_socket(worker->service->steer, worker->index, socket->family);
+    socket->icmp = icmp_socket(socket->family);
+    return socket->fd >= 0 && socket->icmp >= 0 && (config->no_dscp || udp_ask_mark(socket->fd, &any));
+}
+
+static bool open_sockets(struct steered *steered)
+{
+    const struct config *config = steered->worker->service->config;
+    bool opened = true;
+    for (size_t i = 0; i < FAMILIES; i++)
+        opened &= open_socket(steered, i);
+    for (size_t i = 0; i < config->relay_count && opened; i++)
+        opened = (steered->raw[i] = raw_socket(&config->relays[i].local)) >= 0;
+    return opened;
+}
+
+int steered_open(struct worker *worker, struct refusal *refusal)
+{
+    const struct config *config = worker->service->config;
+    struct steered *steered = worker->steered = calloc(1, sizeof *steered + config->relay_count * sizeof *steered->raw);
+    if (!steered || !(steered->out = raw_out_new(&worker->service->engine.hash_key, on_too_long, steered)))
+        return ERR_MEMORY;
+    steered->worker = worker;
+    memset(steered->raw, -1, config->relay_count * sizeof *steered->raw);
+    pool_init(&steered->ports, sizeof(struct steered_port), 0);
+    return open_sockets(steered) ? 0 : refuse(refusal, config, "relay-steering", "its sockets cannot be opened: %s", strerrordesc_np(errno));
+}
+
+void steered_start(struct steered *steered)
+{
+    for (size_t i = 0; i < FAMILIES; i++) {
+        struct steered_socket *socket = &steered->sockets[i];
+        if (socket->fd < 0)
+            continue;
+        watch_read(&socket->watch, steered->worker->loop, socket->fd, on_steered, socket);
+        watch_read(&socket->icmp_watch, steered->worker->loop, socket->icmp, on_icmp, socket);
+    }
+}
+
+void steered_flush(struct steered *steered)
+{
+    raw_flush(steered->out);
+}
+
+const struct udp_counts *steered_counts(const struct steered *steered)
+{
+    return raw_out_counts(steered->out);
+}
+
+void steered_free(struct steered *steered)
+{
+    if (!steered)
+        return;
+    for (size_t i = 0; i < FAMILIES; i++) {
+        watch_stop(&steered->sockets[i].watch);
+        watch_stop(&steered->sockets[i].icmp_watch);
+        close_one(steered->sockets[i].fd);
+        close_one(steered->sockets[i].icmp);
+    }
+    pool_close(&steered->ports);
+    for (size_t i = 0; i < steered->worker->service->config->relay_count; i++)
+        close_one(steered->raw[i]);
+    raw_out_free(steered->out);
+    free(steered);
+}
