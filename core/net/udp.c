@@ -108,6 +108,33 @@ struct peer_error udp_too_big(const struct addr *peer, uint32_t mtu)
     return (struct peer_error){*peer, v6 ? ICMPV6_TOO_BIG : ICMP_UNREACHABLE, v6 ? 0 : ICMP_FRAGMENTATION_NEEDED, mtu};
 }
 
+int udp_line_move(int line, const struct addr *peer)
+{
+    struct sockaddr_storage to;
+    const socklen_t len = addr_to_sockaddr(peer, &to);
+    return connect(line, (const struct sockaddr *)&to, len) == 0 ? 0 : ERR_SYSTEM;
+}
+
+static bool shares(int fd, bool whether)
+{
+    const int value = whether;
+    return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &value, sizeof value) == 0;
+}
+
+/* The port is shared only while the line is bound, and only with this user's programs. */
+int udp_line(int relay, const struct addr *peer)
+{
+    const struct addr local = socket_local(relay);
+    const int fd = shares(relay, true) ? socket_bound(SOCK_DGRAM, &local, SOCKET_SHARED) : ERR_SYSTEM;
+    shares(relay, false);
+    if (fd < 0)
+        return ERR_SYSTEM;
+    if (shares(fd, false) && socket_keep_whole(fd, local.family, false) && control_ask_errors(fd, local.family) && udp_line_move(fd, peer) == 0)
+        return fd;
+    socket_close(fd);
+    return ERR_SYSTEM;
+}
+
 /* error_read: an ICMP's own words; or those that a router would have used, where the system refused a datagram that was longer than the
  * link. */
 static void error_read(const struct sock_extended_err *told, struct peer_error *error)

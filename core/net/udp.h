@@ -39,6 +39,12 @@ int udp_probe(const struct addr *local);
 /* udp_path_mtu: how long a packet from there to there may be, as far as the system knows; 0: there is no way. */
 uint32_t udp_path_mtu(const struct addr *local, const struct addr *peer);
 
+/* udp_line: a second socket on the port of a relay socket, connected to `peer`: the system looks up no way for what it sends, and gives it
+ * what comes from there. All others' datagrams come to the relay socket, as before; while both stand nobody else can bind the port. udp_line_move: to another
+ * peer, with what has come from the one before. The socket, or 0; or ERR_SYSTEM. */
+int udp_line(int relay, const struct addr *peer);
+int udp_line_move(int line, const struct addr *peer);
+
 /* struct udp_in: what a batch received. */
 struct udp_in;
 
@@ -80,6 +86,9 @@ void udp_flush(struct udp_out *);
 /* udp_keep_whole: the datagram that was put last, from a relay socket, goes with DF, and not at all where it is longer than the link: udp_error tells. DF is a mode of the
  * socket, not of a datagram (IPv4 has no control message for it), so a row of such datagrams costs two calls more than one of others. */
 void udp_keep_whole(struct udp_out *);
+
+/* udp_on_line: the socket of the datagram that was put last is a line to its address. */
+void udp_on_line(struct udp_out *);
 
 /* udp_mark: the datagram that was put last goes with this mark; others go unmarked. At most once for each. */
 void udp_mark(struct udp_out *, uint8_t mark);

@@ -23,7 +23,7 @@ struct datagram {
     int fd;
     uint16_t next; /* of the same train; itself: the last */
     uint8_t mark;
-    bool whole; /* with DF */
+    bool whole, on_line; /* whole: with DF */
 };
 
 /* struct train: datagrams to one address from one socket, equally long, but for the last, which may be shorter: the system takes them as one
@@ -85,7 +85,7 @@ void udp_put(struct udp_out *out, int fd, const struct addr *to, const struct ad
     if (from && !addr_is_any(from))
         datagram->from = *from;
     datagram->mark = 0;
-    datagram->whole = false;
+    datagram->whole = datagram->on_line = false;
 }
 
 void udp_put_copy(struct udp_out *out, int fd, const struct addr *to, const struct addr *from, struct view bytes)
@@ -107,6 +107,12 @@ void udp_keep_whole(struct udp_out *out)
 {
     assert(out->count > 0);
     out->datagrams[out->count - 1].whole = true;
+}
+
+void udp_on_line(struct udp_out *out)
+{
+    assert(out->count > 0);
+    out->datagrams[out->count - 1].on_line = true;
 }
 
 void udp_mark(struct udp_out *out, uint8_t mark)
@@ -176,6 +182,8 @@ static struct iovec *compose(struct udp_out *out, unsigned at, struct iovec *par
         control_put_mark(message, &out->controls[at], first->mark);
     if (train->count > 1)
         control_put_segment(message, &out->controls[at], (uint16_t)train->each);
+    if (first->on_line) /* with a name the system would look up the way */
+        message->msg_name = NULL, message->msg_namelen = 0;
     for (uint16_t i = train->first, left = train->count; left > 0; left--, i = out->datagrams[i].next)
         *parts++ = (struct iovec){(void *)(uintptr_t)out->datagrams[i].bytes.at, out->datagrams[i].bytes.len}; /* which is only read */
     return parts;

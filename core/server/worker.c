@@ -105,6 +105,7 @@ struct worker *worker_new(const struct service *service, unsigned index, struct 
     worker->index = index;
     worker->way = service->steer ? &relay_by_steering : &relay_by_sockets;
     pool_init(&worker->relays, sizeof(struct relay_socket), 0);
+    worker_lines_init(worker);
     worker->loop = loop_new();
     worker->crypto = crypto_new();
     snprintf(refusal->text, sizeof refusal->text, "relay: out of memory");
@@ -197,6 +198,7 @@ void worker_free(struct worker *worker)
     worker_io_close(worker);
     engine_free(worker->engine);
     peer_streams_free(worker->peers);
+    pool_close(&worker->lines);
     pool_close(&worker->relays);
     steered_free(worker->steered);
     udp_out_free(worker->out);

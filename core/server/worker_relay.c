@@ -1,4 +1,5 @@
 /* worker_relay.c: a way to relay: a socket for each allocation, which any system and any user has. */
+#include "server/process.h"
 #include "server/worker_state.h"
 
 #include "base/err.h"
@@ -6,16 +7,90 @@
 #include <unistd.h>
 
 #define RELAY_BATCH 16 /* datagrams taken from one relay socket in its turn */
+#define LINE_ROW 32    /* datagrams to one peer, none to another between, before that peer gets a line */
+#define LINE_SHARE 8   /* of all descriptors that many parts: one for lines */
+
+static void on_line(void *owner);
+
+void worker_lines_init(struct worker *worker)
+{
+    const uint32_t most = process_descriptors() / LINE_SHARE / worker->service->config->workers;
+    pool_init(&worker->lines, sizeof(struct relay_line), most ? most : 1);
+}
+
+/* line_open: without one, things go on as they did. */
+static void line_open(struct worker *worker, struct relay_socket *relay)
+{
+    struct handle handle;
+    struct relay_line *line = pool_take(&worker->lines, &handle);
+    if (!line)
+        return;
+    const int fd = udp_line(relay->fd, &relay->to);
+    if (fd < 0) {
+        pool_give(&worker->lines, handle.index);
+        return;
+    }
+    if (!worker->service->config->no_dscp)
+        udp_ask_mark(fd, &relay->to);
+    *line = (struct relay_line){.relay = relay, .index = handle.index, .is_new = true};
+    watch_read(&line->watch, worker->loop, fd, on_line, line);
+    relay->line = line;
+    relay->line_fd = fd;
+    relay->line_to = relay->to;
+}
+
+/* line_move: what was put for the peer before goes to him. */
+static void line_move(struct worker *worker, struct relay_socket *relay)
+{
+    udp_flush(worker->out);
+    if (udp_line_move(relay->line_fd, &relay->to) != 0)
+        return;
+    relay->line_to = relay->to;
+    relay->line->is_new = true;
+}
+
+static void line_close(struct worker *worker, struct relay_socket *relay)
+{
+    if (!relay->line)
+        return;
+    watch_stop(&relay->line->watch);
+    close(relay->line_fd);
+    pool_give(&worker->lines, relay->line->index);
+}
+
+static bool is_on_line(const struct relay_socket *relay, const struct addr *peer)
+{
+    return relay->line_fd >= 0 && addr_equal(&relay->line_to, peer);
+}
+
+/* line_to: whether there is a line to that peer now. Who is sent to for long gets it: once for many packets. */
+static bool line_to(struct worker *worker, struct relay_socket *relay, const struct addr *peer)
+{
+    if (!addr_equal(&relay->to, peer)) {
+        relay->to = *peer;
+        relay->row = 0;
+    } else if (++relay->row == LINE_ROW && !is_on_line(relay, peer)) {
+        if (relay->line)
+            line_move(worker, relay);
+        else
+            line_open(worker, relay);
+    }
+    return is_on_line(relay, peer);
+}
 
 static bool relay_send(struct worker *worker, const struct send *send, bool lasting)
 {
     struct relay_socket *relay = pool_index(&worker->relays, (uint32_t)send->sock);
     if (!relay)
         return false;
+    const bool on_line = !send->dont_fragment && line_to(worker, relay, &send->peer);
+    const int fd = on_line ? relay->line_fd : relay->fd;
     if (lasting)
-        udp_put(worker->out, relay->fd, &send->peer, NULL, send->bytes);
+        udp_put(worker->out, fd, &send->peer, NULL, send->bytes);
     else
-        udp_put_copy(worker->out, relay->fd, &send->peer, NULL, send->bytes);
+        udp_put_copy(worker->out, fd, &send->peer, NULL, send->bytes);
+    if (on_line)
+        udp_on_line(worker->out);
     if (send->dont_fragment) {
         udp_keep_whole(worker->out);
         relay->whole_to = send->peer;
@@ -25,11 +100,11 @@ static bool relay_send(struct worker *worker, const struct send *send, bool last
 
 /* What networks said of datagrams to peers: read only when the socket was woken by it, so that relaying costs no call more. What the system itself
  * found too long for the link it does not name; it had DF, and the last one that had is the best guess. */
-static void peer_errors(struct worker *worker, const struct relay_socket *relay, msec_t now)
+static void peer_errors(struct worker *worker, const struct relay_socket *relay, int fd, msec_t now)
 {
     const struct handle owner = relay->owner;
     struct peer_error error;
-    for (int i = 0; i < RELAY_BATCH && udp_error(relay->fd, &error) == 0; i++) {
+    for (int i = 0; i < RELAY_BATCH && udp_error(fd, &error) == 0; i++) {
         if (error.peer.port == 0)
             error.peer = relay->whole_to;
         const struct send send = engine_peer_error(worker->engine, owner, &error, now);
@@ -37,12 +112,11 @@ static void peer_errors(struct worker *worker, const struct relay_socket *relay,
     }
 }
 
-static void on_peer(void *owner)
+static void receive(struct relay_socket *relay, int fd)
 {
-    struct relay_socket *relay = owner;
     struct worker *worker = relay->worker;
     const msec_t now = loop_now(worker->loop);
-    const int count = worker_receive(worker, relay->fd, RELAY_BATCH);
+    const int count = worker_receive(worker, fd, RELAY_BATCH);
     const bool has_errors = udp_has_errors(worker->in);
     for (int i = 0; i < count; i++) {
         const struct addr from = udp_from(worker->in, i);
@@ -50,7 +124,24 @@ static void on_peer(void *owner)
         worker_deliver(worker, &send, true);
     }
     if (has_errors)
-        peer_errors(worker, relay, now);
+        peer_errors(worker, relay, fd, now);
+}
+
+static void on_peer(void *owner)
+{
+    struct relay_socket *relay = owner;
+    receive(relay, relay->fd);
+}
+
+static void on_line(void *owner)
+{
+    struct relay_line *line = owner;
+    struct relay_socket *relay = line->relay;
+    if (line->is_new) {
+        line->is_new = false;
+        receive(relay, relay->fd);
+    }
+    receive(relay, relay->line_fd);
 }
 
 static int relay_open(void *ctx, const struct addr *local, struct handle owner, int *sock)
@@ -67,7 +158,7 @@ static int relay_open(void *ctx, const struct addr *local, struct handle owner, 
         close(fd);
         return ERR_MEMORY;
     }
-    *relay = (struct relay_socket){.worker = worker, .owner = owner, .fd = fd};
+    *relay = (struct relay_socket){.worker = worker, .owner = owner, .fd = fd, .line_fd = -1};
     watch_read(&relay->watch, worker->loop, fd, on_peer, relay);
     *sock = (int)handle.index;
     return 0;
@@ -81,6 +172,7 @@ static void relay_close(void *ctx, int sock)
     if (!relay)
         return;
     udp_flush(worker->out);
+    line_close(worker, relay);
     watch_stop(&relay->watch);
     close(relay->fd);
     pool_give(&worker->relays, (uint32_t)sock);

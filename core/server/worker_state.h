@@ -29,11 +29,15 @@ struct listener_socket {
     struct watch watch;
 };
 
-/* struct relay_socket: of one allocation; `sock` of the engine is its index in the pool. */
+/* struct relay_socket: of one allocation; `sock` of the engine is its index in the pool. What a packet looks at lies together. */
 struct relay_socket {
     struct worker *worker;
+    int fd, line_fd;        /* line_fd: of `line`, or -1 */
+    struct addr to;         /* whom the last datagrams without DF were for, and how many of them in a row */
+    struct addr line_to;    /* who is at the other end of `line` */
+    uint32_t row;
+    struct relay_line *line;
     struct handle owner;
-    int fd;
     struct addr whole_to; /* whom the last datagram with DF was for */
     struct watch watch;
 };
@@ -47,6 +51,14 @@ struct relay_way {
     bool (*send)(struct worker *, const struct send *, bool lasting);
 };
 extern const struct relay_way relay_by_sockets, relay_by_steering;
+
+/* struct relay_line: a second socket of an allocation, to the one peer that it goes on sending to. */
+struct relay_line {
+    struct relay_socket *relay;
+    uint32_t index; /* in its pool */
+    bool is_new;    /* what came from there before may lie in the relay socket still */
+    struct watch watch;
+};
 
 /* struct usage_mark: what was last told of the allocation in this place of the engine's pool: to the usage hook, and to the database. */
 struct usage_mark {
@@ -115,7 +127,7 @@ struct worker {
     struct listener_socket *sockets;
     size_t socket_count;
     const struct relay_way *way;
-    struct pool relays;      /* of relay_by_sockets */
+    struct pool relays, lines; /* of relay_by_sockets */
     struct steered *steered; /* of relay_by_steering; else NULL */
     struct usage_mark *marks; /* grown to the engine's highest index */
     size_t mark_count;
@@ -154,6 +166,9 @@ void steered_start(struct steered *);
 void steered_flush(struct steered *);
 void steered_free(struct steered *);
 const struct udp_counts *steered_counts(const struct steered *);
+
+/* worker_relay.c: a socket for each allocation. worker_lines_init: how many lines there may be. */
+void worker_lines_init(struct worker *);
 
 /* worker_mail.c: what crosses from one worker to another.  worker_pass: carries out SEND_TO_WORKER.  worker_leaves: for the streams.  worker_hold: for the
  * engine. */
