@@ -192,8 +192,8 @@ static void send_run(struct raw_out *out, unsigned from, unsigned to)
         if (sent > 0) {
             out->counts.sent += (unsigned)sent;
             from += (unsigned)sent;
-        } else if (errno == EAGAIN) {
-            out->counts.send_errors += to - from;
+        } else if (errno == EAGAIN || errno == ENOBUFS) {
+            out->counts.send_full += to - from;
             return;
         } else if (errno != EINTR) {
             if (errno == EMSGSIZE)

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <linux/errqueue.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,6 +28,39 @@ void udp_buffers(int fd)
 {
     buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE);
     buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE);
+}
+
+/* got: the system keeps twice of what is asked for, for its own part of each packet. */
+static uint32_t got(int fd, int option)
+{
+    int bytes = 0;
+    socklen_t len = sizeof bytes;
+    return getsockopt(fd, SOL_SOCKET, option, &bytes, &len) == 0 ? (uint32_t)bytes / 2 : 0;
+}
+
+struct udp_buffer_sizes udp_buffers_of(int fd)
+{
+    return (struct udp_buffer_sizes){got(fd, SO_RCVBUF), got(fd, SO_SNDBUF)};
+}
+
+struct udp_buffer_sizes udp_buffers_try(void)
+{
+    const struct addr any = addr_v4((const uint8_t[4]){127, 0, 0, 1}, 0);
+    const int fd = socket_bound(SOCK_DGRAM, &any, SOCKET_EXCLUSIVE);
+    if (fd < 0)
+        return (struct udp_buffer_sizes){0, 0};
+    udp_buffers(fd);
+    const struct udp_buffer_sizes sizes = udp_buffers_of(fd);
+    close(fd);
+    return sizes;
+}
+
+uint32_t udp_overflows(int fd)
+{
+    uint32_t info[SK_MEMINFO_VARS];
+    socklen_t len = sizeof info;
+    const bool told = getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) == 0 && len >= (SK_MEMINFO_DROPS + 1) * sizeof *info;
+    return told ? info[SK_MEMINFO_DROPS] : 0;
 }
 
 static bool may_be_fragmented(int fd, const struct addr *local)

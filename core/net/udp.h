@@ -21,8 +21,17 @@
  * All workers' sockets of one address are made before any receives. */
 int udp_listen(const struct addr *local);
 
-/* udp_buffers: as large as UDP_LISTEN_BUFFER, or as the system gives. */
+/* udp_buffers: as large as UDP_LISTEN_BUFFER, or as the system gives.  udp_buffers_of: what it gave, in bytes.
+ * udp_buffers_try: what it would give; 0 where that cannot be said. */
+struct udp_buffer_sizes {
+    uint32_t receive, send;
+};
 void udp_buffers(int fd);
+struct udp_buffer_sizes udp_buffers_of(int fd);
+struct udp_buffer_sizes udp_buffers_try(void);
+
+/* udp_overflows: how many datagrams came and found the receive buffer full, since the socket was made. */
+uint32_t udp_overflows(int fd);
 
 /* udp_ask_mark: packets of this socket carry the mark that they came with; else 0 (net/control.h says what a mark is). */
 bool udp_ask_mark(int fd, const struct addr *local);
@@ -95,7 +104,7 @@ void udp_mark(struct udp_out *, uint8_t mark);
 
 struct udp_counts {
     uint64_t received, receive_calls, receive_errors, truncated;
-    uint64_t sent, send_calls, send_errors;
+    uint64_t sent, send_calls, send_errors, send_full; /* send_full: of a full buffer, or a system without memory; other errors are send_errors */
 };
 const struct udp_counts *udp_in_counts(const struct udp_in *);
 const struct udp_counts *udp_out_counts(const struct udp_out *);

@@ -252,9 +252,9 @@ static void send_run(struct udp_out *out, struct run run)
             out->counts.sent += datagrams_of(run.messages, done);
         } else if (errno == EINTR) {
             continue;
-        } else if (errno == EAGAIN) {
+        } else if (errno == EAGAIN || errno == ENOBUFS) {
             done = run.count;
-            out->counts.send_errors += datagrams_of(run.messages, done);
+            out->counts.send_full += datagrams_of(run.messages, done);
         } else if (run.messages != refused && is_of_earlier(&run, errno)) {
             refused = run.messages;
             continue;

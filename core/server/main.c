@@ -1,4 +1,5 @@
 /* main.c: start and stop. Everything that can fail fails before the first packet is answered, with exit code 1 and nothing left running. */
+#include "server/buffers.h"
 #include "server/clerk.h"
 #include "server/mint.h"
 #include "server/command.h"
@@ -195,6 +196,7 @@ static int serve(struct relay *relay, struct refusal *refusal)
     log_say(relay->service.log, LOG_INFO, "started", "version=%s workers=%u listeners=%zu policies=%zu relaying=%s", RELAY_VERSION, config->workers,
             relay->service.listener_count, config->policy_count, config->relaying ? "yes" : "no");
     steering_log(&relay->service);
+    buffers_log(&relay->service);
     loop_run(relay->loop);
     log_say(relay->service.log, LOG_INFO, "stopping", "reason=signal");
     webhooks_finish(relay->service.webhooks);
@@ -253,6 +255,7 @@ static int run(struct relay *relay)
     if (!failed && checking) {
         config_print(&relay->config, stdout);
         steering_print(&relay->service, stdout);
+        buffers_print(&relay->service, stdout);
     } else if (!failed) {
         failed = serve(relay, &refusal);
     }

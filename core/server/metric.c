@@ -13,8 +13,8 @@
 
 static const char *const transports[] = {"udp", "tcp", "tls", "dtls"};
 static const char *const directions[] = {"in", "out"};
-static const char *const drops[] = {"no_permission", "not_in_group", "malformed",   "ring",      "slow_reader", "unsent",
-                                    "too_long",      "rate",         "packet_rate", "max_active", "user_rate",  "tenant_rate",
+static const char *const drops[] = {"no_permission", "not_in_group", "malformed",   "ring",      "slow_reader", "unsent",      "send_full",
+                                    "too_long",      "socket_full",   "rate",         "packet_rate", "max_active", "user_rate",  "tenant_rate",
                                     "tenant_packet_rate", "server_rate"};
 static const char *const limits[] = {"own", "tenant_rate", "tenant_packet_rate", "max_active", "server_rate"}; /* as TENANT_DROPPED_OWN and on */
 static const char *const mutes[ENGINE_MUTES] = {"unauthorized_ratelimit", "max_failed_logins"};
@@ -143,6 +143,16 @@ static const char *news_name(const struct service *service, size_t i)
     return i == NEWS_STATS ? NULL : news_row((enum news_kind)i)->name;
 }
 
+static const char *listener_name(const struct service *service, size_t i)
+{
+    return service->listeners[i].udp ? service->listeners[i].name : NULL;
+}
+
+static size_t listener_room(const struct service *service)
+{
+    return service->listener_count;
+}
+
 static const char *certificate_name(const struct service *service, size_t i)
 {
     for (size_t k = 0; k < i; k++)
@@ -191,6 +201,7 @@ static const struct axis {
     [AXIS_SHADOW] = {"result", NULL, 0, shadow_room, shadow_name},
     [AXIS_CLOCK] = FIXED("kind", clocks),
     [AXIS_ERROR] = FIXED("kind", errors),
+    [AXIS_LISTENER] = {"listener", NULL, 0, listener_room, listener_name},
     [AXIS_CERTIFICATE] = {"certificate", NULL, 0, certificate_room, certificate_name},
     [AXIS_NEWS] = {"type", NULL, NEWS_KINDS, NULL, news_name},
     [AXIS_DELIVERY] = FIXED("result", deliveries),

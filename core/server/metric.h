@@ -39,6 +39,7 @@ enum metric_axis {
     AXIS_SHADOW,
     AXIS_CLOCK,
     AXIS_ERROR,
+    AXIS_LISTENER,
     AXIS_CERTIFICATE,
     AXIS_NEWS,
     AXIS_DELIVERY,

@@ -228,10 +228,11 @@ static int open_listener(struct service *service, const struct addr *local, stru
     const struct config *config = service->config;
     const bool wants_dtls = service->tls && !config->no_dtls, wants_tls = service->tls && !config->no_tls;
     const enum stream_door door = door_of(config, local);
-    const struct listener listener = {.local = *local,
-                                      .udp = door != DOOR_PROXIES && (!config->no_udp || wants_dtls),
-                                      .stream = !config->no_tcp || wants_tls,
-                                      .door = door};
+    struct listener listener = {.local = *local,
+                                .udp = door != DOOR_PROXIES && (!config->no_udp || wants_dtls),
+                                .stream = !config->no_tcp || wants_tls,
+                                .door = door};
+    addr_format(local, listener.name);
     const bool udp_taken = listener.udp && !is_check(config) && udp_is_taken(local);
     if (udp_taken && errno == EAFNOSUPPORT && config->listens_everywhere)
         return 0;
@@ -280,7 +281,7 @@ static int open_ledger(struct service *service)
 
 int service_open(struct service *service, const struct config *config, struct refusal *refusal)
 {
-    *service = (struct service){.config = config, .started_unix_s = clock_unix_ms() / 1000};
+    *service = (struct service){.config = config, .started_unix_s = clock_unix_ms() / 1000, .buffers = udp_buffers_try()};
     snprintf(refusal->text, sizeof refusal->text, "relay: out of memory");
     fill_engine(service);
     int err = is_check(config) ? 0 : open_log(service, refusal);

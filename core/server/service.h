@@ -7,6 +7,7 @@
 
 #include "net/steer.h"
 #include "net/stream.h"
+#include "net/udp.h"
 #include "policy/policy.h"
 #include "server/mint_secret.h"
 #include "server/news.h"
@@ -19,6 +20,7 @@
 /* struct listener: one listening address; each worker has a socket of each kind for it. */
 struct listener {
     struct addr local;
+    char name[ADDR_TEXT_MAX]; /* of its address, for metrics */
     bool udp, stream;
     enum stream_door door;
 };
@@ -53,6 +55,7 @@ struct service {
     struct mint_secrets *mint_secrets; /* NULL: no minted credentials; guards itself */
     struct steer *steer; /* NULL: relayed addresses have a socket each */
     bool holds_ports;    /* of `steer`: by a socket each, which receives nothing: else the system might give them to other programs */
+    struct udp_buffer_sizes buffers; /* that listening sockets get */
     char unsteered[STEER_WHY_MAX]; /* why there is no `steer`, if it was wanted; else "" */
     struct tls *tls;     /* NULL: no certificate; guards its certificates itself */
     struct tls_pair *certificates; /* the files of config->certs and config->pkeys */

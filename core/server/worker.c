@@ -45,6 +45,7 @@ static void on_tenth(void *owner)
         dtls_tick(worker->dtls, now);
     worker_policy_tick(worker, now);
     engine_follow(worker->engine, now);
+    worker_look(worker);
     engine_drain(worker->engine, atomic_load_explicit(&worker->service->drains_until, memory_order_relaxed));
     for (struct send send = engine_next_overdue(worker->engine, now); send.to != SEND_NOTHING; send = engine_next_overdue(worker->engine, now))
         worker_deliver(worker, &send, false);

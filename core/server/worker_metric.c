@@ -125,20 +125,38 @@ static struct udp_counts sent(const struct worker *worker)
         counts.sent += raw->sent;
         counts.send_calls += raw->send_calls;
         counts.send_errors += raw->send_errors;
+        counts.send_full += raw->send_full;
     }
     return counts;
+}
+
+static uint64_t listener_overflows(const struct worker *worker, size_t i)
+{
+    return i < worker->socket_count && worker->sockets[i].fd >= 0 ? udp_overflows(worker->sockets[i].fd) : 0;
+}
+
+/* overflows: of all sockets. */
+static uint64_t overflows(const struct worker *worker)
+{
+    uint64_t sum = worker->overflows + (worker->steered ? steered_overflows(worker->steered) : 0);
+    for (size_t i = 0; i < worker->socket_count; i++)
+        sum += listener_overflows(worker, i);
+    return sum;
 }
 
 static void read_drops(const struct worker *worker, uint64_t *out)
 {
     const struct engine_counts *counts = engine_counts(worker->engine);
+    const struct udp_counts out_counts = sent(worker);
     const uint64_t drops[] = {counts->dropped_no_permission,
                               counts->dropped_not_in_group,
                               counts->dropped_malformed,
                               worker->lost,
                               streams_counts(worker->streams)->dropped_frames,
-                              sent(worker).send_errors,
-                              udp_in_counts(worker->in)->truncated};
+                              out_counts.send_errors,
+                              out_counts.send_full,
+                              udp_in_counts(worker->in)->truncated,
+                              overflows(worker)};
     memcpy(out, drops, sizeof drops);
     memcpy(out + sizeof drops / sizeof *drops, counts->paced, sizeof counts->paced); /* in the order of enum pace_limit */
 }
@@ -146,6 +164,27 @@ static void read_drops(const struct worker *worker, uint64_t *out)
 static void read_handovers(const struct worker *worker, uint64_t *out)
 {
     memcpy(out, engine_counts(worker->engine)->handed_over, sizeof engine_counts(worker->engine)->handed_over);
+}
+
+static void read_listener_drops(const struct worker *worker, uint64_t *out)
+{
+    for (size_t i = 0; i < worker->service->listener_count; i++)
+        out[i] = listener_overflows(worker, i);
+}
+
+static void read_buffers(const struct worker *worker, uint64_t *out)
+{
+    for (size_t i = 0; i < worker->socket_count; i++) {
+        const int fd = worker->sockets[i].fd;
+        const struct udp_buffer_sizes sizes = fd >= 0 ? udp_buffers_of(fd) : (struct udp_buffer_sizes){0, 0};
+        out[2 * i] = sizes.receive;
+        out[2 * i + 1] = sizes.send;
+    }
+}
+
+static void read_receive_errors(const struct worker *worker, uint64_t *out)
+{
+    *out = udp_in_counts(worker->in)->receive_errors;
 }
 
 static void read_datagrams(const struct worker *worker, uint64_t *out)
@@ -281,11 +320,18 @@ const struct metric metric_of_worker[] = {
             AXIS_HANDOVER),
     COUNTER("relay_drops_total", read_drops,
             "What was not relayed: without permission, malformed, no room between two workers, a client that reads too slowly, refused by "
-            "the system, longer than 9216 bytes; over the bits or packets a second of the allocation, of its user, its tenant, the server; idle beside max_active others.",
+            "the system, no room in a socket's buffer to send, longer than 9216 bytes, no room in a socket's buffer to receive; over the bits or packets a second of the allocation, of its user, its tenant, the server; idle beside max_active others.",
             AXIS_DROP),
     COUNTER("relay_udp_datagrams_total", read_datagrams,
             "Datagrams that were received (in) and sent (out), on listening and relayed addresses.", AXIS_DIRECTION),
     COUNTER("relay_udp_calls_total", read_calls, "System calls that this took.", AXIS_DIRECTION),
+    COUNTER("relay_udp_receive_errors_total", read_receive_errors,
+            "Errors in place of a datagram: what networks said of one that was sent before.", AXIS_NONE),
+    COUNTER("relay_listener_drops_total", read_listener_drops,
+            "Datagrams that found the receive buffer of a listening address full; in relay_drops_total too.", AXIS_LISTENER),
+    GAUGE("relay_listener_buffer_bytes", read_buffers,
+          "Socket buffers of a listening address, of all workers together: to receive (in) and to send (out).", AXIS_LISTENER,
+          AXIS_DIRECTION),
     COUNTER("relay_connections_total", read_streams, "What became of clients' TCP and TLS connections.", AXIS_STREAM),
     GAUGE("relay_connections", read_open, "Clients' TCP and TLS connections that are open now.", AXIS_NONE),
     {.name = "relay_policy_hooks",

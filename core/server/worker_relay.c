@@ -9,6 +9,7 @@
 #define RELAY_BATCH 16 /* datagrams taken from one relay socket in its turn */
 #define LINE_ROW 32    /* datagrams to one peer, none to another between, before that peer gets a line */
 #define LINE_SHARE 8   /* of all descriptors that many parts: one for lines */
+#define LOOKS 64       /* relay sockets that are looked at in a turn */
 
 static void on_line(void *owner);
 
@@ -144,6 +145,25 @@ static void on_line(void *owner)
     receive(relay, relay->line_fd);
 }
 
+/* count_overflows: those since the last time. */
+static void count_overflows(struct worker *worker, struct relay_socket *relay)
+{
+    const uint32_t all = udp_overflows(relay->fd) + (relay->line ? udp_overflows(relay->line_fd) : 0);
+    worker->overflows += all - relay->overflows;
+    relay->overflows = all;
+}
+
+void worker_look(struct worker *worker)
+{
+    for (int i = 0; i < LOOKS; i++) {
+        const uint32_t at = pool_next(&worker->relays, worker->looked_at);
+        worker->looked_at = at == POOL_NONE ? 0 : at + 1;
+        if (at == POOL_NONE)
+            return;
+        count_overflows(worker, pool_index(&worker->relays, at));
+    }
+}
+
 static int relay_open(void *ctx, const struct addr *local, struct handle owner, int *sock)
 {
     struct worker *worker = ctx;
@@ -172,6 +192,7 @@ static void relay_close(void *ctx, int sock)
     if (!relay)
         return;
     udp_flush(worker->out);
+    count_overflows(worker, relay);
     line_close(worker, relay);
     watch_stop(&relay->watch);
     close(relay->fd);

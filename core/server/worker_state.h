@@ -36,6 +36,7 @@ struct relay_socket {
     struct addr to;         /* whom the last datagrams without DF were for, and how many of them in a row */
     struct addr line_to;    /* who is at the other end of `line` */
     uint32_t row;
+    uint32_t overflows; /* that were counted */
     struct relay_line *line;
     struct handle owner;
     struct addr whole_to; /* whom the last datagram with DF was for */
@@ -128,6 +129,8 @@ struct worker {
     size_t socket_count;
     const struct relay_way *way;
     struct pool relays, lines; /* of relay_by_sockets */
+    uint32_t looked_at;        /* whose overflows are counted next */
+    uint64_t overflows;        /* of relay sockets */
     struct steered *steered; /* of relay_by_steering; else NULL */
     struct usage_mark *marks; /* grown to the engine's highest index */
     size_t mark_count;
@@ -166,9 +169,12 @@ void steered_start(struct steered *);
 void steered_flush(struct steered *);
 void steered_free(struct steered *);
 const struct udp_counts *steered_counts(const struct steered *);
+uint64_t steered_overflows(const struct steered *);
 
-/* worker_relay.c: a socket for each allocation. worker_lines_init: how many lines there may be. */
+/* worker_relay.c: a socket for each allocation. worker_lines_init: how many lines there may be.  worker_look: counts what found relay sockets full, of some
+ * of them. */
 void worker_lines_init(struct worker *);
+void worker_look(struct worker *);
 
 /* worker_mail.c: what crosses from one worker to another.  worker_pass: carries out SEND_TO_WORKER.  worker_leaves: for the streams.  worker_hold: for the
  * engine. */

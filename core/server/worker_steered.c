@@ -255,6 +255,14 @@ const struct udp_counts *steered_counts(const struct steered *steered)
     return raw_out_counts(steered->out);
 }
 
+uint64_t steered_overflows(const struct steered *steered)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < FAMILIES; i++)
+        sum += steered->sockets[i].fd >= 0 ? udp_overflows(steered->sockets[i].fd) : 0;
+    return sum;
+}
+
 void steered_free(struct steered *steered)
 {
     if (!steered)

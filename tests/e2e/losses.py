@@ -1,6 +1,8 @@
 """What is lost on the way is counted by what lost it: rows of relay_drops_total and others that ordinary traffic does not move."""
 import contextlib
+import os
 import re
+import signal
 import socket
 import struct
 
@@ -52,6 +54,51 @@ def frames_for_a_client_that_does_not_read():
         client.socket.settimeout(5)
         number, length = struct.unpack("!HH", client.socket.recv(4, socket.MSG_WAITALL))
         check_equal((number, length), (0x4000, 9000), "the first frame: what is lost are whole ones")
+
+
+def flood(server, to, bytes_each, count):
+    """So many datagrams to an address of the server while it stands still."""
+    os.kill(server.process.pid, signal.SIGSTOP)
+    try:
+        with Peer() as stranger:
+            for _ in range(count):
+                stranger.send(bytes(bytes_each), to)
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+
+
+@test
+def datagrams_that_find_the_buffer_of_a_listener_full():
+    with Server(DOOR) as server:
+        name = f"{server.host}:{server.port}"
+        check_equal(scrape(server)("relay_listener_drops_total", listener=name), 0, "what was lost before")
+        check(scrape(server)("relay_listener_buffer_bytes", listener=name, direction="in") >= 100000, "the buffer is told")
+        flood(server, (server.host, server.port), 9000, 1500)  # more than twice of what is asked for
+        lost = wait_for(lambda: scrape(server)("relay_listener_drops_total", listener=name), what="the metric")
+        check(lost < 1500, f"{lost} of 1500 were lost")
+        check_equal(dropped(server, "socket_full"), lost, "what was lost in all")
+        check("socket_buffers receive=" in server.log(), "the log tells the buffers")
+
+
+@test
+def datagrams_that_find_the_buffer_of_a_relayed_address_full():
+    for way in ("off", "auto"):
+        with Server(DOOR, f"relay-steering={way}") as server, server.client() as client, Peer() as peer:
+            relayed = client.relayed()
+            check_equal(client.bind(0x4000, peer.address).code, 0, "the answer to ChannelBind")
+            flood(server, relayed, 9000, 1500)
+            wait_for(lambda: dropped(server, "socket_full"), what="the metric while the allocation lives")
+
+
+@test
+def an_error_of_a_network_in_place_of_a_datagram():
+    with Server(DOOR, "relay-steering=off") as server, server.client() as client:
+        client.relayed()
+        with Peer() as peer:
+            client.permit(peer.address)
+        client.send_to(peer.address, b"anybody?")
+        check(client.receive_error(), "the client is told")
+        wait_for(lambda: scrape(server)("relay_udp_receive_errors_total"), what="the metric")
 
 
 def worker_of(server, client):

@@ -170,13 +170,14 @@ def moves_of_files(server):
 
 
 STILL = {"relay_build_info", "relay_start_time_seconds", "relay_workers", "relay_quota_limit", "relay_store_dropped_total", "relay_store_folded_total", "relay_certificate_expiry_timestamp_seconds",
-         "relay_policy_hooks"}
+         "relay_policy_hooks", "relay_listener_buffer_bytes"}
 PASSING = {"relay_parked_requests", "relay_policy_parked", "relay_store_failing", "relay_store_waiting_rows"}  # seen above while they were not 0
 
 ELSEWHERE = {"relay_event_streams", "relay_event_streams_cut_total", "relay_events_lost_total",  # events.py moves them
              "relay_webhook_deliveries_total", "relay_webhook_waiting",  # webhooks.py
              "relay_store_rollups_total", "relay_store_folded_total",  # usage.py, and tests/unit/store/usage.c
              "relay_handed_over_packets_total",  # handover.py
+             "relay_listener_drops_total", "relay_udp_receive_errors_total",  # losses.py
              "relay_unanswered_total", "relay_draining"}  # caps.py, drain.py
 
 
