@@ -96,7 +96,7 @@ void load_turn(struct load *load, uint64_t timeout_ns)
         else if (ready[i].data.u32 == AT_SIGNALS)
             on_signal(load);
         else
-            client_receive(load, &load->clients[ready[i].data.u32]);
+            line_event(load, &load->clients[ready[i].data.u32], ready[i].events);
     }
     if (load->asking_count)
         client_ask_again(load, clock_monotonic_ms());
@@ -169,10 +169,11 @@ static void release(struct load *load)
 {
     const bool was_over = load->is_over;
     load->is_over = false;
+    load->is_releasing = true;
     while (load->asking_count) { /* nobody waits for an answer to what it asked before; if that was an Allocate, it may have been granted */
         struct client *client = &load->clients[load->asking[--load->asking_count]];
         client->is_asking = false;
-        client->is_allocated |= client->method == METHOD_ALLOCATE;
+        client->is_allocated |= client->method == METHOD_ALLOCATE && !client->is_connecting;
     }
     load->answered = on_release;
     ask_all(load, METHOD_REFRESH, "releasing");
@@ -233,10 +234,11 @@ static void open_peer(struct load *load)
         load->peer_at = addr_from_sockaddr(&at);
 }
 
-/* catch_signals: those that end a run come as something to read. */
+/* catch_signals: those that end a run come as something to read; a connection that breaks is no signal. */
 static void catch_signals(struct load *load)
 {
     sigset_t mask;
+    signal(SIGPIPE, SIG_IGN);
     sigemptyset(&mask);
     sigaddset(&mask, SIGINT);
     sigaddset(&mask, SIGTERM);
@@ -264,6 +266,11 @@ static void prepare(struct load *load)
     else if (probe_resolve(load->config->url, &load->server, &why) != 0)
         load_fail(load, "%s: %s", load->config->url->host, why);
     addr_format(&load->server, load->report->server);
+    if (!load->is_over && (load->config->url->transport == DIAL_TLS || load->config->url->transport == DIAL_DTLS)) {
+        load->trust = dial_trust_new(load->config->url->transport, load->config->trusts_everybody);
+        if (!load->trust)
+            load_fail(load, "out of memory");
+    }
     if (!load->is_over)
         catch_signals(load);
     if (!load->is_over)
@@ -279,11 +286,12 @@ static void clear(struct load *load)
         close(load->peer);
     }
     for (uint32_t i = 0; load->clients && i < load->config->clients; i++)
-        client_close(load, &load->clients[i]);
+        line_close(load, &load->clients[i]);
     if (load->signals >= 0)
         close(load->signals);
     if (load->epoll >= 0)
         close(load->epoll);
+    dial_trust_free(load->trust);
     io_free(load->io);
     free(load->clients);
     free(load->asking);
@@ -293,11 +301,12 @@ static void clear(struct load *load)
 
 /* ---- a run ---- */
 
-static void open_clients(struct load *load)
+/* open_sockets: connections are opened by the first request of each client. */
+static void open_sockets(struct load *load)
 {
     load_phase(load, "opening sockets");
-    for (uint32_t i = 0; i < load->config->clients && !load->is_over; i++)
-        client_open(load, &load->clients[i]);
+    for (uint32_t i = 0; i < load->config->clients && !load->is_over && load->config->url->transport == DIAL_UDP; i++)
+        line_open(load, &load->clients[i]);
 }
 
 static void set_up(struct load *load)
@@ -305,9 +314,13 @@ static void set_up(struct load *load)
     const bool has_channel = load->config->kind == LOAD_HOLD || !load->config->sends;
     const uint64_t begun = load_now();
     load->answered = on_setup;
-    ask_all(load, METHOD_ALLOCATE, "allocating");
-    if (!load->is_over)
-        ask_all(load, has_channel ? METHOD_CHANNEL_BIND : METHOD_CREATE_PERMISSION, "permitting");
+    if (load->config->kind == LOAD_BINDING) {
+        ask_all(load, METHOD_BINDING, "connecting");
+    } else {
+        ask_all(load, METHOD_ALLOCATE, "allocating");
+        if (!load->is_over)
+            ask_all(load, has_channel ? METHOD_CHANNEL_BIND : METHOD_CREATE_PERMISSION, "permitting");
+    }
     load->report->setup_s = (double)(load_now() - begun) / (double)SECOND;
     load->report->clients = load->is_over ? 0 : load->config->clients;
 }
@@ -342,14 +355,14 @@ static void run_held(struct load *load)
 
 static void run(struct load *load)
 {
-    open_clients(load);
+    open_sockets(load);
     if (load->is_over)
         return;
     if (load->config->kind == LOAD_HOLD) {
         run_held(load);
         return;
     }
-    if (load->config->kind == LOAD_RELAY)
+    if (load->config->kind != LOAD_ALLOCATE)
         set_up(load);
     if (!load->is_over)
         traffic_run(load);

@@ -6,52 +6,23 @@
 #include "wire/channel.h"
 #include "wire/frame.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 #define RTO_MS 500
 #define SENDINGS 7       /* Rc */
 #define LAST_MS 8000     /* Rm times the RTO */
+#define ALL_MS 39500     /* Ti: all of that, over a stream */
+#define CONNECT_MS 10000
 #define CHALLENGES_MAX 3 /* of one request */
 #define LOOK_MS 20
 #define PORTS_MAX 8 /* that are tried for one Allocate */
 #define REQUEST_MAX 1536
 #define UDP_TRANSPORT (UINT32_C(17) << 24)
 
-int client_open(struct load *load, struct client *client)
+void client_leave(struct load *load, struct client *client)
 {
-    const uint32_t index = load_index(load, client);
-    struct epoll_event event = {.events = EPOLLIN, .data.u32 = index};
-    const struct addr from = load_from(load, index);
-    char text[ADDR_TEXT_MAX] = "this host";
-    client->fd = io_datagrams(&from, &load->server);
-    if (client->fd >= 0 && epoll_ctl(load->epoll, EPOLL_CTL_ADD, client->fd, &event) == 0)
-        return 0;
-    if (from.family)
-        addr_format_ip(&from, text);
-    if (errno == EADDRINUSE || errno == EAGAIN)
-        load_fail(load, "%s has no port left for client %u: more addresses by --from", text, index + 1);
-    else
-        load_fail(load, "the socket of client %u on %s: %s", index + 1, text, strerrordesc_np(errno));
-    return ERR_SYSTEM;
-}
-
-void client_close(struct load *load, struct client *client)
-{
-    if (client->fd < 0)
-        return;
-    load->report->dropped_here += io_drops(client->fd);
-    close(client->fd);
-    client->fd = -1;
-}
-
-int client_reopen(struct load *load, struct client *client)
-{
-    client_close(load, client);
+    line_close(load, client);
     client->nonce_len = 0;
-    return client_open(load, client);
 }
 
 /* ---- asking ---- */
@@ -88,7 +59,7 @@ static void put_attributes(const struct load *load, const struct client *client,
 static void put_request(struct load *load, struct client *client)
 {
     struct build build;
-    build_begin(&build, slab_over(io_room(load, client->fd, NULL), REQUEST_MAX), client->method, STUN_REQUEST, client->tid);
+    build_begin(&build, slab_over(io_room(load, client, NULL), REQUEST_MAX), client->method, STUN_REQUEST, client->tid);
     put_attributes(load, client, &build);
     if (client->nonce_len) {
         build_attr_text(&build, ATTR_USERNAME, load->config->user);
@@ -101,13 +72,33 @@ static void put_request(struct load *load, struct client *client)
     client->tries++;
 }
 
+/* begin: a request that is new. Over a stream it is sent once, and waited for as long. */
 static void begin(struct load *load, struct client *client)
 {
+    const bool is_stream = client->dial && dial_is_stream(client->dial);
     memcpy(client->tid, load->tid_seed, sizeof load->tid_seed);
     put_u32(client->tid + sizeof load->tid_seed, ++load->tid_count);
-    client->tries = 0;
-    client->again_ms = clock_monotonic_ms() + RTO_MS;
+    client->tries = is_stream ? SENDINGS - 1 : 0;
+    client->again_ms = clock_monotonic_ms() + (is_stream ? ALL_MS : RTO_MS);
     put_request(load, client);
+}
+
+/* start: begin, once there is a connection. */
+static void start(struct load *load, struct client *client)
+{
+    if (client->fd < 0) {
+        client->again_ms = clock_monotonic_ms() + CONNECT_MS;
+        if (line_open(load, client) != 0)
+            return;
+    }
+    if (!client->is_connecting)
+        begin(load, client);
+}
+
+void client_connected(struct load *load, struct client *client)
+{
+    if (client->is_asking)
+        begin(load, client);
 }
 
 void client_ask(struct load *load, struct client *client, uint16_t method)
@@ -118,7 +109,7 @@ void client_ask(struct load *load, struct client *client, uint16_t method)
     client->asking_at = load->asking_count;
     load->asking[load->asking_count++] = load_index(load, client);
     client->asked_ns = load_now();
-    begin(load, client);
+    start(load, client);
 }
 
 static void stop_asking(struct load *load, struct client *client)
@@ -127,6 +118,14 @@ static void stop_asking(struct load *load, struct client *client)
     load->asking[client->asking_at] = last;
     load->clients[last].asking_at = client->asking_at;
     client->is_asking = false;
+}
+
+void client_lost(struct load *load, struct client *client)
+{
+    if (!client->is_asking)
+        return;
+    stop_asking(load, client);
+    load->answered(load, client, LOAD_SILENCE, NULL);
 }
 
 /* ask_again: with another wait behind it, twice as long each time. */
@@ -142,6 +141,15 @@ static void ask_again(struct load *load, struct client *client, msec_t now)
     client->again_ms = now + (client->tries == SENDINGS ? LAST_MS : RTO_MS << (client->tries - 1));
 }
 
+static void go_on(struct load *load, struct client *client, msec_t now)
+{
+    char text[ADDR_TEXT_MAX];
+    if (now < client->again_ms)
+        line_go_on(load, client);
+    else
+        load_fail(load, "client %u: %s does not answer the connection", load_index(load, client) + 1, addr_format(&load->server, text));
+}
+
 void client_ask_again(struct load *load, msec_t now)
 {
     if (now < load->looked_ms + LOOK_MS)
@@ -149,7 +157,9 @@ void client_ask_again(struct load *load, msec_t now)
     load->looked_ms = now;
     for (uint32_t i = load->asking_count; i-- > 0;) {
         struct client *client = &load->clients[load->asking[i < load->asking_count ? i : load->asking_count - 1]];
-        if (now >= client->again_ms)
+        if (client->is_connecting)
+            go_on(load, client, now);
+        else if (now >= client->again_ms)
             ask_again(load, client, now);
         if (!load->asking_count)
             break;
@@ -181,7 +191,10 @@ static bool is_challenge(struct load *load, struct client *client, int code, con
 /* is_taken: the server still keeps what another client had at the address and port that this one got: a server may for a while after it was given back. */
 static bool is_taken(struct load *load, struct client *client, int code)
 {
-    return code == STUN_MISMATCH && client->method == METHOD_ALLOCATE && ++client->ports < PORTS_MAX && client_reopen(load, client) == 0;
+    if (code != STUN_MISMATCH || client->method != METHOD_ALLOCATE || ++client->ports == PORTS_MAX)
+        return false;
+    client_leave(load, client);
+    return true;
 }
 
 void client_answer(struct load *load, struct client *client, const struct message *message)
@@ -199,7 +212,7 @@ void client_answer(struct load *load, struct client *client, const struct messag
     }
     if (is_taken(load, client, code)) {
         load->report->ports_taken++;
-        begin(load, client);
+        start(load, client);
         return;
     }
     if (code == 0 && client->method == METHOD_ALLOCATE)
@@ -210,7 +223,7 @@ void client_answer(struct load *load, struct client *client, const struct messag
     load->answered(load, client, code, message);
 }
 
-static void on_frame(struct load *load, struct client *client, struct view frame)
+void client_frame(struct load *load, struct client *client, struct view frame)
 {
     struct message message;
     struct view data;
@@ -225,16 +238,9 @@ static void on_frame(struct load *load, struct client *client, struct view frame
     if (message.method == METHOD_DATA) {
         data = message_attr(&message, SLOT_DATA);
         traffic_frame(load, client, &data);
-    } else if (message.method == METHOD_BINDING && message.class == STUN_SUCCESS) {
+    } else if (message.method == METHOD_BINDING && message.class == STUN_SUCCESS && !client->is_asking) {
         traffic_binding(load, client, message.tid);
     } else if (message.class != STUN_INDICATION) {
         client_answer(load, client, &message);
     }
-}
-
-void client_receive(struct load *load, struct client *client)
-{
-    char text[ADDR_TEXT_MAX];
-    if (io_receive(load, client->fd, client, on_frame) == ERR_DENIED && client->is_asking)
-        load_fail(load, "%s says that nobody listens on that port", addr_format(&load->server, text));
 }

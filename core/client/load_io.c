@@ -23,7 +23,7 @@ struct io {
     struct mmsghdr in[IN_SLOTS];
     struct iovec in_parts[IN_SLOTS];
     _Alignas(struct cmsghdr) uint8_t in_control[IN_SLOTS][CMSG_SPACE(sizeof(int))];
-    int fd; /* that what is put goes to */
+    struct client *client; /* that what is put goes by; NULL: the peer */
     unsigned count;
     struct mmsghdr out[OUT_SLOTS];
     struct iovec out_parts[OUT_SLOTS];
@@ -84,13 +84,13 @@ uint64_t io_drops(int fd)
 
 /* ---- out ---- */
 
-uint8_t *io_room(struct load *load, int fd, const struct addr *to)
+uint8_t *io_room(struct load *load, struct client *client, const struct addr *to)
 {
     struct io *io = load->io;
-    if (io->count == OUT_SLOTS || (io->count && io->fd != fd))
+    if (io->count == OUT_SLOTS || (io->count && io->client != client))
         io_flush(load);
     struct msghdr *header = &io->out[io->count].msg_hdr;
-    io->fd = fd;
+    io->client = client;
     header->msg_name = to ? &io->to[io->count] : NULL;
     header->msg_namelen = to ? addr_to_sockaddr(to, &io->to[io->count]) : 0;
     header->msg_iov = &io->out_parts[io->count];
@@ -111,22 +111,33 @@ static bool has_room(int fd)
     return errno == EAGAIN && poll(&at, 1, ROOM_MS) > 0;
 }
 
-void io_flush(struct load *load)
+static void flush_datagrams(struct load *load, int fd)
 {
     struct io *io = load->io;
     unsigned done = 0;
     bool was_refused = false;
     while (done < io->count) {
-        const int put = sendmmsg(io->fd, io->out + done, io->count - done, MSG_NOSIGNAL);
+        const int put = sendmmsg(fd, io->out + done, io->count - done, MSG_NOSIGNAL);
         if (put > 0) {
             done += (unsigned)put;
         } else if (errno == ECONNREFUSED && !was_refused) {
             was_refused = true;
-        } else if (!has_room(io->fd)) {
+        } else if (!has_room(fd)) {
             load->report->unsent++;
             done++;
         }
     }
+}
+
+void io_flush(struct load *load)
+{
+    struct io *io = load->io;
+    struct client *client = io->client;
+    if (!client || !client->dial)
+        flush_datagrams(load, client ? client->fd : load->peer);
+    else
+        for (unsigned i = 0; i < io->count; i++)
+            line_put(load, client, view_of(io->out_parts[i].iov_base, io->out_parts[i].iov_len));
     io->count = 0;
 }
 

@@ -15,8 +15,9 @@ struct load;
 
 /* struct client: one 5-tuple, with at most one allocation and one request at a time. */
 struct client {
-    int fd;
-    bool is_allocated, is_asking;
+    int fd;            /* negative: it has no socket */
+    struct dial *dial; /* NULL: the socket is all, UDP */
+    bool is_connecting, is_allocated, is_asking;
     uint8_t tries, challenges, ports; /* of the request: how often it was sent, challenged, and had to come from another port */
     uint16_t method;
     uint16_t nonce_len;
@@ -30,30 +31,39 @@ struct client {
     struct addr relayed;
     uint64_t delivered;
     struct jitter jitter;
+    uint8_t *rest; /* of a stream: what the system had no room for yet */
+    size_t rest_len;
     uint8_t nonce[LOAD_NONCE_MAX];
 };
 
-/* load_io.c: datagrams, many in a call where they share a socket. */
+/* load_io.c: datagrams, many in a call where they share a socket; what goes over a connection goes by itself. A client of NULL is the peer. */
+#define LOAD_HEADER_MAX 64
 struct io;
-typedef void load_frame_fn(struct load *, struct client *, struct view frame); /* NULL: it came to the peer */
+typedef void load_frame_fn(struct load *, struct client *, struct view frame);
 struct io *io_new(void);
 void io_free(struct io *);
 int io_datagrams(const struct addr *from, const struct addr *to); /* a socket, bound and connected, unless that is of ADDR_NONE; or ERR_SYSTEM */
-uint8_t *io_room(struct load *, int fd, const struct addr *to);  /* where the next datagram is written, LOAD_BYTES_MAX + LOAD_HEADER_MAX bytes */
+uint8_t *io_room(struct load *, struct client *, const struct addr *to); /* where the next frame is written, LOAD_BYTES_MAX + LOAD_HEADER_MAX bytes */
 void io_put(struct load *, struct view);                         /* it lies there, all of it or a part */
 void io_flush(struct load *);
 int io_receive(struct load *, int fd, struct client *, load_frame_fn *); /* 0, or ERR_DENIED: nobody listens there */
 uint64_t io_drops(int fd);
-#define LOAD_HEADER_MAX 64
+
+/* load_line.c: a client's socket or connection. */
+int line_open(struct load *, struct client *); /* 0; it may stand only when client_connected is called */
+void line_close(struct load *, struct client *);
+void line_event(struct load *, struct client *, uint32_t events);
+void line_go_on(struct load *, struct client *); /* a handshake whose datagrams were lost */
+void line_put(struct load *, struct client *, struct view frame); /* over a connection */
 
 /* load_client.c: the requests of a client. */
-int client_open(struct load *, struct client *);
-int client_reopen(struct load *, struct client *); /* from another port, as another client */
-void client_close(struct load *, struct client *);
 void client_ask(struct load *, struct client *, uint16_t method); /* load->answered is called when that is answered */
 void client_ask_again(struct load *, msec_t now);                 /* who has waited long enough */
+void client_connected(struct load *, struct client *);
+void client_lost(struct load *, struct client *); /* there will be no answer */
+void client_leave(struct load *, struct client *); /* its next request comes from another port, as that of another client */
 void client_answer(struct load *, struct client *, const struct message *);
-void client_receive(struct load *, struct client *);
+load_frame_fn client_frame;
 
 /* load_traffic.c */
 void traffic_run(struct load *);
@@ -71,8 +81,10 @@ struct load {
     struct addr server, peer_at;
     struct client *clients;
     struct io *io;
+    struct dial_trust *trust; /* NULL: no TLS */
     int epoll, signals, peer;
     bool is_over; /* it failed, or a signal came */
+    bool is_releasing;
 
     size_t realm_len;
     uint8_t realm[TALK_TEXT_MAX], key[INTEGRITY_KEY_LEN];

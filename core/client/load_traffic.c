@@ -23,9 +23,9 @@ static void put_stamp(struct load *load, uint8_t *at, uint32_t client, uint64_t 
 
 static void put_up(struct load *load, struct client *client, uint64_t now)
 {
-    uint8_t *at = io_room(load, client->fd, NULL);
+    uint8_t *at = io_room(load, client, NULL);
     put_stamp(load, at + CHANNEL_HEADER_LEN, load_index(load, client), now);
-    io_put(load, channel_around(at + CHANNEL_HEADER_LEN, load->config->bytes, LOAD_CHANNEL, false));
+    io_put(load, channel_around(at + CHANNEL_HEADER_LEN, load->config->bytes, LOAD_CHANNEL, client->dial && dial_is_stream(client->dial)));
 }
 
 static void put_send(struct load *load, struct client *client, uint64_t now)
@@ -34,7 +34,7 @@ static void put_send(struct load *load, struct client *client, uint64_t now)
     struct build build;
     put_stamp(load, payload, load_index(load, client), now);
     memcpy(tid, payload, sizeof tid);
-    build_begin(&build, slab_over(io_room(load, client->fd, NULL), LOAD_BYTES_MAX + LOAD_HEADER_MAX), METHOD_SEND, STUN_INDICATION, tid);
+    build_begin(&build, slab_over(io_room(load, client, NULL), LOAD_BYTES_MAX + LOAD_HEADER_MAX), METHOD_SEND, STUN_INDICATION, tid);
     build_xor_addr(&build, ATTR_XOR_PEER_ADDRESS,
                    load->config->direction == LOAD_PAIR ? &load->clients[load_index(load, client) ^ 1].relayed : &load->peer_at);
     build_attr(&build, ATTR_DATA, view_of(payload, load->config->bytes));
@@ -43,7 +43,7 @@ static void put_send(struct load *load, struct client *client, uint64_t now)
 
 static void put_down(struct load *load, struct client *client, uint64_t now)
 {
-    uint8_t *at = io_room(load, load->peer, &client->relayed);
+    uint8_t *at = io_room(load, NULL, &client->relayed);
     put_stamp(load, at, load_index(load, client), now);
     io_put(load, view_of(at, load->config->bytes));
 }
@@ -54,7 +54,7 @@ static void put_binding(struct load *load, struct client *client, uint64_t now)
     uint8_t tid[STUN_TID_LEN];
     put_u64(tid, now);
     put_u32(tid + 8, pace_sent(&load->pace, now));
-    build_begin(&build, slab_over(io_room(load, client->fd, NULL), LOAD_BYTES_MAX), METHOD_BINDING, STUN_REQUEST, tid);
+    build_begin(&build, slab_over(io_room(load, client, NULL), LOAD_BYTES_MAX), METHOD_BINDING, STUN_REQUEST, tid);
     io_put(load, build_end(&build));
 }
 
@@ -113,8 +113,8 @@ static void begin_cycle(struct load *load)
     struct client *client = &load->clients[load->idle[load->idle_first]];
     load->idle_first = (load->idle_first + 1) % load->config->clients;
     load->idle_count--;
-    if (client->has_cycled && client_reopen(load, client) != 0)
-        return;
+    if (client->has_cycled)
+        client_leave(load, client);
     client->has_cycled = true;
     client->begun_ns = load_now();
     client->number = pace_sent(&load->pace, client->begun_ns);

@@ -22,11 +22,15 @@
 
 struct dial {
     int fd;
-    bool is_stream;
-    SSL_CTX *context;
-    SSL *ssl; /* NULL: plain */
+    bool is_stream, is_connected, is_open;
+    short wants; /* POLLIN, POLLOUT: until it is open */
+    SSL *ssl;    /* NULL: plain */
     size_t start, end; /* of `in`: what came and was not handed out yet */
     uint8_t in[IN_MAX];
+};
+
+struct dial_trust {
+    SSL_CTX *context;
 };
 
 /* ---- waiting ---- */
@@ -54,25 +58,24 @@ static int say(char why[DIAL_WHY_MAX], int err, const char *text)
     return err;
 }
 
-static int open_socket(struct dial *dial, const struct dial_config *config, msec_t until, char why[DIAL_WHY_MAX])
+static int open_socket(struct dial *dial, const struct dial_config *config, char why[DIAL_WHY_MAX])
 {
-    struct sockaddr_storage at;
+    struct sockaddr_storage at, from;
     const socklen_t len = addr_to_sockaddr(&config->server, &at);
     const int on = 1;
-    int error = 0;
-    socklen_t error_len = sizeof error;
     dial->fd = socket(at.ss_family, (dial->is_stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (dial->fd < 0)
         return say(why, ERR_SYSTEM, strerror(errno));
+    setsockopt(dial->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on); /* the port is chosen when the server is known: one address has more of them so */
+    if (config->from.family && bind(dial->fd, (const struct sockaddr *)&from, addr_to_sockaddr(&config->from, &from)) != 0)
+        return say(why, ERR_SYSTEM, strerror(errno));
     if (connect(dial->fd, (const struct sockaddr *)&at, len) != 0 && errno != EINPROGRESS)
         return say(why, ERR_SYSTEM, strerror(errno));
-    if (!dial->is_stream)
-        return 0;
-    setsockopt(dial->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (!wait_for(dial->fd, POLLOUT, until))
-        return say(why, ERR_BUSY, "no answer to the connection in time");
-    getsockopt(dial->fd, SOL_SOCKET, SO_ERROR, &error, &error_len);
-    return error ? say(why, ERR_SYSTEM, strerror(error)) : 0;
+    if (dial->is_stream)
+        setsockopt(dial->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    dial->is_connected = !dial->is_stream;
+    dial->wants = POLLOUT;
+    return 0;
 }
 
 static int say_tls(const struct dial *dial, char why[DIAL_WHY_MAX])
@@ -107,17 +110,36 @@ static BIO *bio_of(const struct dial *dial, const struct dial_config *config)
     return bio;
 }
 
-static bool make_session(struct dial *dial, const struct dial_config *config)
+struct dial_trust *dial_trust_new(enum dial_transport transport, bool trusts_everybody)
 {
-    dial->context = SSL_CTX_new(dial->is_stream ? TLS_client_method() : DTLS_client_method());
-    if (!dial->context || SSL_CTX_set_default_verify_paths(dial->context) != 1)
-        return false;
-    SSL_CTX_set_verify(dial->context, config->trusts_everybody ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
-    dial->ssl = SSL_new(dial->context);
+    struct dial_trust *trust = calloc(1, sizeof *trust);
+    if (!trust)
+        return NULL;
+    trust->context = SSL_CTX_new(transport == DIAL_DTLS ? DTLS_client_method() : TLS_client_method());
+    if (!trust->context || SSL_CTX_set_default_verify_paths(trust->context) != 1) {
+        dial_trust_free(trust);
+        return NULL;
+    }
+    SSL_CTX_set_verify(trust->context, trusts_everybody ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+    return trust;
+}
+
+void dial_trust_free(struct dial_trust *trust)
+{
+    if (trust)
+        SSL_CTX_free(trust->context);
+    free(trust);
+}
+
+static bool make_session(struct dial *dial, const struct dial_config *config, struct dial_trust *trust)
+{
+    dial->ssl = trust ? SSL_new(trust->context) : NULL;
     BIO *bio = dial->ssl ? bio_of(dial, config) : NULL;
     if (!bio)
         return false;
     SSL_set_bio(dial->ssl, bio, bio);
+    SSL_set_connect_state(dial->ssl);
+    SSL_set_mode(dial->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     if (!dial->is_stream) {
         SSL_set_options(dial->ssl, SSL_OP_NO_QUERY_MTU);
         SSL_set_mtu(dial->ssl, DATAGRAM_MTU);
@@ -125,50 +147,101 @@ static bool make_session(struct dial *dial, const struct dial_config *config)
     return expect_name(dial->ssl, config->name);
 }
 
-/* turn_once: waits for what OpenSSL waits for; a lost datagram of DTLS is sent again by its own timer. False: the time is over, or it failed. */
-static bool turn_once(const struct dial *dial, int result, msec_t until)
+static int begin_session(struct dial *dial, const struct dial_config *config, char why[DIAL_WHY_MAX])
 {
-    const int wants = SSL_get_error(dial->ssl, result);
-    if (wants != SSL_ERROR_WANT_READ && wants != SSL_ERROR_WANT_WRITE)
-        return false;
-    struct timeval lapse;
-    const msec_t now = clock_monotonic_ms();
-    msec_t turn = until;
-    if (!dial->is_stream && DTLSv1_get_timeout(dial->ssl, &lapse) && now + lapse.tv_sec * 1000 + lapse.tv_usec / 1000 < until)
-        turn = now + lapse.tv_sec * 1000 + lapse.tv_usec / 1000 + 1;
-    const bool ready = wait_for(dial->fd, wants == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, turn);
-    if (!ready && !dial->is_stream)
-        DTLSv1_handle_timeout(dial->ssl);
-    return clock_monotonic_ms() < until;
+    struct dial_trust *own = config->trust ? NULL : dial_trust_new(config->transport, config->trusts_everybody);
+    const bool made = make_session(dial, config, config->trust ? config->trust : own);
+    dial_trust_free(own); /* the session keeps it */
+    return made ? 0 : say(why, ERR_MEMORY, "out of memory");
 }
 
-static int shake_hands(struct dial *dial, const struct dial_config *config, msec_t until, char why[DIAL_WHY_MAX])
+int dial_begin(const struct dial_config *config, struct dial **out, char why[DIAL_WHY_MAX])
 {
-    ERR_clear_error();
-    if (!make_session(dial, config))
-        return say(why, ERR_MEMORY, "out of memory");
-    int result;
-    while ((result = SSL_connect(dial->ssl)) != 1)
-        if (!turn_once(dial, result, until)) {
-            const int wants = SSL_get_error(dial->ssl, result);
-            return wants == SSL_ERROR_WANT_READ || wants == SSL_ERROR_WANT_WRITE ? say(why, ERR_BUSY, "no answer to the handshake in time")
-                                                                                 : say_tls(dial, why);
-        }
-    return 0;
-}
-
-int dial_open(const struct dial_config *config, struct dial **out, char why[DIAL_WHY_MAX])
-{
-    const msec_t until = clock_monotonic_ms() + config->timeout_ms;
     struct dial *dial = calloc(1, sizeof *dial);
     *out = NULL;
     if (!dial)
         return say(why, ERR_MEMORY, "out of memory");
     dial->fd = -1;
     dial->is_stream = config->transport == DIAL_TCP || config->transport == DIAL_TLS;
-    int err = open_socket(dial, config, until, why);
+    int err = open_socket(dial, config, why);
     if (!err && (config->transport == DIAL_TLS || config->transport == DIAL_DTLS))
-        err = shake_hands(dial, config, until, why);
+        err = begin_session(dial, config, why);
+    if (err)
+        dial_close(dial);
+    else
+        *out = dial;
+    return err;
+}
+
+/* connected: of a stream: ERR_PARTIAL: not yet. */
+static int connected(struct dial *dial, char why[DIAL_WHY_MAX])
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+    if (!wait_for(dial->fd, POLLOUT, 0))
+        return ERR_PARTIAL;
+    getsockopt(dial->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    dial->is_connected = !error;
+    return error ? say(why, ERR_SYSTEM, strerror(error)) : 0;
+}
+
+/* shake_hands: a lost datagram of DTLS is sent again by its own timer. */
+static int shake_hands(struct dial *dial, char why[DIAL_WHY_MAX])
+{
+    ERR_clear_error();
+    if (!dial->is_stream)
+        DTLSv1_handle_timeout(dial->ssl);
+    const int result = SSL_connect(dial->ssl), wants = result == 1 ? SSL_ERROR_NONE : SSL_get_error(dial->ssl, result);
+    if (wants != SSL_ERROR_WANT_READ && wants != SSL_ERROR_WANT_WRITE)
+        return result == 1 ? 0 : say_tls(dial, why);
+    dial->wants = wants == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT;
+    return ERR_PARTIAL;
+}
+
+int dial_go_on(struct dial *dial, char why[DIAL_WHY_MAX])
+{
+    int err = dial->is_connected ? 0 : connected(dial, why);
+    if (!err && dial->ssl && !dial->is_open)
+        err = shake_hands(dial, why);
+    if (!err) {
+        dial->is_open = true;
+        dial->wants = POLLIN;
+    }
+    return err;
+}
+
+int dial_fd(const struct dial *dial)
+{
+    return dial->fd;
+}
+
+short dial_wants(const struct dial *dial)
+{
+    return dial->wants;
+}
+
+/* turn_of: until when to wait: for DTLS no longer than its timer runs. */
+static msec_t turn_of(const struct dial *dial, msec_t until)
+{
+    struct timeval lapse;
+    if (!dial->ssl || dial->is_stream || !DTLSv1_get_timeout(dial->ssl, &lapse))
+        return until;
+    const msec_t turn = clock_monotonic_ms() + lapse.tv_sec * 1000 + lapse.tv_usec / 1000 + 1;
+    return turn < until ? turn : until;
+}
+
+int dial_open(const struct dial_config *config, struct dial **out, char why[DIAL_WHY_MAX])
+{
+    const msec_t until = clock_monotonic_ms() + config->timeout_ms;
+    struct dial *dial;
+    int err = dial_begin(config, &dial, why);
+    *out = NULL;
+    if (err)
+        return err;
+    while ((err = dial_go_on(dial, why)) == ERR_PARTIAL && clock_monotonic_ms() < until)
+        wait_for(dial->fd, dial->wants, turn_of(dial, until));
+    if (err == ERR_PARTIAL)
+        err = say(why, ERR_BUSY, dial->is_connected ? "no answer to the handshake in time" : "no answer to the connection in time");
     if (err)
         dial_close(dial);
     else
@@ -183,7 +256,6 @@ void dial_close(struct dial *dial)
     if (dial->ssl && SSL_is_init_finished(dial->ssl))
         SSL_shutdown(dial->ssl);
     SSL_free(dial->ssl);
-    SSL_CTX_free(dial->context);
     if (dial->fd >= 0)
         close(dial->fd);
     free(dial);
@@ -204,8 +276,8 @@ bool dial_is_stream(const struct dial *dial)
 
 /* ---- frames ---- */
 
-/* put_some: how many bytes went; 0: not now; negative: broken. A datagram that the system has no room for is lost, as on the way. */
-static ssize_t put_some(struct dial *dial, struct view bytes)
+/* A datagram that the system has no room for is lost, as on the way. */
+ssize_t dial_put(struct dial *dial, struct view bytes)
 {
     ssize_t put;
     if (dial->ssl) {
@@ -219,15 +291,15 @@ static ssize_t put_some(struct dial *dial, struct view bytes)
             put = errno == EAGAIN || errno == EINTR ? 0 : -1;
     }
     if (put <= 0 && !dial->is_stream)
-        return put < 0 && errno == ECONNREFUSED ? -1 : (ssize_t)bytes.len;
-    return put;
+        return put < 0 && errno == ECONNREFUSED ? ERR_SYSTEM : (ssize_t)bytes.len;
+    return put < 0 ? ERR_SYSTEM : put;
 }
 
 int dial_send(struct dial *dial, struct view frame)
 {
     const msec_t until = clock_monotonic_ms() + SEND_MS;
     while (frame.len) {
-        const ssize_t put = put_some(dial, frame);
+        const ssize_t put = dial_put(dial, frame);
         if (put < 0)
             return ERR_SYSTEM;
         frame = view_from(frame, (size_t)put);
@@ -237,9 +309,11 @@ int dial_send(struct dial *dial, struct view frame)
     return 0;
 }
 
-/* get_some: 0; ERR_NOT_FOUND: nothing is there; ERR_SYSTEM. */
-static int get_some(struct dial *dial)
+int dial_fill(struct dial *dial)
 {
+    memmove(dial->in, dial->in + dial->start, dial->end - dial->start);
+    dial->end -= dial->start;
+    dial->start = 0;
     uint8_t *at = dial->in + dial->end;
     const size_t room = sizeof dial->in - dial->end;
     ssize_t got;
@@ -261,8 +335,7 @@ static int get_some(struct dial *dial)
     return 0;
 }
 
-/* cut: a frame of what is there: ERR_PARTIAL: of none yet. */
-static int cut(struct dial *dial, struct view *frame)
+int dial_take(struct dial *dial, struct view *frame)
 {
     const struct view in = view_of(dial->in + dial->start, dial->end - dial->start);
     size_t used = in.len;
@@ -279,14 +352,11 @@ int dial_receive(struct dial *dial, msec_t timeout_ms, struct view *frame)
 {
     const msec_t until = clock_monotonic_ms() + timeout_ms;
     for (;;) {
-        int err = cut(dial, frame);
+        int err = dial_take(dial, frame);
         if (err != ERR_PARTIAL)
             return err;
-        memmove(dial->in, dial->in + dial->start, dial->end - dial->start);
-        dial->end -= dial->start;
-        dial->start = 0;
-        err = get_some(dial);
-        if (err == ERR_NOT_FOUND && !wait_for(dial->fd, POLLIN, until))
+        err = dial_fill(dial);
+        if (err == ERR_NOT_FOUND && (timeout_ms <= 0 || !wait_for(dial->fd, POLLIN, until)))
             return ERR_NOT_FOUND;
         if (err == ERR_SYSTEM)
             return ERR_SYSTEM;

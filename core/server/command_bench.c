@@ -189,8 +189,6 @@ int command_bench(const struct command_line *line)
     struct load_config config = {.url = &url, .clients = CLIENTS, .bytes = BYTES, .burst = 1, .user = line->user};
     if (probe_parse(line->words[0], &url) != 0)
         return command_fail(line, COMMAND_MISUSED, "%s: a URL expected, as turn:HOST[:PORT][?transport=udp|tcp], turns:, stun: or stuns:", line->words[0]);
-    if (url.transport != DIAL_UDP)
-        return command_fail(line, COMMAND_MISUSED, "%s: over UDP only", line->words[0]);
     int code = read_config(line, &config);
     if (!code)
         code = command_password(line, password, &config.password);

@@ -155,14 +155,14 @@ static void print_traffic(const struct load_config *config, const struct load_re
         printf("  server     %.3f us of processor time for each delivered (%.2f s)\n", figures->cpu_us, report->cpu_s);
 }
 
-static void print_memory(const struct load_report *report, const struct figures *figures)
+static void print_memory(const struct load_config *config, const struct load_report *report, const struct figures *figures)
 {
     printf("  held       %u allocations for %.1f s\n", report->clients, report->held_s);
     if (!report->has_memory)
         return;
     printf("  memory     %.0f bytes for each, %.0f after they were given back\n", figures->resident_each, figures->resident_after_each);
-    printf("  kernel     %.0f bytes for each, %.0f after they were given back; of the whole system, so others disturb it\n", figures->kernel_each,
-           figures->kernel_after_each);
+    printf("  kernel     %.0f bytes for each, %.0f after they were given back; of the whole system, so others disturb it%s\n", figures->kernel_each,
+           figures->kernel_after_each, config->url->transport == DIAL_UDP ? "" : ", and with the generator's end of each connection");
 }
 
 static void print_text(const struct load_config *config, const struct load_report *report, const struct figures *figures)
@@ -173,7 +173,7 @@ static void print_text(const struct load_config *config, const struct load_repor
     printf("%s\n", report->is_stopped ? "; stopped before its end" : "");
     print_setup(config, report, figures);
     if (config->kind == LOAD_HOLD)
-        print_memory(report, figures);
+        print_memory(config, report, figures);
     else
         print_traffic(config, report, figures);
     if (report->unreleased)

@@ -2,6 +2,7 @@
 import json
 import signal
 import subprocess
+import time
 
 from support.server import BINARY, Server, run_relay
 from support.tap import check, check_equal, main, test, wait_for
@@ -10,8 +11,13 @@ PATIENT = True
 ANN = ("--user", "ann", "--password", "secret")
 
 
-def bench(server, *arguments, user=ANN):
-    code, output, errors = run_relay("bench", f"turn:{server.host}:{server.port}", *user, "--json", *arguments)
+def urls(server):
+    return {"udp": f"turn:{server.host}:{server.port}", "tcp": f"turn:{server.host}:{server.port}?transport=tcp", "tls": f"turns:{server.host}:{server.tls_port}",
+            "dtls": f"turns:{server.host}:{server.tls_port}?transport=udp"}
+
+
+def bench(server, *arguments, user=ANN, transport="udp"):
+    code, output, errors = run_relay("bench", urls(server)[transport], *user, "--insecure", "--json", *arguments)
     check_equal((code, errors), (0, ""), f"the end of {arguments}")
     return json.loads(output)
 
@@ -32,17 +38,33 @@ PACES = (("--window", "3"), ("--rate", "1000"), ("--rate", "1000", "--burst", "4
 
 @test
 def every_load_is_delivered_whole_and_leaves_nothing():
-    with Server("total-quota=4", "admin-socket=admin") as server:
-        for way in [*WAYS, ("--load", "binding")]:
-            for pace in PACES:
-                done = bench(server, *way, *pace, "--clients", "4", "--packets", "60")
-                check_equal((done["sent"], done["delivered"], done["lost"]), (60, 60, 0), f"of {way}, {pace}")
-                check(0 < done["p50_us"] <= done["p99_us"] <= done["p999_us"], f"{way}, {pace} was as late as {done}")
-                check(done["share_least"] > 0.7, f"{way}, {pace} was shared as {done}")
-        for pace in ((), ("--rate", "1000")):
-            done = bench(server, "--load", "allocate", *pace, "--clients", "4", "--packets", "60")
-            check_equal((done["delivered"], done["refused"], done["challenges"]), (60, 0, 60), f"cycles, {pace}")
+    with Server("total-quota=4", "admin-socket=admin", tls=True) as server:
+        for transport in urls(server):
+            for way in [*WAYS, ("--load", "binding")]:
+                for pace in PACES if transport == "udp" else PACES[:1]:
+                    done = bench(server, *way, *pace, "--clients", "4", "--packets", "60", transport=transport)
+                    check_equal((done["transport"], done["sent"], done["delivered"], done["lost"]), (transport, 60, 60, 0), f"of {way}, {pace}")
+                    check(0 < done["p50_us"] <= done["p99_us"] <= done["p999_us"], f"{way}, {pace} was as late as {done}")
+                    check(done["share_least"] > 0.7, f"{way}, {pace} was shared as {done}")
+            for pace in ((), ("--rate", "1000")):
+                done = bench(server, "--load", "allocate", *pace, "--clients", "4", "--packets", "20", transport=transport)
+                check_equal((done["delivered"], done["refused"], done["challenges"]), (20, 0, 20), f"cycles over {transport}, {pace}")
+            check_equal(bench(server, "--load", "hold", "--held", "4", "--seconds", "1", transport=transport)["unreleased"], 0, f"what was held over {transport}")
         check_equal(allocations(server), [], "what is left")
+
+
+@test
+def what_a_stream_has_no_room_for_waits_or_is_told():
+    with Server() as server:
+        command = [BINARY, "bench", urls(server)["tcp"], *ANN, "--json", "--clients", "1", "--bytes", "8000", "--rate", "2500", "--packets", "4000"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+            time.sleep(0.4)  # of 1.6 s
+            server.process.send_signal(signal.SIGSTOP)
+            time.sleep(0.4)
+            server.process.send_signal(signal.SIGCONT)
+            done = json.loads(running.communicate(timeout=20)[0])
+        check_equal(done["delivered"] + done["unsent"], 4000, f"of {done}")
+        check(done["p999_us"] > 200000, f"the server did not stand still: {done}")
 
 
 @test
@@ -88,10 +110,20 @@ def a_load_that_is_not_as_it_was_asked_for_is_an_error():
                                   (("--pid", "0"), "is no process"), (("--peer", "here"), "--peer: an address"), (("--from", "there"), "--from: an address"),
                                   (("--held", "1"), "is not for --load relay"), (("--wndow", "3"), "did you mean --window?"), (("--rate", "1", "--rate", "2"), "is given twice")):
             check(reason in refused(server, *arguments, code=2), f"{arguments}: {refused(server, *arguments, code=2)}")
-        code, _, errors = run_relay("bench", f"turn:127.0.0.1:{server.tls_port}", *ANN)
-        check(code == 1 and "nobody listens" in errors, f"a port without a server: {code} {errors}")
+        for transport, reason in (("tcp", "Connection refused"), ("tls", "Connection refused"), ("udp", "nobody listens")):
+            code, _, errors = run_relay("bench", urls(server)[transport].replace(str(server.port), str(server.tls_port)), *ANN)
+            check(code == 1 and reason in errors, f"a port without a server over {transport}: {code} {errors}")
         code, _, errors = run_relay("bench", f"stun:{server.host}:{server.port}", "--load", "relay")
         check(code == 2 and "--load binding alone" in errors, f"a STUN server: {code} {errors}")
+
+
+@test
+def a_certificate_that_nobody_vouches_for_is_refused():
+    with Server(tls=True) as server:
+        code, _, errors = run_relay("bench", urls(server)["tls"], *ANN, "--packets", "4")
+        check(code == 1 and "certificate" in errors and "--insecure" in errors, f"{code} {errors}")
+        code, _, errors = run_relay("bench", urls(server)["tls"], *ANN, "--packets", "4", env={"SSL_CERT_FILE": server.authority})
+        check_equal((code, errors), (0, ""), "with its authority")
 
 
 @test
