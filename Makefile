@@ -64,7 +64,7 @@ UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/*.c))
 ENGINE := $(patsubst tests/engine/%.c,$(B)/engine/%,$(filter-out %/world.c %/world_client.c %/world_tcp.c,$(wildcard tests/engine/*.c)))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
 
-.PHONY: all run test check unit engine spec e2e asan tsan fuzz bench reference lint install deps clean help
+.PHONY: all run test check unit engine spec e2e asan tsan fuzz bench profile reference lint install deps clean help
 .DEFAULT_GOAL := all
 
 all: $(B)/relay $(B)/relay.8
@@ -79,7 +79,8 @@ help:
 ## make unit|engine|spec|e2e            one altitude of the tests
 ## make asan|tsan  unit, engine and e2e tests under the sanitizers
 ## make fuzz       libFuzzer targets, a minute each (needs clang)
-## make bench      what a packet costs; with OLD=relay also beside another build (tests/bench/README.md)
+## make bench      beside coturn and a bare forwarder (tests/bench/README.md): [QUICK=1] [ONLY="LOAD..."] [AGAIN=1]; with OLD=relay beside another build
+## make profile    the ten most expensive functions under each load: [ONLY="LOAD..."]
 ## make reference  lua/relay/meta/relay.lua and the reference of lua/README.md, from the rows of core/policy/reference.h; examples/tester.html
 ## make install    under PREFIX (and DESTDIR)
 ## make deps       install Debian's packages that the above need (as root)
@@ -177,7 +178,10 @@ fuzz: $(FUZZ)
 	@for f in $(FUZZ); do mkdir -p $$f.corpus; echo "== $$f"; $$f -max_total_time=60 -print_final_stats=0 $$f.corpus || exit 1; done
 
 bench: deps all bench-programs
-	@tests/bench/compare $(OLD) $(B)/relay
+	@$(if $(OLD),tests/bench/compare $(OLD) $(B)/relay,tests/bench/run $(if $(QUICK),--quick) $(if $(AGAIN),--again) $(ONLY:%=--only %))
+
+profile: deps all
+	@tests/bench/profile $(ONLY:%=--load %)
 
 reference: $(B)/relay examples/tester.html
 	$(B)/relay stubs --out lua/relay/meta/relay.lua
