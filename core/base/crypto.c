@@ -18,7 +18,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define HASHES 3
+#define HASHES 4
 #define KEY_KEPT_MAX 64
 
 static const struct {
@@ -29,6 +29,7 @@ static const struct {
     [CRYPTO_MD5] = {"MD5", 16, false},
     [CRYPTO_SHA1] = {"SHA1", 20, true},
     [CRYPTO_SHA256] = {"SHA256", 32, true},
+    [CRYPTO_SHA384] = {"SHA384", 48, true},
 };
 
 struct hash_state {
@@ -39,7 +40,7 @@ struct hash_state {
     size_t key_len; /* 0: none kept */
 };
 
-#define AEADS 2
+#define AEADS 3
 
 static const struct {
     const char *name;
@@ -47,11 +48,12 @@ static const struct {
 } aeads[AEADS] = {
     [CRYPTO_A128GCM] = {"AES-128-GCM", 16},
     [CRYPTO_A256GCM] = {"AES-256-GCM", 32},
+    [CRYPTO_CHACHA20] = {"ChaCha20-Poly1305", 32},
 };
 
 struct crypto {
     struct hash_state hash[HASHES];
-    EVP_CIPHER_CTX *opening[AEADS]; /* each keeps its cipher */
+    EVP_CIPHER_CTX *opening[AEADS], *sealing[AEADS]; /* each keeps its cipher */
 };
 
 static bool hash_init(struct hash_state *state, enum crypto_hash hash, EVP_MAC *hmac)
@@ -69,11 +71,12 @@ static bool hash_init(struct hash_state *state, enum crypto_hash hash, EVP_MAC *
     return state->mac && EVP_MAC_CTX_set_params(state->mac, params);
 }
 
-static bool aead_init(EVP_CIPHER_CTX **opening, enum crypto_aead aead)
+static bool aead_init(struct crypto *crypto, enum crypto_aead aead)
 {
-    EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, aeads[aead].name, NULL); /* the context keeps it */
-    *opening = EVP_CIPHER_CTX_new();
-    const bool ok = cipher && *opening && EVP_DecryptInit_ex2(*opening, cipher, NULL, NULL, NULL);
+    EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, aeads[aead].name, NULL); /* the contexts keep it */
+    EVP_CIPHER_CTX *opening = crypto->opening[aead] = EVP_CIPHER_CTX_new(), *sealing = crypto->sealing[aead] = EVP_CIPHER_CTX_new();
+    const bool ok = cipher && opening && sealing && EVP_DecryptInit_ex2(opening, cipher, NULL, NULL, NULL) &&
+                    EVP_EncryptInit_ex2(sealing, cipher, NULL, NULL, NULL);
     EVP_CIPHER_free(cipher);
     return ok;
 }
@@ -86,7 +89,7 @@ struct crypto *crypto_new(void)
     for (int hash = 0; ok && hash < HASHES; hash++)
         ok = hash_init(&crypto->hash[hash], (enum crypto_hash)hash, hmac);
     for (int aead = 0; ok && aead < AEADS; aead++)
-        ok = aead_init(&crypto->opening[aead], (enum crypto_aead)aead);
+        ok = aead_init(crypto, (enum crypto_aead)aead);
     EVP_MAC_free(hmac);
     if (ok)
         return crypto;
@@ -103,8 +106,10 @@ void crypto_free(struct crypto *crypto)
         EVP_MD_CTX_free(crypto->hash[hash].digesting);
         EVP_MD_free(crypto->hash[hash].digest);
     }
-    for (int aead = 0; aead < AEADS; aead++)
+    for (int aead = 0; aead < AEADS; aead++) {
         EVP_CIPHER_CTX_free(crypto->opening[aead]);
+        EVP_CIPHER_CTX_free(crypto->sealing[aead]);
+    }
     crypto_wipe(crypto, sizeof *crypto);
     free(crypto);
 }
@@ -180,16 +185,32 @@ int crypto_aead_open(struct crypto *crypto, enum crypto_aead aead, const uint8_t
     if (sealed->nonce.len != CRYPTO_AEAD_NONCE_LEN || sealed->bytes.len < CRYPTO_AEAD_TAG_LEN || sealed->bound.len > INT_MAX)
         return ERR_DENIED;
     const size_t len = sealed->bytes.len - CRYPTO_AEAD_TAG_LEN;
-    if (len > out->cap - out->len || len > INT_MAX)
+    if (out->overflow || len > out->cap - out->len || len > INT_MAX)
         return ERR_DENIED;
     if (!EVP_DecryptInit_ex2(opening, NULL, key, sealed->nonce.at, NULL))
         return ERR_SYSTEM;
-    uint8_t *at = slab_room(out, len);
-    if (aead_decrypt(opening, sealed->bound, view_cut(sealed->bytes, len), view_from(sealed->bytes, len), at))
-        return 0;
-    out->len -= len;
-    crypto_wipe(at, len);
-    return ERR_DENIED;
+    uint8_t *at = out->at + out->len; /* slab_room would clear it first */
+    if (!aead_decrypt(opening, sealed->bound, view_cut(sealed->bytes, len), view_from(sealed->bytes, len), at)) {
+        crypto_wipe(at, len);
+        return ERR_DENIED;
+    }
+    out->len += len;
+    return 0;
+}
+
+int crypto_aead_seal(struct crypto *crypto, enum crypto_aead aead, const uint8_t *key, const struct crypto_sealed *plain, uint8_t *out)
+{
+    EVP_CIPHER_CTX *sealing = crypto->sealing[aead];
+    const struct view text = plain->bytes, bound = plain->bound;
+    int len;
+    assert(plain->nonce.len == CRYPTO_AEAD_NONCE_LEN && text.len <= INT_MAX && bound.len <= INT_MAX);
+    if (!EVP_EncryptInit_ex2(sealing, NULL, key, plain->nonce.at, NULL) ||
+        (bound.len && !EVP_EncryptUpdate(sealing, NULL, &len, bound.at, (int)bound.len)) ||
+        (text.len && !EVP_EncryptUpdate(sealing, out, &len, text.at, (int)text.len)) ||
+        !EVP_EncryptFinal_ex(sealing, out + text.len, &len) ||
+        !EVP_CIPHER_CTX_ctrl(sealing, EVP_CTRL_AEAD_GET_TAG, CRYPTO_AEAD_TAG_LEN, out + text.len))
+        return ERR_SYSTEM;
+    return 0;
 }
 
 void crypto_random(void *out, size_t len)

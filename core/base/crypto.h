@@ -8,40 +8,44 @@
 
 #include "base/bytes.h"
 
-enum crypto_hash { CRYPTO_MD5, CRYPTO_SHA1, CRYPTO_SHA256 };
+enum crypto_hash { CRYPTO_MD5, CRYPTO_SHA1, CRYPTO_SHA256, CRYPTO_SHA384 };
 
-#define CRYPTO_HASH_MAX 32
+#define CRYPTO_SHA256_LEN 32
+#define CRYPTO_HASH_MAX 48
 
 struct crypto; /* fetched algorithms and scratch contexts of one thread */
 
 struct crypto *crypto_new(void); /* NULL on failure */
 void crypto_free(struct crypto *crypto);
 
-size_t crypto_hash_len(enum crypto_hash hash); /* 16, 20, 32 */
+size_t crypto_hash_len(enum crypto_hash hash); /* 16, 20, 32, 48 */
 
 /* crypto_digest: of the concatenation of `parts` (count of them) into `out` of crypto_hash_len bytes. */
 int crypto_digest(struct crypto *, enum crypto_hash, const struct view *parts, size_t count, uint8_t *out);
 
-/* crypto_hmac: HMAC of the concatenation of `parts` (SHA1 or SHA256) under `key`, into `out` of crypto_hash_len bytes. */
+/* crypto_hmac: HMAC of the concatenation of `parts` (not MD5) under `key`, into `out` of crypto_hash_len bytes. */
 int crypto_hmac(struct crypto *, enum crypto_hash, struct view key, const struct view *parts, size_t count, uint8_t *out);
 
-/* AES-GCM as RFC 5116 section 5 has it: a nonce of 12 bytes; the tag of 16 is the end of the sealed bytes. */
-enum crypto_aead { CRYPTO_A128GCM, CRYPTO_A256GCM };
+/* AES-GCM as RFC 5116 section 5 has it, ChaCha20-Poly1305 as RFC 8439: a nonce of 12 bytes; the tag of 16 is the end of the sealed bytes. */
+enum crypto_aead { CRYPTO_A128GCM, CRYPTO_A256GCM, CRYPTO_CHACHA20 };
 
 #define CRYPTO_AEAD_KEY_MAX 32
 #define CRYPTO_AEAD_NONCE_LEN 12
 #define CRYPTO_AEAD_TAG_LEN 16
 
 struct crypto_sealed {
-    struct view nonce, bytes;
+    struct view nonce, bytes; /* of crypto_aead_seal: those that are to be sealed */
     struct view bound; /* associated data: not in the bytes, yet the tag covers it */
 };
 
-size_t crypto_aead_key_len(enum crypto_aead aead); /* 16, 32 */
+size_t crypto_aead_key_len(enum crypto_aead aead); /* 16, 32, 32 */
 
 /* crypto_aead_open: appends to `out` what was sealed under `key` (crypto_aead_key_len bytes). ERR_DENIED, and nothing in `out`: a nonce of
  * another length, fewer bytes than a tag, more than there is room for, or a tag that is wrong. */
 int crypto_aead_open(struct crypto *, enum crypto_aead, const uint8_t *key, const struct crypto_sealed *, struct slab *out);
+
+/* crypto_aead_seal: bytes.len + CRYPTO_AEAD_TAG_LEN bytes at `out`, which may be where the bytes are. A key seals with no nonce twice. 0 or ERR_SYSTEM. */
+int crypto_aead_seal(struct crypto *, enum crypto_aead, const uint8_t *key, const struct crypto_sealed *, uint8_t *out);
 
 /* crypto_random: unpredictable bytes (getrandom(2)); does not return without them: a failure aborts the process. Any thread. */
 void crypto_random(void *out, size_t len);

@@ -9,16 +9,13 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/err.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-static bool pipe_out(void *owner, struct view bytes)
+struct record_way connection_way(struct connection *c)
 {
-    struct connection *c = owner;
-    connection_unsettled(c);
-    return outbox_put(&c->out, &c->streams->spare, bytes);
+    return (struct record_way){c->streams->config.crypto, &c->out, &c->streams->spare};
 }
 
 /* reset: so that nothing of it stays in the system. */
@@ -56,7 +53,6 @@ static struct connection *place(struct streams *s, const struct addr *from, uint
 static void begin(struct connection *c, struct streams *s)
 {
     c->streams = s;
-    c->pipe = (struct tls_pipe){.owner = c, .out = pipe_out};
     deadline_set(&s->deadlines, &c->deadline, c, loop_now(s->config.loop));
     watch_read(&c->readable, s->config.loop, c->fd, connection_receive, c);
     s->counts.accepted++;
@@ -109,10 +105,9 @@ void connection_break(struct connection *c)
 
 static void say_goodbye(struct connection *c)
 {
-    if (!c->ssl || !SSL_is_init_finished(c->ssl) || c->silent)
-        return;
-    SSL_shutdown(c->ssl);
-    ERR_clear_error();
+    const struct record_way way = connection_way(c);
+    if (c->records && !c->silent && !records_goodbye(c->records, &way))
+        connection_break(c);
 }
 
 void connection_finish(struct connection *c)
@@ -122,8 +117,10 @@ void connection_finish(struct connection *c)
             connection_break(c);
         return;
     }
-    say_goodbye(c);
     c->state = CONNECTION_CLOSING;
+    say_goodbye(c);
+    if (c->state == CONNECTION_BROKEN)
+        return;
     deadline_set(&c->streams->deadlines, &c->deadline, c, loop_now(c->streams->config.loop));
     connection_unsettled(c);
 }
@@ -199,10 +196,8 @@ static bool makes_room(struct connection *c, struct view bytes)
 
 static bool put(struct connection *c, struct view bytes)
 {
-    if (!c->ssl)
-        return outbox_put(&c->out, &c->streams->spare, bytes);
-    ERR_clear_error();
-    return SSL_write(c->ssl, bytes.at, (int)bytes.len) == (int)bytes.len;
+    const struct record_way way = connection_way(c);
+    return c->records ? records_put(c->records, &way, bytes) : outbox_put(&c->out, &c->streams->spare, bytes);
 }
 
 bool connection_send(struct connection *c, struct view bytes)
@@ -278,7 +273,8 @@ void connection_free(struct connection *c)
         splice_client_gone(c->splice);
     if (c->known && s->config.closed)
         s->config.closed(s->config.ctx, &c->flow);
-    SSL_free(c->ssl);
+    connection_shaken(c);
+    records_free(c->records);
     outbox_clear(&c->out, &s->spare);
     if (c->fd >= 0)
         close(c->fd);
@@ -304,15 +300,16 @@ static void depart(struct connection *c)
                                       .familiar = c->familiar,
                                       .handed = (uint8_t)(c->handed + 1),
                                       .part_len = c->part_len,
+                                      .record_len = c->record_len,
                                       .part = c->part,
-                                      .ssl = c->ssl,
+                                      .records = c->records,
                                       .sni = c->sni,
                                       .out = c->out};
         watch_stop(&c->writable);
         loop_forget(s->config.loop, c->fd);
         c->fd = -1;
         c->part = NULL;
-        c->ssl = NULL;
+        c->records = NULL;
         c->sni = NULL;
         c->out = (struct outbox){0};
         s->counts.handed++;
@@ -325,7 +322,7 @@ static void depart(struct connection *c)
 void connection_drop(struct connection *parcel)
 {
     struct chunks none = {0};
-    SSL_free(parcel->ssl);
+    records_free(parcel->records);
     outbox_clear(&parcel->out, &none);
     chunks_close(&none);
     reset(parcel->fd);
@@ -345,8 +342,6 @@ bool connection_arrive(struct streams *s, const struct connection *parcel)
     c->source = source;
     c->flow.link = link;
     begin(c, s);
-    if (c->ssl)
-        tls_move(c->ssl, &c->pipe);
     connection_unsettled(c); /* there may be something to send */
     connection_continue(c);
     return true;

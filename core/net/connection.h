@@ -10,14 +10,12 @@
 #define RELAY_NET_CONNECTION_H
 
 #include "net/deadline.h"
-#include "net/outbox.h"
+#include "net/record.h"
 #include "net/source.h"
 #include "net/stream.h"
-#include "net/tls_pipe.h"
 #include "wire/frame.h"
 
 #define WIRE_BYTES (64u << 10) /* one receive call */
-#define TLS_RECORD_MAX 16384   /* plain text of a record, RFC 8446 section 5.1 */
 #define STREAM_LISTENERS_MAX 64
 
 #define HANDED_MAX 8 /* times that a connection is handed over */
@@ -40,6 +38,12 @@ enum connection_state {
 
 struct splice;
 
+struct handshake {
+    SSL *ssl;
+    struct tls_pipe pipe;
+    struct tls_secrets secrets;
+};
+
 struct connection {
     struct streams *streams;
     struct flow flow;
@@ -56,16 +60,17 @@ struct connection {
     uint8_t handed;  /* how often it was handed over */
     unsigned heir;   /* of LEAVING: the worker that it goes to */
     uint32_t source; /* SOURCE_NONE while header_due */
-    uint32_t part_len;
-    uint8_t *part; /* the first `part_len` bytes of a frame (while NEW: of a PROXY header or a TLS record; when LEAVING: all frames since the one that asked for it) */
-    SSL *ssl;      /* NULL: plain */
+    uint32_t part_len, record_len;
+    uint8_t *part; /* the first `part_len` bytes of a frame (while NEW: of a PROXY header or a TLS record; when LEAVING: all frames since the one that asked for it),
+                    * and behind them the first `record_len` of a TLS record */
+    struct handshake *handshake; /* in HANDSHAKE only */
+    struct records *records;     /* of TLS, since then; NULL: plain */
     char *sni;
     struct outbox out;
     struct splice *splice; /* it is a client's data connection: what comes are bytes, not frames; NULL: it is not */
     struct connection *next_unsettled;
     struct deadline deadline;
     struct watch readable, writable;
-    struct tls_pipe pipe;
 };
 
 struct listener {
@@ -89,7 +94,7 @@ struct streams {
     struct listener listeners[STREAM_LISTENERS_MAX];
     struct watch sweep, before_sleep;
     uint8_t wire[WIRE_BYTES];                                                               /* what a receive call brought */
-    uint8_t frames[ENGINE_HEADROOM + FRAME_MAX + WIRE_BYTES + TLS_RECORD_MAX + ENGINE_TAILROOM]; /* plain text: a partial frame and what followed it */
+    uint8_t frames[ENGINE_HEADROOM + FRAME_MAX + WIRE_BYTES + ENGINE_TAILROOM]; /* plain text: a partial frame and what followed it */
 };
 
 /* connection_add: takes `fd` over; closes it when there is no room for one more. */
@@ -130,6 +135,12 @@ bool connection_arrive(struct streams *, const struct connection *parcel);
 
 /* connection_continue: the frames that arrived with it, as if they were received now (connection_input.c). */
 void connection_continue(struct connection *);
+
+/* connection_shaken: no handshake is under way any more (connection_input.c). */
+void connection_shaken(struct connection *);
+
+/* connection_way: what records are sent with. */
+struct record_way connection_way(struct connection *);
 
 /* connection_receive: the socket is readable (connection_input.c). */
 void connection_receive(void *connection);

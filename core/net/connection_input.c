@@ -28,7 +28,8 @@ static void give(struct connection *c, uint8_t *at, size_t len)
     memcpy(at + len, behind, sizeof behind);
 }
 
-/* deliver: the whole frames at the front of `len` bytes, and all that follows the request to be a data connection; returns how many bytes they were. */
+/* deliver: the whole frames at the front of `len` bytes, and all that follows the request to be a data connection; returns how many bytes
+ * they were. */
 static size_t deliver(struct connection *c, uint8_t *at, size_t len)
 {
     size_t done = 0;
@@ -55,32 +56,40 @@ static size_t deliver(struct connection *c, uint8_t *at, size_t len)
     return len;
 }
 
-/* keep_part: what is incomplete, in a buffer of its size: of the first TLS record while NEW, of a frame while OPEN; of one that is LEAVING
- * all. */
-static void keep_part(struct connection *c, const uint8_t *at, size_t len)
+/* keep_parts: what is incomplete, in a buffer of its size: of the first TLS record while NEW, of a frame, and of a record behind it, while
+ * OPEN; of one that is LEAVING all. */
+static void keep_parts(struct connection *c, struct view frame, struct view record)
 {
-    if (len > STRANGER_PART_MAX && !c->kept && c->state != CONNECTION_LEAVING)
+    const size_t len = frame.len + record.len;
+    if ((frame.len > STRANGER_PART_MAX || record.len > STRANGER_PART_MAX) && !c->kept && c->state != CONNECTION_LEAVING)
         connection_break(c);
-    if (len == 0 || c->state > CONNECTION_LEAVING) {
+    const bool none = len == 0 || c->state > CONNECTION_LEAVING;
+    uint8_t *part = none ? NULL : len == (size_t)c->part_len + c->record_len ? c->part : realloc(c->part, len);
+    if (!part) {
         free(c->part);
         c->part = NULL;
-        c->part_len = 0;
+        c->part_len = c->record_len = 0;
+        if (!none)
+            connection_break(c);
         return;
     }
-    uint8_t *part = len == c->part_len ? c->part : realloc(c->part, len);
-    if (!part) {
-        connection_break(c);
-        return;
-    }
-    memcpy(part, at, len);
+    memcpy(part, frame.at, frame.len);
+    if (record.len)
+        memcpy(part + frame.len, record.at, record.len);
     c->part = part;
-    c->part_len = (uint32_t)len;
+    c->part_len = (uint32_t)frame.len;
+    c->record_len = (uint32_t)record.len;
+}
+
+static void keep_part(struct connection *c, struct view frame)
+{
+    keep_parts(c, frame, view_of(NULL, 0));
 }
 
 static void plain_input(struct connection *c, uint8_t *frames, size_t len)
 {
     const size_t done = deliver(c, frames, len);
-    keep_part(c, frames + done, len - done);
+    keep_part(c, view_of(frames + done, len - done));
 }
 
 /* no_more: its bytes have ended. */
@@ -92,66 +101,86 @@ static void no_more(struct connection *c)
         connection_finish(c); /* replies to what came before are still sent */
 }
 
-/* tls_ended: whether OpenSSL has no more for now, because the client said goodbye or because it spoke nonsense. */
-static void tls_ended(struct connection *c, int result)
+/* ---- TLS ---- */
+
+static bool pipe_out(void *owner, struct view bytes)
 {
-    switch (SSL_get_error(c->ssl, result)) {
-        case SSL_ERROR_WANT_READ:
-            break;
-        case SSL_ERROR_ZERO_RETURN:
-            no_more(c);
-            break;
-        default:
-            connection_break(c);
-            break;
-    }
-    ERR_clear_error();
+    struct connection *c = owner;
+    connection_unsettled(c);
+    return outbox_put(&c->out, &c->streams->spare, bytes);
 }
 
-static void tls_handshake(struct connection *c)
+void connection_shaken(struct connection *c)
 {
-    const int result = SSL_do_handshake(c->ssl);
-    if (result != 1) {
-        tls_ended(c, result);
+    struct handshake *handshake = c->handshake;
+    if (!handshake)
         return;
-    }
-    c->sni = tls_sni(c->ssl);
+    SSL_free(handshake->ssl);
+    crypto_wipe(handshake, sizeof *handshake);
+    free(handshake);
+    c->handshake = NULL;
+}
+
+/* established: what has to be known of the handshake is taken, and OpenSSL is done. */
+static void established(struct connection *c)
+{
+    const SSL *ssl = c->handshake->ssl;
+    c->sni = tls_sni(ssl);
     if (c->sni)
         c->flow.sni = c->sni;
-    c->flow.alpn = tls_alpn(c->ssl);
+    c->flow.alpn = tls_alpn(ssl);
+    c->records = records_new(c->streams->config.crypto, c->handshake->ssl, &c->handshake->secrets);
+    connection_shaken(c);
     c->state = CONNECTION_OPEN;
+    if (!c->records)
+        connection_break(c);
 }
 
+/* shake: with the bytes of *in, of which those stay that come behind the handshake. */
+static void shake(struct connection *c, struct view *in)
+{
+    struct handshake *handshake = c->handshake;
+    ERR_clear_error();
+    handshake->pipe.in = *in;
+    const int result = SSL_do_handshake(handshake->ssl);
+    *in = handshake->pipe.in;
+    if (result == 1)
+        established(c);
+    else if (SSL_get_error(handshake->ssl, result) != SSL_ERROR_WANT_READ)
+        connection_break(c);
+    ERR_clear_error();
+}
+
+/* records_ended: after what came before it was delivered. */
+static void records_ended(struct connection *c, enum record_end end)
+{
+    const struct record_way way = connection_way(c);
+    if (!c->silent && c->state == CONNECTION_OPEN && !records_answer(c->records, &way))
+        end = RECORDS_BROKEN;
+    if (c->out.len)
+        connection_unsettled(c);
+    if (end == RECORDS_CLOSED)
+        no_more(c);
+    else if (end == RECORDS_BROKEN)
+        connection_break(c);
+}
+
+/* tls_input: the parts of a frame and of a record go before what was received now, each where it belongs. */
 static void tls_input(struct connection *c, struct view in)
 {
-    c->pipe.in = in;
-    ERR_clear_error();
-    if (c->state == CONNECTION_HANDSHAKE)
-        tls_handshake(c);
     uint8_t *frames = c->streams->frames + ENGINE_HEADROOM;
-    size_t len = c->part_len;
-    if (len)
-        memcpy(frames, c->part, len);
-    while (c->state == CONNECTION_OPEN || c->state == CONNECTION_LEAVING) {
-        const int got = SSL_read(c->ssl, frames + len, WIRE_BYTES); /* of LEAVING all that is there; there is room for it */
-        if (got <= 0) {
-            tls_ended(c, got);
-            break;
-        }
-        len += (size_t)got;
-        const size_t done = deliver(c, frames, len);
-        len -= done;
-        if (done && len)
-            memmove(frames, frames + done, len);
-    }
-    keep_part(c, frames, len);
-    c->pipe.in = view_of(NULL, 0);
+    struct slab data = slab_over(frames, FRAME_MAX + WIRE_BYTES);
+    slab_put(&data, view_of(c->part, c->part_len));
+    const enum record_end end = records_read(c->records, c->streams->config.crypto, &in, &data);
+    const size_t done = deliver(c, frames, data.len);
+    records_ended(c, end);
+    keep_parts(c, view_of(frames + done, data.len - done), in);
 }
 
 static bool looks_like_tls(struct view in)
 {
     return in.at[0] == TLS_HANDSHAKE && (in.len < 2 || in.at[1] == TLS_MAJOR) &&
-           (in.len < TLS_HEADER_LEN || get_u16(in.at + 3) <= TLS_RECORD_MAX);
+           (in.len < TLS_HEADER_LEN || get_u16(in.at + 3) <= RECORD_PLAIN_MAX);
 }
 
 /* tls_begin: not before the whole first record is here: what OpenSSL needs for a handshake is a hundred times what a connection costs until
@@ -159,15 +188,18 @@ static bool looks_like_tls(struct view in)
 static void tls_begin(struct connection *c, struct view in)
 {
     if (in.len < TLS_HEADER_LEN || in.len - TLS_HEADER_LEN < get_u16(in.at + 3)) {
-        keep_part(c, in.at, in.len);
+        keep_part(c, in);
         return;
     }
-    keep_part(c, NULL, 0);
+    keep_part(c, view_of(NULL, 0));
+    struct handshake *handshake = c->handshake = calloc(1, sizeof *handshake);
     c->state = CONNECTION_HANDSHAKE;
     c->flow.transport = TRANSPORT_TLS;
-    c->pipe.owner = c;
-    c->ssl = tls_open(c->streams->config.tls, &c->pipe);
-    if (!c->ssl)
+    if (handshake) {
+        handshake->pipe = (struct tls_pipe){.owner = c, .out = pipe_out, .secrets = &handshake->secrets};
+        handshake->ssl = tls_open(c->streams->config.tls, &handshake->pipe);
+    }
+    if (!handshake || !handshake->ssl)
         connection_break(c);
 }
 
@@ -185,10 +217,10 @@ static struct view take_header(struct connection *c, struct view in)
     size_t used = in.len;
     const int err = proxy_open(&header, in, &used);
     if (err == ERR_PARTIAL) {
-        keep_part(c, in.at, in.len);
+        keep_part(c, in);
         return view_of(NULL, 0);
     }
-    keep_part(c, NULL, 0);
+    keep_part(c, view_of(NULL, 0));
     if (!err && header.source.family) {
         c->flow.client = header.source;
         c->flow.server = header.destination;
@@ -227,10 +259,12 @@ static void input(struct connection *c, struct view in)
         if (c->state == CONNECTION_OPEN)
             memcpy(frames, in.at, in.len);
     }
-    if (c->state == CONNECTION_OPEN && !c->ssl)
-        plain_input(c, frames, in.len);
-    else if (c->state == CONNECTION_OPEN || c->state == CONNECTION_HANDSHAKE)
+    if (c->state == CONNECTION_HANDSHAKE)
+        shake(c, &in);
+    if (c->state == CONNECTION_OPEN && c->records)
         tls_input(c, in);
+    else if (c->state == CONNECTION_OPEN)
+        plain_input(c, frames, in.len);
 }
 
 static void end_of_file(struct connection *c)
@@ -247,12 +281,16 @@ static void end_of_file(struct connection *c)
 
 void connection_continue(struct connection *c)
 {
-    uint8_t *frames = c->streams->frames + ENGINE_HEADROOM;
-    c->streams->busy = true;
-    if (c->part_len)
-        memcpy(frames, c->part, c->part_len);
-    plain_input(c, frames, c->part_len);
-    c->streams->busy = false;
+    struct streams *s = c->streams;
+    s->busy = true;
+    if (c->records) {
+        memcpy(s->wire, c->part + c->part_len, c->record_len);
+        tls_input(c, view_of(s->wire, c->record_len));
+    } else if (c->part_len) {
+        memcpy(s->frames + ENGINE_HEADROOM, c->part, c->part_len);
+        plain_input(c, s->frames + ENGINE_HEADROOM, c->part_len);
+    }
+    s->busy = false;
 }
 
 static size_t receive_room(struct connection *c, size_t most)
@@ -265,14 +303,14 @@ void connection_receive(void *owner)
 {
     struct connection *c = owner;
     struct streams *s = c->streams;
-    const bool plain = c->state == CONNECTION_OPEN && !c->ssl;
-    const size_t had = plain || c->state == CONNECTION_NEW ? c->part_len : 0;
+    const bool plain = c->state == CONNECTION_OPEN && !c->records;
+    const size_t had = c->records ? c->record_len : c->part_len; /* of what is received; there is none during a handshake */
     uint8_t *at = plain ? s->frames + ENGINE_HEADROOM : s->wire;
     const size_t room = receive_room(c, plain ? WIRE_BYTES : WIRE_BYTES - had);
     if (room == 0)
         return;
     if (had)
-        memcpy(at, c->part, had);
+        memcpy(at, c->part + (c->records ? c->part_len : 0), had);
     const ssize_t got = recv(c->fd, at + had, room, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;

@@ -3,13 +3,14 @@
 
 #include "base/err.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define CHUNK_BYTES 4072 /* with its header less than a page */
+#define CHUNK_BYTES OUTBOX_ROW_MAX /* with its header less than a page */
 #define SPARE_MAX 64
 #define WRITE_PARTS 32
 
@@ -82,6 +83,22 @@ bool outbox_put(struct outbox *box, struct chunks *spare, struct view bytes)
         bytes = view_from(bytes, part.len);
     }
     return true;
+}
+
+uint8_t *outbox_room(struct outbox *box, struct chunks *spare, size_t least, size_t *room)
+{
+    assert(least <= CHUNK_BYTES);
+    if ((!box->last || CHUNK_BYTES - box->last->to < least) && !grow(box, spare))
+        return NULL;
+    *room = CHUNK_BYTES - box->last->to;
+    return box->last->bytes + box->last->to;
+}
+
+void outbox_fill(struct outbox *box, size_t len)
+{
+    assert(len <= CHUNK_BYTES - box->last->to);
+    box->last->to += (uint32_t)len;
+    box->len += len;
 }
 
 static void drop_first(struct outbox *box, struct chunks *spare)

@@ -21,6 +21,7 @@ struct connection; /* outside of this room: one on its way from a worker's strea
 struct streams_config {
     struct loop *loop;
     struct tls *tls; /* NULL: plain only */
+    struct crypto *crypto; /* the worker's, for TLS */
     bool plain;      /* false: no-tcp: TLS only */
     bool marks;      /* a connection has the DSCP that its client opened it with, and the flow says so; else none */
     uint32_t max_connections, max_per_source; /* 0: no limit; a source is an IPv4 address or a /56 of IPv6 */

@@ -1,4 +1,5 @@
 /* tls.c: contexts, and the certificates of the moment. */
+#include "base/crypto.h"
 #include "base/err.h"
 #include "net/certificate.h"
 #include "net/tls_pipe.h"
@@ -64,6 +65,30 @@ static int cookie_is_verified(SSL *ssl, const unsigned char *cookie, unsigned in
     return len > 0 && view_equal(view_of(cookie, len), pipe->cookie);
 }
 
+/* learn_secret: of OpenSSL's lines for those who debug: LABEL CLIENT-RANDOM SECRET, the last two in hex. */
+static void learn_secret(const SSL *ssl, const char *line)
+{
+    struct tls_secrets *secrets = ((const struct tls_pipe *)SSL_get_app_data(ssl))->secrets;
+    const struct view secret = view_text(strrchr(line, ' ') + 1);
+    if (!secrets)
+        return;
+    if (strncmp(line, "CLIENT_TRAFFIC_SECRET_0 ", 24) == 0 && crypto_hex_decode(secret, secrets->in, sizeof secrets->in) == 0)
+        secrets->records_in = 0;
+    if (strncmp(line, "SERVER_TRAFFIC_SECRET_0 ", 24) == 0 && crypto_hex_decode(secret, secrets->out, sizeof secrets->out) == 0)
+        secrets->records_out = 0;
+}
+
+/* count_record: since the keys changed: in TLS 1.2 that is behind ChangeCipherSpec. */
+static void count_record(int is_write, int version, int type, const void *at, size_t len, SSL *ssl, void *arg)
+{
+    const struct tls_pipe *pipe = SSL_get_app_data(ssl);
+    (void)version, (void)len, (void)arg;
+    if (type != SSL3_RT_HEADER || !pipe->secrets)
+        return;
+    uint64_t *count = is_write ? &pipe->secrets->records_out : &pipe->secrets->records_in;
+    *count = *(const uint8_t *)at == SSL3_RT_CHANGE_CIPHER_SPEC ? 0 : *count + 1;
+}
+
 static bool prepare(struct tls *tls, SSL_CTX *ctx, int oldest)
 {
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
@@ -74,6 +99,8 @@ static bool prepare(struct tls *tls, SSL_CTX *ctx, int oldest)
     SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
     SSL_CTX_set_tlsext_servername_callback(ctx, accept_name);
     SSL_CTX_set_cookie_verify_cb(ctx, cookie_is_verified);
+    SSL_CTX_set_keylog_callback(ctx, learn_secret);
+    SSL_CTX_set_msg_callback(ctx, count_record);
     return SSL_CTX_set_min_proto_version(ctx, oldest) && SSL_CTX_set_cipher_list(ctx, SUITES);
 }
 
@@ -172,12 +199,6 @@ SSL *tls_open(struct tls *tls, struct tls_pipe *pipe)
     SSL_set_app_data(ssl, pipe);
     SSL_set_accept_state(ssl);
     return ssl;
-}
-
-void tls_move(SSL *ssl, struct tls_pipe *pipe)
-{
-    BIO_set_data(SSL_get_rbio(ssl), pipe);
-    SSL_set_app_data(ssl, pipe);
 }
 
 char *tls_sni(const SSL *ssl)

@@ -8,14 +8,14 @@
 #include <string.h>
 
 struct kept {
-    uint8_t body[CRYPTO_HASH_MAX];
+    uint8_t body[CRYPTO_SHA256_LEN];
     struct mint_made made;
 };
 
 /* struct shelf: the keys lie together: they are what is looked through. */
 struct shelf {
     uint32_t next; /* where the next one goes */
-    uint8_t keys[MINT_REMEMBERED][CRYPTO_HASH_MAX];
+    uint8_t keys[MINT_REMEMBERED][CRYPTO_SHA256_LEN];
     struct kept kept[MINT_REMEMBERED];
 };
 

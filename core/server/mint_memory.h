@@ -21,8 +21,8 @@ void mint_memory_free(struct mint_memory *);
 /* struct mint_asked: who asks, for what, and with which key: digests of SHA-256. */
 struct mint_asked {
     const char *tenant;
-    uint8_t key[CRYPTO_HASH_MAX]; /* of the caller and his Idempotency-Key */
-    uint8_t body[CRYPTO_HASH_MAX];
+    uint8_t key[CRYPTO_SHA256_LEN]; /* of the caller and his Idempotency-Key */
+    uint8_t body[CRYPTO_SHA256_LEN];
 };
 
 /* struct mint_made: what was made for it. */

@@ -10,7 +10,7 @@
 #define TOKEN_ROOM 25 /* base64 is written in fours before its padding is taken away */
 
 struct place {
-    uint8_t digest[CRYPTO_HASH_MAX];
+    uint8_t digest[CRYPTO_SHA256_LEN];
     struct test_link link; /* expires_unix_s 0: nobody has it */
 };
 
@@ -28,7 +28,7 @@ void test_links_free(struct test_links *links)
     free(links);
 }
 
-static int digest_of(struct crypto *crypto, const char *token, uint8_t out[CRYPTO_HASH_MAX])
+static int digest_of(struct crypto *crypto, const char *token, uint8_t out[CRYPTO_SHA256_LEN])
 {
     const struct view view = view_text(token);
     return crypto_digest(crypto, CRYPTO_SHA256, &view, 1, out);
@@ -68,7 +68,7 @@ int test_link_make(struct test_links *links, struct crypto *crypto, const struct
 /* place_of: by the digest: what is compared tells nothing of the token. NULL: there is none. */
 static struct place *place_of(const struct test_links *links, struct crypto *crypto, const char *token)
 {
-    uint8_t digest[CRYPTO_HASH_MAX];
+    uint8_t digest[CRYPTO_SHA256_LEN];
     if (digest_of(crypto, token, digest) != 0)
         return NULL;
     for (size_t i = 0; i < TEST_LINKS; i++)

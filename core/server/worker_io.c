@@ -173,6 +173,7 @@ static struct streams *make_streams(struct worker *worker)
     const struct streams_config config = {
         .loop = worker->loop,
         .tls = service->config->no_tls ? NULL : service->tls,
+        .crypto = worker->crypto,
         .plain = !service->config->no_tcp,
         .marks = !service->config->no_dscp,
         .max_connections = most_connections(service->config->workers),

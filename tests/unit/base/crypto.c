@@ -1,4 +1,4 @@
-/* crypto.c: published vectors of the digests, MACs and AES-GCM, base64 and hex. */
+/* crypto.c: published vectors of the digests, MACs and AEADs, base64 and hex. */
 #include "base/crypto.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -37,7 +37,10 @@ TEST(digests_are_those_of_the_standards)
     check_hex(out, "d41d8cd98f00b204e9800998ecf8427e");
     CHECK_INT(crypto_hash_len(CRYPTO_MD5), 16);
     CHECK_INT(crypto_hash_len(CRYPTO_SHA1), 20);
+    CHECK_INT(crypto_digest(crypto, CRYPTO_SHA384, parts, 4, out), 0);
+    check_hex(out, "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7");
     CHECK_INT(crypto_hash_len(CRYPTO_SHA256), 32);
+    CHECK_INT(crypto_hash_len(CRYPTO_SHA384), 48);
     crypto_free(crypto);
 }
 
@@ -55,6 +58,8 @@ TEST(macs_are_those_of_the_standards_whatever_key_was_before)
         {CRYPTO_SHA1, view_text("Jefe"), "what do ya want for nothing?", "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"},
         {CRYPTO_SHA256, view_text("Jefe"), "what do ya want for nothing?",
          "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
+        {CRYPTO_SHA384, view_text("Jefe"), "what do ya want for nothing?",
+         "af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e8e2240ca5e69e2c78b3239ecfab21649"},
         {CRYPTO_SHA1, view_of(long_key, 80), "Test Using Larger Than Block-Size Key - Hash Key First",
          "aa4ae5e15272d00e95705637ce8a3b55ed402112"},
         {CRYPTO_SHA256, view_of(long_key, 131), "Test Using Larger Than Block-Size Key - Hash Key First",
@@ -73,7 +78,7 @@ TEST(macs_are_those_of_the_standards_whatever_key_was_before)
     crypto_free(crypto);
 }
 
-/* struct seal: test cases of McGrew and Viega's specification of GCM; `bytes` end with the tag. */
+/* struct seal: test cases of McGrew and Viega's specification of GCM, and RFC 8439 section 2.8.2; `bytes` end with the tag. */
 static const struct seal {
     enum crypto_aead aead;
     const char *key, *nonce, *bound, *bytes, *text;
@@ -90,11 +95,18 @@ static const struct seal {
      "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662"
      "76fc6ece0f4e1768cddf8853bb2d551b",
      "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39"},
+    {CRYPTO_CHACHA20, "808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f", "070000004041424344454647",
+     "50515253c0c1c2c3c4c5c6c7",
+     "d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d63dbea45e8ca9671282fafb69da92728b1a71de0a9e060b2905d6a5b6"
+     "7ecd3b3692ddbd7f2d778b8c9803aee328091b58fab324e4fad675945585808b4831d7bc3ff4def08e4b7a9de576d26586cec64b61161ae10b594f09"
+     "e26a7e902ecbd0600691",
+     "4c616469657320616e642047656e746c656d656e206f662074686520636c617373206f66202739393a204966204920636f756c64206f6666657220796f"
+     "75206f6e6c79206f6e652074697020666f7220746865206675747572652c2073756e73637265656e20776f756c642062652069742e"},
 };
 
 /* struct opened_seal: a seal as bytes; `sealed` looks into it. */
 struct opened_seal {
-    uint8_t key[CRYPTO_AEAD_KEY_MAX], nonce[CRYPTO_AEAD_NONCE_LEN], bound[32], bytes[96], text[96];
+    uint8_t key[CRYPTO_AEAD_KEY_MAX], nonce[CRYPTO_AEAD_NONCE_LEN], bound[32], bytes[144], text[144];
     struct crypto_sealed sealed;
     size_t text_len;
 };
@@ -126,7 +138,7 @@ TEST(what_is_sealed_opens_as_the_standard_says_whatever_was_opened_before)
         uint8_t *sealed = test_guarded(seal.bytes, seal.sealed.bytes.len);
         struct crypto_sealed flush = seal.sealed;
         flush.bytes.at = sealed;
-        uint8_t plain[96];
+        uint8_t plain[144];
         struct slab slab = slab_over(plain, seal.text_len);
         CHECK_INT(crypto_aead_open(crypto, seals[i % SEALS].aead, seal.key, &flush, &slab), 0);
         CHECK_INT(slab.len, seal.text_len);
@@ -136,12 +148,30 @@ TEST(what_is_sealed_opens_as_the_standard_says_whatever_was_opened_before)
     crypto_free(crypto);
 }
 
+TEST(what_is_sealed_is_what_the_standard_says_where_it_lies_and_elsewhere)
+{
+    struct crypto *crypto = opened();
+    for (size_t i = 0; i < 2 * SEALS; i++) {
+        struct opened_seal seal;
+        uint8_t in_place[144], elsewhere[144];
+        seal_bytes(&seals[i % SEALS], &seal);
+        memcpy(in_place, seal.text, seal.text_len);
+        struct crypto_sealed plain = seal.sealed;
+        plain.bytes = view_of(in_place, seal.text_len);
+        CHECK_INT(crypto_aead_seal(crypto, seals[i % SEALS].aead, seal.key, &plain, elsewhere), 0);
+        CHECK_BYTES(elsewhere, seal.bytes, seal.sealed.bytes.len);
+        CHECK_INT(crypto_aead_seal(crypto, seals[i % SEALS].aead, seal.key, &plain, in_place), 0);
+        CHECK_BYTES(in_place, seal.bytes, seal.sealed.bytes.len);
+    }
+    crypto_free(crypto);
+}
+
 TEST(a_seal_that_was_touched_anywhere_does_not_open_and_leaves_nothing)
 {
     struct crypto *crypto = opened();
     for (size_t i = 0; i < SEALS; i++) {
         struct opened_seal seal;
-        uint8_t plain[96], zero[96] = {0};
+        uint8_t plain[144], zero[144] = {0};
         seal_bytes(&seals[i], &seal);
         struct {
             uint8_t *at;
@@ -169,7 +199,7 @@ TEST(lengths_that_cannot_be_are_denied_before_anything_is_opened)
     struct crypto *crypto = opened();
     struct opened_seal seal;
     seal_bytes(&seals[2], &seal);
-    uint8_t plain[96];
+    uint8_t plain[144];
     for (size_t len = 0; len < seal.sealed.bytes.len; len++) {
         struct crypto_sealed cut = seal.sealed;
         struct slab slab = slab_over(plain, sizeof plain);
@@ -307,7 +337,7 @@ TEST(the_clocks_run)
 
 TEST_LIST(RUN(digests_are_those_of_the_standards) RUN(macs_are_those_of_the_standards_whatever_key_was_before)
               RUN(what_is_sealed_opens_as_the_standard_says_whatever_was_opened_before)
-                  RUN(a_seal_that_was_touched_anywhere_does_not_open_and_leaves_nothing)
+                  RUN(what_is_sealed_is_what_the_standard_says_where_it_lies_and_elsewhere) RUN(a_seal_that_was_touched_anywhere_does_not_open_and_leaves_nothing)
                       RUN(lengths_that_cannot_be_are_denied_before_anything_is_opened) RUN(random_bytes_differ_and_stay_in_their_bounds)
                           RUN(equality_is_of_length_and_contents) RUN(base64_goes_both_ways) RUN(base64_of_tokens_has_no_padding_and_an_alphabet_of_its_own) RUN(what_is_no_base64_is_refused)
                               RUN(hex_goes_both_ways_and_refuses_the_rest) RUN(no_crypto_without_memory) RUN(the_clocks_run))

@@ -14,6 +14,7 @@
 struct rig {
     struct loop *loop;
     struct streams *streams;
+    struct crypto *crypto;
     struct addr at;
     struct flow last; /* of the last frame */
     char sni[64], alpn[64];
@@ -84,6 +85,7 @@ static struct rig *rig_at(struct streams_config config, enum stream_door door)
     config.max_connections = config.max_connections ? config.max_connections : 10000;
     config.max_per_source = config.max_per_source ? config.max_per_source : 10000;
     config.handshake_s = config.handshake_s ? config.handshake_s : 10;
+    config.crypto = rig->crypto = crypto_new();
     config.ctx = rig;
     config.frame = rig_frame;
     config.closed = rig_closed;
@@ -109,6 +111,7 @@ static void rig_free(struct rig *rig)
 {
     streams_free(rig->streams);
     loop_free(rig->loop);
+    crypto_free(rig->crypto);
     free(rig);
 }
 
