@@ -369,25 +369,6 @@ static void run(struct load *load)
     release(load);
 }
 
-static void sum_up(struct load *load)
-{
-    const uint32_t count = load->config->clients;
-    struct load_report *report = load->report;
-    uint64_t *each = calloc(count, sizeof *each);
-    double jitter_ns = 0;
-    for (uint32_t i = 0; each && i < count; i++) {
-        each[i] = load->clients[i].delivered;
-        jitter_ns += load->clients[i].jitter.ns;
-    }
-    if (each)
-        tally_shares(each, count, &report->share_least, &report->share_median);
-    free(each);
-    report->jitter_us = jitter_ns / count / 1000;
-    report->p50_us = (double)tally_at(&load->tally, 0.5) / 1000;
-    report->p99_us = (double)tally_at(&load->tally, 0.99) / 1000;
-    report->p999_us = (double)tally_at(&load->tally, 0.999) / 1000;
-}
-
 int load_run(const struct load_config *config, struct load_report *out)
 {
     struct load *load = calloc(1, sizeof *load);
@@ -401,8 +382,6 @@ int load_run(const struct load_config *config, struct load_report *out)
     prepare(load);
     if (!load->is_over)
         run(load);
-    if (load->clients)
-        sum_up(load);
     clear(load);
     free(load);
     return *out->why ? ERR_SYSTEM : 0;

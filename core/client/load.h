@@ -5,6 +5,7 @@
 #ifndef RELAY_CLIENT_LOAD_H
 #define RELAY_CLIENT_LOAD_H
 
+#include "client/calls.h"
 #include "client/probe.h"
 
 #include <sys/types.h>
@@ -81,8 +82,9 @@ struct load_report {
 
     /* of the server's processes */
     bool has_cost;
-    double cpu_s;
-    uint64_t cpu_packets; /* delivered while cpu_s was spent */
+    double cpu_s; /* while those were delivered */
+    uint64_t calls, calls_packets;  /* system calls, and what was delivered meanwhile: in a part of the run that counts for nothing else */
+    char calls_why[CALLS_WHY_MAX];  /* there are none; "": they were not asked for, or they were counted */
     double held_s;
     bool has_memory;
     uint64_t resident_before, resident_held, resident_after, kernel_before, kernel_held, kernel_after; /* bytes */

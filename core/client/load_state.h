@@ -101,7 +101,6 @@ struct load {
     uint32_t *idle, idle_first, idle_count; /* of `allocate`: who may begin, in turns: a ring with a place for each client */
     uint64_t now_ns;            /* when something was received last */
     uint64_t came_ns;           /* a packet that counts, the last */
-    uint64_t delivered_before;  /* when the processor time was read last */
     uint32_t turn;              /* whose packet is next */
     const char *phase;
     uint64_t phase_ns, told_ns;

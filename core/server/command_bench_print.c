@@ -12,7 +12,7 @@ static const char *const transports[] = {[DIAL_UDP] = "udp", [DIAL_TCP] = "tcp",
 /* struct figures: what is said of a load, worked out of what was counted; negative: it cannot be said. */
 struct figures {
     uint64_t lost;
-    double loss_percent, per_s, setup_per_s, cpu_us;
+    double loss_percent, per_s, setup_per_s, cpu_us, calls;
     double resident_each, resident_after_each, kernel_each, kernel_after_each; /* bytes for an allocation */
 };
 
@@ -23,12 +23,14 @@ static double each(uint64_t before, uint64_t now, uint32_t count)
 
 static struct figures figures_of(const struct load_report *report)
 {
-    struct figures out = {.lost = report->sent - report->delivered, .cpu_us = -1};
+    struct figures out = {.lost = report->sent - report->delivered, .cpu_us = -1, .calls = -1};
     out.loss_percent = report->sent ? 100.0 * (double)out.lost / (double)report->sent : 0;
     out.per_s = report->seconds > 0 ? (double)report->delivered / report->seconds : 0;
     out.setup_per_s = report->setup_s > 0 ? report->clients / report->setup_s : 0;
-    if (report->has_cost && report->cpu_packets)
-        out.cpu_us = report->cpu_s * 1e6 / (double)report->cpu_packets;
+    if (report->has_cost && report->delivered)
+        out.cpu_us = report->cpu_s * 1e6 / (double)report->delivered;
+    if (report->calls_packets)
+        out.calls = (double)report->calls / (double)report->calls_packets;
     if (report->has_memory) {
         out.resident_each = each(report->resident_before, report->resident_held, report->clients);
         out.resident_after_each = each(report->resident_before, report->resident_after, report->clients);
@@ -98,6 +100,8 @@ static void put_traffic(json_t *out, const struct load_config *config, const str
     json_object_set_new(out, "share_median", json_real(report->share_median));
     json_object_set_new(out, "cpu_s", number(report->has_cost, report->cpu_s));
     json_object_set_new(out, "cpu_us_per_packet", number(figures->cpu_us >= 0, figures->cpu_us));
+    json_object_set_new(out, "system_calls_per_packet", number(figures->calls >= 0, figures->calls));
+    json_object_set_new(out, "system_calls_why", *report->calls_why ? json_string(report->calls_why) : json_null());
 }
 
 static void put_memory(json_t *out, const struct load_report *report, const struct figures *figures)
@@ -153,6 +157,10 @@ static void print_traffic(const struct load_config *config, const struct load_re
     printf("  shares     the least client got %.3f of the mean, the median one %.3f\n", report->share_least, report->share_median);
     if (figures->cpu_us >= 0)
         printf("  server     %.3f us of processor time for each delivered (%.2f s)\n", figures->cpu_us, report->cpu_s);
+    if (figures->calls >= 0)
+        printf("  server     %.3f system calls for each delivered\n", figures->calls);
+    else if (*report->calls_why)
+        printf("  server     system calls cannot be counted: %s\n", report->calls_why);
 }
 
 static void print_memory(const struct load_config *config, const struct load_report *report, const struct figures *figures)
