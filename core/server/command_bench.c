@@ -10,7 +10,7 @@
 
 #define CLIENTS 100
 #define BYTES 172 /* 20 ms of speech with its headers */
-#define WINDOW 64
+#define WINDOW 256 /* less, and a server that takes 64 at a time waits for the generator */
 #define SECONDS 10
 #define SECONDS_MAX 240 /* permissions last 300 s, and are not renewed */
 
