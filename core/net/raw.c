@@ -31,8 +31,7 @@ union head {
 
 struct raw_out {
     struct udp_counts counts;
-    raw_too_long_fn *too_long;
-    void *ctx;
+    struct raw_others others;
     struct hash_key key;
     unsigned count;
     size_t arena_len;
@@ -122,14 +121,13 @@ static size_t head_v6(union head *head, const struct raw_datagram *datagram, uin
     return sizeof head->v6;
 }
 
-struct raw_out *raw_out_new(const struct hash_key *key, raw_too_long_fn *too_long, void *ctx)
+struct raw_out *raw_out_new(const struct hash_key *key, const struct raw_others *others)
 {
     struct raw_out *out = calloc(1, sizeof *out);
     if (!out)
         return NULL;
     out->key = *key;
-    out->too_long = too_long;
-    out->ctx = ctx;
+    out->others = *others;
     for (size_t i = 0; i < UDP_BATCH; i++)
         out->messages[i].msg_hdr = (struct msghdr){.msg_name = &out->names[i], .msg_iov = out->parts[i], .msg_iovlen = 2};
     return out;
@@ -163,16 +161,20 @@ void raw_put(struct raw_out *out, const struct raw_datagram *datagram)
     struct view bytes = datagram->bytes;
     if (datagram->passing)
         bytes = kept(out, bytes);
-    const unsigned i = out->count++;
-    struct raw_datagram *put = &out->datagrams[i];
+    struct raw_datagram *put = &out->datagrams[out->count++];
     *put = *datagram;
     put->bytes = bytes;
-    struct addr to = put->to;
+}
+
+static void compose(struct raw_out *out, unsigned i)
+{
+    const struct raw_datagram *datagram = &out->datagrams[i];
+    struct addr to = datagram->to;
     to.port = 0; /* which would be a protocol */
     out->messages[i].msg_hdr.msg_namelen = addr_to_sockaddr(&to, &out->names[i]);
-    const size_t len = to.family == ADDR_IPV6 ? head_v6(&out->heads[i], put, label_of(out, put)) : head_v4(&out->heads[i], put);
+    const size_t len = to.family == ADDR_IPV6 ? head_v6(&out->heads[i], datagram, label_of(out, datagram)) : head_v4(&out->heads[i], datagram);
     out->parts[i][0] = (struct iovec){&out->heads[i], len};
-    out->parts[i][1] = (struct iovec){(void *)(uintptr_t)put->bytes.at, put->bytes.len}; /* sendmmsg only reads it */
+    out->parts[i][1] = (struct iovec){(void *)(uintptr_t)datagram->bytes.at, datagram->bytes.len}; /* sendmmsg only reads it */
 }
 
 /* What is too long for the link is in the queue of errors. Of what it finds too long for the path behind it the system sends an ICMP to ourselves. */
@@ -180,20 +182,22 @@ static void too_long(struct raw_out *out, const struct raw_datagram *datagram)
 {
     struct peer_error error;
     if (udp_error(datagram->fd, &error) == 0)
-        out->too_long(out->ctx, datagram);
+        out->others.too_long(out->others.ctx, datagram);
 }
 
 /* send_run: datagrams of one socket. One that is refused is skipped. When the socket is full the rest is dropped: waiting would hold up every other client. */
 static void send_run(struct raw_out *out, unsigned from, unsigned to)
 {
+    for (unsigned i = from; i < to; i++)
+        compose(out, i);
     while (from < to) {
         out->counts.send_calls++;
         const int sent = sendmmsg(out->datagrams[from].fd, out->messages + from, to - from, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent > 0) {
             out->counts.sent += (unsigned)sent;
             from += (unsigned)sent;
-        } else if (errno == EAGAIN || errno == ENOBUFS) {
-            out->counts.send_full += to - from;
+        } else if (errno == EAGAIN) {
+            out->counts.send_errors += to - from;
             return;
         } else if (errno != EINTR) {
             if (errno == EMSGSIZE)
@@ -205,13 +209,40 @@ static void send_run(struct raw_out *out, unsigned from, unsigned to)
     }
 }
 
+static bool follows(const struct raw_datagram *before, const struct raw_datagram *datagram)
+{
+    return before->tag == datagram->tag && addr_equal(&before->to, &datagram->to) && before->mark == datagram->mark && !datagram->whole;
+}
+
+/* train_end: of the train that begins there; behind a shorter datagram nothing follows. */
+static unsigned train_end(const struct raw_out *out, unsigned from)
+{
+    const struct raw_datagram *first = &out->datagrams[from];
+    unsigned to = from + 1;
+    if (first->whole || first->bytes.len == 0)
+        return to;
+    while (to < out->count && follows(first, &out->datagrams[to]) && out->datagrams[to].bytes.len && out->datagrams[to].bytes.len <= first->bytes.len)
+        if (out->datagrams[to++].bytes.len < first->bytes.len)
+            break;
+    return to;
+}
+
+/* Trains leave in their turn, so that nothing of a flow overtakes. */
 void raw_flush(struct raw_out *out)
 {
-    for (unsigned from = 0, to; from < out->count; from = to) {
-        for (to = from + 1; to < out->count && out->datagrams[to].fd == out->datagrams[from].fd; to++)
-            ;
-        send_run(out, from, to);
+    unsigned begin = 0, to;
+    for (unsigned from = 0; from < out->count; from = to) {
+        to = train_end(out, from);
+        if (from > begin && out->datagrams[from].fd != out->datagrams[begin].fd) {
+            send_run(out, begin, from);
+            begin = from;
+        }
+        if (to - from < RAW_TRAIN)
+            continue;
+        send_run(out, begin, from);
+        begin = out->others.train(out->others.ctx, &out->datagrams[from], to - from) ? to : from;
     }
+    send_run(out, begin, out->count);
     out->count = 0;
     out->arena_len = 0;
 }

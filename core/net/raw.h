@@ -6,7 +6,7 @@
  *     +-------------------------------+-----------+-----------+-----------+-----------+---
  *
  * The system finds the route, as for any datagram of that address, and lets its filters see it. It fragments what is longer than the path but not
- * than the link; what is longer than the link it refuses: raw_too_long_fn finds another way. Of IPv6 it fragments nothing here.
+ * than the link; what is longer than the link it refuses. Of IPv6 it fragments nothing here.
  */
 #ifndef RELAY_NET_RAW_H
 #define RELAY_NET_RAW_H
@@ -30,10 +30,17 @@ struct raw_datagram {
 /* struct raw_out: what is collected, and sent in order with sendmmsg. */
 struct raw_out;
 
-/* raw_too_long_fn: during a flush; it may not put. */
-typedef void raw_too_long_fn(void *ctx, const struct raw_datagram *);
+/* struct raw_others: who sends what a raw socket cannot, or others better; during a flush, at once, and without putting anything here.
+ * too_long: for the link.  train: RAW_TRAIN or more to one address from one port, equally long but for the last, which may be shorter: as one (UDP_SEGMENT), or false:
+ * it cannot. */
+#define RAW_TRAIN 4
+struct raw_others {
+    void *ctx;
+    void (*too_long)(void *ctx, const struct raw_datagram *);
+    bool (*train)(void *ctx, const struct raw_datagram *first, unsigned count);
+};
 
-struct raw_out *raw_out_new(const struct hash_key *, raw_too_long_fn *too_long, void *ctx);
+struct raw_out *raw_out_new(const struct hash_key *, const struct raw_others *);
 void raw_out_free(struct raw_out *);
 
 /* raw_put: flushes first if full.  raw_flush: what a socket does not take is dropped and counted. */

@@ -2,7 +2,7 @@
  * raw sockets (net/raw), and what networks say of it comes as ICMP (net/icmp). `sock` of the engine is the index of a struct steered_port.
  *
  * A port that the system might give to another program is held by a socket, which receives nothing, as steering goes first. Of ports that it does not
- * give away (steer_is_reserved) only those have one that send what a raw socket cannot: fragments.
+ * give away (steer_is_reserved) only those have one that send what a raw socket cannot: fragments, and trains (UDP_SEGMENT).
  */
 #include "server/worker_state.h"
 
@@ -94,8 +94,8 @@ static void on_icmp(void *owner)
     }
 }
 
-/* send_in_pieces: by a socket of the port, for which the system fragments. */
-static bool send_in_pieces(struct steered *steered, const struct raw_datagram *datagram)
+/* send_by_socket: of the port, which is made when it is first wanted. */
+static bool send_by_socket(struct steered *steered, const struct raw_datagram *datagram)
 {
     struct udp_out *out = steered->worker->out;
     struct steered_port *port = pool_index(&steered->ports, datagram->tag);
@@ -107,6 +107,18 @@ static bool send_in_pieces(struct steered *steered, const struct raw_datagram *d
         udp_put_copy(out, port->fd, &datagram->to, NULL, datagram->bytes);
     else
         udp_put(out, port->fd, &datagram->to, NULL, datagram->bytes);
+    if (datagram->mark)
+        udp_mark(out, datagram->mark);
+    return true;
+}
+
+static bool on_train(void *ctx, const struct raw_datagram *first, unsigned count)
+{
+    struct steered *steered = ctx;
+    for (unsigned i = 0; i < count; i++)
+        if (!send_by_socket(steered, first + i))
+            return false;
+    udp_flush(steered->worker->out);
     return true;
 }
 
@@ -116,8 +128,8 @@ static void on_too_long(void *ctx, const struct raw_datagram *datagram)
     if (datagram->whole) {
         const struct peer_error error = udp_too_big(&datagram->to, udp_path_mtu(&datagram->from, &datagram->to));
         tell(steered->worker, &datagram->from, &error);
-    } else if (send_in_pieces(steered, datagram) && datagram->mark) {
-        udp_mark(steered->worker->out, datagram->mark);
+    } else {
+        send_by_socket(steered, datagram);
     }
 }
 
@@ -138,7 +150,7 @@ static bool steered_send(struct worker *worker, const struct send *send, bool la
         .mark = send->mark,
     };
     if (datagram.to.family == ADDR_IPV6 && !datagram.whole && datagram.bytes.len > V6_ALWAYS)
-        return send_in_pieces(steered, &datagram);
+        return send_by_socket(steered, &datagram);
     raw_put(steered->out, &datagram);
     return false;
 }
@@ -226,7 +238,8 @@ int steered_open(struct worker *worker, struct refusal *refusal)
 {
     const struct config *config = worker->service->config;
     struct steered *steered = worker->steered = calloc(1, sizeof *steered + config->relay_count * sizeof *steered->raw);
-    if (!steered || !(steered->out = raw_out_new(&worker->service->engine.hash_key, on_too_long, steered)))
+    const struct raw_others others = {.ctx = steered, .too_long = on_too_long, .train = on_train};
+    if (!steered || !(steered->out = raw_out_new(&worker->service->engine.hash_key, &others)))
         return ERR_MEMORY;
     steered->worker = worker;
     memset(steered->raw, -1, config->relay_count * sizeof *steered->raw);

@@ -18,12 +18,23 @@ struct rig {
     struct raw_out *out;
     int sockets[2], peer;
     struct addr at_peer;
+    bool takes_trains;
+    size_t train_of;
+    unsigned train_count;
 };
 
 static void on_too_long(void *ctx, const struct raw_datagram *datagram)
 {
     (void)ctx;
     test_failed(__FILE__, __LINE__, "%zu bytes are too long", datagram->bytes.len);
+}
+
+static bool on_train(void *ctx, const struct raw_datagram *first, unsigned count)
+{
+    struct rig *rig = ctx;
+    rig->train_of = first->bytes.len;
+    rig->train_count = count;
+    return rig->takes_trains;
 }
 
 static void rig_open(struct rig *rig, struct addr peer)
@@ -34,7 +45,7 @@ static void rig_open(struct rig *rig, struct addr peer)
     if (steer_open(&config, &rig->steer, why) != 0)
         test_skip(why);
     rig->in = udp_in_new();
-    rig->out = raw_out_new(&(struct hash_key){1, 2}, on_too_long, rig);
+    rig->out = raw_out_new(&(struct hash_key){1, 2}, &(struct raw_others){rig, on_too_long, on_train});
     rig->peer = udp_relay(&peer);
     rig->at_peer = socket_local(rig->peer);
     CHECK(rig->in && rig->out && rig->peer >= 0);
@@ -201,7 +212,7 @@ TEST(more_than_a_batch_leaves_in_order)
     const int raw = raw_socket(&relay);
     for (int i = 0; i < UDP_BATCH + 10; i++) {
         char text[8];
-        snprintf(text, sizeof text, "n%d", i);
+        snprintf(text, sizeof text, "%s%d", i % 2 ? "n" : "nnn", i); /* no train */
         raw_put(rig.out, &(struct raw_datagram){.fd = raw, .from = relay, .to = rig.at_peer, .bytes = view_text(text), .passing = true});
     }
     raw_flush(rig.out);
@@ -212,7 +223,7 @@ TEST(more_than_a_batch_leaves_in_order)
         for (int i = 0; i < got; i++, seen++) {
             char text[8];
             const struct packet packet = udp_packet(rig.in, i);
-            snprintf(text, sizeof text, "n%d", seen);
+            snprintf(text, sizeof text, "%s%d", seen % 2 ? "n" : "nnn", seen);
             CHECK(view_equal(view_of(packet.at, packet.len), view_text(text)));
         }
     }
@@ -220,6 +231,39 @@ TEST(more_than_a_batch_leaves_in_order)
     rig_close(&rig);
 }
 
+TEST(what_follows_each_other_on_one_way_and_is_equally_long_is_a_train)
+{
+    static const struct {
+        const char *put; /* a letter each: its number in the alphabet is the length; upper case: to another peer */
+        unsigned count;
+        size_t of;
+    } rows[] = {{"ddd", 0, 0}, {"dddd", 4, 4}, {"dddda", 5, 4}, {"addddb", 5, 4}, {"dddad", 4, 4}, {"ddadd", 0, 0}, {"ddDDdd", 0, 0}, {"DDDD", 4, 4}, {"dddde", 4, 4}};
+    struct rig rig;
+    rig_open(&rig, loopback(1, 0));
+    const struct addr relay = loopback(1, FIRST);
+    const int raw = raw_socket(&relay);
+    for (int takes = 0; takes < 2; takes++)
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+            const size_t len = strlen(rows[i].put);
+            const uint64_t before = raw_out_counts(rig.out)->sent;
+            rig.takes_trains = takes;
+            rig.train_count = 0;
+            rig.train_of = 0;
+            for (size_t k = 0; k < len; k++) {
+                const bool other = rows[i].put[k] < 'a';
+                struct addr to = rig.at_peer;
+                to.ip[15] = other ? 2 : to.ip[15];
+                raw_put(rig.out, &(struct raw_datagram){.fd = raw, .from = relay, .to = to, .bytes = view_of("0123456789", (size_t)(rows[i].put[k] - (other ? 'A' : 'a') + 1))});
+            }
+            raw_flush(rig.out);
+            CHECK_INT(rig.train_count, rows[i].count);
+            CHECK_INT(rig.train_of, rows[i].of);
+            CHECK_INT(raw_out_counts(rig.out)->sent - before, takes ? len - rows[i].count : len);
+        }
+    close(raw);
+    rig_close(&rig);
+}
+
 TEST_LIST(RUN(each_workers_ports_come_to_its_socket_and_it_sends_from_them) RUN(ipv6_likewise) RUN(a_port_that_nobody_owns_is_the_systems)
               RUN(whether_the_system_gives_ports_of_a_range_away_is_known) RUN(what_the_network_says_comes_back_with_both_ends) RUN(and_over_ipv6)
-                  RUN(more_than_a_batch_leaves_in_order))
+                  RUN(more_than_a_batch_leaves_in_order) RUN(what_follows_each_other_on_one_way_and_is_equally_long_is_a_train))
