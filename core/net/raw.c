@@ -4,18 +4,24 @@
 #include "base/err.h"
 #include "net/checksum.h"
 #include "net/control.h"
+#include "net/hop.h"
 #include "net/socket.h"
 
 #include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/virtio_net.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ARENA_BYTES (128u << 10)
 #define TTL 64
+#define COUNTERS 256 /* of identifications; a power of two */
 
 /* union head: the headers of a datagram. */
 union head {
@@ -29,8 +35,25 @@ union head {
     } v6;
 };
 
+/* struct link_head: what is in front of them in a frame: what a network card is told, and the header of Ethernet. */
+struct link_head {
+    struct virtio_net_hdr offload;
+    struct ethhdr ether;
+};
+#define LINK_HEAD 24 /* bytes */
+_Static_assert(sizeof(struct link_head) == LINK_HEAD, "nothing is between them");
+
+struct heads {
+    struct link_head link;
+    union head head;
+};
+
 struct raw_out {
     struct udp_counts counts;
+    struct hop_cache *hops; /* NULL: nothing is sent as frames */
+    int frames;
+    msec_t now;
+    uint16_t identifications[COUNTERS];
     struct raw_others others;
     struct hash_key key;
     unsigned count;
@@ -39,7 +62,8 @@ struct raw_out {
     struct mmsghdr messages[UDP_BATCH];
     struct iovec parts[UDP_BATCH][2]; /* headers, payload */
     struct sockaddr_storage names[UDP_BATCH];
-    union head heads[UDP_BATCH];
+    int fds[UDP_BATCH]; /* by which socket */
+    struct heads heads[UDP_BATCH];
     uint8_t arena[ARENA_BYTES];
 };
 
@@ -67,13 +91,18 @@ int raw_socket(const struct addr *local)
     return ERR_SYSTEM;
 }
 
-static struct udphdr udp_head(const struct raw_datagram *datagram, size_t ip_len)
+/* `framed`: the checksum is of the pseudo header alone, for a card to go on from. */
+static struct udphdr udp_head(const struct raw_datagram *datagram, size_t ip_len, bool framed)
 {
     const uint16_t len = (uint16_t)(sizeof(struct udphdr) + datagram->bytes.len);
     struct udphdr udp = {.source = htons(datagram->from.port), .dest = htons(datagram->to.port), .len = htons(len)};
     uint64_t added = htons(IPPROTO_UDP) + (uint64_t)htons(len); /* of the pseudo header, with both addresses */
     added = checksum_add(added, datagram->from.ip + sizeof datagram->from.ip - ip_len, ip_len);
     added = checksum_add(added, datagram->to.ip + sizeof datagram->to.ip - ip_len, ip_len);
+    if (framed) {
+        udp.check = (uint16_t)~checksum_of(added);
+        return udp;
+    }
     added = checksum_add(added, &udp, sizeof udp);
     udp.check = checksum_of(checksum_add(added, datagram->bytes.at, datagram->bytes.len));
     if (!udp.check)
@@ -82,7 +111,7 @@ static struct udphdr udp_head(const struct raw_datagram *datagram, size_t ip_len
 }
 
 /* The system fills in the identification and the checksum of IPv4. */
-static size_t head_v4(union head *head, const struct raw_datagram *datagram)
+static void head_v4(union head *head, const struct raw_datagram *datagram, bool framed)
 {
     head->v4.ip = (struct iphdr){
         .version = 4,
@@ -95,8 +124,7 @@ static size_t head_v4(union head *head, const struct raw_datagram *datagram)
     };
     memcpy(&head->v4.ip.saddr, datagram->from.ip + 12, 4);
     memcpy(&head->v4.ip.daddr, datagram->to.ip + 12, 4);
-    head->v4.udp = udp_head(datagram, 4);
-    return sizeof head->v4;
+    head->v4.udp = udp_head(datagram, 4, framed);
 }
 
 /* label_of: the same for all datagrams of a flow, other than 0, and no other than chance has it, RFC 6437. */
@@ -107,7 +135,7 @@ static uint32_t label_of(const struct raw_out *out, const struct raw_datagram *d
     return label ? label : 1;
 }
 
-static size_t head_v6(union head *head, const struct raw_datagram *datagram, uint32_t label)
+static void head_v6(union head *head, const struct raw_datagram *datagram, uint32_t label, bool framed)
 {
     head->v6.ip = (struct ip6_hdr){
         .ip6_flow = htonl(UINT32_C(6) << 28 | (uint32_t)datagram->mark << 20 | label),
@@ -117,8 +145,7 @@ static size_t head_v6(union head *head, const struct raw_datagram *datagram, uin
     };
     memcpy(&head->v6.ip.ip6_src, datagram->from.ip, 16);
     memcpy(&head->v6.ip.ip6_dst, datagram->to.ip, 16);
-    head->v6.udp = udp_head(datagram, 16);
-    return sizeof head->v6;
+    head->v6.udp = udp_head(datagram, 16, framed);
 }
 
 struct raw_out *raw_out_new(const struct hash_key *key, const struct raw_others *others)
@@ -128,14 +155,39 @@ struct raw_out *raw_out_new(const struct hash_key *key, const struct raw_others 
         return NULL;
     out->key = *key;
     out->others = *others;
+    for (size_t i = 0; i < COUNTERS; i++)
+        out->identifications[i] = (uint16_t)table_hash(key, view_of(&i, sizeof i));
     for (size_t i = 0; i < UDP_BATCH; i++)
         out->messages[i].msg_hdr = (struct msghdr){.msg_name = &out->names[i], .msg_iov = out->parts[i], .msg_iovlen = 2};
     return out;
 }
 
+bool raw_frames(struct raw_out *out, const struct hash_key *key)
+{
+    const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); /* of protocol 0: it receives nothing */
+    if (fd < 0)
+        return false;
+    if (socket_flag(fd, SOL_PACKET, PACKET_VNET_HDR) && socket_flag(fd, SOL_PACKET, PACKET_QDISC_BYPASS) && (out->hops = hop_cache_new(key))) {
+        udp_buffers(fd);
+        out->frames = fd;
+        return true;
+    }
+    socket_close(fd);
+    return false;
+}
+
 void raw_out_free(struct raw_out *out)
 {
+    if (out && out->hops)
+        close(out->frames);
+    if (out)
+        hop_cache_free(out->hops);
     free(out);
+}
+
+void raw_clock(struct raw_out *out, msec_t now)
+{
+    out->now = now;
 }
 
 /* kept: passing bytes, where they live until the flush. */
@@ -166,14 +218,60 @@ void raw_put(struct raw_out *out, const struct raw_datagram *datagram)
     put->bytes = bytes;
 }
 
+/* identify: as the system does: counted by address, from where nobody can guess. */
+static uint16_t identify(struct raw_out *out, const struct raw_datagram *datagram)
+{
+    uint32_t mixed;
+    memcpy(&mixed, datagram->to.ip + 12, sizeof mixed);
+    mixed = (mixed ^ (uint32_t)out->key.k0) * UINT32_C(2654435761);
+    return htons(out->identifications[mixed >> 24]++);
+}
+
+/* put_link: the frame around headers that are made; whose checksums nobody has filled in but what the card begins with. */
+static void put_link(struct raw_out *out, unsigned i, const struct hop *hop, size_t ip_len)
+{
+    const struct raw_datagram *datagram = &out->datagrams[i];
+    struct heads *heads = &out->heads[i];
+    const uint16_t protocol = htons(ip_len == sizeof(struct iphdr) ? ETH_P_IP : ETH_P_IPV6);
+    struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = protocol, .sll_ifindex = (int)hop->device, .sll_halen = ETH_ALEN};
+    heads->link.offload = (struct virtio_net_hdr){.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+                                                  .hdr_len = (uint16_t)(sizeof heads->link.ether + ip_len + sizeof(struct udphdr)),
+                                                  .csum_start = (uint16_t)(sizeof heads->link.ether + ip_len),
+                                                  .csum_offset = offsetof(struct udphdr, check)};
+    heads->link.ether.h_proto = protocol;
+    memcpy(heads->link.ether.h_source, hop->own, ETH_ALEN);
+    memcpy(heads->link.ether.h_dest, hop->next, ETH_ALEN);
+    if (ip_len == sizeof(struct iphdr)) {
+        heads->head.v4.ip.id = identify(out, datagram);
+        heads->head.v4.ip.check = checksum_of(checksum_add(0, &heads->head.v4.ip, ip_len));
+    }
+    memcpy(at.sll_addr, hop->next, ETH_ALEN);
+    memcpy(&out->names[i], &at, sizeof at);
+    out->messages[i].msg_hdr.msg_namelen = sizeof at;
+}
+
+/* compose: the message, and by which socket it goes. */
 static void compose(struct raw_out *out, unsigned i)
 {
     const struct raw_datagram *datagram = &out->datagrams[i];
+    const bool v6 = datagram->to.family == ADDR_IPV6;
+    const size_t ip_len = v6 ? sizeof(struct ip6_hdr) : sizeof(struct iphdr), len = ip_len + sizeof(struct udphdr);
+    struct hop hop = {0};
     struct addr to = datagram->to;
-    to.port = 0; /* which would be a protocol */
-    out->messages[i].msg_hdr.msg_namelen = addr_to_sockaddr(&to, &out->names[i]);
-    const size_t len = to.family == ADDR_IPV6 ? head_v6(&out->heads[i], datagram, label_of(out, datagram)) : head_v4(&out->heads[i], datagram);
-    out->parts[i][0] = (struct iovec){&out->heads[i], len};
+    uint8_t *begin = (uint8_t *)&out->heads[i].head;
+    const bool framed = out->hops && hop_find(out->hops, &datagram->from, &datagram->to, out->now, &hop) && len + datagram->bytes.len <= hop.mtu;
+    if (v6)
+        head_v6(&out->heads[i].head, datagram, label_of(out, datagram), framed);
+    else
+        head_v4(&out->heads[i].head, datagram, framed);
+    if (framed) {
+        put_link(out, i, &hop, ip_len);
+    } else {
+        to.port = 0; /* which would be a protocol */
+        out->messages[i].msg_hdr.msg_namelen = addr_to_sockaddr(&to, &out->names[i]);
+    }
+    out->fds[i] = framed ? out->frames : datagram->fd;
+    out->parts[i][0] = (struct iovec){framed ? begin - LINK_HEAD : begin, framed ? len + LINK_HEAD : len};
     out->parts[i][1] = (struct iovec){(void *)(uintptr_t)datagram->bytes.at, datagram->bytes.len}; /* sendmmsg only reads it */
 }
 
@@ -188,11 +286,9 @@ static void too_long(struct raw_out *out, const struct raw_datagram *datagram)
 /* send_run: datagrams of one socket. One that is refused is skipped. When the socket is full the rest is dropped: waiting would hold up every other client. */
 static void send_run(struct raw_out *out, unsigned from, unsigned to)
 {
-    for (unsigned i = from; i < to; i++)
-        compose(out, i);
     while (from < to) {
         out->counts.send_calls++;
-        const int sent = sendmmsg(out->datagrams[from].fd, out->messages + from, to - from, MSG_DONTWAIT | MSG_NOSIGNAL);
+        const int sent = sendmmsg(out->fds[from], out->messages + from, to - from, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent > 0) {
             out->counts.sent += (unsigned)sent;
             from += (unsigned)sent;
@@ -206,6 +302,18 @@ static void send_run(struct raw_out *out, unsigned from, unsigned to)
                 out->counts.send_errors++;
             from++;
         }
+    }
+}
+
+/* send_all: in order, by as many calls as sockets take turns. */
+static void send_all(struct raw_out *out, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++)
+        compose(out, i);
+    for (unsigned end; from < to; from = end) {
+        for (end = from + 1; end < to && out->fds[end] == out->fds[from]; end++)
+            ;
+        send_run(out, from, end);
     }
 }
 
@@ -233,16 +341,12 @@ void raw_flush(struct raw_out *out)
     unsigned begin = 0, to;
     for (unsigned from = 0; from < out->count; from = to) {
         to = train_end(out, from);
-        if (from > begin && out->datagrams[from].fd != out->datagrams[begin].fd) {
-            send_run(out, begin, from);
-            begin = from;
-        }
         if (to - from < RAW_TRAIN)
             continue;
-        send_run(out, begin, from);
+        send_all(out, begin, from);
         begin = out->others.train(out->others.ctx, &out->datagrams[from], to - from) ? to : from;
     }
-    send_run(out, begin, out->count);
+    send_all(out, begin, out->count);
     out->count = 0;
     out->arena_len = 0;
 }

@@ -13,6 +13,13 @@
 
 #include "net/udp.h"
 
+/* struct raw_out: what is collected, and sent in order with sendmmsg. */
+struct raw_out;
+
+/* raw_frames: a socket for what is sent as frames, past packet filters and queueing disciplines, to a neighbour that is known (net/hop); takes CAP_NET_RAW. It
+ * belongs to the raw_out then. False: there is none. */
+bool raw_frames(struct raw_out *, const struct hash_key *);
+
 /* raw_socket: to send from the address `local`; takes CAP_NET_RAW. The socket, or ERR_SYSTEM. */
 int raw_socket(const struct addr *local);
 
@@ -27,9 +34,6 @@ struct raw_datagram {
     uint8_t mark;
 };
 
-/* struct raw_out: what is collected, and sent in order with sendmmsg. */
-struct raw_out;
-
 /* struct raw_others: who sends what a raw socket cannot, or others better; during a flush, at once, and without putting anything here.
  * too_long: for the link.  train: RAW_TRAIN or more to one address from one port, equally long but for the last, which may be shorter: as one (UDP_SEGMENT), or false:
  * it cannot. */
@@ -43,7 +47,8 @@ struct raw_others {
 struct raw_out *raw_out_new(const struct hash_key *, const struct raw_others *);
 void raw_out_free(struct raw_out *);
 
-/* raw_put: flushes first if full.  raw_flush: what a socket does not take is dropped and counted. */
+/* raw_clock: what time it is, for what is put from now on.  raw_put: flushes first if full.  raw_flush: what a socket does not take is dropped and counted. */
+void raw_clock(struct raw_out *, msec_t now);
 void raw_put(struct raw_out *, const struct raw_datagram *);
 void raw_flush(struct raw_out *);
 

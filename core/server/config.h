@@ -86,6 +86,7 @@ struct config {
     bool no_udp_relay, no_tcp_relay; /* not both, unless stun_only */
     bool no_local_handover;
     uint8_t steering; /* enum config_steering */
+    uint8_t sends_frames; /* 1: past packet filters, where steering is on */
 
     /* where clients are sent instead: those of udp_ and tcp_ come before `alternates` for plain UDP and TCP; TLS and DTLS have their own */
     struct alternates alternates, udp_alternates, tcp_alternates, tls_alternates;

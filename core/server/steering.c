@@ -16,6 +16,8 @@ int steering_open(struct service *service, struct refusal *refusal)
                                         .first = config->min_port,
                                         .last = config->max_port,
                                         .workers = config->workers};
+    if (config->sends_frames && config->steering == CONFIG_STEER_OFF)
+        return refuse(refusal, config, "relay-send", "packet is of no use with relay-steering=off: leave one of them out");
     if (!relays_datagrams(config) || config->steering == CONFIG_STEER_OFF)
         return 0;
     const int err = steer_open(&wanted, &service->steer, service->unsteered);
@@ -41,6 +43,8 @@ void steering_print(const struct service *service, FILE *out)
                 config->min_port, config->max_port);
     else
         fprintf(out, "one for each worker\n");
+    if (service->steer)
+        fprintf(out, "%-16s%s\n", "relay sending", config->sends_frames ? "frames to neighbours on an Ethernet, past packet filters; by raw sockets to others" : "by raw sockets");
 }
 
 void steering_log(const struct service *service)
@@ -51,6 +55,6 @@ void steering_log(const struct service *service)
     if (service->unsteered[0])
         log_say(service->log, LOG_INFO, "relay_sockets", "for=allocation missing=%s", log_quote(view_text(service->unsteered), quote, sizeof quote));
     else
-        log_say(service->log, LOG_INFO, "relay_sockets", "for=%s holds_ports=%s", service->steer ? "worker" : "allocation",
-                !service->steer || service->holds_ports ? "yes" : "no");
+        log_say(service->log, LOG_INFO, "relay_sockets", "for=%s holds_ports=%s send=%s", service->steer ? "worker" : "allocation",
+                !service->steer || service->holds_ports ? "yes" : "no", !service->steer ? "socket" : service->config->sends_frames ? "packet" : "raw");
 }

@@ -231,6 +231,8 @@ static bool open_sockets(struct steered *steered)
         opened &= open_socket(steered, i);
     for (size_t i = 0; i < config->relay_count && opened; i++)
         opened = (steered->raw[i] = raw_socket(&config->relays[i].local)) >= 0;
+    if (opened && config->sends_frames)
+        opened = raw_frames(steered->out, &steered->worker->service->engine.hash_key);
     return opened;
 }
 
@@ -260,6 +262,7 @@ void steered_start(struct steered *steered)
 
 void steered_flush(struct steered *steered)
 {
+    raw_clock(steered->out, loop_now(steered->worker->loop));
     raw_flush(steered->out);
 }
 

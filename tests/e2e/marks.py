@@ -7,7 +7,7 @@ from support.route import Route
 from support.server import Server
 from support.tap import check, check_equal, main, test, wait_for
 
-BOTH_WAYS = True
+ALL_WAYS = True
 
 EF, AF41, CS6 = 46 << 2, 34 << 2, 48 << 2
 ECT0, CE = 2, 3

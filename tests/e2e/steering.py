@@ -1,17 +1,23 @@
 """Relaying by one socket of the worker for all relay ports: where it can be had, what it holds, what it leaves alone, and what is said of it."""
 import contextlib
+import ctypes
+import fcntl
+import json
 import os
 import socket
+import struct
 import subprocess
 
 from support import stun
 from support.client import Peer, even_port
 from support.namespaces import Namespaces, ip
+from support.route import Route
 from support.server import BINARY, Server, free_range, need, run_relay
-from support.tap import check, check_equal, main, skip, test
+from support.tap import check, check_equal, main, skip, test, wait_for
 
 PATIENT = True
 
+SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17  # linux/sockios.h, linux/ethtool.h
 CAPABILITIES = ("net_admin", "net_raw", "bpf", "sys_admin")
 
 
@@ -70,7 +76,7 @@ def a_port_that_the_system_may_give_away_is_held_by_a_socket():
                     check(False, f"another program has taken {address}")
                 except OSError:
                     pass
-        check_equal(way(server.log()), ["for=worker holds_ports=yes"], "the line of the log")
+        check_equal(way(server.log()), ["for=worker holds_ports=yes send=raw"], "the line of the log")
 
 
 @test
@@ -91,7 +97,7 @@ def a_port_that_it_does_not_give_away_needs_no_socket():
             check_equal(peer.receive(), (b"from %d" % address[1], address), "what the peer received")
             peer.send(b"to %d" % address[1], address)
             check_equal(client.receive_data(), (peer.address, b"to %d" % address[1]), "what that client received")
-        check_equal(way(server.log()), ["for=worker holds_ports=no"], "the line of the log")
+        check_equal(way(server.log()), ["for=worker holds_ports=no send=raw"], "the line of the log")
 
 
 @test
@@ -209,6 +215,17 @@ def the_way_is_told_by_check_config():
 
 
 @test
+def frames_need_steering():
+    code, _, said = run_relay("--check-config", "--realm=example.org", "--user=ann:secret", "--relay-ip=127.0.0.1", "--relay-steering=off", "--relay-send=packet")
+    check_equal(code, 1, "the exit code")
+    check("relay-send: packet is of no use with relay-steering=off" in said, said)
+    need_privileges()
+    code, out, _ = run_relay("--check-config", "--realm=example.org", "--user=ann:secret", "--relay-ip=127.0.0.1", "--relay-send=packet")
+    check_equal(code, 0, "the exit code")
+    check("\nrelay sending   frames to neighbours" in out, out)
+
+
+@test
 def privileges_are_needed_at_the_start_only():
     need_privileges()
     if os.geteuid() != 0:
@@ -234,8 +251,63 @@ def reserved_ports_need_no_socket():
         before = udp_sockets(server)
         client.relayed()
         check_equal(udp_sockets(server) - before, 0, "sockets of an allocation")
-        check_equal(way(server.log()), ["for=worker holds_ports=no"], "the line of the log")
+        check_equal(way(server.log()), ["for=worker holds_ports=no send=raw"], "the line of the log")
         echo(server)
+
+
+def fill_in_checksums(device):
+    """The device does not, so that the system has to, and who receives looks at them."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        wish = ctypes.create_string_buffer(struct.pack("II", ETHTOOL_STXCSUM, 0))
+        fcntl.ioctl(any_socket, SIOCETHTOOL, struct.pack("16sP16x", device.encode(), ctypes.addressof(wish)))
+
+
+class Filtered:
+    """A client beside a relay, whose packet filters count, and a peer behind a router."""
+
+    def __init__(self, stack, version, send):
+        self.route = stack.enter_context(Route())
+        ip("netns", "exec", self.route.relay, "nft", "-f", "-",
+           stdin="table inet t { counter out {}; chain o { type filter hook output priority 0; udp length 77 counter name out; }; }")
+        with self.route.inside(self.route.relay):
+            fill_in_checksums("out")
+        with self.route.inside(self.route.peer):
+            self.peer = stack.enter_context(Peer(self.route.PEER[version]))
+        with self.route.inside(self.route.relay):
+            server = stack.enter_context(Server("relay-steering=on", f"relay-send={send}", peers=["allowed-peer-ip=10.99.0.0/16", "allowed-peer-ip=fd99::/16"],
+                                                host=self.route.RELAY[version]))
+            self.client = stack.enter_context(server.client("tcp"))
+        self.relayed = self.client.relayed()
+        check_equal(self.client.permit(self.peer.address).code, 0, "the answer to CreatePermission")
+
+    def count(self):
+        with self.route.inside(self.route.relay):
+            listing = subprocess.run(["nft", "-j", "list", "counters"], capture_output=True, text=True, check=True).stdout
+        return next(row["counter"]["packets"] for row in json.loads(listing)["nftables"] if "counter" in row)
+
+    def seen(self):
+        """Of 10 datagrams, which all arrive, and are answered."""
+        before = self.count()
+        for number in range(10):
+            data = b"%069d" % number
+            self.client.send_to(self.peer.address, data)
+            check_equal(self.peer.receive(), (data, self.relayed), "what the peer received")
+            self.peer.send(data, self.relayed)
+            check_equal(self.client.receive_data(), (self.peer.address, data), "what the client received")
+        return self.count() - before
+
+
+@test
+def frames_go_past_packet_filters_and_all_else_does_not():
+    need_privileges()
+    need("nft")
+    for version in (4, 6):
+        with contextlib.ExitStack() as stack:
+            place = Filtered(stack, version, "raw")
+            check_equal([place.seen() for _ in range(3)], [10, 10, 10], "what the filters saw with relay-send=raw")
+        with contextlib.ExitStack() as stack:
+            place = Filtered(stack, version, "packet")
+            wait_for(lambda: place.seen() <= 1, what="frames, once the neighbour is known")
 
 
 if __name__ == "__main__":

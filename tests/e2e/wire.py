@@ -7,7 +7,7 @@ from support.route import Route
 from support.server import Server
 from support.tap import check, check_equal, main, test
 
-BOTH_WAYS = True
+ALL_WAYS = True
 
 WHOLE = (stun.DONT_FRAGMENT, b"")
 IPV4_TOO_BIG, IPV6_TOO_BIG = (3, 4), (2, 0)

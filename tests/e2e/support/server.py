@@ -90,8 +90,7 @@ class Server:
         self.arguments = list(arguments)
         base = [f"listening-ip={host}", f"relay-ip={host}", f"listening-port={self.port}", f"tls-listening-port={self.tls_port}",
                 f"realm={realm}", f"relay-threads={threads}", "log-file=stderr", *auth, *peers]
-        if "RELAY_STEERING" in os.environ:  # tests/run: programs that say BOTH_WAYS
-            base.append(f"relay-steering={os.environ['RELAY_STEERING']}")
+        base += os.environ.get("RELAY_WITH", "").split()  # tests/run: programs that say ALL_WAYS
         if tls:
             self.authority = self.path(AUTHORITY)
             self.certificate, key = make_certificate(self.directory)
