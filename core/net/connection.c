@@ -273,7 +273,7 @@ void connection_free(struct connection *c)
         splice_client_gone(c->splice);
     if (c->known && s->config.closed)
         s->config.closed(s->config.ctx, &c->flow);
-    connection_shaken(c);
+    handshake_free(c->handshake);
     records_free(c->records);
     outbox_clear(&c->out, &s->spare);
     if (c->fd >= 0)

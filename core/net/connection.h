@@ -38,12 +38,6 @@ enum connection_state {
 
 struct splice;
 
-struct handshake {
-    SSL *ssl;
-    struct tls_pipe pipe;
-    struct tls_secrets secrets;
-};
-
 struct connection {
     struct streams *streams;
     struct flow flow;
@@ -135,9 +129,6 @@ bool connection_arrive(struct streams *, const struct connection *parcel);
 
 /* connection_continue: the frames that arrived with it, as if they were received now (connection_input.c). */
 void connection_continue(struct connection *);
-
-/* connection_shaken: no handshake is under way any more (connection_input.c). */
-void connection_shaken(struct connection *);
 
 /* connection_way: what records are sent with. */
 struct record_way connection_way(struct connection *);

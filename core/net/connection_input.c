@@ -110,29 +110,20 @@ static bool pipe_out(void *owner, struct view bytes)
     return outbox_put(&c->out, &c->streams->spare, bytes);
 }
 
-void connection_shaken(struct connection *c)
-{
-    struct handshake *handshake = c->handshake;
-    if (!handshake)
-        return;
-    SSL_free(handshake->ssl);
-    crypto_wipe(handshake, sizeof *handshake);
-    free(handshake);
-    c->handshake = NULL;
-}
-
 /* established: what has to be known of the handshake is taken, and OpenSSL is done. */
 static void established(struct connection *c)
 {
-    const SSL *ssl = c->handshake->ssl;
-    c->sni = tls_sni(ssl);
+    struct handshake *handshake = c->handshake;
+    c->sni = tls_sni(handshake->ssl);
     if (c->sni)
         c->flow.sni = c->sni;
-    c->flow.alpn = tls_alpn(ssl);
-    c->records = records_new(c->streams->config.crypto, c->handshake->ssl, &c->handshake->secrets);
-    connection_shaken(c);
+    c->flow.alpn = tls_alpn(handshake->ssl);
+    c->records = records_new();
+    const bool good = c->records && records_begin(c->records, c->streams->config.crypto, handshake);
+    c->handshake = NULL;
+    handshake_free(handshake);
     c->state = CONNECTION_OPEN;
-    if (!c->records)
+    if (!good)
         connection_break(c);
 }
 
@@ -192,14 +183,10 @@ static void tls_begin(struct connection *c, struct view in)
         return;
     }
     keep_part(c, view_of(NULL, 0));
-    struct handshake *handshake = c->handshake = calloc(1, sizeof *handshake);
     c->state = CONNECTION_HANDSHAKE;
     c->flow.transport = TRANSPORT_TLS;
-    if (handshake) {
-        handshake->pipe = (struct tls_pipe){.owner = c, .out = pipe_out, .secrets = &handshake->secrets};
-        handshake->ssl = tls_open(c->streams->config.tls, &handshake->pipe);
-    }
-    if (!handshake || !handshake->ssl)
+    c->handshake = handshake_new(c->streams->config.tls, &(struct tls_pipe){.owner = c, .out = pipe_out});
+    if (!c->handshake)
         connection_break(c);
 }
 

@@ -1,4 +1,4 @@
-/* dtls.c: sessions by 5-tuple, over OpenSSL and memory. */
+/* dtls.c: sessions by 5-tuple: OpenSSL's, over memory, until their clients show that they have what they need; then records of our own. */
 #include "net/dtls.h"
 
 #include "base/crypto.h"
@@ -6,8 +6,8 @@
 #include "base/table.h"
 #include "net/deadline.h"
 #include "net/dtls_hello.h"
+#include "net/record.h"
 #include "net/source.h"
-#include "net/tls_pipe.h"
 
 #include <openssl/err.h>
 #include <stdlib.h>
@@ -15,7 +15,6 @@
 
 #define RECORD_HEADER_LEN 13
 #define HANDSHAKE_MTU 1200   /* passes every path that QUIC passes */
-#define VISITS 64            /* ticks for a round over all sessions */
 #define COOKIE_SLOT_MS 60000 /* a cookie lives one to two of them */
 
 struct session {
@@ -23,13 +22,11 @@ struct session {
     uint32_t index; /* in the pool */
     uint32_t source;
     struct flow flow;
-    SSL *ssl;
-    struct tls_pipe pipe;
-    struct deadline deadline; /* half open, idle; none: kept */
+    struct handshake *handshake; /* until the client sends data: it may not have our last flight before */
+    struct records *records;     /* of use once it is established */
+    struct deadline deadline;    /* half open, idle; none: kept */
     char *sni;
     bool established, known, kept;
-    bool used;                        /* since dtls_tick last came by */
-    bool bare;                        /* OpenSSL's buffers of 2 x 16 KiB were given back */
     uint8_t random[HELLO_RANDOM_LEN]; /* of its ClientHello */
     uint8_t cookie[HELLO_COOKIE_LEN];
 };
@@ -41,10 +38,9 @@ struct dtls {
     struct sources sources;
     struct deadlines half_open, idle;
     uint32_t half_open_count;
-    uint32_t visited; /* how far dtls_tick has come in the pool */
-    msec_t now;       /* of the last call that told */
+    msec_t now; /* of the last call that told */
     BIO_ADDR *nobody;
-    uint8_t plain[ENGINE_HEADROOM + DTLS_MAX + ENGINE_TAILROOM];
+    uint8_t plain[ENGINE_HEADROOM + DTLS_MAX + ENGINE_TAILROOM], sealed[RECORD_DATAGRAM_MAX];
 };
 
 struct dtls *dtls_new(const struct dtls_config *config)
@@ -91,12 +87,14 @@ static struct session *find(const struct dtls *d, const struct flow *flow)
     return NULL;
 }
 
+/* send_out: false: there is nothing to send. */
 static bool send_out(void *owner, struct view bytes)
 {
     const struct session *session = owner;
     const struct dtls_config *config = &session->dtls->config;
-    config->transmit(config->ctx, &session->flow, bytes);
-    return true;
+    if (bytes.len)
+        config->transmit(config->ctx, &session->flow, bytes);
+    return bytes.len > 0;
 }
 
 static void not_half_open(struct session *session)
@@ -105,27 +103,45 @@ static void not_half_open(struct session *session)
         session->dtls->half_open_count--;
 }
 
-/* rouse: before OpenSSL reads or writes: its DTLS takes the buffers for granted. */
-static bool rouse(struct session *session)
+/* rouse: OpenSSL, before it reads or writes: of an established session it keeps no buffers of 2 x 16 KiB meanwhile, and its DTLS takes them
+ * for granted. NULL without memory.  rest: after it did. */
+static SSL *rouse(const struct session *session)
 {
-    session->used = true;
-    if (session->bare && !SSL_alloc_buffers(session->ssl))
-        return false;
-    session->bare = false;
-    return true;
+    SSL *ssl = session->handshake->ssl;
+    return SSL_alloc_buffers(ssl) ? ssl : NULL;
+}
+
+static void rest(const struct session *session)
+{
+    if (session->handshake && session->established)
+        SSL_free_buffers(session->handshake->ssl);
+    ERR_clear_error();
+}
+
+static void say_goodbye(struct session *session)
+{
+    struct dtls *d = session->dtls;
+    ERR_clear_error();
+    if (!session->established)
+        return;
+    if (!session->handshake)
+        send_out(session, view_of(d->sealed, records_datagram_goodbye(session->records, d->config.crypto, d->sealed)));
+    else if (rouse(session))
+        SSL_shutdown(session->handshake->ssl);
+    ERR_clear_error();
 }
 
 static void session_end(struct session *session)
 {
     struct dtls *d = session->dtls;
-    ERR_clear_error();
-    if (session->established && rouse(session))
-        SSL_shutdown(session->ssl); /* close_notify */
+    say_goodbye(session);
     not_half_open(session);
+    handshake_free(session->handshake);
+    records_free(session->records);
+    session->established = false; /* nothing more is sent */
     if (session->known)
         d->config.closed(d->config.ctx, &session->flow);
     deadline_clear(&session->deadline);
-    SSL_free(session->ssl);
     free(session->sni);
     sources_give(&d->sources, session->source);
     table_drop(&d->table, hash_of(d, &session->flow), session->index);
@@ -186,15 +202,17 @@ static bool begin(struct session *session, const struct hello *hello, struct vie
     struct dtls *d = session->dtls;
     memcpy(session->random, hello->random, HELLO_RANDOM_LEN);
     memcpy(session->cookie, hello->cookie.at, HELLO_COOKIE_LEN);
-    session->pipe = (struct tls_pipe){
+    const struct tls_pipe pipe = {
         .in = in, .owner = session, .out = send_out, .datagrams = true, .cookie = view_of(session->cookie, HELLO_COOKIE_LEN)};
-    session->ssl = tls_open(d->config.tls, &session->pipe);
-    if (!session->ssl)
+    session->handshake = handshake_new(d->config.tls, &pipe);
+    session->records = records_new(); /* now: who has shaken hands has a session */
+    if (!session->handshake || !session->records)
         return false;
-    SSL_set_options(session->ssl, SSL_OP_COOKIE_EXCHANGE);
-    SSL_set_mtu(session->ssl, HANDSHAKE_MTU);
+    SSL *ssl = session->handshake->ssl;
+    SSL_set_options(ssl, SSL_OP_COOKIE_EXCHANGE);
+    SSL_set_mtu(ssl, HANDSHAKE_MTU);
     ERR_clear_error();
-    return DTLSv1_listen(session->ssl, d->nobody) == 1;
+    return DTLSv1_listen(ssl, d->nobody) == 1;
 }
 
 /* session_place: its place in the pool and in the table, for a source that has not all that it may. */
@@ -253,7 +271,7 @@ static struct session *greet(struct dtls *d, struct session *session, const stru
 /* is_over: what OpenSSL's last result means: there is no more for now, or there never will be. */
 static bool is_over(const struct session *session, int result)
 {
-    const int error = SSL_get_error(session->ssl, result);
+    const int error = SSL_get_error(session->handshake->ssl, result);
     ERR_clear_error();
     return error != SSL_ERROR_WANT_READ;
 }
@@ -261,7 +279,7 @@ static bool is_over(const struct session *session, int result)
 /* overhead: what the session's suite adds to a record: RFC 5288 section 3 has a nonce and a tag, RFC 7905 a tag alone. */
 static size_t overhead(const struct session *session)
 {
-    const SSL_CIPHER *suite = SSL_get_pending_cipher(session->ssl);
+    const SSL_CIPHER *suite = SSL_get_pending_cipher(session->handshake->ssl);
     return suite && SSL_CIPHER_get_cipher_nid(suite) == NID_chacha20_poly1305 ? 16 : 8 + 16;
 }
 
@@ -279,46 +297,94 @@ static bool is_stunted(const struct session *session, struct view in)
     return false;
 }
 
-static void establish(struct session *session)
+static bool establish(struct session *session)
 {
+    const SSL *ssl = session->handshake->ssl;
+    if (!records_begin(session->records, session->dtls->config.crypto, session->handshake))
+        return false;
     not_half_open(session);
     session->established = true;
-    session->sni = tls_sni(session->ssl);
+    session->sni = tls_sni(ssl);
     if (session->sni)
         session->flow.sni = session->sni;
-    session->flow.alpn = tls_alpn(session->ssl);
+    session->flow.alpn = tls_alpn(ssl);
+    return true;
 }
 
-/* session_read: false when the session is over. */
-static bool session_read(struct session *session)
+static void give(struct session *session, size_t len)
 {
     struct dtls *d = session->dtls;
-    uint8_t *plain = d->plain + ENGINE_HEADROOM;
+    session->known = true;
+    d->config.datagram(d->config.ctx, &session->flow, (struct packet){.at = d->plain + ENGINE_HEADROOM, .len = len});
+}
+
+/* let_go: the client has sent data, so it has all that OpenSSL would have to send again. Whatever OpenSSL sent has its numbers. */
+static void let_go(struct session *session)
+{
+    if (!session->handshake)
+        return;
+    session->records->out.sequence = session->handshake->secrets.next_out;
+    handshake_free(session->handshake);
+    session->handshake = NULL;
+}
+
+static void not_idle(struct session *session)
+{
+    if (!session->kept)
+        deadline_set(&session->dtls->idle, &session->deadline, session, session->dtls->now);
+}
+
+/* shake: with OpenSSL; of an established session when the client repeats its last flight, or data overtook it. False when the session is
+ * over. */
+static bool shake(struct session *session, struct view in)
+{
+    bool heard = false;
     int got;
-    while ((got = SSL_read(session->ssl, plain, DTLS_MAX)) > 0) {
-        session->known = true;
-        d->config.datagram(d->config.ctx, &session->flow, (struct packet){.at = plain, .len = (size_t)got});
+    if (is_stunted(session, in) || !rouse(session))
+        return true; /* as if it had been lost */
+    SSL *ssl = session->handshake->ssl;
+    session->handshake->pipe.in = in;
+    if (!session->established) {
+        const int result = SSL_do_handshake(ssl);
+        if (result != 1)
+            return !is_over(session, result);
+        if (!establish(session))
+            return false;
     }
-    return !is_over(session, got);
+    not_idle(session);
+    for (; (got = SSL_read(ssl, session->dtls->plain + ENGINE_HEADROOM, DTLS_MAX)) > 0; heard = true)
+        give(session, (size_t)got);
+    const bool over = is_over(session, got);
+    if (heard)
+        let_go(session);
+    rest(session);
+    return !over;
+}
+
+/* hear: all that a datagram holds of data; whether there was any, or the end. */
+static enum record_found hear(struct session *session, struct view in)
+{
+    struct dtls *d = session->dtls;
+    enum record_found found, all = RECORD_NONE;
+    do {
+        struct slab data = slab_over(d->plain + ENGINE_HEADROOM, DTLS_MAX);
+        found = records_next(session->records, d->config.crypto, &in, &data);
+        if (found == RECORD_DATA) {
+            let_go(session);
+            not_idle(session);
+            give(session, data.len);
+        }
+        all = found == RECORD_NONE ? all : found;
+    } while (found == RECORD_DATA);
+    return all;
 }
 
 /* session_receive: false when the session is over. */
 static bool session_receive(struct session *session, struct view in)
 {
-    struct dtls *d = session->dtls;
     ERR_clear_error();
-    if (is_stunted(session, in) || !rouse(session))
-        return true; /* as if it had been lost */
-    session->pipe.in = in;
-    if (!session->established) {
-        const int result = SSL_do_handshake(session->ssl);
-        if (result != 1)
-            return !is_over(session, result);
-        establish(session);
-    }
-    if (!session->kept)
-        deadline_set(&d->idle, &session->deadline, session, d->now);
-    return session_read(session);
+    const enum record_found found = session->established ? hear(session, in) : RECORD_NONE;
+    return found == RECORD_NONE && session->handshake ? shake(session, in) : found != RECORD_CLOSED;
 }
 
 void dtls_receive(struct dtls *d, const struct flow *received, struct view in, msec_t now)
@@ -329,10 +395,10 @@ void dtls_receive(struct dtls *d, const struct flow *received, struct view in, m
     if (!session)
         return;
     session->flow.mark = received->mark;
-    if (session_receive(session, in))
-        session->pipe.in = view_of(NULL, 0);
-    else
+    if (!session_receive(session, in))
         session_end(session);
+    else if (session->handshake)
+        session->handshake->pipe.in = view_of(NULL, 0);
 }
 
 bool dtls_send(struct dtls *d, const struct flow *to, struct view bytes)
@@ -341,8 +407,10 @@ bool dtls_send(struct dtls *d, const struct flow *to, struct view bytes)
     struct session *session = find(d, &flow);
     if (!session || !session->established || bytes.len == 0 || bytes.len > DTLS_MAX)
         return false;
+    if (!session->handshake)
+        return send_out(session, view_of(d->sealed, records_datagram(session->records, d->config.crypto, bytes, d->sealed)));
     ERR_clear_error();
-    return rouse(session) && SSL_write(session->ssl, bytes.at, (int)bytes.len) == (int)bytes.len;
+    return rouse(session) && SSL_write(session->handshake->ssl, bytes.at, (int)bytes.len) == (int)bytes.len;
 }
 
 void dtls_close(struct dtls *d, const struct flow *of)
@@ -366,22 +434,6 @@ void dtls_keep(struct dtls *d, const struct flow *of, bool keep)
         deadline_set(&d->idle, &session->deadline, session, d->now);
 }
 
-/* visit: a part of the sessions at each tick, so that all of them every few seconds: who said nothing since the last visit does without
- * buffers. */
-static void visit(struct dtls *d)
-{
-    for (uint32_t left = d->sessions.live / VISITS + 1; left > 0; left--) {
-        const uint32_t at = pool_next(&d->sessions, d->visited);
-        d->visited = at == POOL_NONE ? 0 : at + 1;
-        struct session *session = at == POOL_NONE ? NULL : pool_index(&d->sessions, at);
-        if (!session || !session->established)
-            continue;
-        if (!session->used && !session->bare)
-            session->bare = SSL_free_buffers(session->ssl) == 1;
-        session->used = false;
-    }
-}
-
 void dtls_tick(struct dtls *d, msec_t now)
 {
     struct session *session;
@@ -392,10 +444,9 @@ void dtls_tick(struct dtls *d, msec_t now)
         next = deadlines_after(&d->half_open, at);
         session = at->owner;
         ERR_clear_error();
-        if (DTLSv1_handle_timeout(session->ssl) < 0)
+        if (DTLSv1_handle_timeout(session->handshake->ssl) < 0)
             session_end(session);
     }
-    visit(d);
 }
 
 uint32_t dtls_sessions(const struct dtls *d)

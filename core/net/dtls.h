@@ -3,6 +3,7 @@
  * The worker hands over datagrams whose first byte says DTLS (wire/frame.h). A ClientHello without a valid cookie is answered with a HelloVerifyRequest made from
  * (address, secret) and costs no memory and no OpenSSL object. Half-open sessions are capped (a newcomer ends the oldest of them) and have a deadline.
  * A ClientHello with a valid cookie replaces the session of its 5-tuple (RFC 6347 section 4.2.8). What is no valid record is ignored.
+ * Once its client has sent data a session is keys and numbers (net/record.h); until then it is OpenSSL's, because the client may repeat its last flight.
  * From within `datagram` and `closed` only dtls_send and dtls_keep may be called, from within `transmit` nothing.
  */
 #ifndef RELAY_NET_DTLS_H

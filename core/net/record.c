@@ -10,10 +10,7 @@
 #define VERSION 0x0303 /* on the wire, of 1.3 too */
 #define IDLE_MAX 32
 
-enum content { CONTENT_ALERT = 21, CONTENT_HANDSHAKE = 22, CONTENT_DATA = 23 };
-enum { ALERT_WARNING = 1, ALERT_FATAL };
 enum alert {
-    ALERT_CLOSE_NOTIFY = 0,
     ALERT_UNEXPECTED_MESSAGE = 10,
     ALERT_BAD_RECORD_MAC = 20,
     ALERT_RECORD_OVERFLOW = 22,
@@ -24,6 +21,11 @@ enum alert {
 };
 #define KEY_UPDATE 24
 
+struct records *records_new(void)
+{
+    return calloc(1, sizeof(struct records));
+}
+
 void records_free(struct records *records)
 {
     if (records)
@@ -31,37 +33,41 @@ void records_free(struct records *records)
     free(records);
 }
 
-/* nonce_of: of a record with the next sequence number; what 1.2 puts into the record, with AES-GCM, is that number too where we send it. */
-static void nonce_of(const struct records *records, const struct record_keys *keys, const uint8_t *explicit,
-                     uint8_t out[CRYPTO_AEAD_NONCE_LEN])
+void record_nonce(const struct records *records, const struct record_keys *keys, uint64_t number, const uint8_t *explicit,
+                  uint8_t out[CRYPTO_AEAD_NONCE_LEN])
 {
+    uint8_t *tail = &out[CRYPTO_AEAD_NONCE_LEN - sizeof number];
     memcpy(out, keys->iv, CRYPTO_AEAD_NONCE_LEN);
-    uint8_t *tail = out + CRYPTO_AEAD_NONCE_LEN - sizeof keys->sequence;
     if (records->nonce_len)
         memcpy(tail, explicit, records->nonce_len);
     else
-        put_u64(tail, get_u64(tail) ^ keys->sequence);
+        put_u64(tail, get_u64(tail) ^ number);
 }
 
-/* bound_of: what a tag covers beside what is sealed: of 1.3 the header; of 1.2 the number, and a header with the length of the text. */
-static struct view bound_of(const struct records *records, const struct record_keys *keys, const uint8_t *header,
-                            uint8_t out[8 + HEADER_LEN])
+struct view record_bound(uint64_t number, const uint8_t header[3], size_t len, uint8_t out[RECORD_BOUND_LEN])
 {
-    if (records->is_1_3)
-        return view_of(header, HEADER_LEN);
-    put_u64(out, keys->sequence);
-    memcpy(out + 8, header, HEADER_LEN);
-    put_u16(out + 8 + HEADER_LEN - 2, (uint16_t)(get_u16(header + HEADER_LEN - 2) - records->nonce_len - CRYPTO_AEAD_TAG_LEN));
-    return view_of(out, 8 + HEADER_LEN);
+    put_u64(out, number);
+    memcpy(out + 8, header, 3);
+    put_u16(out + 11, (uint16_t)len);
+    return view_of(out, RECORD_BOUND_LEN);
+}
+
+/* bound_of: of 1.3 the header is covered as it is. */
+static struct view bound_of(const struct records *records, const struct record_keys *keys, const uint8_t *header,
+                            uint8_t out[RECORD_BOUND_LEN])
+{
+    const size_t body = get_u16(header + HEADER_LEN - 2);
+    return records->is_1_3 ? view_of(header, HEADER_LEN)
+                           : record_bound(keys->sequence, header, body - records->nonce_len - CRYPTO_AEAD_TAG_LEN, out);
 }
 
 /* ---- in ---- */
 
 static int open_record(const struct records *records, struct crypto *crypto, struct view record, struct slab *out)
 {
-    uint8_t nonce[CRYPTO_AEAD_NONCE_LEN], bound[8 + HEADER_LEN];
+    uint8_t nonce[CRYPTO_AEAD_NONCE_LEN], bound[RECORD_BOUND_LEN];
     const uint8_t *explicit = record.at + HEADER_LEN;
-    nonce_of(records, &records->in, explicit, nonce);
+    record_nonce(records, &records->in, records->in.sequence, explicit, nonce);
     const struct crypto_sealed sealed = {view_of(nonce, sizeof nonce), view_from(record, HEADER_LEN + (size_t)records->nonce_len),
                                          bound_of(records, &records->in, record.at, bound)};
     return crypto_aead_open(crypto, records->aead, records->in.key, &sealed, out);
@@ -178,9 +184,9 @@ static size_t overhead(const struct records *records)
 }
 
 /* seal: a record at `at`, which has room for it. */
-static bool seal(struct records *records, const struct record_way *way, enum content type, struct view data, uint8_t *at)
+static bool seal(struct records *records, const struct record_way *way, enum record_content type, struct view data, uint8_t *at)
 {
-    uint8_t nonce[CRYPTO_AEAD_NONCE_LEN], bound[8 + HEADER_LEN], *text = at + HEADER_LEN + records->nonce_len;
+    uint8_t nonce[CRYPTO_AEAD_NONCE_LEN], bound[RECORD_BOUND_LEN], *text = at + HEADER_LEN + records->nonce_len;
     memcpy(text, data.at, data.len);
     if (records->is_1_3)
         text[data.len++] = (uint8_t)type;
@@ -189,7 +195,7 @@ static bool seal(struct records *records, const struct record_way *way, enum con
     put_u16(at + HEADER_LEN - 2, (uint16_t)(records->nonce_len + data.len + CRYPTO_AEAD_TAG_LEN));
     if (records->nonce_len)
         put_u64(at + HEADER_LEN, records->out.sequence);
-    nonce_of(records, &records->out, at + HEADER_LEN, nonce);
+    record_nonce(records, &records->out, records->out.sequence, at + HEADER_LEN, nonce);
     const struct crypto_sealed plain = {view_of(nonce, sizeof nonce), view_of(text, data.len), bound_of(records, &records->out, at, bound)};
     if (crypto_aead_seal(way->crypto, records->aead, records->out.key, &plain, text) != 0)
         return false;
@@ -197,7 +203,7 @@ static bool seal(struct records *records, const struct record_way *way, enum con
     return true;
 }
 
-static bool put(struct records *records, const struct record_way *way, enum content type, struct view bytes)
+static bool put(struct records *records, const struct record_way *way, enum record_content type, struct view bytes)
 {
     const size_t more = overhead(records);
     while (bytes.len) {

@@ -1,7 +1,6 @@
 /* record_keys.c: from a handshake that is over to the keys of its records: RFC 8446 section 7, RFC 5246 section 6.3. */
 #include "net/record.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define RANDOM_LEN 32
@@ -120,21 +119,18 @@ static bool suite(struct records *records, const SSL *ssl)
 static uint16_t limit(const SSL *ssl)
 {
     const unsigned code = SSL_SESSION_get_max_fragment_length(SSL_get_session(ssl));
-    return code == TLSEXT_max_fragment_length_DISABLED ? RECORD_PLAIN_MAX : (uint16_t)(256u << code);
+    return (uint16_t)(code == TLSEXT_max_fragment_length_DISABLED ? RECORD_PLAIN_MAX : 256u << code);
 }
 
-struct records *records_new(struct crypto *crypto, SSL *ssl, const struct tls_secrets *secrets)
+bool records_begin(struct records *records, struct crypto *crypto, const struct handshake *handshake)
 {
-    struct records *records = SSL_has_pending(ssl) ? NULL : calloc(1, sizeof *records);
-    if (!records)
-        return NULL;
+    const SSL *ssl = handshake->ssl;
+    const struct tls_secrets *secrets = &handshake->secrets;
+    if ((SSL_has_pending(ssl) && !handshake->pipe.datagrams) || !suite(records, ssl))
+        return false;
     records->limit = limit(ssl);
-    const bool good = suite(records, ssl) && (records->is_1_3 ? keys_of_1_3(records, crypto, secrets) : keys_of_1_2(records, crypto, ssl));
-    if (!good) {
-        records_free(records);
-        return NULL;
-    }
-    records->in.sequence = secrets->records_in;
-    records->out.sequence = secrets->records_out;
-    return records;
+    const bool good = records->is_1_3 ? keys_of_1_3(records, crypto, secrets) : keys_of_1_2(records, crypto, ssl);
+    records->in.sequence = secrets->next_in;
+    records->out.sequence = secrets->next_out;
+    return good;
 }

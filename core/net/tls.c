@@ -61,32 +61,35 @@ static int show_certificates(SSL *ssl, void *arg)
 /* cookie_is_verified: dtls.c has looked at the ClientHello before OpenSSL was shown it. */
 static int cookie_is_verified(SSL *ssl, const unsigned char *cookie, unsigned int len)
 {
-    const struct tls_pipe *pipe = SSL_get_app_data(ssl);
-    return len > 0 && view_equal(view_of(cookie, len), pipe->cookie);
+    const struct handshake *handshake = SSL_get_app_data(ssl);
+    return len > 0 && view_equal(view_of(cookie, len), handshake->pipe.cookie);
 }
 
 /* learn_secret: of OpenSSL's lines for those who debug: LABEL CLIENT-RANDOM SECRET, the last two in hex. */
 static void learn_secret(const SSL *ssl, const char *line)
 {
-    struct tls_secrets *secrets = ((const struct tls_pipe *)SSL_get_app_data(ssl))->secrets;
+    struct tls_secrets *secrets = &((struct handshake *)SSL_get_app_data(ssl))->secrets;
     const struct view secret = view_text(strrchr(line, ' ') + 1);
-    if (!secrets)
-        return;
     if (strncmp(line, "CLIENT_TRAFFIC_SECRET_0 ", 24) == 0 && crypto_hex_decode(secret, secrets->in, sizeof secrets->in) == 0)
-        secrets->records_in = 0;
+        secrets->next_in = 0;
     if (strncmp(line, "SERVER_TRAFFIC_SECRET_0 ", 24) == 0 && crypto_hex_decode(secret, secrets->out, sizeof secrets->out) == 0)
-        secrets->records_out = 0;
+        secrets->next_out = 0;
 }
 
-/* count_record: since the keys changed: in TLS 1.2 that is behind ChangeCipherSpec. */
-static void count_record(int is_write, int version, int type, const void *at, size_t len, SSL *ssl, void *arg)
+/* count_record: DTLS says the number in each header; of TLS they are counted since the keys changed, which in 1.2 is behind
+ * ChangeCipherSpec. */
+static void count_record(int is_write, int version, int type, const void *header, size_t len, SSL *ssl, void *arg)
 {
-    const struct tls_pipe *pipe = SSL_get_app_data(ssl);
+    struct handshake *handshake = SSL_get_app_data(ssl);
+    struct tls_secrets *secrets = &handshake->secrets;
+    uint64_t *next = is_write ? &secrets->next_out : &secrets->next_in;
     (void)version, (void)len, (void)arg;
-    if (type != SSL3_RT_HEADER || !pipe->secrets)
+    if (type != SSL3_RT_HEADER)
         return;
-    uint64_t *count = is_write ? &pipe->secrets->records_out : &pipe->secrets->records_in;
-    *count = *(const uint8_t *)at == SSL3_RT_CHANGE_CIPHER_SPEC ? 0 : *count + 1;
+    if (!handshake->pipe.datagrams)
+        *next = *(const uint8_t *)header == SSL3_RT_CHANGE_CIPHER_SPEC ? 0 : *next + 1;
+    else if (is_write && get_u64((const uint8_t *)header + 3) >= *next)
+        *next = get_u64((const uint8_t *)header + 3) + 1;
 }
 
 static bool prepare(struct tls *tls, SSL_CTX *ctx, int oldest)
@@ -183,7 +186,7 @@ int64_t tls_expiry(const struct tls *tls, size_t pair)
     return certificates_expiry(tls->certificates, pair);
 }
 
-SSL *tls_open(struct tls *tls, struct tls_pipe *pipe)
+static SSL *session_over(struct tls *tls, struct tls_pipe *pipe)
 {
     pthread_rwlock_rdlock(&tls->lock);
     SSL *ssl = SSL_new(pipe->datagrams ? tls->contexts.datagram : tls->contexts.stream);
@@ -196,9 +199,32 @@ SSL *tls_open(struct tls *tls, struct tls_pipe *pipe)
     }
     BIO_set_data(bio, pipe);
     SSL_set_bio(ssl, bio, bio);
-    SSL_set_app_data(ssl, pipe);
     SSL_set_accept_state(ssl);
     return ssl;
+}
+
+struct handshake *handshake_new(struct tls *tls, const struct tls_pipe *pipe)
+{
+    struct handshake *handshake = calloc(1, sizeof *handshake);
+    if (!handshake)
+        return NULL;
+    handshake->pipe = *pipe;
+    handshake->ssl = session_over(tls, &handshake->pipe);
+    if (!handshake->ssl) {
+        free(handshake);
+        return NULL;
+    }
+    SSL_set_app_data(handshake->ssl, handshake);
+    return handshake;
+}
+
+void handshake_free(struct handshake *handshake)
+{
+    if (!handshake)
+        return;
+    SSL_free(handshake->ssl);
+    crypto_wipe(handshake, sizeof *handshake);
+    free(handshake);
 }
 
 char *tls_sni(const SSL *ssl)

@@ -1,4 +1,5 @@
-/* tls.h: certificates and the TLS and DTLS contexts made of them. Only tls, certificate, tls_pipe, connection and dtls know libssl.
+/* tls.h: certificates and the TLS and DTLS contexts made of them. Only tls, certificate, tls_pipe, record_keys, connection_input and dtls know libssl, and
+ * the verbs that are clients (dial).
  *
  * TLS 1.2 and 1.3, DTLS 1.2, AEAD suites only, no renegotiation, no compression. ALPN: stun.turn and stun.nat-discovery are answered when offered,
  * anything else is ignored and the handshake goes on (Firefox offers only webrtc). A client is shown a certificate by the name it asks for and by the kind of

@@ -14,11 +14,11 @@
 
 #define TLS_SECRET_MAX 48 /* SHA-384 */
 
-/* struct tls_secrets: what a handshake leaves to who reads and writes records in OpenSSL's place: the application traffic secrets of TLS 1.3, and how many records were
- * read and written with the keys of the moment. */
+/* struct tls_secrets: what a handshake leaves to who reads and writes records in OpenSSL's place: the application traffic secrets of TLS 1.3, and the sequence numbers
+ * that come next; of DTLS only of what is written, with the epoch in front. */
 struct tls_secrets {
     uint8_t in[TLS_SECRET_MAX], out[TLS_SECRET_MAX];
-    uint64_t records_in, records_out;
+    uint64_t next_in, next_out;
 };
 
 struct tls_pipe {
@@ -26,15 +26,21 @@ struct tls_pipe {
     void *owner;
     bool (*out)(void *owner, struct view bytes); /* false: they cannot be sent, now or ever */
     bool datagrams;
-    struct tls_secrets *secrets; /* of a stream: to be filled; NULL: nobody asks */
     struct view cookie; /* of DTLS: the one that was verified; OpenSSL is to find no other */
+};
+
+/* struct handshake: a server's, and the session that it leads to, for as long as that is OpenSSL's. */
+struct handshake {
+    SSL *ssl;
+    struct tls_pipe pipe;
+    struct tls_secrets secrets;
 };
 
 BIO_METHOD *tls_pipe_method(void); /* NULL without memory; BIO_meth_free */
 
-/* tls_open: a server's session over `pipe`, which outlives it and does not move. NULL without memory. SSL_free ends it; SSL_get_app_data is
- * pipe->owner. */
-SSL *tls_open(struct tls *, struct tls_pipe *pipe);
+/* handshake_new: with a copy of the pipe. NULL without memory. */
+struct handshake *handshake_new(struct tls *, const struct tls_pipe *);
+void handshake_free(struct handshake *); /* wipes the secrets */
 
 /* tls_sni: what the client asked for, on the heap; NULL if nothing, or without memory. tls_alpn: the protocol that was chosen, "" for none;
  * a constant. */

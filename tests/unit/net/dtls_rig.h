@@ -14,7 +14,7 @@
 #include <sys/time.h>
 
 #define QUEUE_MAX 64
-#define CLIENTS_MAX 64
+#define CLIENTS_MAX 128
 
 struct datagram {
     size_t len;
