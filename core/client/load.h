@@ -12,6 +12,8 @@
 
 #define LOAD_BYTES_MIN 16 /* of a payload: a packet says when it left, which it is and whose */
 #define LOAD_BYTES_MAX 8192
+#define LOAD_HEADER_MAX 64 /* around a payload */
+#define LOAD_GSO_MAX 65000u
 #define LOAD_CLIENTS_MAX 1000000
 #define LOAD_BURST_MAX 64
 #define LOAD_WINDOW_MAX 100000
@@ -47,6 +49,7 @@ struct load_config {
     bool trusts_everybody;
     enum load_kind kind;
     enum load_direction direction;
+    bool gso;   /* a burst is one datagram, which the system parts */
     bool sends; /* Send and Data indications, not ChannelData */
     uint32_t clients;
     uint32_t rate, window;     /* packets a second, or that many on their way: one is 0 */

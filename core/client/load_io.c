@@ -120,20 +120,38 @@ static int put_datagrams(struct io *io, int fd, unsigned from)
     return sendmmsg(fd, io->out + from, io->count - from, MSG_NOSIGNAL);
 }
 
+/* put_segments: all of it to one address, as one datagram that the system parts where the first of them ends; all but the last are of one length. */
+static int put_segments(struct io *io, int fd)
+{
+    _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(uint16_t))] = {0};
+    struct msghdr header = io->out[0].msg_hdr;
+    const uint16_t segment = (uint16_t)io->out_parts[0].iov_len;
+    header.msg_iovlen = io->count;
+    header.msg_control = control;
+    header.msg_controllen = sizeof control;
+    struct cmsghdr *at = CMSG_FIRSTHDR(&header);
+    at->cmsg_level = IPPROTO_UDP;
+    at->cmsg_type = UDP_SEGMENT;
+    at->cmsg_len = CMSG_LEN(sizeof segment);
+    memcpy(CMSG_DATA(at), &segment, sizeof segment);
+    return sendmsg(fd, &header, MSG_NOSIGNAL) < 0 ? -1 : (int)io->count;
+}
+
 static void flush_datagrams(struct load *load, int fd)
 {
     struct io *io = load->io;
+    const bool is_one = load->config->gso && io->count > 1;
     unsigned done = 0;
     bool was_refused = false;
     while (done < io->count) {
-        const int put = put_datagrams(io, fd, done);
+        const int put = is_one ? put_segments(io, fd) : put_datagrams(io, fd, done);
         if (put > 0) {
             done += (unsigned)put;
         } else if (errno == ECONNREFUSED && !was_refused) {
             was_refused = true;
         } else if (!has_room(fd)) {
-            load->report->unsent++;
-            done++;
+            load->report->unsent += is_one ? io->count : 1;
+            done += is_one ? io->count : 1;
         }
     }
 }

@@ -37,7 +37,6 @@ struct client {
 };
 
 /* load_io.c: datagrams, many in a call where they share a socket; what goes over a connection goes by itself. A client of NULL is the peer. */
-#define LOAD_HEADER_MAX 64
 struct io;
 typedef void load_frame_fn(struct load *, struct client *, struct view frame);
 struct io *io_new(void);

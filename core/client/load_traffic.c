@@ -159,8 +159,11 @@ static void put_some(struct load *load, uint64_t count)
             continue;
         }
         put_packet(load, &load->clients[load->turn], load_now());
-        if (load->pace.sent % load->pace.burst == 0)
-            load->turn = (load->turn + 1) % load->config->clients;
+        if (load->pace.sent % load->pace.burst != 0)
+            continue;
+        load->turn = (load->turn + 1) % load->config->clients;
+        if (load->config->gso)
+            io_flush(load);
     }
     io_flush(load);
 }

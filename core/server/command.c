@@ -123,8 +123,8 @@ static const struct command table[] = {
      "ask one hook about what JSON says, as {\"user\": \"ann\"}, and show what it decides, who did, and what that costs",
      POLICY_FLAGS | F(JSON), 0, 3, 64, command_eval},
     {"bench",
-     "URL [--load relay|binding|allocate|hold] [--clients NUMBER] [--rate NUMBER | --window NUMBER] [--packets NUMBER] [--seconds NUMBER] [--bytes NUMBER] [--burst NUMBER] "
-     "[--mode channel|send] [--direction up|down|both|pair] [--held NUMBER] [--peer ADDRESS] [--from ADDRESS]... [--pid PID]... "
+     "URL [--load relay|binding|allocate|hold] [--mode channel|send] [--direction up|down|both|pair] [--clients NUMBER] [--held NUMBER] [--rate NUMBER | --window NUMBER] "
+     "[--packets NUMBER] [--seconds NUMBER] [--bytes NUMBER] [--burst NUMBER] [--gso] [--peer ADDRESS] [--from ADDRESS]... [--pid PID]... "
      "[--user NAME] [--password-stdin | --password-file FILE | --password WORD] [--insecure] [--json]",
      "a load on a TURN server, any, as turn:HOST[:PORT]?transport=udp: how much of it is delivered and how late, and with --pid what that costs the server's processes there",
      F(USER) | F(PASSWORD) | F(PASSWORD_STDIN) | F(PASSWORD_FILE) | F(INSECURE) | F(JSON), 0, 1, 1, command_bench},

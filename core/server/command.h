@@ -34,7 +34,7 @@ bool command_switch(const struct command *, size_t index, struct command_switch 
 
 /* struct command_own: a switch that one verb alone has: its value is in command_line.own, at the place that it has in the verb's table. */
 struct command_own {
-    const char *name;
+    const char *name, *help; /* what it says, for --help and the manual page */
     enum { OWN_BARE, OWN_VALUE, OWN_VALUES, OWN_PATH } kind; /* a value may be said again, or not */
 };
 const struct command_own *command_own(const struct command *, size_t *count); /* its table; NULL: it has none */

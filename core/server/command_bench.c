@@ -14,14 +14,27 @@
 #define SECONDS 10
 #define SECONDS_MAX 240 /* permissions last 300 s, and are not renewed */
 
-enum own { LOAD, CLIENTS_AT, RATE, WINDOW_AT, PACKETS, SECONDS_AT, BYTES_AT, BURST, MODE, DIRECTION, HELD, PEER, FROM, PID };
+enum own { LOAD, MODE, DIRECTION, CLIENTS_AT, HELD, RATE, WINDOW_AT, PACKETS, SECONDS_AT, BYTES_AT, BURST, GSO, PEER, FROM, PID };
 
 const struct command_own command_bench_own[COMMAND_BENCH_OWN] = {
-    [LOAD] = {"--load", OWN_VALUE},           [CLIENTS_AT] = {"--clients", OWN_VALUE}, [RATE] = {"--rate", OWN_VALUE},
-    [WINDOW_AT] = {"--window", OWN_VALUE},    [PACKETS] = {"--packets", OWN_VALUE},    [SECONDS_AT] = {"--seconds", OWN_VALUE},
-    [BYTES_AT] = {"--bytes", OWN_VALUE},      [BURST] = {"--burst", OWN_VALUE},        [MODE] = {"--mode", OWN_VALUE},
-    [DIRECTION] = {"--direction", OWN_VALUE}, [HELD] = {"--held", OWN_VALUE},          [PEER] = {"--peer", OWN_VALUE},
-    [FROM] = {"--from", OWN_VALUES},          [PID] = {"--pid", OWN_VALUES},
+    [LOAD] = {"--load", "relay: data through allocations (the default); binding: Binding requests; allocate: clients that come from a port of their own, are challenged, "
+                        "allocate and give back; hold: allocations that are there, with a permission and a channel each", OWN_VALUE},
+    [MODE] = {"--mode", "channel: ChannelData (the default); send: Send and Data indications", OWN_VALUE},
+    [DIRECTION] = {"--direction", "up: from clients to a peer, which is a socket of the generator (the default); down: from it to them; both: in turns; pair: from each client to "
+                                  "another, through both their allocations, counted at its end", OWN_VALUE},
+    [CLIENTS_AT] = {"--clients", "how many there are (100)", OWN_VALUE},
+    [HELD] = {"--held", "how many allocations --load hold has (100); memory is that of a server that has just started, or of one that had more before", OWN_VALUE},
+    [RATE] = {"--rate", "packets a second, or cycles of --load allocate, of all clients together, whatever becomes of them", OWN_VALUE},
+    [WINDOW_AT] = {"--window", "without a rate: how many packets are on their way at a time, so that the server is as fast as it can be (256)", OWN_VALUE},
+    [PACKETS] = {"--packets", "how many are sent, unless the time is over before", OWN_VALUE},
+    [SECONDS_AT] = {"--seconds", "for how long (10, without --packets)", OWN_VALUE},
+    [BYTES_AT] = {"--bytes", "of a payload (172: 20 ms of speech with its headers)", OWN_VALUE},
+    [BURST] = {"--burst", "packets of one client that leave back to back (1)", OWN_VALUE},
+    [GSO] = {"--gso", "a burst leaves as one datagram that the system parts (UDP_SEGMENT), as a network card would hand it to the server", OWN_BARE},
+    [PEER] = {"--peer", "the address of the peer's socket, as the server reaches it (that of this host which reaches the server)", OWN_VALUE},
+    [FROM] = {"--from", "an address of this host that clients come from; may be said again: one has some 28,000 ports", OWN_VALUES},
+    [PID] = {"--pid", "a process of the server on this host, or a kernel thread that works for it: its processor time, system calls (counted in another quarter of the run, of which "
+                      "nothing else is told) and memory; may be said again", OWN_VALUES},
 };
 
 #define OF(kind) (1u << LOAD_##kind)
@@ -37,6 +50,7 @@ static const unsigned loads_of[COMMAND_BENCH_OWN] = {
     [SECONDS_AT] = OF_ALL,
     [BYTES_AT] = OF(RELAY),
     [BURST] = OF(RELAY) | OF(BINDING),
+    [GSO] = OF(RELAY),
     [MODE] = OF(RELAY),
     [DIRECTION] = OF(RELAY),
     [HELD] = OF(HOLD),
@@ -151,6 +165,11 @@ static int read_pids(const struct command_line *line, struct load_config *config
 /* check_fit: whether the numbers go together; what was not said gets its value. */
 static int check_fit(const struct command_line *line, struct load_config *config)
 {
+    config->gso = line->own[GSO].count > 0;
+    if (config->gso && config->url->transport != DIAL_UDP)
+        return command_fail(line, COMMAND_MISUSED, "--gso is for UDP");
+    if (config->gso && config->burst * (config->bytes + LOAD_HEADER_MAX) > LOAD_GSO_MAX)
+        return command_fail(line, COMMAND_MISUSED, "--gso: a burst of %u times %u bytes is more than one datagram of %u", config->burst, config->bytes, LOAD_GSO_MAX);
     if (config->rate && config->window)
         return command_fail(line, COMMAND_MISUSED, "--rate or --window: so many a second, or so many on their way");
     if (config->kind == LOAD_ALLOCATE)

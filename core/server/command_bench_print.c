@@ -83,6 +83,7 @@ static void put_traffic(json_t *out, const struct load_config *config, const str
     json_object_set_new(out, "rate", config->rate ? count(config->rate) : json_null());
     json_object_set_new(out, "window", config->window ? count(config->window) : json_null());
     json_object_set_new(out, "burst", count(config->burst));
+    json_object_set_new(out, "gso", json_boolean(config->gso));
     json_object_set_new(out, "sent", count(report->sent));
     json_object_set_new(out, "delivered", count(report->delivered));
     json_object_set_new(out, "lost", count(figures->lost));

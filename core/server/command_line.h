@@ -232,7 +232,7 @@ int command_policy(const struct command_line *);
 int command_check(const struct command_line *);
 int command_eval(const struct command_line *);
 int command_bench(const struct command_line *);
-#define COMMAND_BENCH_OWN 14
+#define COMMAND_BENCH_OWN 15
 extern const struct command_own command_bench_own[COMMAND_BENCH_OWN];
 struct load_config;
 struct load_report;

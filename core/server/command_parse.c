@@ -143,7 +143,11 @@ static size_t verbs_of(const char *noun, const char *out[NAMES_MAX])
 
 static void print_usage(FILE *out, const struct command *command)
 {
+    size_t count;
+    const struct command_own *own = command_own(command, &count);
     fprintf(out, "usage: relay %s %s\n       %s\n", command->name, command->synopsis, command->summary);
+    for (size_t i = 0; i < count; i++)
+        fprintf(out, "  %-12s %s\n", own[i].name, own[i].help);
 }
 
 static void print_usages(FILE *out, const char *noun)

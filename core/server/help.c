@@ -152,6 +152,20 @@ static void roff_options(FILE *out)
     }
 }
 
+/* roff_own: the switches that this command alone has. */
+static void roff_own(FILE *out, const struct command *command)
+{
+    size_t count;
+    const struct command_own *own = command_own(command, &count);
+    for (size_t i = 0; i < count; i++) {
+        fputs(".RS\n.TP\n\\fB", out);
+        roff(out, own[i].name);
+        fputs("\\fR\n", out);
+        roff(out, own[i].help);
+        fputs(".\n.RE\n", out);
+    }
+}
+
 static void roff_commands(FILE *out)
 {
     size_t count;
@@ -167,6 +181,7 @@ static void roff_commands(FILE *out)
         fputc('\n', out);
         roff(out, all[i].summary);
         fputs(".\n", out);
+        roff_own(out, &all[i]);
     }
 }
 
