@@ -158,11 +158,11 @@ static void roff_own(FILE *out, const struct command *command)
     size_t count;
     const struct command_own *own = command_own(command, &count);
     for (size_t i = 0; i < count; i++) {
-        fputs(".RS\n.TP\n\\fB", out);
+        fputs(".br\n\\fB", out);
         roff(out, own[i].name);
-        fputs("\\fR\n", out);
+        fputs("\\fR ", out);
         roff(out, own[i].help);
-        fputs(".\n.RE\n", out);
+        fputs(".\n", out);
     }
 }
 
