@@ -21,8 +21,10 @@ static bool send_to_client(struct worker *worker, const struct flow *flow, struc
         stream_send(worker->streams, flow->link, bytes);
         return false;
     }
-    if (flow->transport == TRANSPORT_DTLS)
+    if (flow->transport == TRANSPORT_DTLS) {
+        worker->too_long += bytes.len > DTLS_MAX;
         return dtls_send(worker->dtls, flow, bytes);
+    }
     const struct listener_socket *socket = &worker->sockets[flow->listener];
     const struct addr *source = socket->any ? &flow->server : NULL;
     if (lasting)

@@ -155,7 +155,7 @@ static void read_drops(const struct worker *worker, uint64_t *out)
                               streams_counts(worker->streams)->dropped_frames,
                               out_counts.send_errors,
                               out_counts.send_full,
-                              udp_in_counts(worker->in)->truncated,
+                              udp_in_counts(worker->in)->truncated + worker->too_long,
                               overflows(worker)};
     memcpy(out, drops, sizeof drops);
     memcpy(out + sizeof drops / sizeof *drops, counts->paced, sizeof counts->paced); /* in the order of enum pace_limit */
@@ -320,7 +320,7 @@ const struct metric metric_of_worker[] = {
             AXIS_HANDOVER),
     COUNTER("relay_drops_total", read_drops,
             "What was not relayed: without permission, malformed, no room between two workers, a client that reads too slowly, refused by "
-            "the system, no room in a socket's buffer to send, longer than 9216 bytes, no room in a socket's buffer to receive; over the bits or packets a second of the allocation, of its user, its tenant, the server; idle beside max_active others.",
+            "the system, no room in a socket's buffer to send, longer than 9216 bytes or a DTLS record, no room in a socket's buffer to receive; over the bits or packets a second of the allocation, of its user, its tenant, the server; idle beside max_active others.",
             AXIS_DROP),
     COUNTER("relay_udp_datagrams_total", read_datagrams,
             "Datagrams that were received (in) and sent (out), on listening and relayed addresses.", AXIS_DIRECTION),

@@ -150,6 +150,7 @@ struct worker {
     bool has_passed;                /* packets into rings, since others were last roused */
     bool has_taken;                 /* packets out of rings, since the last flush */
     uint64_t lost;                  /* packets for which a ring had no room */
+    uint64_t too_long;              /* datagrams that no DTLS record can hold; one from a socket is never as long */
     struct tally *tally;            /* NULL: nobody can ask */
     pthread_t thread;
     bool started, stopped;

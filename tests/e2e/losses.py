@@ -1,13 +1,13 @@
 """What is lost on the way is counted by what lost it: rows of relay_drops_total and others that ordinary traffic does not move."""
 import contextlib
 import os
-import re
 import signal
 import socket
 import struct
 
 from support import stun
 from support.client import Peer, transport
+from support.openssl import DtlsClient
 from support.prometheus import scrape
 from support.server import Server
 from support.tap import check, check_equal, main, test, wait_for
@@ -29,6 +29,19 @@ def a_datagram_that_is_longer_than_the_relay_reads():
         wait_for(lambda: dropped(server, "too_long") == 2, what="the metric")
         client.send_channel(0x4000, bytes(9000))
         check_equal(len(peer.receive()[0]), 9000, "the longest that is meant")
+
+
+@test
+def a_packet_from_a_stream_that_is_longer_than_its_receivers_transport():
+    with Server(DOOR, tls=True) as server, server.client("tcp") as client, server.client() as plain, DtlsClient(server) as dtls:
+        at = client.relayed()
+        for number, other in enumerate((dtls, plain), 0x4000):
+            check_equal(client.bind(number, other.relayed()).code, 0, "the answer to ChannelBind")
+            check_equal(other.permit(at).code, 0, "the answer to CreatePermission")
+            client.send_channel(number, bytes(65500))
+        wait_for(lambda: (dropped(server, "too_long"), dropped(server, "unsent")) == (1, 1), what="the metric")
+        client.send_channel(0x4001, bytes(60000))
+        check_equal(len(plain.receive_data()[1]), 60000, "between two clients of the server it may be longer than what comes from elsewhere")
 
 
 @test
