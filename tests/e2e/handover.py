@@ -35,6 +35,10 @@ def handed_over(server):
     return {worker: now("relay_handed_over_packets_total", worker=worker) for worker in ("same", "other")}
 
 
+def packets(server, kind, direction):
+    return scrape(server)("relay_packets_total", transport=kind, direction=direction)
+
+
 def talk(ends):
     """Each sends to each, itself too: how many packets that was."""
     for number, (client, at) in enumerate(ends):
@@ -51,10 +55,8 @@ def over_all_transports_within_a_worker_and_to_another():
         ends = [end for kind in KINDS for end in on_each_worker(server, stack, kind)]
         half = talk(ends) / 2
         wait_for(lambda: handed_over(server) == {"same": half, "other": half}, what="the metric: half of them to another worker")
-        now = scrape(server)
-        for kind in KINDS:
-            packets = {direction: now("relay_packets_total", transport=kind, direction=direction) for direction in ("in", "out")}
-            check_equal(packets, {"in": WORKERS * len(ends), "out": WORKERS * len(ends)}, f"packets of clients over {kind}, counted at both ends")
+        wait_for(lambda: {packets(server, kind, direction) for kind in KINDS for direction in ("in", "out")} == {WORKERS * len(ends)},
+                 what="the metric: each packet is counted at both its ends")
 
 
 @test
@@ -62,7 +64,7 @@ def with_no_local_handover_they_go_by_the_sockets():
     with server_of("no-local-handover") as server, contextlib.ExitStack() as stack:
         ends = [end for kind in ("udp", "tcp") for end in on_each_worker(server, stack, kind)]
         talk(ends)
-        wait_for(lambda: scrape(server)("relay_packets_total", transport="udp", direction="in") > 0, what="the metric")
+        wait_for(lambda: packets(server, "udp", "in") == packets(server, "tcp", "out") == 2 * len(ends), what="the metric")
         check_equal(handed_over(server), {"same": 0, "other": 0}, "packets that were handed over")
 
 
