@@ -250,7 +250,8 @@ TEST(who_comes_too_late_meets_nobody_or_nobody_else)
     CHECK_INT(allocation_of(&next)->self.index, late.holder.allocation.index);
     CHECK_INT(client_permit(&next, shown(&a)), 0);
     CHECK_INT(client_takes_over(&next, &late).to, SEND_NOTHING);
-    CHECK_INT(client_says_to(&a, shown(&b), 20).to, SEND_NOTHING); /* nor does a packet go to a port that nobody holds */
+    if (next.relayed.port != b.relayed.port)
+        CHECK_INT(says(&a, &b, 20).to, SEND_NOTHING); /* nor does a packet go to a port that nobody holds */
     world_skip(&w, 3600 * 1000);
     CHECK_INT(client_takes_over(&next, &late).to, SEND_NOTHING);
     world_end(&w);
@@ -354,6 +355,10 @@ TEST(tcp_allocations_are_not_concerned)
 {
     struct world w;
     struct client tcp = world_with_tcp(&w), a = player(&w);
+    while (a.relayed.port == tcp.relayed.port) { /* whom it reaches there is itself */
+        CHECK_INT(client_refresh(&a, 0), 0);
+        a = player(&w);
+    }
     CHECK_INT(client_permit(&a, shown(&tcp)), 0);
     CHECK_INT(says(&a, &tcp, 20).to, SEND_NOTHING);
     world_end(&w);
