@@ -126,13 +126,29 @@ static void say_refused(struct load *load, const struct client *client, int code
     load_fail(load, "%s of client %u: %d %s: %s; %s", name, load_index(load, client) + 1, code, phrase, what, advice);
 }
 
+void load_fail_answer(struct load *load, const struct client *client, int code, const struct message *message)
+{
+    if (code == LOAD_SILENCE)
+        load_fail(load, "no answer to %s of client %u", stun_method_name(client->method), load_index(load, client) + 1);
+    else
+        say_refused(load, client, code, message);
+}
+
+uint16_t load_permitting(const struct load *load)
+{
+    return load->config->kind == LOAD_HOLD || !load->config->sends ? METHOD_CHANNEL_BIND : METHOD_CREATE_PERMISSION;
+}
+
+bool load_gives_back(const struct load *load)
+{
+    return load->is_releasing || load->config->kind == LOAD_ALLOCATE;
+}
+
 static void on_setup(struct load *load, struct client *client, int code, const struct message *message)
 {
     load->done++;
-    if (code == LOAD_SILENCE)
-        load_fail(load, "no answer to %s of client %u, which was sent %u times", stun_method_name(client->method), load_index(load, client) + 1, client->tries);
-    else if (code)
-        say_refused(load, client, code, message);
+    if (code)
+        load_fail_answer(load, client, code, message);
     else if (client->method == METHOD_ALLOCATE && !client->is_allocated)
         load_fail(load, "an answer to Allocate without XOR-RELAYED-ADDRESS: this is no TURN server");
 }
@@ -261,6 +277,7 @@ static void prepare(struct load *load)
     for (uint32_t i = 0; load->clients && i < count; i++)
         load->clients[i].fd = -1;
     crypto_random(load->tid_seed, sizeof load->tid_seed);
+    load->port = get_u16(load->tid_seed) % 16384;
     if (load->epoll < 0 || !load->io || !load->clients || !load->asking || !load->idle)
         load_fail(load, "out of memory");
     else if (probe_resolve(load->config->url, &load->server, &why) != 0)
@@ -311,7 +328,6 @@ static void open_sockets(struct load *load)
 
 static void set_up(struct load *load)
 {
-    const bool has_channel = load->config->kind == LOAD_HOLD || !load->config->sends;
     const uint64_t begun = load_now();
     load->answered = on_setup;
     if (load->config->kind == LOAD_BINDING) {
@@ -319,8 +335,9 @@ static void set_up(struct load *load)
     } else {
         ask_all(load, METHOD_ALLOCATE, "allocating");
         if (!load->is_over)
-            ask_all(load, has_channel ? METHOD_CHANNEL_BIND : METHOD_CREATE_PERMISSION, "permitting");
+            ask_all(load, load_permitting(load), "permitting");
     }
+    load->set_up_ns = begun; /* of the first of them */
     load->report->setup_s = (double)(load_now() - begun) / (double)SECOND;
     load->report->clients = load->is_over ? 0 : load->config->clients;
 }
@@ -329,8 +346,10 @@ static void hold(struct load *load)
 {
     const uint64_t begun = load_now(), end = begun + load->config->seconds * SECOND;
     load_phase(load, "holding");
+    renew_begin(load);
     for (uint64_t now = begun; now < end && !load->is_over; now = load_now()) {
         load_turn(load, TURN_NS);
+        renew_turn(load, now);
         load_tell(load, now, load->config->clients, load->config->clients);
     }
     load->report->held_s = (double)(load_now() - begun) / (double)SECOND;

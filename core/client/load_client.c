@@ -41,7 +41,8 @@ static void put_attributes(const struct load *load, const struct client *client,
             build_attr_u32(build, ATTR_REQUESTED_TRANSPORT, UDP_TRANSPORT);
             break;
         case METHOD_REFRESH:
-            build_attr_u32(build, ATTR_LIFETIME, 0);
+            if (load_gives_back(load))
+                build_attr_u32(build, ATTR_LIFETIME, 0);
             break;
         case METHOD_CHANNEL_BIND:
             build_attr_u32(build, ATTR_CHANNEL_NUMBER, (uint32_t)LOAD_CHANNEL << 16);
@@ -217,7 +218,7 @@ void client_answer(struct load *load, struct client *client, const struct messag
     }
     if (code == 0 && client->method == METHOD_ALLOCATE)
         client->is_allocated = attr_xor_addr(message, SLOT_XOR_RELAYED_ADDRESS, &client->relayed) == 0;
-    if (client->method == METHOD_REFRESH) /* the only ones are those with a lifetime of 0 */
+    if (client->method == METHOD_REFRESH && load_gives_back(load))
         client->is_allocated = false;
     stop_asking(load, client);
     load->answered(load, client, code, message);

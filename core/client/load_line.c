@@ -12,6 +12,9 @@
 #include <unistd.h>
 
 #define REST_MAX (1 << 20)
+#define PORT_FIRST 32768u /* as the system gives them */
+#define PORT_COUNT 28232u
+#define TRIES 1000
 
 /* watch: for what the client waits for now; EPOLL_CTL_ADD or EPOLL_CTL_MOD. */
 static int watch(const struct load *load, const struct client *client, int how, bool wants_room)
@@ -55,12 +58,29 @@ static int dial(struct load *load, struct client *client, const struct addr *fro
     return watch(load, client, EPOLL_CTL_ADD, true);
 }
 
+/* datagrams: those who come and go take one port after the other: a server may keep for some seconds what another client had at that port. */
+static int datagrams(struct load *load, struct addr *from)
+{
+    int fd = ERR_SYSTEM;
+    if (load->config->kind != LOAD_ALLOCATE)
+        return io_datagrams(from, &load->server);
+    if (!from->family)
+        *from = load->server.family == ADDR_IPV6 ? addr_v6((const uint8_t[16]){0}, 0) : addr_v4((const uint8_t[4]){0}, 0);
+    errno = EADDRINUSE;
+    for (unsigned tries = 0; fd < 0 && errno == EADDRINUSE && tries < TRIES; tries++) {
+        from->port = (uint16_t)(PORT_FIRST + load->port);
+        load->port = (load->port + 1) % PORT_COUNT;
+        fd = io_datagrams(from, &load->server);
+    }
+    return fd;
+}
+
 int line_open(struct load *load, struct client *client)
 {
-    const struct addr from = load_from(load, load_index(load, client));
+    struct addr from = load_from(load, load_index(load, client));
     if (load->config->url->transport != DIAL_UDP)
         return dial(load, client, &from);
-    client->fd = io_datagrams(&from, &load->server);
+    client->fd = datagrams(load, &from);
     if (client->fd >= 0 && watch(load, client, EPOLL_CTL_ADD, false) == 0)
         return 0;
     fail_open(load, client, strerrordesc_np(errno));

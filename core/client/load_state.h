@@ -64,6 +64,10 @@ void client_leave(struct load *, struct client *); /* its next request comes fro
 void client_answer(struct load *, struct client *, const struct message *);
 load_frame_fn client_frame;
 
+/* load_renew.c: allocations, permissions and channels of a long run are renewed before they end. */
+void renew_begin(struct load *);              /* from now on load->answered is its own */
+void renew_turn(struct load *, uint64_t now); /* those whose turn it is */
+
 /* load_traffic.c */
 void traffic_run(struct load *);
 void traffic_frame(struct load *, struct client *, const struct view *data); /* what came to a client, or to the peer: NULL */
@@ -84,9 +88,11 @@ struct load {
     int epoll, signals, peer;
     bool is_over; /* it failed, or a signal came */
     bool is_releasing;
+    uint64_t set_up_ns, renewed; /* allocations: since when they are there, and how many were renewed */
 
     size_t realm_len;
     uint8_t realm[TALK_TEXT_MAX], key[INTEGRITY_KEY_LEN];
+    uint32_t port; /* of who comes next, of `allocate` */
     uint32_t tid_count;
     uint8_t tid_seed[STUN_TID_LEN - 4];
 
@@ -107,7 +113,10 @@ struct load {
 
 /* load_fail: the first reason counts.  load_turn: waits, and takes what has come; `timeout_ns` 0: it does not wait.  load_now. */
 void load_fail(struct load *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void load_fail_answer(struct load *, const struct client *, int code, const struct message *); /* by a code, or LOAD_SILENCE */
 void load_turn(struct load *, uint64_t timeout_ns);
+uint16_t load_permitting(const struct load *); /* the method by which a client opens the way to its peer */
+bool load_gives_back(const struct load *);     /* a Refresh is one with a lifetime of 0 */
 void load_phase(struct load *, const char *name);
 void load_tell(struct load *, uint64_t now, uint64_t done, uint64_t of);
 uint64_t load_now(void);

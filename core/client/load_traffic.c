@@ -195,6 +195,8 @@ static void drive(struct load *load)
             last_ns = now;
         load_turn(load, rest_ns(load, now));
         now = load_now();
+        if (load->config->kind == LOAD_RELAY)
+            renew_turn(load, now);
         if (load->pace.window && load->config->kind != LOAD_ALLOCATE)
             pace_give_up(&load->pace, now - GIVEN_UP_NS);
         load_tell(load, now, load->report->delivered, load->pace.sent);
@@ -212,7 +214,10 @@ static void begin_all(struct load *load, uint32_t packets, uint64_t ns)
         load_fail(load, "out of memory");
         return;
     }
-    load->answered = on_answer;
+    if (config->kind == LOAD_ALLOCATE)
+        load->answered = on_answer;
+    else
+        renew_begin(load);
     for (load->idle_first = load->idle_count = 0; load->idle_count < config->clients; load->idle_count++)
         load->idle[load->idle_count] = load->idle_count;
     load->pace.start_ns = load_now();

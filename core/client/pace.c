@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #define SECOND UINT64_C(1000000000)
+#define RENEW_S 150  /* rounds of renewals begin so often, the first after that time */
+#define ROUND_S 100  /* and last so long */
 
 int pace_open(struct pace *pace)
 {
@@ -89,4 +91,13 @@ void pace_give_up(struct pace *pace, uint64_t before_ns)
 {
     while (pace->oldest < pace->sent && pace->sent_ns[pace->oldest % PACE_REMEMBERED] < before_ns)
         forget(pace);
+}
+
+uint64_t pace_renewals(uint64_t since_ns, uint32_t count)
+{
+    const uint64_t rounds = since_ns / SECOND / RENEW_S;
+    if (rounds == 0)
+        return 0;
+    const double in_round = (double)(since_ns - rounds * RENEW_S * SECOND) / (ROUND_S * (double)SECOND);
+    return (rounds - 1) * count + (uint64_t)((in_round < 1 ? in_round : 1) * count);
 }

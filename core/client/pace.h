@@ -35,4 +35,8 @@ uint32_t pace_sent(struct pace *, uint64_t now_ns);
 bool pace_came(struct pace *, uint32_t number, uint64_t sent_ns);
 void pace_give_up(struct pace *, uint64_t before_ns);
 
+/* pace_renewals: how many times one of `count` allocations should have been renewed, in turns, after so long: each of them every 150 s, a little later each than the one before:
+ * permissions last 300 s, allocations and channels 600. */
+uint64_t pace_renewals(uint64_t since_ns, uint32_t count);
+
 #endif

@@ -117,6 +117,17 @@ TEST(numbers_may_go_round)
     pace_close(&pace);
 }
 
+TEST(each_is_renewed_in_its_turn_before_its_permission_ends)
+{
+    CHECK_INT(pace_renewals(149 * SECOND, 1000), 0);
+    CHECK_INT(pace_renewals(150 * SECOND, 1000), 0);
+    CHECK_INT(pace_renewals(200 * SECOND, 1000), 500);
+    CHECK_INT(pace_renewals(250 * SECOND, 1000), 1000);
+    CHECK_INT(pace_renewals(300 * SECOND, 1000), 1000);
+    CHECK_INT(pace_renewals(350 * SECOND, 1000), 1500);
+    CHECK_INT(pace_renewals(299 * SECOND, 1), 1);
+}
+
 TEST(without_memory_there_is_no_pace)
 {
     struct pace pace = {.rate = 1, .burst = 1};
@@ -129,4 +140,5 @@ TEST(without_memory_there_is_no_pace)
 
 TEST_LIST(RUN(a_rate_lets_so_many_leave_each_second) RUN(bursts_leave_whole_at_the_same_rate) RUN(a_high_rate_for_days_does_not_overflow)
               RUN(a_window_lets_so_many_be_on_their_way) RUN(what_is_given_up_makes_room_and_counts_if_it_comes)
-                  RUN(what_left_before_too_many_others_is_lost) RUN(numbers_may_go_round) RUN(without_memory_there_is_no_pace))
+                  RUN(what_left_before_too_many_others_is_lost) RUN(numbers_may_go_round) RUN(each_is_renewed_in_its_turn_before_its_permission_ends)
+                      RUN(without_memory_there_is_no_pace))
