@@ -23,15 +23,17 @@ static long tracepoint(char why[CALLS_WHY_MAX])
 {
     static const char *const places[] = {"/sys/kernel/tracing" TRACEPOINT, "/sys/kernel/debug/tracing" TRACEPOINT};
     char line[32];
+    bool is_denied = false;
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         FILE *file = fopen(places[i], "re");
+        is_denied |= !file && errno == EACCES;
         const bool got = file && fgets(line, sizeof line, file);
         if (file)
             fclose(file);
         if (got)
             return strtol(line, NULL, 10);
     }
-    snprintf(why, CALLS_WHY_MAX, "%s", errno == EACCES ? "only root may read the kernel's tracepoints"
+    snprintf(why, CALLS_WHY_MAX, "%s", is_denied ? "only root may read the kernel's tracepoints"
                                                        : "the kernel's tracepoints are not there: mount -t tracefs none /sys/kernel/tracing");
     return -1;
 }
