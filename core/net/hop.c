@@ -17,7 +17,7 @@
 
 struct place {
     struct addr from, to; /* without ports */
-    msec_t until;
+    msec_t asked, until;
     struct hop hop; /* device 0: it is the system's */
 };
 
@@ -189,12 +189,13 @@ bool hop_find(struct hop_cache *cache, const struct addr *from, const struct add
     struct place *place = &cache->places[table_hash(&cache->key, view_of(ends, sizeof ends)) % PLACES];
     if (now < place->until && addr_equal(&place->from, &ends[0]) && addr_equal(&place->to, &ends[1])) {
         *hop = place->hop;
-        return hop->device != 0;
+        return hop->device != 0 && now != place->asked; /* what was given to the system in this moment is not overtaken */
     }
     if (!may_ask(cache, now))
         return false;
     place->from = ends[0];
     place->to = ends[1];
+    place->asked = now;
     learn(cache, place, now);
     return false;
 }

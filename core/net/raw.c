@@ -40,13 +40,13 @@ struct link_head {
     struct virtio_net_hdr offload;
     struct ethhdr ether;
 };
-#define LINK_HEAD 24 /* bytes */
-_Static_assert(sizeof(struct link_head) == LINK_HEAD, "nothing is between them");
+#define LINK_HEAD sizeof(struct link_head)
 
 struct heads {
     struct link_head link;
     union head head;
 };
+_Static_assert(LINK_HEAD == sizeof(struct virtio_net_hdr) + sizeof(struct ethhdr) && offsetof(struct heads, head) == LINK_HEAD, "nothing is between them");
 
 struct raw_out {
     struct udp_counts counts;
@@ -59,6 +59,7 @@ struct raw_out {
     unsigned count;
     size_t arena_len;
     struct raw_datagram datagrams[UDP_BATCH];
+    struct hop next[UDP_BATCH]; /* device 0: the system finds the way */
     struct mmsghdr messages[UDP_BATCH];
     struct iovec parts[UDP_BATCH][2]; /* headers, payload */
     struct sockaddr_storage names[UDP_BATCH];
@@ -202,20 +203,48 @@ static struct view kept(struct raw_out *out, struct view bytes)
     return view_of(copy, bytes.len);
 }
 
+static size_t head_len(const struct raw_datagram *datagram)
+{
+    return (datagram->to.family == ADDR_IPV6 ? sizeof(struct ip6_hdr) : sizeof(struct iphdr)) + sizeof(struct udphdr);
+}
+
+/* next_hop: device 0 for what does not leave as a frame. */
+static struct hop next_hop(const struct raw_out *out, const struct raw_datagram *datagram)
+{
+    struct hop hop = {0};
+    const bool found = out->hops && hop_find(out->hops, &datagram->from, &datagram->to, out->now, &hop);
+    return found && head_len(datagram) + datagram->bytes.len <= hop.mtu ? hop : (struct hop){0};
+}
+
+static void put_to(struct raw_out *out, const struct raw_datagram *datagram, const struct hop *hop)
+{
+    if (out->count == UDP_BATCH)
+        raw_flush(out);
+    struct view bytes = datagram->bytes;
+    if (datagram->passing)
+        bytes = kept(out, bytes);
+    struct raw_datagram *put = &out->datagrams[out->count];
+    out->next[out->count++] = *hop;
+    *put = *datagram;
+    put->bytes = bytes;
+}
+
 void raw_put(struct raw_out *out, const struct raw_datagram *datagram)
 {
     if (datagram->bytes.len > UDP_SLOT_BYTES) {
         out->counts.send_errors++;
         return;
     }
-    if (out->count == UDP_BATCH)
-        raw_flush(out);
-    struct view bytes = datagram->bytes;
-    if (datagram->passing)
-        bytes = kept(out, bytes);
-    struct raw_datagram *put = &out->datagrams[out->count++];
-    *put = *datagram;
-    put->bytes = bytes;
+    const struct hop hop = next_hop(out, datagram);
+    put_to(out, datagram, &hop);
+}
+
+bool raw_put_frame(struct raw_out *out, const struct raw_datagram *datagram)
+{
+    const struct hop hop = next_hop(out, datagram);
+    if (hop.device)
+        put_to(out, datagram, &hop);
+    return hop.device != 0;
 }
 
 /* identify: as the system does: counted by address, from where nobody can guess. */
@@ -254,24 +283,23 @@ static void put_link(struct raw_out *out, unsigned i, const struct hop *hop, siz
 static void compose(struct raw_out *out, unsigned i)
 {
     const struct raw_datagram *datagram = &out->datagrams[i];
-    const bool v6 = datagram->to.family == ADDR_IPV6;
-    const size_t ip_len = v6 ? sizeof(struct ip6_hdr) : sizeof(struct iphdr), len = ip_len + sizeof(struct udphdr);
-    struct hop hop = {0};
+    const struct hop *hop = &out->next[i];
+    const bool framed = hop->device != 0;
+    const size_t len = head_len(datagram);
+    struct heads *heads = &out->heads[i];
     struct addr to = datagram->to;
-    uint8_t *begin = (uint8_t *)&out->heads[i].head;
-    const bool framed = out->hops && hop_find(out->hops, &datagram->from, &datagram->to, out->now, &hop) && len + datagram->bytes.len <= hop.mtu;
-    if (v6)
-        head_v6(&out->heads[i].head, datagram, label_of(out, datagram), framed);
+    if (to.family == ADDR_IPV6)
+        head_v6(&heads->head, datagram, label_of(out, datagram), framed);
     else
-        head_v4(&out->heads[i].head, datagram, framed);
+        head_v4(&heads->head, datagram, framed);
     if (framed) {
-        put_link(out, i, &hop, ip_len);
+        put_link(out, i, hop, len - sizeof(struct udphdr));
     } else {
         to.port = 0; /* which would be a protocol */
         out->messages[i].msg_hdr.msg_namelen = addr_to_sockaddr(&to, &out->names[i]);
     }
     out->fds[i] = framed ? out->frames : datagram->fd;
-    out->parts[i][0] = (struct iovec){framed ? begin - LINK_HEAD : begin, framed ? len + LINK_HEAD : len};
+    out->parts[i][0] = framed ? (struct iovec){heads, LINK_HEAD + len} : (struct iovec){&heads->head, len};
     out->parts[i][1] = (struct iovec){(void *)(uintptr_t)datagram->bytes.at, datagram->bytes.len}; /* sendmmsg only reads it */
 }
 
@@ -319,7 +347,7 @@ static void send_all(struct raw_out *out, unsigned from, unsigned to)
 
 static bool follows(const struct raw_datagram *before, const struct raw_datagram *datagram)
 {
-    return before->tag == datagram->tag && addr_equal(&before->to, &datagram->to) && before->mark == datagram->mark && !datagram->whole;
+    return addr_equal(&before->from, &datagram->from) && addr_equal(&before->to, &datagram->to) && before->mark == datagram->mark && !datagram->whole;
 }
 
 /* train_end: of the train that begins there; behind a shorter datagram nothing follows. */

@@ -15,8 +15,10 @@
 #define DTLS_IDLE_S 60
 
 /* send_to_client: says whether it put a datagram. */
-static bool send_to_client(struct worker *worker, const struct flow *flow, struct view bytes, bool lasting)
+static bool send_to_client(struct worker *worker, const struct send *send, bool lasting)
 {
+    const struct flow *flow = send->flow;
+    const struct view bytes = send->bytes;
     if (flow_is_stream(flow)) {
         stream_send(worker->streams, flow->link, bytes);
         return false;
@@ -27,6 +29,8 @@ static bool send_to_client(struct worker *worker, const struct flow *flow, struc
     }
     const struct listener_socket *socket = &worker->sockets[flow->listener];
     const struct addr *source = socket->any ? &flow->server : NULL;
+    if (worker->steered && steered_answer(worker->steered, socket->fd, send, lasting))
+        return false;
     if (lasting)
         udp_put(worker->out, socket->fd, &flow->client, source, bytes);
     else
@@ -42,7 +46,7 @@ void worker_deliver(struct worker *worker, const struct send *send, bool lasting
         case SEND_NOTHING:
             break;
         case SEND_TO_CLIENT:
-            put = send_to_client(worker, send->flow, send->bytes, lasting);
+            put = send_to_client(worker, send, lasting);
             break;
         case SEND_TO_PEER:
             put = worker->way->send(worker, send, lasting);

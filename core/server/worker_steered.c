@@ -20,6 +20,8 @@
 static const uint8_t families[] = {ADDR_IPV4, ADDR_IPV6};
 #define FAMILIES (sizeof families / sizeof *families)
 
+#define OF_LISTENER POOL_NONE /* the tag of what a listener sends to a client */
+
 /* struct steered_socket: of a family; both -1 where no relay address is of it. */
 struct steered_socket {
     struct steered *steered;
@@ -112,11 +114,25 @@ static bool send_by_socket(struct steered *steered, const struct raw_datagram *d
     return true;
 }
 
+/* send_by_listener: to a client. */
+static void send_by_listener(struct steered *steered, const struct raw_datagram *datagram)
+{
+    struct udp_out *out = steered->worker->out;
+    if (datagram->passing)
+        udp_put_copy(out, datagram->fd, &datagram->to, &datagram->from, datagram->bytes);
+    else
+        udp_put(out, datagram->fd, &datagram->to, &datagram->from, datagram->bytes);
+    if (datagram->mark)
+        udp_mark(out, datagram->mark);
+}
+
 static bool on_train(void *ctx, const struct raw_datagram *first, unsigned count)
 {
     struct steered *steered = ctx;
     for (unsigned i = 0; i < count; i++)
-        if (!send_by_socket(steered, first + i))
+        if (first->tag == OF_LISTENER)
+            send_by_listener(steered, first + i);
+        else if (!send_by_socket(steered, first + i))
             return false;
     udp_flush(steered->worker->out);
     return true;
@@ -151,8 +167,19 @@ static bool steered_send(struct worker *worker, const struct send *send, bool la
     };
     if (datagram.to.family == ADDR_IPV6 && !datagram.whole && datagram.bytes.len > V6_ALWAYS)
         return send_by_socket(steered, &datagram);
+    raw_clock(steered->out, loop_now(worker->loop));
     raw_put(steered->out, &datagram);
     return false;
+}
+
+bool steered_answer(struct steered *steered, int fd, const struct send *send, bool lasting)
+{
+    const struct raw_datagram datagram = {
+        .fd = fd, .tag = OF_LISTENER, .from = send->flow->server, .to = send->flow->client, .bytes = send->bytes, .passing = !lasting, .mark = send->mark};
+    if (!steered->worker->service->config->sends_frames)
+        return false;
+    raw_clock(steered->out, loop_now(steered->worker->loop));
+    return raw_put_frame(steered->out, &datagram);
 }
 
 /* claim: no other program has the port, or gets it; steering goes before sockets that are bound, and another's would get nothing any more. */
@@ -262,7 +289,6 @@ void steered_start(struct steered *steered)
 
 void steered_flush(struct steered *steered)
 {
-    raw_clock(steered->out, loop_now(steered->worker->loop));
     raw_flush(steered->out);
 }
 

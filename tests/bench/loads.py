@@ -145,9 +145,9 @@ def ways(name, title, paced, chart="", **how):
 
 LOADS = {
     **ways("lo", "50,000 packets/s, 1,000 clients, 172 bytes, loopback", PACED, "paced {}, loopback", cells=of([*PLAIN, *CHANNEL])),
-    **ways("veth", "50,000 packets/s, 1,000 clients, 172 bytes, between two namespaces", PACED, "paced {}, two hosts", cells=of([*BOTH, *CHANNEL]), network=Cable),
+    **ways("veth", "50,000 packets/s, 1,000 clients, 172 bytes, between two namespaces", PACED, "paced {}, two hosts", cells=of([*BOTH, "relay-packet", *CHANNEL]), network=Cable),
     **ways("burst", "50,000 packets/s in bursts of 8, 100 clients, 1,200 bytes, loopback", BURSTS, "bursts {}, loopback", cells=of([*PLAIN, *CHANNEL])),
-    **ways("veth-burst", "50,000 packets/s in bursts of 8, 100 clients, 1,200 bytes, between two namespaces", BURSTS, cells=of([*BOTH, *CHANNEL]), network=Cable),
+    **ways("veth-burst", "50,000 packets/s in bursts of 8, 100 clients, 1,200 bytes, between two namespaces", BURSTS, cells=of([*BOTH, "relay-packet", *CHANNEL]), network=Cable),
     **ways("saturated", "as fast as it goes, 100 clients, 172 bytes, loopback", SATURATED, "saturated {}, loopback", cells=of([*PLAIN, *CHANNEL])),
     **ways("calls", "system calls for a packet, as fast as it goes, 100 clients, 172 bytes, loopback", SATURATED, cells=of([*PLAIN, CHANNEL[-1]]),
            figure="calls_per_packet", unit="calls", measure=calls, needs="perf"),
@@ -213,11 +213,11 @@ def both(load):
 
 
 GOALS = [
-    *(Goal(f"1. ours / the cheapest forwarder, {load}", load, "relay", FORWARDER, at_most=1.15)
+    *(Goal(f"1. ours / the cheapest forwarder, {load}", load, "relay-packet" if load.startswith("veth") else "relay", FORWARDER, at_most=1.15)
       for load in [*both("lo"), *both("veth"), *both("burst"), *both("saturated")]),
     *each_way("1. coturn / ours, paced, loopback,", both("lo"), "coturn", "relay", at_least=1.7),
-    Goal("1. coturn / ours, paced, two hosts, up", "veth-up", "coturn", "relay", at_least=2.2),
-    Goal("1. coturn / ours, paced, two hosts, down", "veth-down", "coturn", "relay", at_least=1.9),
+    Goal("1. coturn / ours with relay-send=packet, paced, two hosts, up", "veth-up", "coturn", "relay-packet", at_least=2.2),
+    Goal("1. coturn / ours with relay-send=packet, paced, two hosts, down", "veth-down", "coturn", "relay-packet", at_least=1.9),
     *each_way("1. coturn / ours, bursts,", both("burst"), "coturn", "relay", at_least=1.8),
     *each_way("1. coturn / ours, saturated,", both("saturated"), "coturn", "relay", at_least=1.45),
     *each_way("1. coturn / ours without privileges, paced, loopback,", both("lo"), "coturn", "relay-plain", at_least=1.4),

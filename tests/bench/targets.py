@@ -89,10 +89,11 @@ def forwarder(way):
     return argv
 
 
-# name: its command line; `plain` has no privileges, so that nothing is steered
+# name: its command line; `plain` has no privileges, so that nothing is steered; `packet` is told that no packet filters are of use
 TARGETS = {
     "relay": relay(),
     "relay-plain": relay(under=("setpriv", "--bounding-set=-all", "--inh-caps=-all")),
+    "relay-packet": relay(["relay-send=packet"]),
     "relay-quota": relay(QUOTA),
     "coturn": coturn,
     **{f"forwarder {way}": forwarder(way) for way in WAYS},
