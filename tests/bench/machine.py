@@ -204,4 +204,5 @@ class Cable(Own):
         threads = sorted(napi_threads() - before)
         for thread in threads:
             os.sched_setaffinity(thread, {cpu})
+            os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(1))  # before all else on it, as an interrupt would be
         return threads
