@@ -5,7 +5,6 @@ itself. A goal is a ratio of two cells' figures, or one figure.
 """
 import dataclasses
 import json
-import re
 import signal
 import subprocess
 import time
@@ -24,19 +23,6 @@ CPU = "cpu_us_per_packet"
 
 def traffic(target, arguments, load):
     return generate(target, *arguments, transport=load.transport)
-
-
-def calls(target, arguments, load):
-    """Traffic, while perf counts the server's system calls; setting up and giving back are among them, which is little beside so many packets."""
-    with subprocess.Popen(["perf", "stat", "-x", ",", "-e", "raw_syscalls:sys_enter", "-p", str(target.process.pid)], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as counting:
-        time.sleep(0.3)  # perf says nothing when it begins
-        report = traffic(target, arguments, load)
-        counting.send_signal(signal.SIGINT)
-        said = counting.communicate()[1]
-    if not (found := re.search(r"^(\d+),,raw_syscalls", said, re.M)):
-        fail(f"perf cannot count system calls: {said.strip()}")
-    return {**report, "calls_per_packet": int(found[1]) / max(report["delivered"], 1)}
 
 
 def strangers(target, arguments, load):
@@ -117,7 +103,6 @@ class Load:
     anew: bool = False     # the target is started for each run
     held: int = 0
     generators: int = 0
-    needs: str = ""        # a program without which it cannot be measured
     chart: str = ""        # its name in the chart, if it is there
 
 
@@ -134,6 +119,7 @@ BURSTS = ["--clients", "100", "--rate", "50000", "--bytes", "1200", "--burst", "
 SATURATED = ["--clients", "100", "--window", "64"]
 TLS = Wants(tls=True)
 PLAIN = ["relay", "relay-plain", "coturn"]
+FRAMES = ["relay", "relay-packet", "coturn"]
 
 ARROWS = {"up": "client to peer", "down": "peer to client"}
 
@@ -145,12 +131,10 @@ def ways(name, title, paced, chart="", **how):
 
 LOADS = {
     **ways("lo", "50,000 packets/s, 1,000 clients, 172 bytes, loopback", PACED, "paced {}, loopback", cells=of([*PLAIN, *CHANNEL])),
-    **ways("veth", "50,000 packets/s, 1,000 clients, 172 bytes, between two namespaces", PACED, "paced {}, two hosts", cells=of([*BOTH, "relay-packet", *CHANNEL]), network=Cable),
+    **ways("veth", "50,000 packets/s, 1,000 clients, 172 bytes, between two namespaces", PACED, "paced {}, two hosts", cells=of([*FRAMES, *CHANNEL]), network=Cable),
     **ways("burst", "50,000 packets/s in bursts of 8, 100 clients, 1,200 bytes, loopback", BURSTS, "bursts {}, loopback", cells=of([*PLAIN, *CHANNEL])),
-    **ways("veth-burst", "50,000 packets/s in bursts of 8, 100 clients, 1,200 bytes, between two namespaces", BURSTS, cells=of([*BOTH, "relay-packet", *CHANNEL]), network=Cable),
+    **ways("veth-burst", "50,000 packets/s in bursts of 8, 100 clients, 1,200 bytes, between two namespaces", BURSTS, cells=of([*FRAMES, *CHANNEL]), network=Cable),
     **ways("saturated", "as fast as it goes, 100 clients, 172 bytes, loopback", SATURATED, "saturated {}, loopback", cells=of([*PLAIN, *CHANNEL])),
-    **ways("calls", "system calls for a packet, as fast as it goes, 100 clients, 172 bytes, loopback", SATURATED, cells=of([*PLAIN, CHANNEL[-1]]),
-           figure="calls_per_packet", unit="calls", measure=calls, needs="perf"),
     **ways("tcp", "ChannelData over TCP, as fast as it goes, 100 clients, 172 bytes, loopback", SATURATED, "TCP {}", cells=of(BOTH), transport="tcp"),
     **ways("tls", "ChannelData over TLS, as fast as it goes, 100 clients, 172 bytes, loopback", SATURATED, "TLS {}", cells=of(BOTH), transport="tls", wants=TLS),
     "pair": Load("two clients of this server, as fast as it goes, 100 clients, 172 bytes, for a packet from end to end", of(["relay", "coturn", *CHANNEL]),
@@ -213,9 +197,12 @@ def both(load):
 
 
 GOALS = [
-    *(Goal(f"1. ours / the cheapest forwarder, {load}", load, "relay-packet" if load.startswith("veth") else "relay", FORWARDER, at_most=1.15)
+    *(Goal(f"1. ours / the cheapest forwarder, {load}", load, "relay", FORWARDER, at_most=1.15)
       for load in [*both("lo"), *both("veth"), *both("burst"), *both("saturated")]),
+    *(Goal(f"1. ours with relay-send=packet / the cheapest forwarder, {load}", load, "relay-packet", FORWARDER, at_most=1.15) for load in both("veth")),
     *each_way("1. coturn / ours, paced, loopback,", both("lo"), "coturn", "relay", at_least=1.7),
+    Goal("1. coturn / ours, paced, two hosts, up", "veth-up", "coturn", "relay", at_least=2.2),
+    Goal("1. coturn / ours, paced, two hosts, down", "veth-down", "coturn", "relay", at_least=1.9),
     Goal("1. coturn / ours with relay-send=packet, paced, two hosts, up", "veth-up", "coturn", "relay-packet", at_least=2.2),
     Goal("1. coturn / ours with relay-send=packet, paced, two hosts, down", "veth-down", "coturn", "relay-packet", at_least=1.9),
     *each_way("1. coturn / ours, bursts,", both("burst"), "coturn", "relay", at_least=1.8),
@@ -223,7 +210,8 @@ GOALS = [
     *each_way("1. coturn / ours without privileges, paced, loopback,", both("lo"), "coturn", "relay-plain", at_least=1.4),
     *each_way("1. coturn / ours without privileges, bursts,", both("burst"), "coturn", "relay-plain", at_least=1.8),
     Goal("2. ours / coturn, both ends here", "pair", "relay", "coturn", at_most=0.5),
-    *(Goal(f"3. system calls for a packet, {load.rpartition('-')[2]}", load, "relay", at_most=0.8) for load in both("calls")),
+    *(Goal(f"3. system calls for a packet, saturated, {load.rpartition('-')[2]}", load, "relay", at_most=0.8, figure="system_calls_per_packet")
+      for load in both("saturated")),
     Goal("4. coturn / ours with quota.lua, Allocate and Refresh(0)", "allocate", "coturn", "relay-quota", at_least=6),
     Goal("4. ours with quota.lua / without a policy", "allocate", "relay-quota", "relay", at_most=1.05),
     Goal("4. authorize of quota.lua, us", "policy", "relay", at_most=1.0),

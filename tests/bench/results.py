@@ -47,7 +47,8 @@ class Ratio:
     def __init__(self, goal, result):
         rounds, figure = result["rounds"], goal.figure or LOADS[goal.load].figure
         under = cheapest_forwarder(rounds, figure) if goal.under == FORWARDER else goal.under
-        every = [one[goal.over][figure] / (one[under][figure] if under else 1) for one in rounds if goal.over in one and (not under or one.get(under, {}).get(figure))]
+        pairs = [(one.get(goal.over, {}).get(figure), one.get(under, {}).get(figure) if under else 1) for one in rounds]
+        every = [over / below for over, below in pairs if over is not None and below]
         self.under, self.is_there = under, bool(every)
         if every:
             self.median, self.least, self.most = statistics.median(every), min(every), max(every)
