@@ -366,7 +366,7 @@ static void run_held(struct load *load)
         hold(load);
     report->resident_held = cost_resident(load->config);
     report->kernel_held = cost_kernel();
-    report->has_memory = load->config->pid_count > 0 && !load->is_over;
+    report->has_memory = load->config->pid_count > 0 && report->clients > 0;
     release(load);
     report->resident_after = cost_resident(load->config);
     report->kernel_after = cost_kernel();

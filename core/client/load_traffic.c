@@ -9,6 +9,7 @@
 #define SECOND UINT64_C(1000000000)
 #define LATE_NS (2 * SECOND)          /* what comes later than that after the last packet left is lost */
 #define GIVEN_UP_NS (SECOND / 4)      /* it holds its place in a window no longer */
+#define ASKING_NS (SECOND / 50)
 #define ROUND 64                      /* packets between two looks at what has come */
 #define SPIN_NS UINT64_C(200000)      /* who sends again so soon does not sleep before */
 
@@ -168,13 +169,14 @@ static void put_some(struct load *load, uint64_t count)
     io_flush(load);
 }
 
-/* rest_ns: how long to wait for what comes before the next packet is due. */
+/* rest_ns: how long to wait for what comes before the next packet is due, or a request is to be sent again. */
 static uint64_t rest_ns(const struct load *load, uint64_t now)
 {
+    const uint64_t most = load->asking_count ? ASKING_NS : GIVEN_UP_NS;
     if (!load->pace.rate)
-        return pace_due(&load->pace, now) && load->config->kind != LOAD_ALLOCATE ? 0 : GIVEN_UP_NS;
+        return due(load, now) ? 0 : most;
     const uint64_t rest = pace_sleep_ns(&load->pace, now);
-    return rest < SPIN_NS ? 0 : rest;
+    return rest < SPIN_NS ? 0 : rest < most ? rest : most;
 }
 
 /* is_waiting: for what may come still. */
@@ -182,7 +184,7 @@ static bool is_waiting(const struct load *load, uint64_t now, uint64_t last_ns)
 {
     if (load->is_over)
         return false;
-    return load->config->kind == LOAD_ALLOCATE ? load->asking_count > 0 : load->pace.on_their_way > 0 && now < last_ns + LATE_NS;
+    return load->config->kind == LOAD_ALLOCATE ? load->asking_count > 0 : load->pace.came < load->pace.sent && now < last_ns + LATE_NS;
 }
 
 static void drive(struct load *load)

@@ -81,6 +81,7 @@ bool pace_came(struct pace *pace, uint32_t number, uint64_t sent_ns)
     if (*at != sent_ns)
         return false;
     *at = 0;
+    pace->came++;
     pace->on_their_way -= whole >= pace->oldest;
     while (pace->oldest < pace->sent && !pace->sent_ns[pace->oldest % PACE_REMEMBERED])
         pace->oldest++;

@@ -16,7 +16,7 @@ struct pace {
     uint64_t packets;         /* 0: until end_ns */
     uint64_t start_ns, end_ns; /* end_ns 0: until `packets` have left */
     uint64_t sent, oldest;    /* numbers of packets: the next one, and the first that may still come */
-    uint64_t on_their_way;
+    uint64_t on_their_way, came;
     uint64_t *sent_ns; /* PACE_REMEMBERED of them; 0: it has come */
 };
 

@@ -200,11 +200,19 @@ static void show_progress(void *ctx, const struct load_progress *progress)
     fprintf(stderr, "\r%s: %llu of %llu, %.0f s \x1b[K", progress->phase, (unsigned long long)progress->done, (unsigned long long)progress->of, progress->seconds);
 }
 
+static int run(const struct command_line *line, const struct load_config *config)
+{
+    struct load_report report;
+    const int err = load_run(config, &report);
+    if (config->told)
+        fputs("\r\x1b[K", stderr);
+    return err ? command_fail(line, COMMAND_FAILED, "%s", report.why) : command_bench_print(line, config, &report);
+}
+
 int command_bench(const struct command_line *line)
 {
     char password[COMMAND_PASSWORD_CAP] = "";
     struct probe_url url;
-    struct load_report report;
     struct load_config config = {.url = &url, .clients = CLIENTS, .bytes = BYTES, .burst = 1, .user = line->user};
     if (probe_parse(line->words[0], &url) != 0)
         return command_fail(line, COMMAND_MISUSED, "%s: a URL expected, as turn:HOST[:PORT][?transport=udp|tcp], turns:, stun: or stuns:", line->words[0]);
@@ -216,14 +224,7 @@ int command_bench(const struct command_line *line)
     config.trusts_everybody = line->given & COMMAND_FLAG(INSECURE);
     config.told = isatty(STDERR_FILENO) ? show_progress : NULL;
     config.crypto = crypto_new();
-    code = config.crypto ? COMMAND_DONE : command_fail(line, COMMAND_FAILED, "out of memory");
-    if (config.crypto && load_run(&config, &report) != 0) {
-        code = command_fail(line, COMMAND_FAILED, "%s", report.why);
-    } else if (config.crypto) {
-        if (config.told)
-            fputs("\r\x1b[K", stderr);
-        code = command_bench_print(line, &config, &report);
-    }
+    code = config.crypto ? run(line, &config) : command_fail(line, COMMAND_FAILED, "out of memory");
     crypto_free(config.crypto);
     crypto_wipe(password, sizeof password);
     return code;

@@ -108,9 +108,9 @@ static void put_traffic(json_t *out, const struct load_config *config, const str
 static void put_memory(json_t *out, const struct load_report *report, const struct figures *figures)
 {
     json_object_set_new(out, "held_s", json_real(report->held_s));
-    json_object_set_new(out, "resident_bytes_before", count(report->resident_before));
-    json_object_set_new(out, "resident_bytes_held", count(report->resident_held));
-    json_object_set_new(out, "resident_bytes_after", count(report->resident_after));
+    json_object_set_new(out, "resident_bytes_before", number(report->has_memory, (double)report->resident_before));
+    json_object_set_new(out, "resident_bytes_held", number(report->has_memory, (double)report->resident_held));
+    json_object_set_new(out, "resident_bytes_after", number(report->has_memory, (double)report->resident_after));
     json_object_set_new(out, "resident_bytes_each", number(report->has_memory, figures->resident_each));
     json_object_set_new(out, "resident_bytes_each_after", number(report->has_memory, figures->resident_after_each));
     json_object_set_new(out, "kernel_bytes_each", number(report->has_memory, figures->kernel_each));

@@ -80,6 +80,7 @@ def allocations_are_held_and_given_back_and_their_memory_is_told():
             held.send_signal(signal.SIGINT)
             done = json.loads(held.communicate(timeout=10)[0])
         check_equal((held.returncode, done["stopped"], done["unreleased"], allocations(server)), (1, True, 0, []), "what a signal leaves")
+        check(done["resident_bytes_held"] > 1 << 20, f"memory when it was stopped: {done}")
         done = json.loads(subprocess.run([*command, "--seconds", "1"], capture_output=True, check=True, text=True).stdout)
         check(0.9 < done["held_s"] < 3 and done["setup_per_s"] > 0, f"held: {done}")
         check(done["resident_bytes_held"] >= done["resident_bytes_before"] > 1 << 20, f"memory: {done}")

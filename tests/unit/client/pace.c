@@ -90,6 +90,7 @@ TEST(what_is_given_up_makes_room_and_counts_if_it_comes)
     CHECK_INT(pace.on_their_way, 1);
     CHECK(pace_came(&pace, 1, START + 2));
     CHECK_INT(pace.on_their_way, 0);
+    CHECK_INT(pace.came, 2);
     pace_close(&pace);
 }
 
