@@ -196,8 +196,10 @@ static bool makes_room(struct connection *c, struct view bytes)
 
 static bool put(struct connection *c, struct view bytes)
 {
+    if (!c->records)
+        return outbox_put(&c->out, &c->streams->spare, bytes);
     const struct record_way way = connection_way(c);
-    return c->records ? records_put(c->records, &way, bytes) : outbox_put(&c->out, &c->streams->spare, bytes);
+    return records_put(c->records, &way, bytes);
 }
 
 bool connection_send(struct connection *c, struct view bytes)

@@ -61,6 +61,8 @@ static size_t deliver(struct connection *c, uint8_t *at, size_t len)
 static void keep_parts(struct connection *c, struct view frame, struct view record)
 {
     const size_t len = frame.len + record.len;
+    if (len == 0 && !c->part)
+        return;
     if ((frame.len > STRANGER_PART_MAX || record.len > STRANGER_PART_MAX) && !c->kept && c->state != CONNECTION_LEAVING)
         connection_break(c);
     const bool none = len == 0 || c->state > CONNECTION_LEAVING;
