@@ -57,18 +57,30 @@ def every_load_is_delivered_whole_and_leaves_nothing():
         check_equal(allocations(server), [], "what is left")
 
 
+def while_the_server_stands(server, *arguments):
+    """What a load of a second or more has come to during which the server stood still, from 0.7 to 1.2 s after its start."""
+    with subprocess.Popen([BINARY, "bench", *arguments, *ANN, "--json"], stdout=subprocess.PIPE, text=True) as running:
+        time.sleep(0.7)
+        server.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.5)
+        server.process.send_signal(signal.SIGCONT)
+        return json.loads(running.communicate(timeout=20)[0])
+
+
 @test
 def what_a_stream_has_no_room_for_waits_or_is_told():
     with Server() as server:
-        command = [BINARY, "bench", urls(server)["tcp"], *ANN, "--json", "--clients", "1", "--bytes", "8000", "--rate", "2500", "--packets", "4000"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
-            time.sleep(0.4)  # of 1.6 s
-            server.process.send_signal(signal.SIGSTOP)
-            time.sleep(0.4)
-            server.process.send_signal(signal.SIGCONT)
-            done = json.loads(running.communicate(timeout=20)[0])
+        done = while_the_server_stands(server, urls(server)["tcp"], "--clients", "1", "--bytes", "8000", "--rate", "2500", "--packets", "4000")
         check_equal(done["delivered"] + done["unsent"], 4000, f"of {done}")
         check(done["p999_us"] > 200000, f"the server did not stand still: {done}")
+
+
+@test
+def what_is_late_is_waited_for():
+    with Server() as server:
+        for pace in (("--rate", "500", "--packets", "500"), ("--window", "2", "--seconds", "1")):
+            done = while_the_server_stands(server, urls(server)["udp"], "--clients", "2", *pace)
+            check(done["delivered"] == done["sent"] and done["seconds"] > 1.05, f"the last ones came when the server went on: {done}")
 
 
 @test
