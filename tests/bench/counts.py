@@ -65,7 +65,7 @@ class Counted:
 
     def load(self, kind, packets):
         arguments, transport = KINDS[kind]
-        report = generate(self.target, *arguments, *COUNTED.get(kind, ONE_AT_A_TIME)[0], "--packets", str(packets), transport=transport)
+        report = generate(self.target, *arguments, *COUNTED.get(kind, ONE_AT_A_TIME)[0], "--packets", str(packets), transport=transport, pids=[])
         if report["lost"]:
             fail(f"{kind}: {report['lost']} lost")
         return self.zero()

@@ -139,16 +139,16 @@ def served(name, network, wants, make=None):
             fail(f"{' '.join(process.args)}: it does not serve, and ended with {process.returncode}: {target.said.strip()}")
 
 
-def generator(target, *arguments, transport="udp"):
+def generator(target, *arguments, transport="udp", pids=()):
     """The command line of `relay bench`. Loads that relay have their peer where clients are, which is known only here."""
     argv = [RELAY, "bench", target.url(transport), "--user", "ann", "--password", "secret", "--insecure", "--json", *arguments]
     relays = "--load" not in arguments or arguments[arguments.index("--load") + 1] in ("relay", "hold")
-    return [*argv, *(["--peer", target.network.peer] if relays else []), *(word for pid in target.pids for word in ("--pid", str(pid)))]
+    return [*argv, *(["--peer", target.network.peer] if relays else []), *(word for pid in pids for word in ("--pid", str(pid)))]
 
 
-def generate(target, *arguments, transport="udp"):
-    """One run of it, to its end: its report."""
-    argv = generator(target, *arguments, transport=transport)
+def generate(target, *arguments, transport="udp", pids=None):
+    """One run of it, to its end: its report, with what it cost those processes; without others the target's own."""
+    argv = generator(target, *arguments, transport=transport, pids=target.pids if pids is None else pids)
     process = machine.start(argv, LOAD_CPU, target.network.client, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         output, errors = process.communicate(timeout=GENERATOR_S)

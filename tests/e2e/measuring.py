@@ -1,23 +1,38 @@
-"""The tools of tests/bench work: the forwarder, the table, the chart. Nothing is measured here."""
+"""A packet costs as many instructions as was noted; and the tools of tests/bench work: the forwarder, the table, the chart. No time is measured here."""
 import json
 import os
 import subprocess
 import sys
 import tempfile
 
-from support.server import ROOT
+from support.server import BINARY, ROOT, need
 from support.tap import check, check_equal, main, skip, test
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "bench"))
 
+import counts
 import results
 from loads import FORWARDER, GOALS, LOADS
 from machine import Host, Loopback
 from targets import WAYS, Wants, generate, served
 
 PATIENT = True
+TOLERANCE = 0.05
 RUN = os.path.join(ROOT, "tests", "bench", "run")
 RENDER = os.path.join(ROOT, "tests", "bench", "render")
+
+
+@test
+def a_packet_costs_as_many_instructions_as_was_noted():
+    need("valgrind")
+    noted, other = counts.noted(), []
+    check_equal(sorted(noted), sorted(counts.KINDS), "the loads of instructions.json")
+    with counts.counted(BINARY) as server:
+        for kind, before in noted.items():
+            now = server.each(kind)
+            if abs(now / before - 1) > TOLERANCE:
+                other.append(f"{kind}: {now:.0f}, noted {before} ({now / before - 1:+.1%})")
+    check(not other, f"instructions of a packet: {'; '.join(other)}. If that is meant, note it: tests/bench/compare --note {os.path.relpath(BINARY, ROOT)}")
 
 
 def delivered(network, way):
