@@ -5,13 +5,14 @@
 #include "net/checksum.h"
 #include "net/socket.h"
 
-#include <errno.h>
+#include <linux/filter.h>
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <netinet/ip_icmp.h>
 #include <netinet/udp.h>
+#include <stddef.h>
 #include <string.h>
 
 #define FILTER 1           /* ICMP_FILTER of linux/icmp.h, which netinet/ip_icmp.h does not bear */
@@ -31,13 +32,44 @@ static bool only_errors(int fd, uint8_t family)
     return setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &v6, sizeof v6) == 0;
 }
 
-int icmp_socket(uint8_t family)
+/* only_ports: the system looks, before anybody is woken. A load behind the end of a packet drops it. */
+static bool only_ports(int fd, uint8_t family, uint16_t first, uint16_t last)
+{
+    struct sock_filter v4[] = {
+        BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0), /* X: the length of the header before the ICMP */
+        BPF_STMT(BPF_LD | BPF_B | BPF_IND, sizeof(struct icmphdr) + offsetof(struct iphdr, protocol)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 9),
+        BPF_STMT(BPF_LD | BPF_B | BPF_IND, sizeof(struct icmphdr)), /* the length of the datagram's own header */
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xF),
+        BPF_STMT(BPF_ALU | BPF_LSH | BPF_K, 2),
+        BPF_STMT(BPF_ALU | BPF_ADD | BPF_X, 0),
+        BPF_STMT(BPF_MISC | BPF_TAX, 0),
+        BPF_STMT(BPF_LD | BPF_H | BPF_IND, sizeof(struct icmphdr)),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, first, 0, 2),
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, last, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    struct sock_filter v6[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, sizeof(struct icmp6_hdr) + offsetof(struct ip6_hdr, ip6_nxt)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 4),
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, sizeof(struct icmp6_hdr) + sizeof(struct ip6_hdr)),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, first, 0, 2),
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, last, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    const struct sock_fprog program = family == ADDR_IPV6 ? (struct sock_fprog){sizeof v6 / sizeof *v6, v6} : (struct sock_fprog){sizeof v4 / sizeof *v4, v4};
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
+}
+
+int icmp_socket(uint8_t family, uint16_t first, uint16_t last)
 {
     const bool v6 = family == ADDR_IPV6;
     const int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
     if (fd < 0)
         return ERR_SYSTEM;
-    if (only_errors(fd, family))
+    if (only_errors(fd, family) && only_ports(fd, family, first, last))
         return fd;
     socket_close(fd);
     return ERR_SYSTEM;

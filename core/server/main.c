@@ -186,6 +186,7 @@ static int serve(struct relay *relay, struct refusal *refusal)
     watch_every(&relay->second, relay->loop, SECOND_S, on_second, relay);
     watch_every(&relay->fifth, relay->loop, FIFTH_S, on_fifth, relay);
     watch_every(&relay->hour, relay->loop, HOUR_S, on_hour, relay);
+    steering_log(&relay->service);
     hold_signals(SIG_UNBLOCK);
     for (unsigned i = 0; i < config->workers; i++)
         if (worker_start(relay->service.workers[i]) != 0)
@@ -195,7 +196,6 @@ static int serve(struct relay *relay, struct refusal *refusal)
     tell_certificates(relay);
     log_say(relay->service.log, LOG_INFO, "started", "version=%s workers=%u listeners=%zu policies=%zu relaying=%s", RELAY_VERSION, config->workers,
             relay->service.listener_count, config->policy_count, config->relaying ? "yes" : "no");
-    steering_log(&relay->service);
     buffers_log(&relay->service);
     loop_run(relay->loop);
     log_say(relay->service.log, LOG_INFO, "stopping", "reason=signal");

@@ -246,7 +246,7 @@ static bool open_socket(struct steered *steered, size_t index)
     if (!has_family(config, socket->family))
         return true;
     socket->fd = steer_socket(worker->service->steer, worker->index, socket->family);
-    socket->icmp = icmp_socket(socket->family);
+    socket->icmp = icmp_socket(socket->family, config->min_port, config->max_port);
     return socket->fd >= 0 && socket->icmp >= 0 && (config->no_dscp || udp_ask_mark(socket->fd, &any));
 }
 

@@ -175,16 +175,23 @@ static void check_told(struct addr relay, uint8_t type, uint8_t code)
     rig_open(&rig, relay);
     struct addr from = relay, closed = rig.at_peer;
     from.port = FIRST + 7;
-    const int raw = raw_socket(&relay), icmp = icmp_socket(relay.family);
+    const int raw = raw_socket(&relay), icmp = icmp_socket(relay.family, FIRST, LAST);
     CHECK(raw >= 0 && icmp >= 0);
     close(rig.peer);
+    for (uint32_t port = FIRST - 1; port <= LAST + 1; port += LAST - FIRST + 2) {
+        struct addr outside = relay;
+        outside.port = (uint16_t)port;
+        raw_put(rig.out, &(struct raw_datagram){.fd = raw, .from = outside, .to = closed, .bytes = view_text("not ours"), .passing = true});
+    }
     raw_put(rig.out, &(struct raw_datagram){.fd = raw, .from = from, .to = closed, .bytes = view_text("is anybody there"), .passing = true});
     raw_flush(rig.out);
     rig.peer = udp_relay(&closed);
     do { /* until it is ours: others on this machine may earn some too */
         struct pollfd readable = {.fd = icmp, .events = POLLIN};
         CHECK(poll(&readable, 1, PATIENCE_MS) == 1);
-    } while (icmp_receive(icmp, relay.family, &told) != 0 || !addr_equal(&told.from, &from));
+        CHECK_INT(icmp_receive(icmp, relay.family, &told), 0);
+        CHECK(told.from.port >= FIRST && told.from.port <= LAST);
+    } while (!addr_equal(&told.from, &from));
     CHECK(addr_equal(&told.error.peer, &closed));
     CHECK_INT(told.error.type, type);
     CHECK_INT(told.error.code, code);
