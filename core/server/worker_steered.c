@@ -35,6 +35,7 @@ struct steered_port {
     struct addr local;
     uint32_t address; /* which relay address that is */
     int fd;           /* -1: it needs no socket */
+    bool has_sent;    /* by it */
 };
 
 struct steered {
@@ -105,6 +106,7 @@ static bool send_by_socket(struct steered *steered, const struct raw_datagram *d
         port->fd = udp_relay(&port->local);
     if (!port || port->fd < 0)
         return false;
+    port->has_sent = true;
     if (datagram->passing)
         udp_put_copy(out, port->fd, &datagram->to, NULL, datagram->bytes);
     else
@@ -206,7 +208,7 @@ static int steered_relay_open(void *ctx, const struct addr *local, struct handle
         close_one(fd);
         return ERR_MEMORY;
     }
-    *port = (struct steered_port){*local, steer_address(worker->service->steer, local), fd};
+    *port = (struct steered_port){.local = *local, .address = steer_address(worker->service->steer, local), .fd = fd};
     steer_own(worker->service->steer, port->address, local->port, worker->index);
     *sock = (int)handle.index;
     return 0;
@@ -220,7 +222,7 @@ static void steered_relay_close(void *ctx, int sock)
     if (!port)
         return;
     steer_disown(worker->service->steer, port->address, port->local.port);
-    if (port->fd >= 0)
+    if (port->has_sent)
         udp_flush(worker->out);
     close_one(port->fd);
     pool_give(&worker->steered->ports, (uint32_t)sock);
