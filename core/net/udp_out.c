@@ -15,7 +15,7 @@
 #define ARENA_BYTES (128u << 10) /* more than the longest datagram */
 #define TRAIN_MAX 64             /* datagrams: what the oldest systems that know trains take */
 #define TRAIN_BYTES_MAX 65000    /* with its headers it is one packet of IP, as long as no device has cut it */
-#define NEWEST 256               /* a power of two, for a byte */
+#define NEWEST 512
 
 struct datagram {
     struct view bytes;

@@ -53,7 +53,8 @@ static void on_tenth(void *owner)
 
 static void on_flush(void *owner)
 {
-    const struct worker *worker = owner;
+    struct worker *worker = owner;
+    worker->turn++;
     worker_rouse(owner);
     worker_flush(owner);
     if (worker->page)

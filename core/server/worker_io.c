@@ -74,7 +74,7 @@ void worker_flush(struct worker *worker)
 
 int worker_receive(struct worker *worker, int fd, int most)
 {
-    if (udp_room(worker->in) < most)
+    if (udp_room(worker->in) < (most + 1) / 2)
         worker_flush(worker);
     return udp_receive(worker->in, fd, most);
 }
@@ -110,13 +110,9 @@ static void on_client(void *owner)
     struct listener_socket *socket = owner;
     struct worker *worker = socket->worker;
     const msec_t now = loop_now(worker->loop);
-    for (int round = 0; round < SOCKET_ROUNDS; round++) {
-        const int count = worker_receive(worker, socket->fd, UDP_BATCH);
-        for (int i = 0; i < count; i++)
-            client_datagram(worker, socket, i, now);
-        if (count < UDP_BATCH)
-            return;
-    }
+    const int count = worker_receive(worker, socket->fd, UDP_BATCH);
+    for (int i = 0; i < count; i++)
+        client_datagram(worker, socket, i, now);
 }
 
 /* Frames of TCP, TLS and DTLS: the bytes live only during the call. */

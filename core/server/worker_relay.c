@@ -113,12 +113,21 @@ static void peer_errors(struct worker *worker, const struct relay_socket *relay,
     }
 }
 
+/* expected: how many datagrams are asked for. That there are no more costs half of what a datagram does, so who had but one is asked for one; what more there
+ * is comes in the next turn, and then with all the rest. */
+static int expected(const struct relay_socket *relay)
+{
+    return relay->got > 1 || relay->turn + 1 == relay->worker->turn ? RELAY_BATCH : 1;
+}
+
 static void receive(struct relay_socket *relay, int fd)
 {
     struct worker *worker = relay->worker;
     const msec_t now = loop_now(worker->loop);
-    const int count = worker_receive(worker, fd, RELAY_BATCH);
+    const int count = worker_receive(worker, fd, expected(relay));
     const bool has_errors = udp_has_errors(worker->in);
+    relay->turn = worker->turn;
+    relay->got = count;
     for (int i = 0; i < count; i++) {
         const struct addr from = udp_from(worker->in, i);
         const struct send send = engine_from_peer(worker->engine, relay->owner, &from, udp_packet(worker->in, i), now);

@@ -37,6 +37,8 @@ struct relay_socket {
     struct addr line_to;    /* who is at the other end of `line` */
     uint32_t row;
     uint32_t overflows; /* that were counted */
+    uint32_t turn;      /* of the loop, in which something was received last; and how much */
+    int got;
     struct relay_line *line;
     struct handle owner;
     struct addr whole_to; /* whom the last datagram with DF was for */
@@ -80,7 +82,6 @@ struct tally {
     size_t places;
 };
 
-#define SOCKET_ROUNDS 4 /* batches taken from one socket of many clients before others have their turn */
 #define CAPPED_MAX 64
 #define TENANT_REALMS 64 /* a power of two */
 #define TENANT_REALM_MS 1000
@@ -129,6 +130,7 @@ struct worker {
     size_t socket_count;
     const struct relay_way *way;
     struct pool relays, lines; /* of relay_by_sockets */
+    uint32_t turn;             /* of the loop: how many there were */
     uint32_t looked_at;        /* whose overflows are counted next */
     uint64_t overflows;        /* of relay sockets */
     struct steered *steered; /* of relay_by_steering; else NULL */
@@ -162,7 +164,7 @@ void worker_io_start(struct worker *);
 void worker_io_close(struct worker *);
 void worker_deliver(struct worker *, const struct send *, bool lasting); /* lasting: the input lives until the next flush */
 void worker_flush(struct worker *); /* send what was collected */
-int worker_receive(struct worker *, int fd, int most); /* udp_receive, into slots that are made free */
+int worker_receive(struct worker *, int fd, int most); /* udp_receive, with slots made free for half of it at least */
 
 /* worker_steered.c: relayed addresses without a socket each.  steered_open: its sockets, with the privileges of the start. */
 int steered_open(struct worker *, struct refusal *);

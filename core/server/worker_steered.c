@@ -67,15 +67,11 @@ static void on_steered(void *owner)
     struct steered_socket *socket = owner;
     struct worker *worker = socket->steered->worker;
     const msec_t now = loop_now(worker->loop);
-    for (int round = 0; round < SOCKET_ROUNDS; round++) {
-        const int count = worker_receive(worker, socket->fd, UDP_BATCH);
-        for (int i = 0; i < count; i++) {
-            const struct addr from = udp_from(worker->in, i), local = udp_destination(worker->in, i);
-            const struct send send = engine_from_peer(worker->engine, owner_of(worker, &local), &from, udp_packet(worker->in, i), now);
-            worker_deliver(worker, &send, true);
-        }
-        if (count < UDP_BATCH)
-            return;
+    const int count = worker_receive(worker, socket->fd, UDP_BATCH);
+    for (int i = 0; i < count; i++) {
+        const struct addr from = udp_from(worker->in, i), local = udp_destination(worker->in, i);
+        const struct send send = engine_from_peer(worker->engine, owner_of(worker, &local), &from, udp_packet(worker->in, i), now);
+        worker_deliver(worker, &send, true);
     }
 }
 

@@ -67,6 +67,31 @@ TEST(nothing_is_received_while_no_slot_is_free)
     pair_close(&pair);
 }
 
+TEST(who_asks_for_one_datagram_gets_one_and_the_rest_stays)
+{
+    struct pair pair = pair_of(loopback(1, 0), loopback(1, 0));
+    uint8_t *bytes = calloc(1, UDP_SLOT_BYTES + 1);
+    udp_put(pair.out, pair.a, &pair.at_b, NULL, view_text("first"));
+    udp_put(pair.out, pair.a, &pair.at_b, NULL, view_of(bytes, UDP_SLOT_BYTES + 1)); /* longer than a slot */
+    udp_put(pair.out, pair.a, &pair.at_b, NULL, view_text("last"));
+    udp_flush(pair.out);
+    CHECK_INT(receive(&pair, pair.b, 1), 1);
+    const struct packet first = udp_packet(pair.in, 0);
+    const struct addr from = udp_from(pair.in, 0);
+    CHECK(addr_equal(&from, &pair.at_a));
+    CHECK_INT(udp_receive(pair.in, pair.b, 1), 0);
+    CHECK(!udp_has_errors(pair.in));
+    CHECK_INT(udp_in_counts(pair.in)->truncated, 1);
+    CHECK_INT(udp_receive(pair.in, pair.b, 1), 1);
+    const struct packet last = udp_packet(pair.in, 0);
+    CHECK(view_equal(view_of(first.at, first.len), view_text("first")));
+    CHECK(view_equal(view_of(last.at, last.len), view_text("last")));
+    CHECK_INT(udp_receive(pair.in, pair.b, 1), 0);
+    CHECK(udp_has_errors(pair.in));
+    free(bytes);
+    pair_close(&pair);
+}
+
 TEST(order_holds_on_each_socket_when_sockets_alternate)
 {
     struct pair pair = pair_of(loopback(1, 0), loopback(1, 0));
@@ -300,6 +325,7 @@ TEST_LIST(
     RUN(datagrams_of_a_batch_arrive_whole_and_in_order)
     RUN(what_several_receives_brought_stays_until_the_slots_are_reset)
     RUN(nothing_is_received_while_no_slot_is_free)
+    RUN(who_asks_for_one_datagram_gets_one_and_the_rest_stays)
     RUN(order_holds_on_each_socket_when_sockets_alternate)
     RUN(headroom_and_tailroom_are_writable_and_apart)
     RUN(a_datagram_that_fills_the_slot_passes_and_a_longer_one_is_counted)
