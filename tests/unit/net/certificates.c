@@ -17,7 +17,7 @@
 struct end {
     struct end *other;
     SSL *ssl;
-    struct tls_pipe pipe;
+    struct tls_pipe pipe, *reads; /* reads: the one that `ssl` has: a handshake's is a copy */
     unsigned count, next;
     struct {
         size_t len;
@@ -39,7 +39,7 @@ static bool end_run(struct end *end)
 {
     do {
         if (end->next < end->count) {
-            end->pipe.in = view_of(end->queue[end->next].bytes, end->queue[end->next].len);
+            end->reads->in = view_of(end->queue[end->next].bytes, end->queue[end->next].len);
             end->next++;
         }
         ERR_clear_error();
@@ -68,7 +68,10 @@ static X509 *shown(struct tls *tls, const struct wish *wish)
     client->other = server;
     server->pipe = (struct tls_pipe){.owner = server, .out = end_out, .datagrams = wish->datagrams};
     client->pipe = (struct tls_pipe){.owner = client, .out = end_out, .datagrams = wish->datagrams};
-    server->ssl = tls_open(tls, &server->pipe);
+    struct handshake *handshake = handshake_new(tls, &server->pipe);
+    server->ssl = handshake->ssl;
+    server->reads = &handshake->pipe;
+    client->reads = &client->pipe;
     SSL_CTX_set_options(ctx, SSL_OP_NO_QUERY_MTU);
     client->ssl = SSL_new(ctx);
     BIO_set_data(bio, &client->pipe);
@@ -92,7 +95,7 @@ static X509 *shown(struct tls *tls, const struct wish *wish)
         peer = resumed ? NULL : peer;
     }
     SSL_free(client->ssl);
-    SSL_free(server->ssl);
+    handshake_free(handshake);
     SSL_CTX_free(ctx);
     BIO_meth_free(method);
     ERR_clear_error();
