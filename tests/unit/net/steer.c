@@ -47,6 +47,7 @@ static void rig_open(struct rig *rig, struct addr peer)
     rig->in = udp_in_new();
     rig->out = raw_out_new(&(struct hash_key){1, 2}, &(struct raw_others){rig, on_too_long, on_train});
     rig->peer = udp_relay(&peer);
+    udp_buffers(rig->peer);
     rig->at_peer = socket_local(rig->peer);
     CHECK(rig->in && rig->out && rig->peer >= 0);
     for (unsigned worker = 0; worker < 2; worker++) {
