@@ -50,10 +50,10 @@ class Counted:
         """What was executed since the last time, without what timers do, which on a busy machine is more for a packet."""
         self.dumps += 1
         now = time.monotonic()
-        done = subprocess.run(["callgrind_control", "-d", str(self.target.process.pid)], capture_output=True, text=True)
+        done = subprocess.run(["vgdb", f"--pid={self.target.process.pid}", "dump"], capture_output=True, text=True)
         path = self.path()
         if not os.path.exists(path):
-            fail(f"callgrind_control: {done.stdout}{done.stderr}")
+            fail(f"vgdb: {done.stdout}{done.stderr}")
         with open(path, encoding="utf-8", errors="replace") as file:
             executed = int(re.search(r"^summary: (\d+)", file.read(), re.M)[1])
         idle, self.since = self.idle_each_s * (now - self.since), now
