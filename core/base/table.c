@@ -98,7 +98,7 @@ void table_close(struct table *table)
 
 static void place(struct table *table, struct table_slot slot)
 {
-    uint32_t at = (uint32_t)slot.hash & table->mask;
+    uint32_t at = slot.hash & table->mask;
     while (table->slots[at].value != TABLE_NONE)
         at = (at + 1) & table->mask;
     table->slots[at] = slot;
@@ -127,7 +127,7 @@ int table_put(struct table *table, uint64_t hash, uint32_t value)
         if (slots == SLOTS_MAX || resize(table, slots ? 2 * slots : SLOTS_MIN))
             return ERR_MEMORY;
     }
-    place(table, (struct table_slot){.hash = hash, .value = value});
+    place(table, (struct table_slot){.hash = (uint32_t)hash, .value = value});
     table->count++;
     return 0;
 }
@@ -136,7 +136,7 @@ int table_put(struct table *table, uint64_t hash, uint32_t value)
 static void close_gap(struct table *table, uint32_t gap)
 {
     for (uint32_t at = (gap + 1) & table->mask; table->slots[at].value != TABLE_NONE; at = (at + 1) & table->mask) {
-        const uint32_t home = (uint32_t)table->slots[at].hash & table->mask;
+        const uint32_t home = table->slots[at].hash & table->mask;
         if (((at - home) & table->mask) < ((at - gap) & table->mask))
             continue; /* its home lies behind the gap */
         table->slots[gap] = table->slots[at];
@@ -177,7 +177,7 @@ static uint32_t probe(const struct table *table, struct table_cursor *cursor)
 
 uint32_t table_first(const struct table *table, uint64_t hash, struct table_cursor *cursor)
 {
-    *cursor = (struct table_cursor){.hash = hash, .at = (uint32_t)hash & table->mask};
+    *cursor = (struct table_cursor){.hash = (uint32_t)hash, .at = (uint32_t)hash & table->mask};
     return table->slots ? probe(table, cursor) : TABLE_NONE;
 }
 

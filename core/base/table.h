@@ -1,7 +1,8 @@
-/* table.h: a keyed hash table from 64-bit hashes to 32-bit indices (into a pool); the keys stay with their owner.
+/* table.h: a keyed hash table from hashes to 32-bit indices (into a pool); the keys stay with their owner.
  *
  * Open addressing, grows by doubling and shrinks again to its smallest size; hashes come from table_hash under a random key, so a sender
- * cannot choose collisions. Two different keys may share a hash: the owner checks its key for each candidate.
+ * cannot choose collisions. Of a hash the lower 32 bits are kept, so that a slot is eight bytes, and eight of them a cache line. Two
+ * different keys may share those: the owner checks its key for each candidate.
  *
  *     for (uint32_t at = table_first(t, hash, &cursor); at != TABLE_NONE; at = table_next(t, &cursor))
  *         if (key_matches(at)) ...
@@ -18,7 +19,7 @@ struct hash_key {
 };
 
 struct table_slot {
-    uint64_t hash;
+    uint32_t hash;
     uint32_t value; /* TABLE_NONE: empty */
 };
 
@@ -28,8 +29,7 @@ struct table {
 };
 
 struct table_cursor {
-    uint64_t hash;
-    uint32_t at;
+    uint32_t hash, at;
 };
 
 /* table_hash: SipHash-1-3 of `bytes`: to find a place by; nobody is shown it, and keys are compared.  table_digest: SipHash-2-4: stands for

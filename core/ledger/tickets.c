@@ -52,6 +52,8 @@ static struct reservation *find(struct tickets *tickets, uint64_t token)
 {
     struct table_cursor cursor;
     uint32_t at = token ? table_first(&tickets->by_token, token, &cursor) : TABLE_NONE;
+    while (at != TABLE_NONE && tickets->reservations[at].token != token)
+        at = table_next(&tickets->by_token, &cursor);
     return at == TABLE_NONE ? NULL : &tickets->reservations[at];
 }
 

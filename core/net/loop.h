@@ -22,7 +22,7 @@ struct watch {
     int woken;
     union {
         void *align;
-        char bytes[64];
+        char bytes[48];
     } ev; /* libev's watcher */
 };
 

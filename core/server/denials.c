@@ -89,8 +89,11 @@ static uint32_t oldest_of(const struct ring *ring, uint64_t source)
     struct table_cursor cursor;
     uint32_t held = 0, oldest = POOL_NONE;
     int64_t least = INT64_MAX;
-    for (uint32_t i = table_first(&ring->by_source, source, &cursor); i != TABLE_NONE; i = table_next(&ring->by_source, &cursor), held++) {
+    for (uint32_t i = table_first(&ring->by_source, source, &cursor); i != TABLE_NONE; i = table_next(&ring->by_source, &cursor)) {
         const struct place *place = pool_index(&ring->places, i);
+        if (place->source != source)
+            continue;
+        held++;
         if (place->denial.serial >= least)
             continue;
         least = place->denial.serial;
