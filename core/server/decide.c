@@ -105,7 +105,7 @@ static void decide_route(struct worker *worker, msec_t now, struct verdict *verd
 /* Where a shadow alone has the hook, peers that are not in the list of their allocation are asked about, and refused all the same. */
 static void decide_permission(const struct question *question, bool was_asked, struct verdict *verdict)
 {
-    if (!was_asked && question->allocation->limits.acl)
+    if (!was_asked && question->allocation->limits->acl)
         deny(verdict, STUN_FORBIDDEN, "permission_acl");
 }
 

@@ -54,7 +54,7 @@ void meter_usage(struct worker *worker, const struct allocation *allocation, con
     if (!policy_meter_add(metering, delta->bytes_in + delta->bytes_out, now, now + worker->unix_offset_ms))
         return;
     if (metering->on_cap == ON_CAP_THROTTLE)
-        engine_limit(worker->engine, allocation->self, limit_strictest(allocation->limits.max_bps, THROTTLE_BPS), now);
+        engine_limit(worker->engine, allocation->self, limit_strictest(allocation->limits->max_bps, THROTTLE_BPS), now);
     else if (metering->on_cap == ON_CAP_CLOSE && worker->capped_count < CAPPED_MAX)
         worker->capped[worker->capped_count++] = allocation->self;
 }

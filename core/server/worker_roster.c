@@ -34,7 +34,6 @@ static void copy(const struct worker *worker, const struct allocation *allocatio
         .transport = record_transport(allocation),
         .client = allocation->flow.client,
         .relayed = allocation->relayed_shown,
-        .other = allocation->other.shown,
         .created_unix_ms = allocation->created_unix_ms,
         .expires_unix_ms = allocation->expires + worker->unix_offset_ms,
         .usage = allocation->usage,
@@ -42,6 +41,8 @@ static void copy(const struct worker *worker, const struct allocation *allocatio
         .channels = allocation->channels,
         .is_active = allocation->is_active,
     };
+    if (allocation->rare)
+        row->other = allocation->rare->other.shown;
     if (allocation->pace)
         memcpy(row->dropped, allocation->pace->dropped, sizeof row->dropped);
     view_copy(view_text(record_tenant(allocation)), row->tenant, sizeof row->tenant);

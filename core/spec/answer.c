@@ -50,7 +50,7 @@ void answer_put_allocation(struct world *w, const struct allocation *a)
     row_text(L, "realm", a->realm);
     row_text(L, "group", a->group_name);
     row_tags(L, a);
-    push_limits(L, &w->config, &a->limits);
+    push_limits(L, &w->config, a->limits);
     push_address(L, "relayed", &a->relayed_shown);
     push_address(L, "mapped", &a->flow.client);
 }

@@ -51,7 +51,7 @@ static msec_t allocation_due(const struct engine *engine, const struct allocatio
 /* allocation_key_end: when its key expires, if it ends with it; else never. */
 static msec_t allocation_key_end(const struct engine *engine, const struct allocation *allocation, msec_t now)
 {
-    if (!allocation->limits.is_strict || !allocation->key_expires_unix_s)
+    if (!allocation->limits->is_strict || !allocation->key_expires_unix_s)
         return INT64_MAX;
     return now + allocation->key_expires_unix_s * 1000 - engine_unix_ms(engine, now);
 }
@@ -180,22 +180,23 @@ static uint64_t allocation_group(const struct engine *engine, const struct openi
     return digest > GROUP_OPEN ? digest : digest + 2;
 }
 
-/* allocation_granted: what was authorized, within what the configuration says of every allocation. */
-static struct limits allocation_granted(const struct engine_config *config, const struct limits *authorized)
+/* allocation_rare: false without memory. */
+static bool allocation_rare(struct allocation *allocation, const struct opening *opening)
 {
-    struct limits limits = *authorized;
-    limits_tighten(&limits, &(struct limits){.max_permissions = config->max_permissions,
-                                             .max_channels = config->max_channels,
-                                             .max_pps = config->max_pps,
-                                             .max_new_peers = config->max_new_peers,
-                                             .max_user_bps = config->max_user_bps});
-    return limits;
+    if (!opening->has_additional && !opening->is_mobile && opening->want != PORTS_PAIR && opening->protocol != PROTOCOL_TCP)
+        return true;
+    allocation->rare = calloc(1, sizeof *allocation->rare);
+    if (!allocation->rare)
+        return false;
+    allocation->rare->other.sock = -1;
+    chain_init(&allocation->rare->tcp_peers);
+    return true;
 }
 
 /* allocation_pace: the user's last allocation says how much all of his may relay. False without memory. */
 static bool allocation_pace(struct engine *engine, struct allocation *allocation, msec_t now)
 {
-    const struct limits *limits = &allocation->limits;
+    const struct limits *limits = allocation->limits;
     struct tenant *tenant = allocation->entry;
     struct rate_pair *user = quota_user_rate(engine->shared.quota, &allocation->units);
     struct rate_pair *shared[PACE_LIMITS - PACE_SHARED] = {user, &tenant->bps, &tenant->pps, engine->shared.server};
@@ -226,10 +227,29 @@ static bool allocation_pace(struct engine *engine, struct allocation *allocation
 bool allocation_bound(struct engine *engine, struct allocation *allocation, msec_t now)
 {
     const struct limits tenant = tenancy_limits(engine, allocation->entry, now);
-    allocation->limits = allocation->granted;
-    limits_tighten(&allocation->limits, &tenant);
-    allocation->limits.max_bps = limit_strictest(allocation->limits.max_bps, allocation->said_bps);
+    struct limits limits = *allocation->granted;
+    limits_tighten(&limits, &tenant);
+    limits.max_bps = limit_strictest(limits.max_bps, allocation->said_bps);
+    const struct limits *bounds = bounds_take(&engine->bounds, &limits);
+    if (!bounds)
+        return false;
+    bounds_give(&engine->bounds, allocation->limits);
+    allocation->limits = bounds;
     return allocation_pace(engine, allocation, now);
+}
+
+/* allocation_grant: what was authorized, within what the configuration says of every allocation. False without memory. */
+static bool allocation_grant(struct engine *engine, struct allocation *allocation, const struct opening *opening, msec_t now)
+{
+    const struct engine_config *config = engine->config;
+    struct limits limits = opening->limits;
+    limits_tighten(&limits, &(struct limits){.max_permissions = config->max_permissions,
+                                             .max_channels = config->max_channels,
+                                             .max_pps = config->max_pps,
+                                             .max_new_peers = config->max_new_peers,
+                                             .max_user_bps = config->max_user_bps});
+    allocation->granted = bounds_take(&engine->bounds, &limits);
+    return allocation->granted && allocation_bound(engine, allocation, now);
 }
 
 static void allocation_cut(struct engine *engine, struct allocation *allocation, msec_t until)
@@ -250,12 +270,11 @@ static void allocation_fill(struct engine *engine, struct allocation *allocation
     allocation->id = engine_id(engine, now);
     allocation->flow = *opening->flow;
     allocation->protocol = opening->protocol;
-    allocation->sock = allocation->other.sock = -1;
+    allocation->sock = -1;
     allocation->created = now;
     allocation->created_unix_ms = engine_unix_ms(engine, now);
     allocation->key_expires_unix_s = opening->key_expires_unix_s;
-    allocation->granted = allocation->limits = allocation_granted(engine->config, &opening->limits);
-    allocation->expires = allocation_until(engine, allocation, opening->lifetime_s, now);
+    allocation->expires = now + (msec_t)opening->lifetime_s * 1000;
     allocation->key = opening->key;
     allocation->on_expiry = opening->on_expiry;
     allocation->is_minted = opening->is_minted;
@@ -265,7 +284,6 @@ static void allocation_fill(struct engine *engine, struct allocation *allocation
     bucket_fill(&allocation->errors, PEER_ERRORS_BPS, now);
     chain_init(&allocation->permission_list);
     chain_init(&allocation->channel_list);
-    chain_init(&allocation->tcp_peer_list);
 }
 
 /* quota_measure: what was held when the limit said no, or a moment later. */
@@ -346,10 +364,11 @@ static int allocation_furnish(struct engine *engine, struct allocation *allocati
 {
     const uint32_t flow_index = allocation->self.index;
     shortage->reason = "out_of_memory";
-    if (!allocation_names(allocation, opening) || !allocation_bound(engine, allocation, now) ||
+    if (!allocation_names(allocation, opening) || !allocation_rare(allocation, opening) || !allocation_grant(engine, allocation, opening, now) ||
         table_put(&engine->by_flow, allocation_hash(engine, opening->flow), flow_index) != 0)
         return STUN_CAPACITY;
-    const uint32_t most_s = allocation->limits.max_lifetime_s;
+    const uint32_t most_s = allocation->limits->max_lifetime_s;
+    allocation->expires = allocation_until(engine, allocation, opening->lifetime_s, now);
     allocation_cut(engine, allocation, most_s ? now + (msec_t)most_s * 1000 : INT64_MAX);
     allocation_shorten(engine, allocation, now);
     return relayed_open(engine, allocation, opening, now, shortage);
@@ -403,6 +422,9 @@ void allocation_discard(struct engine *engine, struct allocation *allocation)
     crypto_wipe(&allocation->key, sizeof allocation->key);
     free(allocation->next);
     free(allocation->names);
+    free(allocation->rare);
+    bounds_give(&engine->bounds, allocation->limits);
+    bounds_give(&engine->bounds, allocation->granted);
     pace_free(allocation->pace);
     pool_give(&engine->allocations, allocation->self.index);
 }

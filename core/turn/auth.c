@@ -130,7 +130,7 @@ static bool auth_names(struct transaction *tr, const char *user)
 static const struct limits *auth_limits(const struct transaction *tr)
 {
     static const struct limits none;
-    return tr->allocation ? &tr->allocation->limits : &none;
+    return tr->allocation ? tr->allocation->limits : &none;
 }
 
 /* auth_keys: the policy gave keys for this name. */

@@ -72,7 +72,7 @@ static int channel_index_put(struct engine *engine, const struct channel *channe
 
 int channel_add(struct engine *engine, struct allocation *allocation, uint16_t number, const struct addr *peer, msec_t now)
 {
-    const uint32_t most = allocation->limits.max_channels;
+    const uint32_t most = allocation->limits->max_channels;
     if (most && allocation->channels >= most)
         return ERR_RANGE;
     struct handle self;

@@ -440,6 +440,7 @@ static void engine_init(struct engine *engine)
     table_init(&engine->by_peer);
     table_init(&engine->parked_by_flow);
     table_init(&engine->by_connection);
+    bounds_init(&engine->bounds, &engine->config->hash_key);
     wheel_init(&engine->wheel);
     chain_init(&engine->moved);
     chain_init(&engine->active);
@@ -489,6 +490,7 @@ void engine_free(struct engine *engine)
     table_close(&engine->by_peer);
     table_close(&engine->parked_by_flow);
     table_close(&engine->by_connection);
+    bounds_close(&engine->bounds);
     peer_filter_close(&engine->filter);
     retransmit_free(engine->answers);
     crypto_free(engine->crypto);

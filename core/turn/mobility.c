@@ -35,7 +35,7 @@ static void cover(uint8_t body[BODY_LEN], const uint8_t *pad)
 static int ticket_make(struct engine *engine, const struct allocation *allocation, char ticket[TICKET_TEXT_LEN + 1])
 {
     uint8_t raw[RAW_LEN], hash[CRYPTO_HASH_MAX];
-    put_u32(raw + 8, allocation->serial); /* its first byte is written over */
+    put_u32(raw + 8, allocation->rare->serial); /* its first byte is written over */
     put_u32(raw + 5, allocation->self.generation);
     put_u32(raw + 1, allocation->self.index);
     raw[0] = (uint8_t)engine->worker;
@@ -114,7 +114,7 @@ static int move(struct engine *engine, struct allocation *allocation, const stru
     next->sni = allocation->flow.sni; /* the allocation's own */
     next->alpn = allocation->flow.alpn;
     allocation->next = next;
-    allocation->serial++;
+    allocation->rare->serial++;
     hold(engine, flow, true);
     if (allocation->is_adrift)
         mobility_arrive(engine, allocation);
@@ -163,7 +163,7 @@ bool mobility_find(struct transaction *tr, unsigned *worker)
     if (claim.worker != tr->engine->worker)
         return false;
     struct allocation *allocation = pool_at(&tr->engine->allocations, claim.allocation);
-    if (!allocation || !allocation->is_mobile || allocation->expires <= tr->now || (allocation->serial & SERIAL_MASK) != claim.serial)
+    if (!allocation || !allocation->is_mobile || allocation->expires <= tr->now || (allocation->rare->serial & SERIAL_MASK) != claim.serial)
         return true;
     tr->allocation = allocation;
     tr->is_moving = true;
@@ -175,8 +175,8 @@ static bool is_repeated(struct transaction *tr)
 {
     struct claim claim;
     const struct allocation *allocation = tr->allocation;
-    return claim_of(tr, &claim) && claim.worker == tr->engine->worker && claim.allocation.index == allocation->self.index &&
-           claim.allocation.generation == allocation->self.generation && ((allocation->serial - claim.serial) & SERIAL_MASK) <= 1;
+    return allocation->is_mobile && claim_of(tr, &claim) && claim.worker == tr->engine->worker && claim.allocation.index == allocation->self.index &&
+           claim.allocation.generation == allocation->self.generation && ((allocation->rare->serial - claim.serial) & SERIAL_MASK) <= 1;
 }
 
 int mobility_grant(struct transaction *tr)

@@ -43,7 +43,7 @@ static void permission_drop(struct engine *engine, struct allocation *allocation
 
 int permission_add(struct engine *engine, struct allocation *allocation, const struct addr *peer, msec_t now)
 {
-    const uint32_t most = allocation->limits.max_permissions;
+    const uint32_t most = allocation->limits->max_permissions;
     if (most && allocation->permissions >= most)
         return ERR_RANGE;
     struct handle self;

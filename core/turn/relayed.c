@@ -105,7 +105,7 @@ static int relayed_reserve(struct engine *engine, struct allocation *allocation,
 {
     const uint16_t port = (uint16_t)(allocation->relayed.port + 1);
     const struct ticket_port sibling = {allocation->address, port, allocation->relayed.family};
-    const int err = tickets_issue(engine->shared.tickets, &sibling, relayed_owner(engine, opening), now, &allocation->reservation);
+    const int err = tickets_issue(engine->shared.tickets, &sibling, relayed_owner(engine, opening), now, &allocation->rare->reservation);
     if (err)
         ports_give(engine->shared.ports, allocation->address, port);
     return err;
@@ -127,11 +127,12 @@ static int relayed_claim(struct engine *engine, struct allocation *allocation, c
 static void relayed_swap(struct allocation *allocation)
 {
     const struct relayed first = {allocation->relayed, allocation->relayed_shown, allocation->sock, allocation->address};
-    allocation->relayed = allocation->other.local;
-    allocation->relayed_shown = allocation->other.shown;
-    allocation->sock = allocation->other.sock;
-    allocation->address = allocation->other.address;
-    allocation->other = first;
+    struct relayed *other = &allocation->rare->other;
+    allocation->relayed = other->local;
+    allocation->relayed_shown = other->shown;
+    allocation->sock = other->sock;
+    allocation->address = other->address;
+    *other = first;
 }
 
 /* relayed_open_both: IPv4 first, as section 7.2 has it; one of them is enough. */
@@ -147,9 +148,9 @@ static int relayed_open_both(struct engine *engine, struct allocation *allocatio
         relayed_swap(allocation);
     if (has_v4 && has_v6)
         return 0;
-    allocation->refused_family = has_v4 ? ADDR_IPV6 : ADDR_IPV4;
-    allocation->refused_code =
-        relayed_has_family(engine, opening->pool, allocation->refused_family) ? STUN_CAPACITY : STUN_FAMILY_UNSUPPORTED;
+    struct rare *rare = allocation->rare;
+    rare->refused_family = has_v4 ? ADDR_IPV6 : ADDR_IPV4;
+    rare->refused_code = relayed_has_family(engine, opening->pool, rare->refused_family) ? STUN_CAPACITY : STUN_FAMILY_UNSUPPORTED;
     return has_v4 || has_v6 ? 0 : ERR_BUSY;
 }
 
@@ -186,14 +187,21 @@ int relayed_open(struct engine *engine, struct allocation *allocation, const str
     return 0;
 }
 
+bool relayed_has_both(const struct allocation *allocation)
+{
+    return allocation->rare && allocation->rare->other.sock >= 0;
+}
+
 bool relayed_is_own(const struct allocation *allocation, const struct addr *local)
 {
-    return addr_equal(local, &allocation->relayed) || (allocation->other.sock >= 0 && addr_equal(local, &allocation->other.local));
+    return addr_equal(local, &allocation->relayed) || (relayed_has_both(allocation) && addr_equal(local, &allocation->rare->other.local));
 }
 
 int relayed_sock(const struct allocation *allocation, uint8_t family)
 {
-    return family == allocation->relayed.family ? allocation->sock : family == allocation->other.local.family ? allocation->other.sock : -1;
+    if (family == allocation->relayed.family)
+        return allocation->sock;
+    return allocation->rare && family == allocation->rare->other.local.family ? allocation->rare->other.sock : -1;
 }
 
 static void relayed_close_first(struct engine *engine, struct allocation *allocation)
@@ -203,8 +211,8 @@ static void relayed_close_first(struct engine *engine, struct allocation *alloca
         return;
     (allocation->protocol == PROTOCOL_TCP ? host->tcp->close : host->relay_close)(host->ctx, allocation->sock);
     allocation->sock = -1;
-    if (allocation->reservation)
-        tickets_cancel(engine->shared.tickets, allocation->reservation);
+    if (allocation->rare && allocation->rare->reservation)
+        tickets_cancel(engine->shared.tickets, allocation->rare->reservation);
     ports_give(relayed_ports(engine, allocation->protocol), allocation->address, allocation->relayed.port);
 }
 
@@ -219,7 +227,6 @@ void relayed_close_one(struct engine *engine, struct allocation *allocation, uin
 void relayed_close(struct engine *engine, struct allocation *allocation)
 {
     relayed_close_first(engine, allocation);
-    relayed_swap(allocation);
-    relayed_close_first(engine, allocation);
-    relayed_swap(allocation);
+    if (allocation->rare)
+        relayed_close_one(engine, allocation, allocation->rare->other.local.family);
 }

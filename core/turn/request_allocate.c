@@ -118,14 +118,18 @@ static int allocate_read(struct transaction *tr, struct opening *opening)
 
 static void allocate_answer(struct transaction *tr)
 {
+    const struct rare *rare = tr->allocation->rare;
+    tr->answer.relayed = tr->allocation->relayed_shown;
+    tr->answer.lifetime_s = transaction_left_s(tr);
     if (tr->allocation->is_mobile)
         mobility_give(tr);
-    tr->answer.relayed = tr->allocation->relayed_shown;
-    tr->answer.other = tr->allocation->other.sock < 0 ? (struct addr){0} : tr->allocation->other.shown;
-    tr->answer.refused_family = tr->allocation->refused_family;
-    tr->answer.refused_code = tr->allocation->refused_code;
-    tr->answer.lifetime_s = transaction_left_s(tr);
-    tr->answer.reservation = tr->allocation->reservation;
+    if (!rare)
+        return;
+    if (relayed_has_both(tr->allocation))
+        tr->answer.other = rare->other.shown;
+    tr->answer.refused_family = rare->refused_family;
+    tr->answer.refused_code = rare->refused_code;
+    tr->answer.reservation = rare->reservation;
 }
 
 /* allocate_pool: a policy may send it to relay addresses that lack the family: then the other is taken, unless somebody said which. */

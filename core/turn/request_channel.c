@@ -46,7 +46,7 @@ static int channel_new(struct transaction *tr, const struct wish *wish)
     if (channel_add(tr->engine, tr->allocation, wish->number, &wish->peer, tr->now) == 0)
         return 0;
     return transaction_exceed(tr, STUN_CAPACITY, "max_channels",
-                              (struct gauge){tr->allocation->channels, tr->allocation->limits.max_channels});
+                              (struct gauge){tr->allocation->channels, tr->allocation->limits->max_channels});
 }
 
 int request_channel(struct transaction *tr)

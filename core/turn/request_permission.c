@@ -7,7 +7,7 @@
 /* permission_asked: the policy's opinion of a peer that no filter refused. */
 static int permission_asked(struct transaction *tr, const struct addr *peer)
 {
-    const struct cidr_set *acl = tr->allocation->limits.acl;
+    const struct cidr_set *acl = tr->allocation->limits->acl;
     if (acl && cidr_has(acl, peer))
         return 0;
     if (acl && (tr->engine->hooks & HOOK_BIT(HOOK_permission)) == 0)
@@ -36,7 +36,7 @@ int permission_judge(struct transaction *tr, const struct addr *peer)
 
 int permission_pace(struct transaction *tr)
 {
-    const uint32_t most = tr->allocation->limits.max_new_peers;
+    const uint32_t most = tr->allocation->limits->max_new_peers;
     if (pace_peer(tr->allocation->pace, tr->now))
         return 0;
     return transaction_exceed(tr, STUN_CAPACITY, "max_new_peers", (struct gauge){most, most});
@@ -57,7 +57,7 @@ static int permission_new(struct transaction *tr, const struct addr *peer)
         return 0;
     permission_unpace(tr, 1);
     return transaction_exceed(tr, STUN_CAPACITY, "max_permissions",
-                              (struct gauge){tr->allocation->permissions, tr->allocation->limits.max_permissions});
+                              (struct gauge){tr->allocation->permissions, tr->allocation->limits->max_permissions});
 }
 
 int permission_grant(struct transaction *tr, const struct addr *peer, bool *added)

@@ -26,7 +26,7 @@ static int refresh_family(struct transaction *tr, uint8_t *family)
 /* refresh_release: of two relayed addresses the one of `family`, if it says one; else the allocation. */
 static int refresh_release(struct transaction *tr, uint8_t family)
 {
-    if (family != ADDR_NONE && tr->allocation->other.sock >= 0) {
+    if (family != ADDR_NONE && relayed_has_both(tr->allocation)) {
         tcp_peer_drop_all(tr->engine, tr->allocation, family);
         relayed_close_one(tr->engine, tr->allocation, family);
         return 0;
@@ -54,7 +54,7 @@ static int refresh_renew(struct transaction *tr)
 static int refresh_grant(struct transaction *tr, const struct limits *limits, uint32_t lifetime_s)
 {
     struct allocation *allocation = tr->allocation;
-    struct limits both = allocation->limits;
+    struct limits both = *allocation->limits;
     int code = mobility_grant(tr);
     if (code || (code = refresh_renew(tr)))
         return code;

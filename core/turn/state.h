@@ -7,6 +7,7 @@
 
 #include "base/crypto.h"
 #include "base/table.h"
+#include "turn/bounds.h"
 #include "turn/engine.h"
 #include "turn/peer.h"
 #include "turn/retransmit.h"
@@ -37,6 +38,7 @@ struct engine {
 
     struct pool allocations, permissions, channels, parked, tcp_peers;
     struct table by_flow, by_permission, by_number, by_peer, parked_by_flow, by_connection;
+    struct bounds bounds; /* of the allocations */
     struct wheel wheel;
     struct chain moved;        /* allocations whose counts moved */
     struct chain active;       /* those that carried data lately, the one that rests longest first */
@@ -133,6 +135,7 @@ void relayed_close(struct engine *, struct allocation *);
 /* relayed_sock: from which socket of the allocation a peer of this family is reached; -1: from none.  relayed_close_one: of two, gives back
  * the one of this family. */
 int relayed_sock(const struct allocation *, uint8_t family);
+bool relayed_has_both(const struct allocation *); /* two, one of each family */
 void relayed_close_one(struct engine *, struct allocation *, uint8_t family);
 
 /* relayed_has_family: whether a pool ("": the addresses of no pool; NULL: any) has an address of it. */

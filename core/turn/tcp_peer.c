@@ -42,7 +42,7 @@ struct tcp_peer *tcp_peer_new(struct engine *engine, struct allocation *allocati
     peer->allocation = allocation->self.index;
     peer->conn = -1;
     peer->peer = *name;
-    chain_append(tcp_peer_chain(engine), &allocation->tcp_peer_list, self.index);
+    chain_append(tcp_peer_chain(engine), &allocation->rare->tcp_peers, self.index);
     allocation->tcp_peers++;
     tcp_peer_wait(engine, peer, now);
     return peer;
@@ -56,7 +56,7 @@ void tcp_peer_drop(struct engine *engine, struct tcp_peer *peer)
     if (peer->conn >= 0)
         engine->host->tcp->drop(engine->host->ctx, peer->conn);
     park_free(peer->connect);
-    chain_remove(tcp_peer_chain(engine), &allocation->tcp_peer_list, peer->self.index);
+    chain_remove(tcp_peer_chain(engine), &allocation->rare->tcp_peers, peer->self.index);
     allocation->tcp_peers--;
     pool_give(&engine->tcp_peers, peer->self.index);
 }
@@ -95,7 +95,8 @@ void tcp_peer_bound(struct engine *engine, struct tcp_peer *peer)
 
 struct tcp_peer *tcp_peer_next(const struct engine *engine, const struct allocation *allocation, const struct tcp_peer *peer)
 {
-    return pool_index(&engine->tcp_peers, peer ? peer->links.next : allocation->tcp_peer_list.first);
+    const uint32_t first = allocation->rare ? allocation->rare->tcp_peers.first : POOL_NONE;
+    return pool_index(&engine->tcp_peers, peer ? peer->links.next : first);
 }
 
 struct tcp_peer *tcp_peer_to(const struct engine *engine, const struct allocation *allocation, const struct addr *name)

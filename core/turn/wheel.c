@@ -26,7 +26,7 @@ static int64_t wheel_number(const struct wheel *wheel, msec_t due)
 
 void wheel_put(struct wheel *wheel, const struct pool *pool, struct allocation *allocation, msec_t due)
 {
-    allocation->due_slot = wheel_number(wheel, due);
+    allocation->due_slot = (uint32_t)wheel_number(wheel, due); /* 32 bits are 34 years of the machine */
     chain_append(wheel_chain(pool), wheel_slot(wheel, allocation->due_slot), allocation->self.index);
 }
 

@@ -372,7 +372,7 @@ TEST(a_bit_rate_is_never_raised_over_what_was_granted)
     static const uint64_t asked[] = {8000, 90000, 8000, 0}, given[] = {8000, 80000, 8000, 80000};
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
         CHECK(engine_limit(w.engine, self, asked[i], w.now));
-        CHECK_INT(engine_allocation_at(w.engine, 0)->limits.max_bps, given[i]);
+        CHECK_INT(engine_allocation_at(w.engine, 0)->limits->max_bps, given[i]);
     }
     world_end(&w);
 }

@@ -279,7 +279,7 @@ TEST(ipv6_and_both_families_are_no_way_around)
     client_byte(&both, ATTR_ADDITIONAL_ADDRESS_FAMILY, 2);
     CHECK_INT(client_call(&both), 0);
     char text[ADDR_TEXT_MAX];
-    CHECK_INT(client_bind(&a, 0x4000, addr_format(&allocation_of(&both)->other.shown, text)), 0);
+    CHECK_INT(client_bind(&a, 0x4000, addr_format(&allocation_of(&both)->rare->other.shown, text)), 0);
     CHECK_INT(client_bind(&c, 0x4000, text), STUN_FORBIDDEN);
     CHECK_INT(client_bind(&both, 0x4000, shown(&a)), 0);
     CHECK_INT(client_bind(&both, 0x4001, shown(&c)), STUN_FORBIDDEN);

@@ -124,7 +124,7 @@ TEST(the_configuration_limits_who_has_no_policy_and_the_strictest_counts)
     given = (struct limits){.max_pps = 5, .max_new_peers = 100, .max_user_bps = 100000, .max_channels = 10};
     struct client b = come(&w, "198.18.0.2:5000", "bob");
     CHECK_INT(passed_in(&b, 20, 1), 5);
-    const struct limits *limits = &engine_allocation_at(w.engine, 1)->limits;
+    const struct limits *limits = engine_allocation_at(w.engine, 1)->limits;
     CHECK_INT(limits->max_new_peers, 3);
     CHECK_INT(limits->max_user_bps, 8000);
     CHECK_INT(client_bind(&b, 0x4000, PEER), 0);

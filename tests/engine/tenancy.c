@@ -89,7 +89,7 @@ TEST(limits_reach_allocations_that_live_up_and_down)
     CHECK_INT(passed_in(&c, 300, 1000), 300);
     CHECK(!allocation->pace);
     tell(&w, (struct tenant_limits){.max_bps = 80000, .max_permissions = 1, .max_channels = 1, .max_pps = 500});
-    CHECK_INT(allocation->limits.max_bps, 80000);
+    CHECK_INT(allocation->limits->max_bps, 80000);
     CHECK_INT(passed_in(&c, 300, 1000), 10);
     CHECK_INT(client_permit(&c, "9.9.9.2:1"), STUN_CAPACITY);
     tell(&w, (struct tenant_limits){.max_bps = 800000, .max_permissions = 2});
@@ -98,7 +98,7 @@ TEST(limits_reach_allocations_that_live_up_and_down)
     CHECK_INT(client_permit(&c, "9.9.9.2:1"), 0);
     tell(&w, (struct tenant_limits){0});
     CHECK_INT(passed_in(&c, 300, 1000), 300);
-    CHECK_INT(allocation->limits.max_bps, 0);
+    CHECK_INT(allocation->limits->max_bps, 0);
     world_end(&w);
 }
 
@@ -117,15 +117,15 @@ TEST(a_policy_grants_no_more_than_the_tenant_and_the_tenant_no_more_than_the_pol
     tell(&w, (struct tenant_limits){.max_bps = 80000});
     struct client c = come(&w, w.engine, 0);
     const struct allocation *allocation = engine_allocation_at(w.engine, 0);
-    CHECK_INT(allocation->limits.max_bps, 40000);
+    CHECK_INT(allocation->limits->max_bps, 40000);
     tell(&w, (struct tenant_limits){.max_bps = 8000});
-    CHECK_INT(allocation->limits.max_bps, 8000);
+    CHECK_INT(allocation->limits->max_bps, 8000);
     CHECK(engine_limit(w.engine, allocation->self, 16000, w.now)); /* as the usage hook */
-    CHECK_INT(allocation->limits.max_bps, 8000);
+    CHECK_INT(allocation->limits->max_bps, 8000);
     tell(&w, (struct tenant_limits){0});
-    CHECK_INT(allocation->limits.max_bps, 16000);
+    CHECK_INT(allocation->limits->max_bps, 16000);
     CHECK(engine_limit(w.engine, allocation->self, 0, w.now));
-    CHECK_INT(allocation->limits.max_bps, 40000);
+    CHECK_INT(allocation->limits->max_bps, 40000);
     CHECK_INT(client_refresh(&c, 0), 0);
     world_end(&w);
 }
@@ -233,7 +233,7 @@ TEST(the_end_of_the_months_bytes_throttles_or_ends_or_is_only_told)
         const struct allocation *allocation = engine_allocation_at(w.engine, 0);
         CHECK_INT(engine_allocations(w.engine), actions[i] == MONTH_DISABLE ? 0 : 1);
         if (allocation)
-            CHECK_INT(allocation->limits.max_bps, actions[i] == MONTH_THROTTLE ? THROTTLED : 1000000);
+            CHECK_INT(allocation->limits->max_bps, actions[i] == MONTH_THROTTLE ? THROTTLED : 1000000);
         else
             CHECK_TEXT(w.told[EVENT_CLOSED].reason, "month_bytes");
         CHECK_INT(client_allocate(&b), actions[i] == MONTH_DISABLE ? STUN_QUOTA : 0);

@@ -230,7 +230,7 @@ static int world_sockets(const struct engine *engine)
     int sockets = 0;
     const struct allocation *a;
     for (uint32_t at = 0; engine && (a = engine_allocation_at(engine, at)); at = a->self.index + 1)
-        sockets += 1 + (a->other.sock >= 0);
+        sockets += 1 + (a->rare && a->rare->other.sock >= 0);
     return sockets;
 }
 
