@@ -1,8 +1,8 @@
 /* pool.h: fixed-size items in chunks, reached by index and generation; what survives a call is a handle, not a pointer.
  *
- * An item's address is stable while it lives. Chunks at the end that hold nothing live are given back to the system, all but one. A handle
- * of a given-back item is stale: pool_at answers NULL for it (the generations, one count for the pool, come round after 2^32 - 1 items
- * taken).
+ * An item's address is stable while it lives; one whose size is a multiple of a cache line begins on a line. Chunks that hold nothing live
+ * are given back to the system, all but one, wherever they are; of a chunk only what was ever taken was touched. A handle of a given-back
+ * item is stale: pool_at answers NULL for it (the generations, one count for the pool, come round after 2^32 - 1 items taken).
  */
 #ifndef RELAY_BASE_POOL_H
 #define RELAY_BASE_POOL_H
@@ -21,10 +21,12 @@ struct handle {
 struct pool_chunk;
 
 struct pool {
-    struct pool_chunk **chunks;
+    struct pool_chunk **chunks; /* NULL: was given back */
     size_t item_size, items_offset; /* in a chunk */
     uint32_t chunk_shift, chunk_count, live, limit;
-    uint32_t room; /* first of the chunks with a free item */
+    uint32_t room;  /* first of the chunks with a free item */
+    uint32_t empty; /* chunks that hold nothing live */
+    uint32_t holes; /* chunks that were given back from between others */
     uint32_t next_generation;
 };
 

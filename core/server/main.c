@@ -17,10 +17,12 @@
 
 #include "net/loop.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#define MMAP_BYTES (64 << 10) /* blocks from here on are got from the system one by one, and go back when they are freed; left alone malloc raises its own number */
 #define FIFTH_S 0.2
 #define HALF_S 0.5
 #define SECOND_S 1
@@ -295,6 +297,7 @@ int main(int argc, char **argv)
 {
     struct relay relay = {0};
     struct config_report report;
+    mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
     const int code = command_run(argc, argv);
     if (code >= 0)
         return code;

@@ -136,7 +136,7 @@ TEST(a_walk_sees_every_live_item_also_while_giving_back)
     pool_close(&pool);
 }
 
-TEST(the_tail_goes_back_to_the_system_and_low_chunks_are_filled_first)
+TEST(empty_chunks_go_back_to_the_system_and_low_ones_are_filled_first)
 {
     struct pool pool;
     struct handle handle;
@@ -149,14 +149,35 @@ TEST(the_tail_goes_back_to_the_system_and_low_chunks_are_filled_first)
     pool_give(&pool, 5);
     CHECK(pool_take(&pool, &handle));
     CHECK_INT(handle.index, 5);
-    for (uint32_t i = 2 * chunk; i < 3 * chunk; i++) /* empty, but not the tail */
+    for (uint32_t i = 2 * chunk; i < 3 * chunk; i++)
         pool_give(&pool, i);
+    CHECK(pool.chunks[2]); /* one that is empty stays */
+    for (uint32_t i = chunk; i < 2 * chunk; i++)
+        pool_give(&pool, i);
+    CHECK(!pool.chunks[1]); /* the next does not, though it lies between others */
     CHECK_INT(pool.chunk_count, 4);
-    for (uint32_t i = 3 * chunk + 1; i < 4 * chunk; i++)
+    CHECK(!pool_index(&pool, chunk));
+    CHECK_INT(pool_next(&pool, chunk), 3 * chunk + 1);
+    for (uint32_t i = 0; i < 2 * chunk + 1; i++) /* all of the third, the last of the fourth; then the second comes back */
+        CHECK(pool_take(&pool, &handle) && handle.index >= chunk);
+    CHECK(pool.chunks[1]);
+    CHECK_INT(pool.chunk_count, 4);
+    for (uint32_t i = 4 * chunk; i-- > 0;)
         pool_give(&pool, i);
-    CHECK_INT(pool.chunk_count, 3); /* one that is empty stays */
+    CHECK_INT(pool.live, 0);
+    CHECK_INT(pool.chunk_count, 4); /* the last is what stays */
+    CHECK(!pool.chunks[0] && !pool.chunks[1] && !pool.chunks[2]);
     CHECK(pool_take(&pool, &handle));
-    CHECK_INT(handle.index / chunk, 2);
+    CHECK_INT(handle.index / chunk, 3);
+    pool_close(&pool);
+}
+
+TEST(an_item_of_whole_cache_lines_begins_on_one)
+{
+    struct pool pool;
+    pool_init(&pool, 128, 0);
+    for (int i = 0; i < 3000; i++)
+        CHECK((uintptr_t)pool_take(&pool, NULL) % 64 == 0);
     pool_close(&pool);
 }
 
@@ -215,5 +236,5 @@ TEST_LIST(RUN(an_item_is_zeroed_aligned_and_keeps_its_address) RUN(a_reused_item
               RUN(no_handle_is_never_live) RUN(a_handle_is_stale_after_its_chunk_was_freed_and_came_back)
                   RUN(generations_skip_zero_when_they_come_round) RUN(the_limit_holds_and_is_given_back)
                       RUN(a_walk_sees_every_live_item_also_while_giving_back)
-                          RUN(the_tail_goes_back_to_the_system_and_low_chunks_are_filled_first) RUN(a_pool_answers_like_a_list)
+                          RUN(empty_chunks_go_back_to_the_system_and_low_ones_are_filled_first) RUN(an_item_of_whole_cache_lines_begins_on_one) RUN(a_pool_answers_like_a_list)
                               RUN(a_pool_survives_the_nth_failed_malloc))
