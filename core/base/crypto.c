@@ -51,8 +51,12 @@ static const struct {
     [CRYPTO_CHACHA20] = {"ChaCha20-Poly1305", 32},
 };
 
+#define DRAWN_BYTES 256
+
 struct crypto {
     struct hash_state hash[HASHES];
+    uint8_t drawn[DRAWN_BYTES]; /* random; the first `drawn_left` were not given out */
+    size_t drawn_left;
     EVP_CIPHER_CTX *opening[AEADS], *sealing[AEADS]; /* each keeps its cipher */
 };
 
@@ -222,6 +226,21 @@ void crypto_random(void *out, size_t len)
         if (got > 0)
             done += (size_t)got;
     }
+}
+
+void crypto_draw(struct crypto *crypto, void *out, size_t len)
+{
+    if (len > DRAWN_BYTES) {
+        crypto_random(out, len);
+        return;
+    }
+    if (len > crypto->drawn_left) {
+        crypto_random(crypto->drawn, DRAWN_BYTES);
+        crypto->drawn_left = DRAWN_BYTES;
+    }
+    crypto->drawn_left -= len;
+    memcpy(out, crypto->drawn + crypto->drawn_left, len);
+    crypto_wipe(crypto->drawn + crypto->drawn_left, len); /* nothing is given out twice, or found here afterwards */
 }
 
 bool crypto_equal(struct view a, struct view b)

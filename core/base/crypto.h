@@ -50,6 +50,9 @@ int crypto_aead_seal(struct crypto *, enum crypto_aead, const uint8_t *key, cons
 /* crypto_random: unpredictable bytes (getrandom(2)); does not return without them: a failure aborts the process. Any thread. */
 void crypto_random(void *out, size_t len);
 
+/* crypto_draw: the same, of a store that is filled by one call for many: for what is wanted at every turn. */
+void crypto_draw(struct crypto *, void *out, size_t len);
+
 bool crypto_equal(struct view a, struct view b); /* constant time in the contents */
 void crypto_wipe(void *at, size_t len);          /* not optimised away */
 

@@ -302,6 +302,15 @@ void udp_flush(struct udp_out *out)
     out->arena_len = 0;
 }
 
+void udp_flush_of(struct udp_out *out, int fd)
+{
+    unsigned at = 0;
+    while (at < out->count && out->datagrams[at].fd != fd)
+        at++;
+    if (at < out->count)
+        udp_flush(out);
+}
+
 const struct udp_counts *udp_out_counts(const struct udp_out *out)
 {
     return &out->counts;

@@ -59,7 +59,7 @@ static bool find_configured(const struct credentials *from, const struct request
         return false;
     if (user->has_key && request->wants_sha256)
         return has_no_key(out);
-    snprintf(out->user, sizeof out->user, "%s", user->name);
+    view_copy(view_text(user->name), out->user, sizeof out->user);
     if (user->has_key)
         add_key(out, view_of(user->key, sizeof user->key));
     else if (password_offer(from->crypto, &login, view_text(user->password), out) != 0)

@@ -286,16 +286,16 @@ static bool auth_nonce(const struct transaction *tr)
 {
     const struct engine *engine = tr->engine;
     const struct view nonce = message_attr(&tr->message, SLOT_NONCE);
-    return nonce_is_good(engine->crypto, engine->config, tr->flow, tr->now, nonce) ||
+    return nonce_is_good(engine->config, tr->flow, tr->now, nonce) ||
            (tr->message.method == METHOD_CONNECTION_BIND && tr->allocation &&
-            nonce_is_good(engine->crypto, engine->config, &tr->allocation->flow, tr->now, nonce));
+            nonce_is_good(engine->config, &tr->allocation->flow, tr->now, nonce));
 }
 
 /* auth_stale: who has had the nonce from us is known to be there; of others nothing is. */
 static int auth_stale(struct transaction *tr)
 {
     const struct engine *engine = tr->engine;
-    const int64_t age_s = nonce_age_s(engine->crypto, engine->config, tr->flow, tr->now, message_attr(&tr->message, SLOT_NONCE));
+    const int64_t age_s = nonce_age_s(engine->config, tr->flow, tr->now, message_attr(&tr->message, SLOT_NONCE));
     tr->is_proven = age_s >= 0;
     return transaction_exceed(tr, STUN_STALE_NONCE, "stale_nonce", (struct gauge){age_s, engine->config->nonce_lifetime_s});
 }

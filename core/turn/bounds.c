@@ -23,7 +23,7 @@ void bounds_close(struct bounds *bounds)
     table_close(&bounds->by_hash);
 }
 
-/* bounds_plain: without what lies between the members, so that the same limits are the same bytes. */
+/* bounds_plain: without what lies between the members, so that the same limits have the same hash. */
 static void bounds_plain(const struct limits *limits, struct limits *out)
 {
     memset(out, 0, sizeof *out);
@@ -43,7 +43,7 @@ const struct limits *bounds_take(struct bounds *bounds, const struct limits *lim
     const uint64_t hash = table_hash(&bounds->key, view_of(&plain, sizeof plain));
     for (uint32_t at = table_first(&bounds->by_hash, hash, &cursor); at != TABLE_NONE; at = table_next(&bounds->by_hash, &cursor)) {
         struct bound *bound = pool_index(&bounds->kept, at);
-        if (memcmp(&bound->limits, &plain, sizeof plain) != 0)
+        if (bound->limits.acl != plain.acl || !limits_equal(&bound->limits, &plain))
             continue;
         bound->holders++;
         return &bound->limits;
@@ -51,7 +51,7 @@ const struct limits *bounds_take(struct bounds *bounds, const struct limits *lim
     struct bound *bound = pool_take(&bounds->kept, &self);
     if (!bound)
         return NULL;
-    memcpy(&bound->limits, &plain, sizeof plain);
+    bound->limits = plain;
     bound->holders = 1;
     bound->index = self.index;
     bound->hash = hash;

@@ -1,6 +1,8 @@
 /* nonce.c: stateless nonces. */
 #include "turn/nonce.h"
 
+#include "base/crypto.h"
+
 #include <string.h>
 
 #define NONCE_TIME_LEN 4
@@ -16,27 +18,29 @@ static struct view nonce_features(const struct engine_config *config)
     return view_text(cookies[config->offer_sha256][config->offer_userhash]);
 }
 
-static int nonce_of(struct crypto *crypto, const struct engine_config *config, const struct flow *flow, uint32_t issued, char *nonce)
+static void nonce_of(const struct engine_config *config, const struct flow *flow, uint32_t issued, char *nonce)
 {
-    uint8_t raw[NONCE_TIME_LEN + CRYPTO_HASH_MAX];
+    struct hash_key keys[2];
+    uint8_t said[NONCE_TIME_LEN + ADDR_KEY_LEN + 1], raw[NONCE_TIME_LEN + 2 * sizeof(uint64_t)];
     const struct view features = nonce_features(config);
+    _Static_assert(sizeof keys == sizeof config->nonce_key, "two keys of SipHash");
+    memcpy(keys, config->nonce_key, sizeof keys);
+    put_u32(said, issued);
+    memcpy(said + NONCE_TIME_LEN, &flow->client, ADDR_KEY_LEN);
+    said[sizeof said - 1] = flow->transport;
     put_u32(raw, issued);
-    const struct view parts[] = {view_of(raw, NONCE_TIME_LEN), view_of(&flow->client, ADDR_KEY_LEN), view_of(&flow->transport, 1)};
-    const int err =
-        crypto_hmac(crypto, CRYPTO_SHA256, view_of(config->nonce_key, sizeof config->nonce_key), parts, 3, raw + NONCE_TIME_LEN);
+    for (size_t i = 0; i < 2; i++)
+        put_u64(raw + NONCE_TIME_LEN + i * sizeof(uint64_t), table_digest(&keys[i], view_of(said, sizeof said)));
     memcpy(nonce, features.at, features.len);
-    if (!err)
-        crypto_base64(view_of(raw, NONCE_RAW_LEN), nonce + features.len);
-    return err;
+    crypto_base64(view_of(raw, NONCE_RAW_LEN), nonce + features.len);
 }
 
-int nonce_make(struct crypto *crypto, const struct engine_config *config, const struct flow *flow, msec_t now,
-               char nonce[NONCE_MAX_LEN + 1])
+void nonce_make(const struct engine_config *config, const struct flow *flow, msec_t now, char nonce[NONCE_MAX_LEN + 1])
 {
-    return nonce_of(crypto, config, flow, (uint32_t)(now / 1000), nonce);
+    nonce_of(config, flow, (uint32_t)(now / 1000), nonce);
 }
 
-int64_t nonce_age_s(struct crypto *crypto, const struct engine_config *config, const struct flow *flow, msec_t now, struct view nonce)
+int64_t nonce_age_s(const struct engine_config *config, const struct flow *flow, msec_t now, struct view nonce)
 {
     const size_t before = nonce_features(config).len;
     uint8_t head[6]; /* what the first 8 characters say: the rest is compared as text */
@@ -46,13 +50,12 @@ int64_t nonce_age_s(struct crypto *crypto, const struct engine_config *config, c
         len != sizeof head)
         return -1;
     const uint32_t issued = get_u32(head), age = (uint32_t)(now / 1000) - issued;
-    if (nonce_of(crypto, config, flow, issued, expected) != 0 || !crypto_equal(nonce, view_of(expected, nonce.len)))
-        return -1;
-    return age;
+    nonce_of(config, flow, issued, expected);
+    return crypto_equal(nonce, view_of(expected, nonce.len)) ? (int64_t)age : -1;
 }
 
-bool nonce_is_good(struct crypto *crypto, const struct engine_config *config, const struct flow *flow, msec_t now, struct view nonce)
+bool nonce_is_good(const struct engine_config *config, const struct flow *flow, msec_t now, struct view nonce)
 {
-    const int64_t age_s = nonce_age_s(crypto, config, flow, now, nonce);
+    const int64_t age_s = nonce_age_s(config, flow, now, nonce);
     return age_s >= 0 && (config->nonce_lifetime_s == 0 || age_s < config->nonce_lifetime_s);
 }

@@ -41,7 +41,7 @@ static struct send relay_way(struct engine *engine, const struct allocation *all
     engine->counts.handed_over[destination->holder.worker == engine->worker ? HANDOVER_SAME : HANDOVER_OTHER]++;
     const bool is_first = destination->to.family == allocation->relayed.family;
     return (struct send){
-        .to = SEND_TO_HOLDER, .peer = is_first ? allocation->relayed : allocation->other.local, .holder = destination->holder};
+        .to = SEND_TO_HOLDER, .peer = is_first ? allocation->relayed : allocation->rare->other.local, .holder = destination->holder};
 }
 
 struct send relay_to_peer(struct engine *engine, struct allocation *allocation, const struct addr *peer, struct view data, msec_t now)

@@ -63,7 +63,7 @@ static int relayed_bind(struct engine *engine, struct allocation *allocation, st
 static int relayed_pick(const struct engine *engine, const struct opening *opening, struct port_pick *pick)
 {
     uint32_t random[2];
-    crypto_random(random, sizeof random);
+    crypto_draw(engine->crypto, random, sizeof random);
     const uint32_t count = engine->config->relay_count;
     for (uint32_t i = 0; i < count; i++) {
         pick->address = (random[0] % count + i) % count;

@@ -64,19 +64,16 @@ static void reply_success(struct transaction *tr, struct build *build)
         build_attr_text(build, ATTR_MOBILITY_TICKET, tr->answer.ticket);
 }
 
-static int reply_challenge(struct transaction *tr, struct build *build)
+static void reply_challenge(struct transaction *tr, struct build *build)
 {
     char nonce[NONCE_MAX_LEN + 1];
-    const int err = nonce_make(tr->engine->crypto, tr->engine->config, tr->flow, tr->now, nonce);
-    if (err)
-        return err;
+    nonce_make(tr->engine->config, tr->flow, tr->now, nonce);
     build_attr_text(build, ATTR_REALM, tr->identity.realm);
     build_attr_text(build, ATTR_NONCE, nonce);
     if (tr->engine->config->offer_sha256)
         build_attr(build, ATTR_PASSWORD_ALGORITHMS, auth_offer());
     if (tr->engine->config->oauth)
         build_attr_text(build, ATTR_THIRD_PARTY_AUTHORIZATION, transaction_server_name(tr));
-    return 0;
 }
 
 static void reply_alternate(const struct transaction *tr, struct build *build)
@@ -101,21 +98,22 @@ static void reply_unknown(struct transaction *tr, struct build *build)
     build_unknown(build, answer->unknown, answer->unknown_count);
 }
 
-static int reply_error(struct transaction *tr, struct build *build, int code)
+static void reply_error(struct transaction *tr, struct build *build, int code)
 {
     build_error(build, code, tr->is_authentic ? stun_code_reason(code) : "");
     switch (code) {
         case STUN_UNAUTHENTICATED:
         case STUN_STALE_NONCE:
-            return reply_challenge(tr, build);
+            reply_challenge(tr, build);
+            return;
         case STUN_TRY_ALTERNATE:
             reply_alternate(tr, build);
-            return 0;
+            return;
         case STUN_UNKNOWN_ATTRIBUTE:
             reply_unknown(tr, build);
-            return 0;
+            return;
         default:
-            return 0;
+            return;
     }
 }
 
@@ -159,13 +157,10 @@ static int reply_end(const struct transaction *tr, struct build *build)
 struct view reply_make(struct transaction *tr, int code)
 {
     struct build build;
-    int err = 0;
     reply_begin(tr, &build, code);
     if (code)
-        err = reply_error(tr, &build, code);
+        reply_error(tr, &build, code);
     else
         reply_success(tr, &build);
-    if (!err)
-        err = reply_end(tr, &build);
-    return err ? (struct view){0} : build_end(&build);
+    return reply_end(tr, &build) != 0 ? (struct view){0} : build_end(&build);
 }

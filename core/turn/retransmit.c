@@ -10,13 +10,20 @@
 
 struct entry {
     int64_t at;
-    uint16_t len; /* 0: empty */
+    uint16_t len;
     uint8_t key[KEY_LEN], answer[RETRANSMIT_ANSWER_MAX];
 };
 
 struct retransmit {
     struct hash_key key;
+    uint32_t tags[SETS][WAYS]; /* of the entries: a part of the key's hash; 0: empty. Most requests are new, and look no further */
     struct entry entries[SETS][WAYS];
+};
+
+/* struct place: where a transaction is kept. */
+struct place {
+    size_t set;
+    uint32_t tag;
 };
 
 struct retransmit *retransmit_new(const struct hash_key *key)
@@ -32,21 +39,25 @@ void retransmit_free(struct retransmit *answers)
     free(answers);
 }
 
-static size_t retransmit_set(const struct retransmit *answers, const struct flow *flow, const struct message *message, uint8_t key[KEY_LEN])
+static struct place retransmit_place(const struct retransmit *answers, const struct flow *flow, const struct message *message, uint8_t key[KEY_LEN])
 {
     memcpy(key, flow, FLOW_KEY_LEN);
     put_u16(key + FLOW_KEY_LEN, message->method);
     memcpy(key + FLOW_KEY_LEN + 2, message->tid, STUN_TID_LEN);
-    return table_hash(&answers->key, view_of(key, KEY_LEN)) & (SETS - 1);
+    const uint64_t hash = table_hash(&answers->key, view_of(key, KEY_LEN));
+    return (struct place){hash & (SETS - 1), (uint32_t)(hash >> 32) | 1};
 }
 
 struct view retransmit_find(const struct retransmit *answers, const struct flow *flow, const struct message *message, int64_t now)
 {
     uint8_t key[KEY_LEN];
-    const struct entry *set = answers->entries[retransmit_set(answers, flow, message, key)];
-    for (size_t i = 0; i < WAYS; i++)
-        if (set[i].len && now - set[i].at < RETRANSMIT_MS && memcmp(set[i].key, key, KEY_LEN) == 0)
-            return view_of(set[i].answer, set[i].len);
+    const struct place place = retransmit_place(answers, flow, message, key);
+    const uint32_t *tags = answers->tags[place.set];
+    for (size_t i = 0; i < WAYS; i++) {
+        const struct entry *entry = &answers->entries[place.set][i];
+        if (tags[i] == place.tag && now - entry->at < RETRANSMIT_MS && memcmp(entry->key, key, KEY_LEN) == 0)
+            return view_of(entry->answer, entry->len);
+    }
     return (struct view){0};
 }
 
@@ -55,10 +66,13 @@ void retransmit_keep(struct retransmit *answers, const struct flow *flow, const 
     if (answer.len > RETRANSMIT_ANSWER_MAX)
         return;
     uint8_t key[KEY_LEN];
-    struct entry *set = answers->entries[retransmit_set(answers, flow, message, key)], *oldest = set;
-    for (size_t i = 0; i < WAYS && oldest->len; i++)
-        if (!set[i].len || set[i].at < oldest->at)
+    const struct place place = retransmit_place(answers, flow, message, key);
+    uint32_t *tags = answers->tags[place.set];
+    struct entry *set = answers->entries[place.set], *oldest = set;
+    for (size_t i = 0; i < WAYS && tags[oldest - set]; i++)
+        if (!tags[i] || set[i].at < oldest->at)
             oldest = &set[i];
+    tags[oldest - set] = place.tag;
     oldest->at = now;
     oldest->len = (uint16_t)answer.len;
     memcpy(oldest->key, key, KEY_LEN);

@@ -335,7 +335,25 @@ TEST(the_clocks_run)
     CHECK(clock_unix_ms() > INT64_C(1700000000000));
 }
 
-TEST_LIST(RUN(digests_are_those_of_the_standards) RUN(macs_are_those_of_the_standards_whatever_key_was_before)
+TEST(what_is_drawn_is_never_drawn_again)
+{
+    enum { DRAWS = 200 };
+    static uint64_t seen[DRAWS];
+    struct crypto *crypto = opened();
+    uint8_t much[1000] = {0};
+    for (size_t i = 0; i < DRAWS; i++) {
+        crypto_draw(crypto, &seen[i], sizeof seen[i]);
+        for (size_t k = 0; k < i; k++)
+            CHECK(seen[k] != seen[i]);
+    }
+    crypto_draw(crypto, much, 0);
+    CHECK(much[0] == 0);
+    crypto_draw(crypto, much, sizeof much); /* more than the store holds */
+    CHECK(memcmp(much, much + 500, 500) != 0);
+    crypto_free(crypto);
+}
+
+TEST_LIST(RUN(what_is_drawn_is_never_drawn_again) RUN(digests_are_those_of_the_standards) RUN(macs_are_those_of_the_standards_whatever_key_was_before)
               RUN(what_is_sealed_opens_as_the_standard_says_whatever_was_opened_before)
                   RUN(what_is_sealed_is_what_the_standard_says_where_it_lies_and_elsewhere) RUN(a_seal_that_was_touched_anywhere_does_not_open_and_leaves_nothing)
                       RUN(lengths_that_cannot_be_are_denied_before_anything_is_opened) RUN(random_bytes_differ_and_stay_in_their_bounds)
