@@ -25,6 +25,12 @@ union watcher {
 _Static_assert(sizeof(union watcher) <= sizeof(((struct watch *)0)->ev), "struct watch is too small for libev's watchers");
 _Static_assert(_Alignof(union watcher) <= _Alignof(void *), "struct watch is not aligned for libev's watchers");
 
+/* watch_of: that a watcher lies in; its data is whose it is. */
+static struct watch *watch_of(void *watcher)
+{
+    return (struct watch *)(void *)((char *)watcher - offsetof(struct watch, ev));
+}
+
 static union watcher *watcher_of(struct watch *watch)
 {
     return (union watcher *)(void *)&watch->ev;
@@ -102,108 +108,108 @@ msec_t loop_now(const struct loop *loop)
     return loop->now;
 }
 
-static union watcher *watch_init(struct watch *watch, struct loop *loop, void (*call)(void *owner), void *owner)
+static union watcher *watch_init(struct watch *watch, struct loop *loop, void (*call)(void *owner))
 {
     assert(!watch->loop);
-    *watch = (struct watch){.loop = loop, .call = call, .owner = owner};
+    *watch = (struct watch){.loop = loop, .call = call};
     return watcher_of(watch);
 }
 
 static void on_io(struct ev_loop *ev, ev_io *io, int events)
 {
-    struct watch *watch = io->data;
+    struct watch *watch = watch_of(io);
     (void)ev, (void)events;
-    watch->call(watch->owner);
+    watch->call(io->data);
 }
 
-static void watch_io(struct watch *watch, int fd, int events)
+static void watch_io(struct watch *watch, int fd, int events, void *owner)
 {
     ev_io *io = &watcher_of(watch)->io;
     watch->kind = WATCH_IO;
     ev_io_init(io, on_io, fd, events);
-    io->data = watch;
+    io->data = owner;
     ev_io_start(watch->loop->ev, io);
 }
 
 void watch_read(struct watch *watch, struct loop *loop, int fd, void (*call)(void *owner), void *owner)
 {
-    watch_init(watch, loop, call, owner);
-    watch_io(watch, fd, EV_READ);
+    watch_init(watch, loop, call);
+    watch_io(watch, fd, EV_READ, owner);
 }
 
 void watch_write(struct watch *watch, struct loop *loop, int fd, void (*call)(void *owner), void *owner)
 {
-    watch_init(watch, loop, call, owner);
-    watch_io(watch, fd, EV_WRITE);
+    watch_init(watch, loop, call);
+    watch_io(watch, fd, EV_WRITE, owner);
 }
 
 static void on_timer(struct ev_loop *ev, ev_timer *timer, int events)
 {
-    struct watch *watch = timer->data;
+    struct watch *watch = watch_of(timer);
     (void)ev, (void)events;
-    watch->call(watch->owner);
+    watch->call(timer->data);
 }
 
 void watch_every(struct watch *watch, struct loop *loop, double seconds, void (*call)(void *owner), void *owner)
 {
-    ev_timer *timer = &watch_init(watch, loop, call, owner)->timer;
+    ev_timer *timer = &watch_init(watch, loop, call)->timer;
     watch->kind = WATCH_EVERY;
     ev_timer_init(timer, on_timer, seconds, seconds);
-    timer->data = watch;
+    timer->data = owner;
     ev_timer_start(loop->ev, timer);
 }
 
 static void on_once(struct ev_loop *ev, ev_timer *timer, int events)
 {
-    struct watch *watch = timer->data;
+    struct watch *watch = watch_of(timer);
     (void)ev, (void)events;
     watch->loop = NULL;
-    watch->call(watch->owner);
+    watch->call(timer->data);
 }
 
 void watch_after(struct watch *watch, struct loop *loop, msec_t ms, void (*call)(void *owner), void *owner)
 {
     watch_stop(watch);
-    ev_timer *timer = &watch_init(watch, loop, call, owner)->timer;
+    ev_timer *timer = &watch_init(watch, loop, call)->timer;
     watch->kind = WATCH_EVERY;
     ev_now_update(loop->ev);
     ev_timer_init(timer, on_once, (double)ms / 1000, 0);
-    timer->data = watch;
+    timer->data = owner;
     ev_timer_start(loop->ev, timer);
 }
 
 static void on_signal(struct ev_loop *ev, ev_signal *signal, int events)
 {
-    struct watch *watch = signal->data;
+    struct watch *watch = watch_of(signal);
     (void)ev, (void)events;
-    watch->call(watch->owner);
+    watch->call(signal->data);
 }
 
 void watch_signal(struct watch *watch, struct loop *loop, int signal, void (*call)(void *owner), void *owner)
 {
-    ev_signal *watcher = &watch_init(watch, loop, call, owner)->signal;
+    ev_signal *watcher = &watch_init(watch, loop, call)->signal;
     watch->kind = WATCH_SIGNAL;
     ev_signal_init(watcher, on_signal, signal);
-    watcher->data = watch;
+    watcher->data = owner;
     ev_signal_start(loop->ev, watcher);
 }
 
 /* on_async: `woken` orders what the waking thread wrote before what is read here; libev makes no promise of it. */
 static void on_async(struct ev_loop *ev, ev_async *async, int events)
 {
-    struct watch *watch = async->data;
+    struct watch *watch = watch_of(async);
     (void)ev, (void)events;
     __atomic_exchange_n(&watch->woken, 0, __ATOMIC_ACQUIRE);
-    watch->call(watch->owner);
+    watch->call(async->data);
 }
 
 void watch_wake(struct watch *watch, struct loop *loop, void (*call)(void *owner), void *owner)
 {
-    ev_async *async = &watch_init(watch, loop, call, owner)->async;
+    ev_async *async = &watch_init(watch, loop, call)->async;
     watch->kind = WATCH_WAKE;
     ev_async_init(async, on_async);
     ev_set_priority(async, EV_MAXPRI - 1); /* what another thread asked for comes before what a socket brought later */
-    async->data = watch;
+    async->data = owner;
     ev_async_start(loop->ev, async);
 }
 
@@ -215,17 +221,17 @@ void loop_wake(struct watch *wake)
 
 static void on_prepare(struct ev_loop *ev, ev_prepare *prepare, int events)
 {
-    struct watch *watch = prepare->data;
+    struct watch *watch = watch_of(prepare);
     (void)ev, (void)events;
-    watch->call(watch->owner);
+    watch->call(prepare->data);
 }
 
 void watch_before_sleep(struct watch *watch, struct loop *loop, void (*call)(void *owner), void *owner)
 {
-    ev_prepare *prepare = &watch_init(watch, loop, call, owner)->prepare;
+    ev_prepare *prepare = &watch_init(watch, loop, call)->prepare;
     watch->kind = WATCH_SLEEP;
     ev_prepare_init(prepare, on_prepare);
-    prepare->data = watch;
+    prepare->data = owner;
     ev_prepare_start(loop->ev, prepare);
 }
 

@@ -17,7 +17,6 @@ struct loop;
 struct watch {
     struct loop *loop; /* NULL: not running */
     void (*call)(void *owner);
-    void *owner;
     int kind;
     int woken;
     union {

@@ -2,7 +2,6 @@
 #include "server/worker_state.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define USAGE_HOOK_MS 60000
@@ -61,25 +60,6 @@ const char *record_transport(const struct allocation *allocation)
     return allocation->flow.transport == TRANSPORT_TLS ? "tls/tcp" : "tcp/tcp";
 }
 
-struct usage_mark *record_mark(struct worker *worker, const struct allocation *allocation)
-{
-    const size_t index = allocation->self.index;
-    if (index >= worker->mark_count) {
-        const size_t count = index + index / 2 + 64;
-        struct usage_mark *marks = realloc(worker->marks, count * sizeof *marks);
-        if (!marks)
-            return NULL;
-        for (size_t i = worker->mark_count; i < count; i++)
-            marks[i] = (struct usage_mark){0};
-        worker->marks = marks;
-        worker->mark_count = count;
-    }
-    struct usage_mark *mark = &worker->marks[index];
-    if (mark->id != allocation->id)
-        *mark = (struct usage_mark){.id = allocation->id};
-    return mark;
-}
-
 /* The allocation may be gone: its handle says so. */
 void worker_take_usage_verdict(struct worker *worker, const struct question *question, const struct verdict *verdict, msec_t now)
 {
@@ -96,16 +76,16 @@ void worker_take_usage_verdict(struct worker *worker, const struct question *que
 
 static void ask_usage(struct worker *worker, const struct allocation *allocation, msec_t now, bool closing)
 {
-    struct usage_mark *mark = record_mark(worker, allocation);
+    struct usage_told *told = record_told(worker, allocation);
     struct verdict verdict = {0};
-    if (!mark)
+    if (!told)
         return;
     const struct usage *total = &allocation->usage;
     const struct usage delta = {
-        .bytes_in = total->bytes_in - mark->told.bytes_in,
-        .bytes_out = total->bytes_out - mark->told.bytes_out,
-        .packets_in = total->packets_in - mark->told.packets_in,
-        .packets_out = total->packets_out - mark->told.packets_out,
+        .bytes_in = total->bytes_in - told->usage.bytes_in,
+        .bytes_out = total->bytes_out - told->usage.bytes_out,
+        .packets_in = total->packets_in - told->usage.packets_in,
+        .packets_out = total->packets_out - told->usage.packets_out,
     };
     const struct question question = {
         .hook = HOOK_usage,
@@ -116,7 +96,7 @@ static void ask_usage(struct worker *worker, const struct allocation *allocation
         .delta = &delta,
         .closing = closing,
     };
-    mark->told = *total;
+    told->usage = *total;
     const bool is_asked = policy_hooks(worker->policy) & HOOK_BIT(HOOK_usage);
     policy_ask(worker->policy, &question, &verdict);
     if (verdict.kind != VERDICT_LATER)
@@ -236,4 +216,5 @@ void worker_record_usage(struct worker *worker, msec_t now)
     meter_close_capped(worker, now);
     if (wants(worker, HOOK_usage))
         ask_all_usage(worker, now);
+    marks_trim(worker);
 }

@@ -62,7 +62,7 @@ void record_usage(struct worker *worker, const struct allocation *allocation, co
 void record_lives(struct worker *worker, msec_t now)
 {
     static const struct usage nothing = {0};
-    const uint32_t from = worker->lives_from, share = (uint32_t)(worker->mark_count / LIVES_TURNS) + LIVES_LEAST;
+    const uint32_t from = worker->lives_from, share = (uint32_t)(worker->marks.count / LIVES_TURNS) + LIVES_LEAST;
     uint32_t at = from;
     if (from == 0 && now < worker->lives_at)
         return;
@@ -74,7 +74,7 @@ void record_lives(struct worker *worker, msec_t now)
         if (mark && now - each->created - mark->lived >= LIVES_MS / 2) /* others relay, and are told of anyway */
             record_usage(worker, each, &nothing, now);
     }
-    worker->lives_from = from + share < worker->mark_count ? from + share : 0;
+    worker->lives_from = from + share < worker->marks.count ? from + share : 0;
 }
 
 static void put_opened(struct worker *worker, const struct allocation *allocation)

@@ -218,6 +218,6 @@ void worker_free(struct worker *worker)
         worker_mail_close(worker);
         loop_free(worker->loop);
     }
-    free(worker->marks);
+    marks_close(worker);
     free(worker);
 }

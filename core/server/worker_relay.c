@@ -33,11 +33,11 @@ static void line_open(struct worker *worker, struct relay_socket *relay)
     }
     if (!worker->service->config->no_dscp)
         udp_ask_mark(fd, &relay->to);
-    *line = (struct relay_line){.relay = relay, .index = handle.index, .is_new = true};
+    *line = (struct relay_line){.relay = relay, .to = relay->to, .index = handle.index, .is_new = true};
     watch_read(&line->watch, worker->loop, fd, on_line, line);
     relay->line = line;
     relay->line_fd = fd;
-    relay->line_to = relay->to;
+    relay->is_on_line = true;
 }
 
 /* line_move: what was put for the peer before goes to him. */
@@ -46,22 +46,18 @@ static void line_move(struct worker *worker, struct relay_socket *relay)
     udp_flush(worker->out);
     if (udp_line_move(relay->line_fd, &relay->to) != 0)
         return;
-    relay->line_to = relay->to;
-    relay->line->is_new = true;
+    relay->line->to = relay->to;
+    relay->line->is_new = relay->is_on_line = true;
 }
 
 static void line_close(struct worker *worker, struct relay_socket *relay)
 {
     if (!relay->line)
         return;
+    udp_flush_of(worker->out, relay->line_fd);
     watch_stop(&relay->line->watch);
     close(relay->line_fd);
     pool_give(&worker->lines, relay->line->index);
-}
-
-static bool is_on_line(const struct relay_socket *relay, const struct addr *peer)
-{
-    return relay->line_fd >= 0 && addr_equal(&relay->line_to, peer);
 }
 
 /* line_to: whether there is a line to that peer now. Who is sent to for long gets it: once for many packets. */
@@ -70,13 +66,14 @@ static bool line_to(struct worker *worker, struct relay_socket *relay, const str
     if (!addr_equal(&relay->to, peer)) {
         relay->to = *peer;
         relay->row = 0;
-    } else if (++relay->row == LINE_ROW && !is_on_line(relay, peer)) {
+        relay->is_on_line = relay->line && addr_equal(&relay->line->to, peer);
+    } else if (++relay->row == LINE_ROW && !relay->is_on_line) {
         if (relay->line)
             line_move(worker, relay);
         else
             line_open(worker, relay);
     }
-    return is_on_line(relay, peer);
+    return relay->is_on_line;
 }
 
 static bool relay_send(struct worker *worker, const struct send *send, bool lasting)
@@ -127,7 +124,7 @@ static void receive(struct relay_socket *relay, int fd)
     const int count = worker_receive(worker, fd, expected(relay));
     const bool has_errors = udp_has_errors(worker->in);
     relay->turn = worker->turn;
-    relay->got = count;
+    relay->got = count > 0 ? (uint16_t)count : 0;
     for (int i = 0; i < count; i++) {
         const struct addr from = udp_from(worker->in, i);
         const struct send send = engine_from_peer(worker->engine, relay->owner, &from, udp_packet(worker->in, i), now);
@@ -200,7 +197,7 @@ static void relay_close(void *ctx, int sock)
     struct relay_socket *relay = pool_index(&worker->relays, (uint32_t)sock);
     if (!relay)
         return;
-    udp_flush(worker->out);
+    udp_flush_of(worker->out, relay->fd);
     count_overflows(worker, relay);
     line_close(worker, relay);
     watch_stop(&relay->watch);

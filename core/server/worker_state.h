@@ -32,16 +32,16 @@ struct listener_socket {
 /* struct relay_socket: of one allocation; `sock` of the engine is its index in the pool. What a packet looks at lies together. */
 struct relay_socket {
     struct worker *worker;
-    int fd, line_fd;        /* line_fd: of `line`, or -1 */
-    struct addr to;         /* whom the last datagrams without DF were for, and how many of them in a row */
-    struct addr line_to;    /* who is at the other end of `line` */
+    int fd, line_fd; /* line_fd: of `line`, or -1 */
+    struct addr to;  /* whom the last datagrams without DF were for, and how many of them in a row */
     uint32_t row;
-    uint32_t overflows; /* that were counted */
-    uint32_t turn;      /* of the loop, in which something was received last; and how much */
-    int got;
-    struct relay_line *line;
-    struct handle owner;
+    bool is_on_line; /* whether `to` is who is at the other end of `line` */
+    uint16_t got;    /* so much was received in the turn of the loop in which something was received last */
+    uint32_t turn;
     struct addr whole_to; /* whom the last datagram with DF was for */
+    uint32_t overflows;   /* that were counted */
+    struct handle owner;
+    struct relay_line *line;
     struct watch watch;
 };
 
@@ -58,17 +58,29 @@ extern const struct relay_way relay_by_sockets, relay_by_steering;
 /* struct relay_line: a second socket of an allocation, to the one peer that it goes on sending to. */
 struct relay_line {
     struct relay_socket *relay;
+    struct addr to; /* who is at the other end */
     uint32_t index; /* in its pool */
     bool is_new;    /* what came from there before may lie in the relay socket still */
     struct watch watch;
 };
 
-/* struct usage_mark: what was last told of the allocation in this place of the engine's pool: to the usage hook, and to the database. */
+/* struct usage_mark: what the database was last told of the allocation in this place of the engine's pool.  struct usage_told: what the usage
+ * hook was. Each begins with the allocation's id. */
 struct usage_mark {
     uint64_t id;
-    struct usage told;
     msec_t lived;          /* how much of its life the database knows */
     int64_t active_minute; /* the last one, since 1970, of which it knows that data was carried */
+};
+
+struct usage_told {
+    uint64_t id;
+    struct usage usage;
+};
+
+/* struct marks: `count` of either, by the index of their allocation; none where nobody is told. */
+struct marks {
+    void *at;
+    size_t count, size; /* size: of one */
 };
 
 /* struct tally: what a worker has counted for metric_of_worker, beside what others count anyway. */
@@ -134,8 +146,7 @@ struct worker {
     uint32_t looked_at;        /* whose overflows are counted next */
     uint64_t overflows;        /* of relay sockets */
     struct steered *steered; /* of relay_by_steering; else NULL */
-    struct usage_mark *marks; /* grown to the engine's highest index */
-    size_t mark_count;
+    struct marks marks, told; /* of usage_mark, of usage_told */
     msec_t usage_asked;
     uint32_t lives_from; /* where in the pool the next turn of record_lives begins; 0: a round, at lives_at */
     msec_t lives_at;
@@ -269,8 +280,13 @@ void record_rows(struct worker *, const struct event *);
 void record_usage(struct worker *, const struct allocation *, const struct usage *delta, msec_t now);
 void record_lives(struct worker *, msec_t now);
 
-/* record.c: what is written down: log lines, the log and usage hooks.  record_mark: NULL without memory. */
+/* record_mark.c: what was told of an allocation: NULL without memory.  marks_trim: what the engine's highest allocation does not need goes back. */
 struct usage_mark *record_mark(struct worker *, const struct allocation *);
+struct usage_told *record_told(struct worker *, const struct allocation *);
+void marks_trim(struct worker *);
+void marks_close(struct worker *);
+
+/* record.c: what is written down: log lines, the log and usage hooks. */
 const char *record_tenant_of(const char *tenant, const char *realm);
 const char *record_tenant(const struct allocation *); /* or its realm, where there is none */
 const char *

@@ -255,5 +255,20 @@ def the_command_line_wins_over_the_file():
         check_equal(client.realm, "two.example", "the realm")
 
 
+@test
+def every_port_of_eight_addresses_policies_and_a_database_start_in_no_time():
+    addresses = [f"relay-ip=127.0.1.{number}" for number in range(1, 8)]
+    with Server("min-port=1024", "max-port=65535", "userdb=relay.db", *addresses, policies=[os.path.join(ROOT, "policies", "quota.lua")],
+                threads=2) as server:
+        spent = 0
+        for thread in os.listdir(f"/proc/{server.process.pid}/task"):
+            with open(f"/proc/{server.process.pid}/task/{thread}/schedstat", encoding="ascii") as file:
+                spent += int(file.read().split()[0])
+        # processor time: the machine may be busy; a walk over half a million ports with a call for each would be over it
+        check(spent < 200e6 or SANITIZED, f"the start took {spent / 1e6:.0f} ms of the processor until the first answer")
+        with server.client() as client:
+            check_equal(client.allocate().code, 0, "an Allocate")
+
+
 if __name__ == "__main__":
     main()

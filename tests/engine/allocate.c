@@ -364,14 +364,6 @@ TEST(any_malloc_of_a_new_engine_may_fail)
     world_end(&w);
 }
 
-TEST(an_idle_allocation_with_a_permission_and_a_channel_fits_in_a_kilobyte)
-{
-    const size_t table = 2 * 16; /* a slot, and as much room again */
-    const size_t names = 16 + 64;
-    const size_t pools = 3 * 8;
-    CHECK(sizeof(struct allocation) + 48 + 48 + 4 * table + names + pools <= 1024);
-}
-
 TEST_LIST(RUN(allocate_gives_a_relayed_address_a_lifetime_and_the_mapped_address) RUN(a_second_allocate_on_the_5_tuple_is_437)
               RUN(without_requested_transport_it_is_400) RUN(another_transport_than_udp_and_tcp_is_442) RUN(dont_fragment_is_understood)
                   RUN(the_family_that_is_asked_for_is_given) RUN(the_family_that_is_not_said_is_the_listeners)
@@ -381,5 +373,4 @@ TEST_LIST(RUN(allocate_gives_a_relayed_address_a_lifetime_and_the_mapped_address
                                   RUN(ports_that_others_hold_are_passed_over) RUN(no_port_left_is_508_and_keeps_no_unit)
                                       RUN(every_port_can_be_had_and_then_none) RUN(no_descriptors_left_is_508)
                                           RUN(an_engine_that_is_full_says_508) RUN(relay_ports_are_not_predictable)
-                                              RUN(any_malloc_of_an_allocate_may_fail) RUN(any_malloc_of_a_new_engine_may_fail)
-                                                  RUN(an_idle_allocation_with_a_permission_and_a_channel_fits_in_a_kilobyte))
+                                              RUN(any_malloc_of_an_allocate_may_fail) RUN(any_malloc_of_a_new_engine_may_fail))
