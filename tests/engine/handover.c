@@ -207,7 +207,7 @@ static const char *shown_v6(const struct client *c)
 {
     static char text[2][ADDR_TEXT_MAX];
     static int turn;
-    return addr_format(&allocation_of(c)->other.shown, text[turn++ % 2]);
+    return addr_format(&allocation_of(c)->rare->other.shown, text[turn++ % 2]);
 }
 
 TEST(who_has_two_relayed_addresses_is_reached_and_known_by_each)
@@ -226,7 +226,7 @@ TEST(who_has_two_relayed_addresses_is_reached_and_known_by_each)
     struct send send = client_reaches(&a, &b, (struct said){.peer = shown_v6(&b), .len = 20});
     CHECK_INT(message_open(&message, send.bytes), 0);
     CHECK_INT(attr_xor_addr(&message, SLOT_XOR_PEER_ADDRESS, &peer), 0);
-    CHECK(addr_equal(&peer, &allocation_of(&a)->other.shown));
+    CHECK(addr_equal(&peer, &allocation_of(&a)->rare->other.shown));
     meet(&a, &b);
     send = client_reaches(&a, &b, (struct said){.peer = shown(&b), .len = 20});
     CHECK_INT(message_open(&message, send.bytes), 0);

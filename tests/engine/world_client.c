@@ -341,8 +341,8 @@ static struct send by_sockets(const struct client *from, const struct client *to
         return *sent;
     CHECK_INT(sent->to, SEND_TO_PEER);
     CHECK(relayed_is_own(b, &sent->peer));
-    const struct addr *source = sent->peer.family == a->relayed.family ? &a->relayed : &a->other.local;
-    CHECK_INT(sent->sock, sent->peer.family == a->relayed.family ? a->sock : a->other.sock);
+    const struct addr *source = sent->peer.family == a->relayed.family ? &a->relayed : &a->rare->other.local;
+    CHECK_INT(sent->sock, sent->peer.family == a->relayed.family ? a->sock : a->rare->other.sock);
     return arrive(to, b->self, sent, source);
 }
 
