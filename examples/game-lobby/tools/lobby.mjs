@@ -8,7 +8,7 @@ import {TENANT} from './relay.mjs';
 export const HERE = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 
 // The environment by which a lobby mints at these relays' API.
-export const minting = (...relays) => ({RELAY_API: relays.map(relay => relay.api).join(), RELAY_API_KEY: relays[0].key, RELAY_TENANT: TENANT});
+export const minting = (...relays) => ({RELAY_API: relays.map(relay => relay.api).join(), RELAY_API_KEY: relays.map(relay => relay.key).join(), RELAY_TENANT: TENANT});
 
 // inside: words before the command, such as ip netns exec NAME.
 export async function startLobby({relays, listen = '127.0.0.1:0', env = {}, inside = [], log}) {

@@ -18,7 +18,7 @@ export const OPTIONS = {
   LOBBY_SECRET: {kind: 'secret', help: 'What sessions are signed with, 32 characters or more; the same after a restart, or nobody can come back. Or @FILE'},
   LOBBY_STATE: {kind: 'text', help: 'A file where removed players are remembered over restarts'},
   LOBBY_TRUST_PROXY: {kind: 'number', fallback: '0', min: 0, max: 8, help: 'How many proxies in front add to X-Forwarded-For'},
-  LOBBY_ROOM_TTL: {kind: 'number', fallback: '14400', min: 10, max: 86400, help: 'Seconds that a room lives'},
+  LOBBY_ROOM_TTL: {kind: 'number', fallback: '14400', min: 1, max: 86400, help: 'Seconds that a room lives'},
   LOBBY_MAX_ROOMS: {kind: 'number', fallback: '10000', min: 1, max: 1000000, help: 'Rooms at a time'},
   LOBBY_CALL_RATE: {kind: 'number', fallback: '30', min: 1, max: 1000000, help: 'Calls a second from one address; four times as many at once'},
   LOBBY_CREATE_RATE: {kind: 'number', fallback: '12', min: 1, max: 1000000, help: 'Rooms a minute from one address'},
@@ -27,7 +27,7 @@ export const OPTIONS = {
   LOBBY_STREAMS: {kind: 'number', fallback: '64', min: 1, max: 1000000, help: 'Streams at a time from one address'},
   LOBBY_HEARTBEAT: {kind: 'number', fallback: '15', min: 1, max: 60, help: 'Seconds between heartbeats; a player who is silent for three of them is lost'},
   RELAY_API: {kind: 'list', help: 'Admin addresses of relays, http://HOST:PORT, comma separated: the first that serves is used, the next when it drains'},
-  RELAY_API_KEY: {kind: 'secret', help: 'The key of relay key add --scope mint,admin. Or @FILE'},
+  RELAY_API_KEY: {kind: 'secret', help: 'The key of relay key add --scope mint,admin; one for all relays, or one for each, comma separated. Or @FILE'},
   RELAY_TENANT: {kind: 'text', help: 'The tenant of the key'},
   RELAY_MAX_ALLOCATIONS: {kind: 'number', fallback: '24', min: 1, max: 1000, help: 'Allocations at a time of one player'},
   RELAY_CREDENTIAL_TTL: {kind: 'number', fallback: '3600', min: 5, max: 172800, help: 'Seconds that a credential is good for; a new one comes when a fifth is left'},
@@ -75,6 +75,8 @@ export function configOf(env: Record<string, string | undefined>): Config {
   if (!config.LOBBY_CERT !== !config.LOBBY_PKEY) throw new ConfigError('LOBBY_CERT and LOBBY_PKEY go together');
   if (config.RELAY_API.length) {
     if (!config.RELAY_API_KEY || !config.RELAY_TENANT) throw new ConfigError('RELAY_API: RELAY_API_KEY and RELAY_TENANT are needed with it');
+    const keys = keysOf(config).length;
+    if (keys !== 1 && keys !== config.RELAY_API.length) throw new ConfigError(`RELAY_API_KEY: one key, or ${config.RELAY_API.length}, expected`);
     for (const url of config.RELAY_API) if (!/^https?:\/\/[^/]+$/.test(url)) throw new ConfigError(`RELAY_API: http://HOST:PORT expected, got '${url}'`);
   } else if (!config.RELAY_SECRET || !config.RELAY_URLS.length) {
     throw new ConfigError('RELAY_API (with RELAY_API_KEY and RELAY_TENANT) or RELAY_SECRET (with RELAY_URLS) is needed');
@@ -82,6 +84,8 @@ export function configOf(env: Record<string, string | undefined>): Config {
   for (const url of config.RELAY_URLS) if (!/^turns?:[^?\s]+(\?transport=(udp|tcp))?$/.test(url)) throw new ConfigError(`RELAY_URLS: turn:HOST:PORT?transport=udp expected, got '${url}'`);
   return config;
 }
+
+export const keysOf = (config: Config) => config.RELAY_API_KEY.split(/[\s,]+/).filter(Boolean);
 
 export function help(): string {
   const rows = Object.entries(OPTIONS).map(([name, row]) => `  ${name.padEnd(22)} ${row.help}${'fallback' in row ? ` (${row.fallback})` : ''}`);

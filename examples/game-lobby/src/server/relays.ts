@@ -1,7 +1,7 @@
 // relays.ts: credentials for players: minted by the relay's API, or made of its static-auth-secret; and what the relay says of them.
 import {createHmac} from 'node:crypto';
 import {Access, Transport, type IceGrant, type Refusal} from '../gen/lobby/v1/lobby_pb.js';
-import type {Config} from './config.js';
+import {keysOf, type Config} from './config.js';
 
 export type Grant = Omit<IceGrant, '$typeName' | 'iceServers' | 'expiresAtMs'> & {
   iceServers: {urls: string[]; username: string; credential: string}[];
@@ -63,7 +63,7 @@ function accessOf(rows: Row[]): Access {
 export class ApiRelay implements Relay {
   serves = true;
   stun?: string;
-  constructor(readonly name: string, private readonly config: Config) {}
+  constructor(readonly name: string, private readonly key: string, private readonly config: Config) {}
 
   async mint({player, match, transports}: Order): Promise<Grant> {
     const {RELAY_TENANT: tenant, RELAY_CREDENTIAL_TTL: ttl, RELAY_MAX_ALLOCATIONS: most} = this.config;
@@ -101,7 +101,7 @@ export class ApiRelay implements Relay {
   private async ask(method: string, path: string, body?: object): Promise<Response> {
     try {
       return await fetch(this.name + path, {
-        method, signal: AbortSignal.timeout(ASK_MS), headers: {authorization: `Bearer ${this.config.RELAY_API_KEY}`, ...(body ? {'content-type': 'application/json'} : {})},
+        method, signal: AbortSignal.timeout(ASK_MS), headers: {authorization: `Bearer ${this.key}`, ...(body ? {'content-type': 'application/json'} : {})},
         ...(body ? {body: JSON.stringify(body)} : {}),
       });
     } catch (error) {
@@ -140,7 +140,8 @@ export class SecretRelay implements Relay {
 export class Relays {
   readonly all: Relay[];
   constructor(config: Config) {
-    this.all = config.RELAY_API.length ? config.RELAY_API.map(url => new ApiRelay(url, config)) : [new SecretRelay(config)];
+    const keys = keysOf(config);
+    this.all = config.RELAY_API.length ? config.RELAY_API.map((url, i) => new ApiRelay(url, keys[i] ?? keys[0]!, config)) : [new SecretRelay(config)];
   }
 
   // For a match: the one that it is on while that serves, or the first that does.
