@@ -64,7 +64,7 @@ UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/*.c))
 ENGINE := $(patsubst tests/engine/%.c,$(B)/engine/%,$(filter-out %/world.c %/world_client.c %/world_tcp.c,$(wildcard tests/engine/*.c)))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
 
-.PHONY: all run test check unit engine spec e2e asan tsan fuzz bench profile reference lint install deps clean help
+.PHONY: all run example example-build example-test test check unit engine spec e2e asan tsan fuzz bench profile reference lint install deps clean help
 .DEFAULT_GOAL := all
 
 all: $(B)/relay $(B)/relay.8
@@ -75,6 +75,8 @@ help:
 ## make            build/relay and its manual page
 ## make run        set up what is missing, build, serve with a generated user and secret
 ## make test       set up what is missing, build, run every test; ends with N passed, N failed, N skipped
+## make example    the game lobby (examples/game-lobby): a relay, the lobby and its page on this machine; needs Node 20 or newer
+## make example-test                    its tests
 ## make check      floors, file sizes, writable globals, the proof of the protocol, cppcheck, clang-tidy
 ## make unit|engine|spec|e2e            one altitude of the tests
 ## make asan|tsan  unit, engine and e2e tests under the sanitizers
@@ -170,6 +172,22 @@ run:
 
 test: deps
 	@tests/run check unit engine spec e2e sanitizers
+
+LOBBY := examples/game-lobby
+
+example:
+	@RELAY_DEPS=run tests/support/deps
+	@$(MAKE) --no-print-directory all example-build
+	@B=$(B) node $(LOBBY)/start.mjs
+
+example-test: deps
+	@tests/run example
+
+example-build: $(LOBBY)/node_modules/.package-lock.json
+	@cd $(LOBBY) && npm run -s check && npm run -s build
+
+$(LOBBY)/node_modules/.package-lock.json: $(LOBBY)/package-lock.json
+	@cd $(LOBBY) && npm ci && touch node_modules/.package-lock.json
 
 check unit engine spec e2e sanitizers asan tsan: deps
 	@tests/run $@

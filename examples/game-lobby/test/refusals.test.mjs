@@ -107,5 +107,5 @@ test('a stranger with a valid credential of another match does not reach these p
   assert.notEqual(state, 'open');
   const {refusals} = (await relay.ask('GET', `/v1/explain?credential=${eve.credentialId}`)).body;
   const row = refusals.find(one => one.code === 403);
-  assert.deepEqual([row?.method, row?.rule], ['CHANNEL-BIND', 'not_in_group'], JSON.stringify(refusals));
+  assert.deepEqual([row?.method, row?.rule], ['CHANNEL_BIND', 'not_in_group'], JSON.stringify(refusals));
 });

@@ -28,14 +28,15 @@ export async function freePort(host = '127.0.0.1') {
   }
 }
 
-// host: where it listens and relays. lines: more of its configuration. tenant: fields of the tenant.
-export async function startRelay({host = '127.0.0.1', lines = [], tenant = [], port, tlsPort, adminPort, secret, keep, log} = {}) {
+// host: where it listens and relays. lines: more of its configuration. tenant: fields of the tenant. inside: words before the command, such as ip netns exec NAME.
+export async function startRelay({host = '127.0.0.1', lines = [], tenant = [], port, tlsPort, adminPort, secret, keep, log, inside = []} = {}) {
   const directory = await mkdtemp(join(tmpdir(), 'game-lobby-relay-'));
   const at = name => join(directory, name);
   const relay = (...words) => run(BINARY, words, {cwd: directory});
-  port ??= await freePort(host);
-  tlsPort ??= await freePort(host);
-  adminPort ??= await freePort();
+  const port_ = async (usual, at) => (inside.length ? usual : freePort(at)); // in a network of its own all are free
+  port ??= await port_(3478, host);
+  tlsPort ??= await port_(5349, host);
+  adminPort ??= await port_(8080, '127.0.0.1');
   await run('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '30', '-subj', `/CN=${host}`, '-addext', `subjectAltName=IP:${host}`,
     '-keyout', at('key.pem'), '-out', at('cert.pem')]);
   await relay('tenant', 'set', '--userdb', 'relay.db', TENANT, 'status=active', ...tenant);
@@ -49,7 +50,8 @@ export async function startRelay({host = '127.0.0.1', lines = [], tenant = [], p
     `lua-dir=${ROOT}/lua`, ...policies.map(name => `policy=${ROOT}/policies/${name}`), `set=room.from=${secret ? 'user' : 'credential'}`, ...(secret ? ['secret=rest=rest'] : []),
     'log-file=stderr', ...lines, ''].join('\n'));
   let said = '';
-  const child = spawn(BINARY, ['-c', 'relay.conf', '--pidfile', 'relay.pid'], {cwd: directory, stdio: ['ignore', 'ignore', 'pipe']});
+  const words = [...inside, BINARY, '-c', 'relay.conf', '--pidfile', 'relay.pid'];
+  const child = spawn(words[0], words.slice(1), {cwd: directory, stdio: ['ignore', 'ignore', 'pipe']});
   child.stderr.on('data', data => { if (log) log(String(data)); said = (said + data).slice(-200_000); });
   const ended = new Promise(done => child.once('exit', (code, signal) => done(code ?? signal)));
   let over = false;

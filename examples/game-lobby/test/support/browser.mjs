@@ -10,7 +10,7 @@ import {until} from './stage.mjs';
 export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 export const NO_CHROMIUM = existsSync(CHROMIUM) ? false : `${CHROMIUM} is not installed: the page was NOT tried in it`;
 const ARGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
-  '--disable-dev-shm-usage', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--allow-loopback-in-peer-connection',
+  '--disable-dev-shm-usage', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream',
   '--disable-features=WebRtcHideLocalIpsWithMdns', '--disable-backgrounding-occluded-windows', '--disable-renderer-backgrounding', '--disable-background-timer-throttling'];
 
 // By the hash of its key Chromium is told to trust a certificate that nobody has signed, for TURN over TLS too.
@@ -26,7 +26,7 @@ export async function startChromium({certificates = [], inside = []} = {}) {
     await writeFile(executablePath, `#!/bin/sh\nexec ${inside.join(' ')} ${CHROMIUM} "$@"\n`);
     await chmod(executablePath, 0o755);
   }
-  const browser = await chromium.launch({executablePath, args: [...ARGS, ...(pins.length ? [`--ignore-certificate-errors-spki-list=${pins.join()}`] : [])], ignoreDefaultArgs: ['--mute-audio', '--hide-scrollbars']});
+  const browser = await chromium.launch({executablePath, args: [...ARGS, ...(inside.length ? [] : ['--allow-loopback-in-peer-connection']), ...(pins.length ? [`--ignore-certificate-errors-spki-list=${pins.join()}`] : [])], ignoreDefaultArgs: ['--mute-audio', '--hide-scrollbars']});
   return {
     browser,
     stop: async () => {
