@@ -3,7 +3,6 @@
 //     EXAMPLE_IP=192.0.2.1     the address that players reach (default: the one this machine uses toward the outside)
 //     EXAMPLE_PORT=8090        of the lobby
 import {createSocket} from 'node:dgram';
-import {readFile} from 'node:fs/promises';
 import {startLobby} from './tools/lobby.mjs';
 import {startRelay} from './tools/relay.mjs';
 
@@ -32,7 +31,7 @@ console.log(`
   terminal    cd examples/game-lobby && npm run -s player -- --lobby ${lobby.url} --room CODE
   a call      cd examples/game-lobby && npm run -s call -- --lobby ${lobby.url} lobby.v1.Lobby/CreateRoom '{"seats": 2}'
   relay       ${relay.urls.join('  ')}
-              ${relay.api}  (its key: ${relay.directory}/key)
+  dashboard   ${relay.api}/#key=${relay.key}
 
   Keys and rooms are gone after Ctrl-C.
 `);

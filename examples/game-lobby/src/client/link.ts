@@ -29,7 +29,8 @@ export interface Ice {
 }
 
 const PATIENCE_MS = 3000; // disconnected for so long: restart
-const AGAIN_MS = 6000;
+const START_MS = 20_000; // a new connection
+const AGAIN_MS = 6000, AGAIN_MOST_MS = 60_000;
 const RESTARTS = 3; // then a new connection
 
 const bufferOf = (data: ArrayBuffer | Uint8Array) => (data instanceof ArrayBuffer ? data : new Uint8Array(data).buffer);
@@ -98,6 +99,7 @@ export class Link {
     this.game.onopen = () => { if (isNow()) this.listener.opened(); };
     this.chatting.onopen = () => this.unsent.splice(0).forEach(text => this.chatting.send(text));
     if (this.track_) pc.addTrack(this.track_, new MediaStream([this.track_]));
+    this.mend(START_MS);
   }
 
   private channel(label: string, id: number, how: RTCDataChannelInit): RTCDataChannel {
@@ -158,10 +160,11 @@ export class Link {
 
   // Who starts goes first; the other goes if that did not help.
   private mend(afterMs: number): void {
+    clearTimeout(this.trouble);
     this.trouble = setTimeout(() => {
       if (this.closed || this.pc.connectionState === 'connected') return;
       this.restart(++this.failures > RESTARTS);
-      this.mend(AGAIN_MS);
+      this.mend(Math.min(AGAIN_MOST_MS, AGAIN_MS * 2 ** Math.max(0, this.failures - RESTARTS)));
     }, afterMs + (this.starts ? 0 : 2000));
   }
 

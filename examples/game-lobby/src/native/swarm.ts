@@ -9,6 +9,7 @@ import {Session, type Listener} from '../client/session.js';
 import {wireTo} from './wire.js';
 
 const {values} = parseArgs({options: {lobby: {type: 'string', default: 'http://127.0.0.1:8090'}, rooms: {type: 'string', default: '500'}, seconds: {type: 'string', default: '10'}}});
+let round = 1;
 const rooms = Number(values.rooms), AT_ONCE = 50, PER_WIRE = 100;
 
 class Player implements Listener {
@@ -40,7 +41,8 @@ class Player implements Listener {
   peerLeft(): void { this.other = null; }
   signal({body}: Signal): void {
     if (body.case !== 'candidate') return;
-    const number = Number(body.value.candidate);
+    const [of, number] = body.value.candidate.split(':').map(Number) as [number, number];
+    if (of !== round) return;
     if (this.got.has(number)) this.doubled++;
     this.got.add(number);
     this.heard++;
@@ -51,7 +53,7 @@ class Player implements Listener {
   refused(): void { this.joined = false; }
   tell(): void {
     if (!this.other || !this.joined) return;
-    this.session.signal(this.other.id, this.other.instance, 1, {case: 'candidate', value: {$typeName: 'lobby.v1.Candidate', candidate: String(this.sent++), sdpMid: '', sdpMLineIndex: 0, usernameFragment: ''}});
+    this.session.signal(this.other.id, this.other.instance, 1, {case: 'candidate', value: {$typeName: 'lobby.v1.Candidate', candidate: `${round}:${this.sent++}`, sdpMid: '', sdpMLineIndex: 0, usernameFragment: ''}});
   }
   anew(): void {
     this.heard = this.doubled = 0;
@@ -75,6 +77,7 @@ for (let first = 0; first < rooms; first += AT_ONCE) await Promise.all(Array.fro
 console.log(JSON.stringify({event: 'all', rooms, players: players.length}));
 
 process.on('SIGUSR1', () => {
+  round++;
   for (const player of players) player.anew();
   console.log(JSON.stringify({event: 'anew', joined: players.filter(player => player.joined && player.other).length}));
 });
@@ -83,8 +86,9 @@ const tell = setInterval(() => console.log(JSON.stringify({event: 'state', joine
 const end = async () => {
   clearInterval(talk);
   clearInterval(tell);
-  await new Promise(done => setTimeout(done, 1500));
   const sum = (of: (player: Player) => number) => players.reduce((total, player) => total + of(player), 0);
+  // what is on its way may come
+  for (let i = 0; i < 100 && sum(one => one.heard - one.doubled) < sum(one => one.sent); i++) await new Promise(done => setTimeout(done, 100));
   const sent = sum(one => one.sent), heard = sum(one => one.heard), doubled = sum(one => one.doubled);
   console.log(JSON.stringify({event: 'end', rooms, joined: players.filter(player => player.joined && player.other).length, sent, heard, doubled, lost: sent - (heard - doubled),
     resumed: sum(one => (one.welcomes > 1 ? 1 : 0)), changed: sum(one => (one.ids.size > 1 ? 1 : 0))}));
