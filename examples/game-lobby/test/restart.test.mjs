@@ -46,7 +46,7 @@ test(`${ROOMS} rooms of native players: none is lost, nothing is lost or doubled
   const begin = await numbers(lobby);
   assert.deepEqual([begin.lobby_rooms, begin.lobby_players, begin.lobby_streams], [ROOMS, 2 * ROOMS, 2 * ROOMS]);
   const firstKb = await residentKb(lobby.pid);
-  await until('8,000 signals', async () => (await numbers(lobby)).lobby_events_total > begin.lobby_events_total + 8000, 60_000);
+  await until('4,000 signals', async () => (await numbers(lobby)).lobby_events_total > begin.lobby_events_total + 4000, 60_000);
   const grown = (await residentKb(lobby.pid)) - firstKb;
   assert.ok(grown < 40_000, `memory grew by ${grown} KiB`);
 
@@ -56,7 +56,7 @@ test(`${ROOMS} rooms of native players: none is lost, nothing is lost or doubled
   await swarm.joined(2 * ROOMS);
   assert.equal((await numbers(lobby)).lobby_rooms, ROOMS);
   swarm.child.kill('SIGUSR1');
-  await until('they talk again', async () => (await numbers(lobby)).lobby_events_total > 4000, 30_000);
+  await until('they talk again', async () => (await numbers(lobby)).lobby_events_total > 3000, 30_000);
   const end = await swarm.stop();
   assert.deepEqual({joined: end.joined, lost: end.lost, doubled: end.doubled, changed: end.changed, resumed: end.resumed}, {joined: 2 * ROOMS, lost: 0, doubled: 0, changed: 0, resumed: 2 * ROOMS});
   assert.ok(end.heard > 1000);

@@ -12,7 +12,7 @@ export const minting = (...relays) => ({RELAY_API: relays.map(relay => relay.api
 
 // inside: words before the command, such as ip netns exec NAME.
 export async function startLobby({relays, listen = '127.0.0.1:0', env = {}, inside = [], log}) {
-  const settings = {LOBBY_SECRET: randomBytes(32).toString('hex'), LOBBY_LISTEN: listen, ...(relays ? minting(...relays) : {}), ...env};
+  const settings = {LOBBY_SECRET: randomBytes(32).toString('hex'), ...(relays ? minting(...relays) : {}), ...env, LOBBY_LISTEN: listen};
   const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(LOBBY|RELAY)/.test(name)));
   const words = [...inside, process.execPath, join(HERE, 'dist/server/main.js')];
   const child = spawn(words[0], words.slice(1), {env: {...clean, ...settings}, stdio: ['ignore', 'pipe', 'pipe']});

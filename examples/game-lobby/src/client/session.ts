@@ -43,6 +43,7 @@ export class Session {
   private over = false;
   private stream: AbortController | null = null;
   private readonly sending = new Map<string, Promise<void>>();
+  private readonly numbers = new Map<string, number>();
 
   constructor(wire: Wire, private readonly wish: Wish, private readonly listener: Listener) {
     this.client = createClient(Lobby, wire);
@@ -130,13 +131,15 @@ export class Session {
     }
   }
 
-  // In order for each player; over a restart of the lobby too.
+  // In order for each player, each once; over a restart of the lobby too.
   signal(to: string, toInstance: number, generation: number, body: SignalBody): void {
+    const number = (this.numbers.get(to) ?? 0) + 1;
+    this.numbers.set(to, number);
     const send = async () => {
       const until = Date.now() + SIGNAL_RETRY_MS;
       for (let tries = 0; !this.over; tries++) {
         try {
-          await this.client.sendSignal({session: this.token, to, toInstance, signal: {generation, body}}, {timeoutMs: 5000});
+          await this.client.sendSignal({session: this.token, to, toInstance, number, signal: {generation, body}}, {timeoutMs: 5000});
           return;
         } catch (error) {
           const {code} = ConnectError.from(error);

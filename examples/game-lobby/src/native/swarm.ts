@@ -81,7 +81,7 @@ process.on('SIGUSR1', () => {
   for (const player of players) player.anew();
   console.log(JSON.stringify({event: 'anew', joined: players.filter(player => player.joined && player.other).length}));
 });
-const talk = setInterval(() => players.forEach(player => player.tell()), 1000);
+const talk = setInterval(() => players.forEach(player => player.tell()), 2000);
 const tell = setInterval(() => console.log(JSON.stringify({event: 'state', joined: players.filter(player => player.joined && player.other).length})), 500);
 const end = async () => {
   clearInterval(talk);

@@ -205,6 +205,7 @@ export class Lobby {
     if (member) {
       if (member.instance !== request.instance) {
         member.instance = request.instance;
+        member.told.clear();
         room.tell({case: 'peerJoined', value: {$typeName: 'lobby.v1.Peer', ...member.peer}}, member);
       }
       return {room, member, isNew: false};
@@ -282,6 +283,8 @@ export class Lobby {
     const length = body.case === 'description' ? body.value.sdp.length : body.case === 'candidate' ? body.value.candidate.length : 0;
     if (length > (body.case === 'description' ? SDP_MAX : CANDIDATE_MAX)) throw fail(Code.InvalidArgument, 'signal: too long');
     if (body.case === 'description' && !/^(offer|answer)$/.test(body.value.type)) throw fail(Code.InvalidArgument, 'signal.description.type: offer or answer expected');
+    if (request.number && request.number <= (member.told.get(request.to) ?? 0)) return; // it came before: its answer was lost
+    if (request.number) member.told.set(request.to, request.number);
     other.push({case: 'signal', value: {$typeName: 'lobby.v1.Signal', from: member.session.peer, instance: member.instance, generation: request.signal!.generation, body}}, length + 200);
   }
 

@@ -26,6 +26,7 @@ export class Member {
   grant: Grant | null = null;
   refreshMs = Infinity;
   transports: Transport[] = [];
+  readonly told = new Map<string, number>(); // to each other player, the number of his last signal
   revoked = false;
 
   constructor(readonly session: Session, public instance: number, nowMs: number) {
@@ -127,6 +128,7 @@ export class Rooms {
   // The member goes, and everybody is told.
   leave(room: Room, member: Member, reason: LeaveReason, nowMs: number): void {
     if (!room.members.delete(member.session.peer)) return;
+    for (const other of room.members.values()) other.told.delete(member.session.peer);
     this.members--;
     if (reason === LeaveReason.REMOVED) {
       room.removed.push(member.session.peer);
