@@ -29,7 +29,7 @@ export interface Ice {
 }
 
 const PATIENCE_MS = 3000; // disconnected for so long: restart
-const START_MS = 20_000; // a new connection
+const START_MS = 12_000; // a new connection
 const AGAIN_MS = 6000, AGAIN_MOST_MS = 60_000;
 const RESTARTS = 3; // then a new connection
 
