@@ -36,12 +36,15 @@ console.log(`
   Keys and rooms are gone after Ctrl-C.
 `);
 
+let stopping = false;
 const stop = async () => {
+  if (stopping) return;
+  stopping = true;
   await lobby.stop();
   await relay.stop();
   process.exit(0);
 };
 process.once('SIGINT', stop);
 process.once('SIGTERM', stop);
-await Promise.race([relay.ended.then(code => { console.error(`the relay ended: ${code}`); }), lobby.ended.then(code => { console.error(`the lobby ended: ${code}`); })]);
+await Promise.race([relay.ended.then(code => { if (!stopping) console.error(`the relay ended: ${code}`); }), lobby.ended.then(code => { if (!stopping) console.error(`the lobby ended: ${code}`); })]);
 await stop();
