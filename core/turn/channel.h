@@ -17,6 +17,7 @@ struct channel {
     uint16_t number;
     uint32_t index, allocation; /* in their pools: its own, its allocation's */
     struct links links;
+    struct handle permission; /* for its peer, when it was last looked for; see permission_is_granted */
 };
 
 /* channel_numbered, channel_to: live at `now`, or NULL. For every packet. */

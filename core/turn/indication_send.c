@@ -22,7 +22,7 @@ struct send indication_send(struct engine *engine, const struct flow *flow, cons
     }
     mobility_seen(engine, allocation, flow);
     const struct addr name = peer_name(&engine->filter, &peer);
-    struct send send = relay_to_peer(engine, allocation, &name, message_attr(message, SLOT_DATA), now);
+    struct send send = relay_to_peer(engine, allocation, NULL, &name, message_attr(message, SLOT_DATA), now);
     send.dont_fragment = message_has(message, SLOT_DONT_FRAGMENT) && keeps_whole(flow, &send);
     send.mark = flow->mark;
     return send;

@@ -2,6 +2,7 @@
 #include "turn/permission.h"
 
 #include "base/err.h"
+#include "turn/channel.h"
 #include "turn/state.h"
 
 #include <string.h>
@@ -30,6 +31,17 @@ struct permission *permission_find(const struct engine *engine, const struct all
             return permission->expires > now ? permission : NULL;
     }
     return NULL;
+}
+
+bool permission_is_granted(const struct engine *engine, const struct allocation *allocation, struct channel *channel, const struct addr *peer, msec_t now)
+{
+    const struct permission *permission = channel ? pool_at(&engine->permissions, channel->permission) : NULL;
+    if (permission)
+        return permission->expires > now;
+    permission = permission_find(engine, allocation, peer, now);
+    if (permission && channel)
+        channel->permission = pool_handle(&engine->permissions, permission->index);
+    return permission != NULL;
 }
 
 static void permission_drop(struct engine *engine, struct allocation *allocation, uint32_t index)

@@ -8,6 +8,7 @@
 
 #include "turn/allocation.h"
 
+struct channel;
 struct engine;
 
 struct permission {
@@ -20,6 +21,10 @@ struct permission {
 
 /* permission_find: live at `now`, or NULL. For every packet. */
 struct permission *permission_find(const struct engine *, const struct allocation *, const struct addr *peer, msec_t now);
+
+/* permission_is_granted: whether the peer may be sent to and heard. Through `channel`, which is bound to it (NULL: none is), nothing is looked for
+ * as long as the permission that was found last is there. For every packet. */
+bool permission_is_granted(const struct engine *, const struct allocation *, struct channel *channel, const struct addr *peer, msec_t now);
 
 /* permission_add: a new one for an address that has none. ERR_RANGE at the allocation's limit, ERR_MEMORY. Reap first. */
 int permission_add(struct engine *, struct allocation *, const struct addr *peer, msec_t now);

@@ -44,9 +44,10 @@ static struct send relay_way(struct engine *engine, const struct allocation *all
         .to = SEND_TO_HOLDER, .peer = is_first ? allocation->relayed : allocation->rare->other.local, .holder = destination->holder};
 }
 
-struct send relay_to_peer(struct engine *engine, struct allocation *allocation, const struct addr *peer, struct view data, msec_t now)
+struct send relay_to_peer(struct engine *engine, struct allocation *allocation, struct channel *channel, const struct addr *peer,
+                          struct view data, msec_t now)
 {
-    if (!permission_find(engine, allocation, peer, now))
+    if (!permission_is_granted(engine, allocation, channel, peer, now))
         return relay_drop(&engine->counts.dropped_no_permission);
     const struct destination destination = peer_destination(&engine->filter, peer, allocation->group);
     if (destination.to.family == ADDR_NONE)
@@ -80,10 +81,10 @@ struct send relay_channel_data(struct engine *engine, const struct flow *flow, s
     if (!allocation || allocation->expires <= now)
         return relay_drop(&engine->counts.dropped_no_permission);
     mobility_seen(engine, allocation, flow);
-    const struct channel *channel = channel_numbered(engine, allocation, number, now);
+    struct channel *channel = channel_numbered(engine, allocation, number, now);
     if (!channel)
         return relay_drop(&engine->counts.dropped_no_permission);
-    struct send send = relay_to_peer(engine, allocation, &channel->peer, data, now);
+    struct send send = relay_to_peer(engine, allocation, channel, &channel->peer, data, now);
     send.mark = flow->mark;
     return send;
 }
@@ -95,10 +96,9 @@ void relay_tid(struct engine *engine, uint8_t tid[STUN_TID_LEN])
     put_u32(tid + 8, (uint32_t)count);
 }
 
-static struct view relay_frame(struct engine *engine, const struct allocation *allocation, const struct addr *peer, struct packet in,
-                               msec_t now)
+static struct view relay_frame(struct engine *engine, const struct allocation *allocation, const struct channel *channel,
+                               const struct addr *peer, struct packet in)
 {
-    const struct channel *channel = channel_to(engine, allocation, peer, now);
     if (channel)
         return channel_around(in.at, in.len, channel->number, flow_is_stream(&allocation->flow));
     uint8_t tid[STUN_TID_LEN];
@@ -114,12 +114,13 @@ struct send engine_from_peer(struct engine *engine, struct handle owner, const s
     const struct addr peer = peer_source(&engine->filter, from, allocation->group);
     if (peer.family == ADDR_NONE)
         return relay_shut(engine, allocation);
-    if (!permission_find(engine, allocation, &peer, now))
+    struct channel *channel = channel_to(engine, allocation, &peer, now);
+    if (!permission_is_granted(engine, allocation, channel, &peer, now))
         return relay_drop(&engine->counts.dropped_no_permission);
     const enum pace_limit limit = tenancy_ask(engine, allocation, PACE_OUT, in.len, now);
     if (limit != PACE_LIMITS)
         return relay_slow(engine, allocation, limit);
-    const struct view bytes = relay_frame(engine, allocation, &peer, in, now);
+    const struct view bytes = relay_frame(engine, allocation, channel, &peer, in);
     if (bytes.len == 0)
         return relay_drop(&engine->counts.dropped_malformed);
     allocation_count(engine, allocation, false, in.len);

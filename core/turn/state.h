@@ -18,6 +18,8 @@
 #define PARKED_TENANTS 4096  /* counts of parked requests, by the hash of the tenant's name */
 #define ENGINE_REPLY_MAX 2048 /* REALM and SOFTWARE of 763 bytes each fit */
 
+struct channel;
+
 struct engine {
     const struct engine_config *config;
     struct engine_shared shared;
@@ -162,8 +164,8 @@ static inline enum pace_limit tenancy_ask(struct engine *engine, struct allocati
     return allocation->pace ? tenancy_take(engine, allocation, way, bytes, now) : PACE_LIMITS;
 }
 
-/* relay.c: the data path. No malloc, lock, log, policy or copy. */
-struct send relay_to_peer(struct engine *, struct allocation *, const struct addr *peer, struct view data, msec_t now);
+/* relay.c: the data path. No malloc, lock, log, policy or copy.  relay_to_peer: `channel` is bound to the peer; NULL: it was named by a Send. */
+struct send relay_to_peer(struct engine *, struct allocation *, struct channel *channel, const struct addr *peer, struct view data, msec_t now);
 struct send relay_channel_data(struct engine *, const struct flow *, struct view in, msec_t now);
 
 /* relay_hand_over: SEND_TO_HOLDER, of this engine: what becomes of the packet there; its payload lies in `in`. */
