@@ -312,6 +312,27 @@ TEST(a_channel_without_its_permission_relays_nothing)
     world_end(&w);
 }
 
+TEST(a_permission_that_a_channel_knows_ends_all_the_same)
+{
+    struct world w;
+    world_start(&w, NULL);
+    struct client c = held(&w);
+    CHECK_INT(client_bind(&c, 0x4000, PEER), 0);
+    CHECK_INT(client_says_on(&c, 0x4000, 1).to, SEND_TO_PEER);
+    CHECK_INT(peer_says(&c, PEER, 1).to, SEND_TO_CLIENT);
+    world_skip(&w, 300000);
+    CHECK_INT(client_says_on(&c, 0x4000, 1).to, SEND_NOTHING);
+    CHECK_INT(peer_says(&c, PEER, 1).to, SEND_NOTHING);
+    world_pass(&w, 1000); /* it is gone from its place, which another takes */
+    CHECK_INT(client_permit(&c, "9.9.9.2:1"), 0);
+    CHECK_INT(client_says_on(&c, 0x4000, 1).to, SEND_NOTHING);
+    CHECK_INT(peer_says(&c, PEER, 1).to, SEND_NOTHING);
+    CHECK_INT(client_permit(&c, PEER), 0);
+    CHECK_INT(client_says_on(&c, 0x4000, 1).to, SEND_TO_PEER);
+    CHECK_INT(peer_says(&c, PEER, 1).bytes.len, 5);
+    world_end(&w);
+}
+
 TEST(more_channels_than_allowed_are_508_and_leave_no_permission)
 {
     struct world w;
@@ -378,5 +399,6 @@ TEST_LIST(RUN(without_a_permission_nothing_passes) RUN(a_permission_is_for_an_ad
           RUN(channel_numbers_outside_the_range_are_400) RUN(channel_bind_without_a_number_or_a_peer_is_400)
           RUN(a_number_is_not_bound_to_two_peers_nor_a_peer_to_two_numbers)
           RUN(a_channel_expires_after_600_s_to_the_millisecond_and_is_then_free) RUN(binding_again_refreshes_channel_and_permission)
+          RUN(a_permission_that_a_channel_knows_ends_all_the_same)
           RUN(a_channel_without_its_permission_relays_nothing) RUN(more_channels_than_allowed_are_508_and_leave_no_permission)
           RUN(thousands_of_permissions_stay_cheap_to_keep) RUN(any_malloc_of_a_binding_may_fail))
