@@ -14,6 +14,7 @@
 #define CHUNK_SHIFT_MIN 3u
 #define CHUNK_SHIFT_MAX 11u
 #define LINE 64u /* of the cache */
+#define UNIT _Alignof(uint64_t) /* nothing that is kept needs more */
 
 struct pool_chunk {
     void *block; /* of malloc's, in which it begins on a line */
@@ -54,7 +55,7 @@ static uint32_t generation_of(const struct pool *pool, uint32_t index)
 void pool_init(struct pool *pool, size_t item_size, uint32_t limit)
 {
     const uint32_t most = UINT32_MAX - 1;
-    *pool = (struct pool){.item_size = aligned(item_size ? item_size : 1, _Alignof(max_align_t)), .room = POOL_NONE, .next_generation = 1};
+    *pool = (struct pool){.item_size = aligned(item_size ? item_size : 1, UNIT), .room = POOL_NONE, .next_generation = 1};
     pool->limit = limit && limit < most ? limit : most;
     pool->chunk_shift = CHUNK_SHIFT_MAX;
     while (pool->chunk_shift > CHUNK_SHIFT_MIN && pool->item_size > CHUNK_BYTES >> pool->chunk_shift)

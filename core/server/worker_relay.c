@@ -33,10 +33,9 @@ static void line_open(struct worker *worker, struct relay_socket *relay)
     }
     if (!worker->service->config->no_dscp)
         udp_ask_mark(fd, &relay->to);
-    *line = (struct relay_line){.relay = relay, .to = relay->to, .index = handle.index, .is_new = true};
+    *line = (struct relay_line){.relay = relay, .fd = fd, .to = relay->to, .index = handle.index, .is_new = true};
     watch_read(&line->watch, worker->loop, fd, on_line, line);
     relay->line = line;
-    relay->line_fd = fd;
     relay->is_on_line = true;
 }
 
@@ -44,7 +43,7 @@ static void line_open(struct worker *worker, struct relay_socket *relay)
 static void line_move(struct worker *worker, struct relay_socket *relay)
 {
     udp_flush(worker->out);
-    if (udp_line_move(relay->line_fd, &relay->to) != 0)
+    if (udp_line_move(relay->line->fd, &relay->to) != 0)
         return;
     relay->line->to = relay->to;
     relay->line->is_new = relay->is_on_line = true;
@@ -54,9 +53,9 @@ static void line_close(struct worker *worker, struct relay_socket *relay)
 {
     if (!relay->line)
         return;
-    udp_flush_of(worker->out, relay->line_fd);
+    udp_flush_of(worker->out, relay->line->fd);
     watch_stop(&relay->line->watch);
-    close(relay->line_fd);
+    close(relay->line->fd);
     pool_give(&worker->lines, relay->line->index);
 }
 
@@ -67,7 +66,7 @@ static bool line_to(struct worker *worker, struct relay_socket *relay, const str
         relay->to = *peer;
         relay->row = 0;
         relay->is_on_line = relay->line && addr_equal(&relay->line->to, peer);
-    } else if (++relay->row == LINE_ROW && !relay->is_on_line) {
+    } else if (relay->row < LINE_ROW && ++relay->row == LINE_ROW && !relay->is_on_line) {
         if (relay->line)
             line_move(worker, relay);
         else
@@ -82,7 +81,7 @@ static bool relay_send(struct worker *worker, const struct send *send, bool last
     if (!relay)
         return false;
     const bool on_line = !send->dont_fragment && line_to(worker, relay, &send->peer);
-    const int fd = on_line ? relay->line_fd : relay->fd;
+    const int fd = on_line ? relay->line->fd : relay->fd;
     if (lasting)
         udp_put(worker->out, fd, &send->peer, NULL, send->bytes);
     else
@@ -148,13 +147,13 @@ static void on_line(void *owner)
         line->is_new = false;
         receive(relay, relay->fd);
     }
-    receive(relay, relay->line_fd);
+    receive(relay, line->fd);
 }
 
 /* count_overflows: those since the last time. */
 static void count_overflows(struct worker *worker, struct relay_socket *relay)
 {
-    const uint32_t all = udp_overflows(relay->fd) + (relay->line ? udp_overflows(relay->line_fd) : 0);
+    const uint32_t all = udp_overflows(relay->fd) + (relay->line ? udp_overflows(relay->line->fd) : 0);
     worker->overflows += all - relay->overflows;
     relay->overflows = all;
 }
@@ -184,7 +183,7 @@ static int relay_open(void *ctx, const struct addr *local, struct handle owner, 
         close(fd);
         return ERR_MEMORY;
     }
-    *relay = (struct relay_socket){.worker = worker, .owner = owner, .fd = fd, .line_fd = -1};
+    *relay = (struct relay_socket){.worker = worker, .owner = owner, .fd = fd};
     watch_read(&relay->watch, worker->loop, fd, on_peer, relay);
     *sock = (int)handle.index;
     return 0;

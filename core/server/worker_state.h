@@ -32,12 +32,12 @@ struct listener_socket {
 /* struct relay_socket: of one allocation; `sock` of the engine is its index in the pool. What a packet looks at lies together. */
 struct relay_socket {
     struct worker *worker;
-    int fd, line_fd; /* line_fd: of `line`, or -1 */
-    struct addr to;  /* whom the last datagrams without DF were for, and how many of them in a row */
-    uint32_t row;
+    int fd;
+    uint32_t turn;
+    struct addr to;  /* whom the last datagrams without DF were for, and how many of them in a row, as far as that matters */
+    uint8_t row;
     bool is_on_line; /* whether `to` is who is at the other end of `line` */
     uint16_t got;    /* so much was received in the turn of the loop in which something was received last */
-    uint32_t turn;
     struct addr whole_to; /* whom the last datagram with DF was for */
     uint32_t overflows;   /* that were counted */
     struct handle owner;
@@ -58,6 +58,7 @@ extern const struct relay_way relay_by_sockets, relay_by_steering;
 /* struct relay_line: a second socket of an allocation, to the one peer that it goes on sending to. */
 struct relay_line {
     struct relay_socket *relay;
+    int fd;
     struct addr to; /* who is at the other end */
     uint32_t index; /* in its pool */
     bool is_new;    /* what came from there before may lie in the relay socket still */

@@ -16,7 +16,7 @@ TEST(an_item_is_zeroed_aligned_and_keeps_its_address)
     pool_init(&pool, sizeof(struct item), 0);
     for (uint64_t i = 0; i < COUNT; i++) {
         at[i] = pool_take(&pool, NULL);
-        CHECK(at[i] && (uintptr_t)at[i] % _Alignof(max_align_t) == 0);
+        CHECK(at[i] && (uintptr_t)at[i] % _Alignof(uint64_t) == 0);
         for (int word = 0; word < 5; word++)
             CHECK(at[i]->words[word] == 0);
         memset(at[i], 0xff, sizeof *at[i]);
