@@ -277,6 +277,7 @@ TEST(closed_is_told_once_however_a_connection_ends)
     close(fds[3]);
     close(silent);
     loop_free(rig->loop);
+    crypto_free(rig->crypto);
     free(rig);
 }
 
