@@ -159,7 +159,8 @@ LOADS = {
     "overload": Load("400,000 packets/s asked for, 100 clients, 172 bytes, client to peer: the least share of a client, of the mean", of(BOTH),
                      relaying("up", "--clients", "100", "--rate", "400000"), figure="share_least", unit="of the mean"),
     "live": Load("10 and 10,000 live allocations, 50,000 packets/s, client to peer", {
-        f"{target} {count}": (target, ["--clients", str(count)]) for target in BOTH for count in (10, 10000)}, relaying("up", "--rate", "50000")),
+        f"{target} {count}": (target, ["--clients", str(count)]) for target in BOTH for count in (10, 10000)}, relaying("up", "--rate", "50000"),
+        anew=True),  # for a while coturn knows whoever left, and has another come by his port
     "live-idle": Load("10 clients, alone and beside 9,990 that are idle, 50,000 packets/s, client to peer", {
         f"{target} {name}": (target, more) for target in BOTH for name, more in (("10", []), ("10 of 10000", ["--idle", "9990"]))},
         relaying("up", "--clients", "10", "--rate", "50000"), measure=beside),
