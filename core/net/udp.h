@@ -86,11 +86,12 @@ struct udp_out *udp_out_new(void);
 void udp_out_free(struct udp_out *);
 
 /* udp_put: flushes first if full. `from` NULL or the source address to use (a listener bound to 0.0.0.0); its port does not matter.
- * udp_put_copy: the same for bytes that do not live until the flush (replies).
+ * udp_put_copy: the same for bytes that do not live until the flush (replies).  udp_put_either: the one or the other.
  * udp_flush: what the socket does not take (full buffer, no route) is dropped and counted. Flush before a socket with datagrams in here is closed:
  * udp_flush_of does if there are any of that socket. */
 void udp_put(struct udp_out *, int fd, const struct addr *to, const struct addr *from, struct view bytes);
 void udp_put_copy(struct udp_out *, int fd, const struct addr *to, const struct addr *from, struct view bytes);
+void udp_put_either(struct udp_out *, int fd, const struct addr *to, const struct addr *from, struct view bytes, bool lasting);
 void udp_flush(struct udp_out *);
 void udp_flush_of(struct udp_out *, int fd);
 

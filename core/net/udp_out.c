@@ -103,6 +103,11 @@ void udp_put_copy(struct udp_out *out, int fd, const struct addr *to, const stru
     udp_put(out, fd, to, from, view_of(copy, bytes.len));
 }
 
+void udp_put_either(struct udp_out *out, int fd, const struct addr *to, const struct addr *from, struct view bytes, bool lasting)
+{
+    (lasting ? udp_put : udp_put_copy)(out, fd, to, from, bytes);
+}
+
 void udp_keep_whole(struct udp_out *out)
 {
     assert(out->count > 0);

@@ -31,10 +31,7 @@ static bool send_to_client(struct worker *worker, const struct send *send, bool 
     const struct addr *source = socket->any ? &flow->server : NULL;
     if (worker->steered && steered_answer(worker->steered, socket->fd, send, lasting))
         return false;
-    if (lasting)
-        udp_put(worker->out, socket->fd, &flow->client, source, bytes);
-    else
-        udp_put_copy(worker->out, socket->fd, &flow->client, source, bytes);
+    udp_put_either(worker->out, socket->fd, &flow->client, source, bytes, lasting);
     return true;
 }
 

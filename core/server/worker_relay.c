@@ -82,10 +82,7 @@ static bool relay_send(struct worker *worker, const struct send *send, bool last
         return false;
     const bool on_line = !send->dont_fragment && line_to(worker, relay, &send->peer);
     const int fd = on_line ? relay->line->fd : relay->fd;
-    if (lasting)
-        udp_put(worker->out, fd, &send->peer, NULL, send->bytes);
-    else
-        udp_put_copy(worker->out, fd, &send->peer, NULL, send->bytes);
+    udp_put_either(worker->out, fd, &send->peer, NULL, send->bytes, lasting);
     if (on_line)
         udp_on_line(worker->out);
     if (send->dont_fragment) {

@@ -93,35 +93,26 @@ static void on_icmp(void *owner)
     }
 }
 
+/* send_by: a socket, from there (NULL: its own address). */
+static void send_by(struct steered *steered, int fd, const struct addr *from, const struct raw_datagram *datagram)
+{
+    struct udp_out *out = steered->worker->out;
+    udp_put_either(out, fd, &datagram->to, from, datagram->bytes, !datagram->passing);
+    if (datagram->mark)
+        udp_mark(out, datagram->mark);
+}
+
 /* send_by_socket: of the port, which is made when it is first wanted. */
 static bool send_by_socket(struct steered *steered, const struct raw_datagram *datagram)
 {
-    struct udp_out *out = steered->worker->out;
     struct steered_port *port = pool_index(&steered->ports, datagram->tag);
     if (port && port->fd < 0)
         port->fd = udp_relay(&port->local);
     if (!port || port->fd < 0)
         return false;
     port->has_sent = true;
-    if (datagram->passing)
-        udp_put_copy(out, port->fd, &datagram->to, NULL, datagram->bytes);
-    else
-        udp_put(out, port->fd, &datagram->to, NULL, datagram->bytes);
-    if (datagram->mark)
-        udp_mark(out, datagram->mark);
+    send_by(steered, port->fd, NULL, datagram);
     return true;
-}
-
-/* send_by_listener: to a client. */
-static void send_by_listener(struct steered *steered, const struct raw_datagram *datagram)
-{
-    struct udp_out *out = steered->worker->out;
-    if (datagram->passing)
-        udp_put_copy(out, datagram->fd, &datagram->to, &datagram->from, datagram->bytes);
-    else
-        udp_put(out, datagram->fd, &datagram->to, &datagram->from, datagram->bytes);
-    if (datagram->mark)
-        udp_mark(out, datagram->mark);
 }
 
 static bool on_train(void *ctx, const struct raw_datagram *first, unsigned count)
@@ -129,7 +120,7 @@ static bool on_train(void *ctx, const struct raw_datagram *first, unsigned count
     struct steered *steered = ctx;
     for (unsigned i = 0; i < count; i++)
         if (first->tag == OF_LISTENER)
-            send_by_listener(steered, first + i);
+            send_by(steered, first[i].fd, &first[i].from, first + i);
         else if (!send_by_socket(steered, first + i))
             return false;
     udp_flush(steered->worker->out);
