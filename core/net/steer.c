@@ -1,4 +1,4 @@
-/* steer.c: the program, its maps, and what attaches it to the network namespace. By bpf(2) itself: four calls need no library. */
+/* steer.c: the program, its maps, and what attaches it to the network namespace. */
 #include "net/steer.h"
 
 #include "base/err.h"
@@ -6,9 +6,9 @@
 #include "net/socket.h"
 #include "net/udp.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
@@ -30,11 +30,6 @@ struct steer {
     _Atomic uint16_t *owner; /* of each port of each address: 0, nobody, or worker + 1 */
     size_t owner_bytes;
 };
-
-static int bpf(enum bpf_cmd command, union bpf_attr *attr)
-{
-    return (int)syscall(SYS_bpf, command, attr, sizeof *attr);
-}
 
 /* Instructions, as the program below writes them. PASS: where `pass` is, found when it is loaded. */
 #define PASS INT16_MAX
@@ -94,27 +89,19 @@ static int load(struct steer *steer)
     for (int16_t i = 0; i < count; i++)
         if (program[i].off == PASS)
             program[i].off = (int16_t)(count - 2 - (i + 1));
-    union bpf_attr attr = {
-        .prog_type = BPF_PROG_TYPE_SK_LOOKUP,
-        .expected_attach_type = BPF_SK_LOOKUP,
-        .insns = (uintptr_t)program,
-        .insn_cnt = (uint32_t)count,
-        .license = (uintptr_t)"MIT",
-        .prog_name = "relay_ports",
-    };
-    return steer->program = bpf(BPF_PROG_LOAD, &attr);
+    const struct bpf_prog_load_opts how = {.sz = sizeof how, .expected_attach_type = BPF_SK_LOOKUP};
+    return steer->program = bpf_prog_load(BPF_PROG_TYPE_SK_LOOKUP, "relay_ports", "MIT", program, (size_t)count, &how);
 }
 
 static int map_new(enum bpf_map_type type, uint32_t key, uint32_t value, uint32_t entries, uint32_t flags)
 {
-    union bpf_attr attr = {.map_type = type, .key_size = key, .value_size = value, .max_entries = entries, .map_flags = flags, .map_name = "relay"};
-    return bpf(BPF_MAP_CREATE, &attr);
+    const struct bpf_map_create_opts how = {.sz = sizeof how, .map_flags = flags};
+    return bpf_map_create(type, "relay", key, value, entries, &how);
 }
 
 static bool map_put(int map, const void *key, const void *value)
 {
-    union bpf_attr attr = {.map_fd = (uint32_t)map, .key = (uintptr_t)key, .value = (uintptr_t)value};
-    return bpf(BPF_MAP_UPDATE_ELEM, &attr) == 0;
+    return bpf_map_update_elem(map, key, value, BPF_ANY) == 0;
 }
 
 static bool map_addresses(struct steer *steer)
@@ -150,8 +137,7 @@ static bool attach(struct steer *steer)
     const int space = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (space < 0)
         return false;
-    union bpf_attr attr = {.link_create = {.prog_fd = (uint32_t)steer->program, .target_fd = (uint32_t)space, .attach_type = BPF_SK_LOOKUP}};
-    steer->link = bpf(BPF_LINK_CREATE, &attr);
+    steer->link = bpf_link_create(steer->program, space, BPF_SK_LOOKUP, NULL);
     socket_close(space);
     return steer->link >= 0;
 }
