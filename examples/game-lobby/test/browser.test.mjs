@@ -93,8 +93,8 @@ test('who reloads the page comes back to his match', how, async t => {
   await bob.hears('ann', 'welcome back');
 });
 
-test('a browser and a terminal play together, and a new transport is chosen while they do', how, async t => {
-  const ann = await chromium.open(lobby, {name: 'ann', query: {force: '', transport: 'udp'}});
+test('a browser and a terminal that is behind the relay play together: over a new transport, and after a kick', how, async t => {
+  const ann = await chromium.open(lobby, {name: 'ann'});
   t.after(() => ann.stop());
   const code = await ann.create();
   const bob = stage.player(lobby, '--room', code, '--name', 'bob', '--relay', '--transport', 'tcp');
@@ -104,9 +104,15 @@ test('a browser and a terminal play together, and a new transport is chosen whil
   await ann.hears('bob', 'from the terminal');
   await ann.say('from the browser');
   await until('the chat', () => bob.has('chat', {from: 'ann', text: 'from the browser'}));
+  assert.equal(bob.last('state').players[0].generation, 1);
   await ann.page.selectOption('#transport', 'tls');
-  await ann.plays(1, row => row.kind === 'relayed' && row.transport === 'tls');
-  await bob.plays();
+  await ann.plays(1, row => row.kind === 'relayed' && row.transport === 'tls' && row.generation === '2');
+  await bob.plays(1, one => one.generation === 2);
+  await relay.ask('DELETE', `/v1/allocations?tag=${(await bob.session()).peer}`);
+  await bob.plays(1, one => one.generation > 2);
+  await ann.plays(1, row => Number(row.generation) > 2);
+  bob.say('here again');
+  await ann.hears('bob', 'here again');
   await bob.stop();
   await ann.said(/bob has left/);
 });

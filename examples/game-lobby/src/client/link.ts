@@ -153,9 +153,8 @@ export class Link {
 
   private onState(state: RTCPeerConnectionState): void {
     this.listener.state(state);
-    clearTimeout(this.trouble);
     if (state === 'connected') this.failures = 0;
-    else if (state === 'failed' || state === 'disconnected') this.mend(state === 'failed' ? 0 : PATIENCE_MS);
+    if (state === 'failed' || state === 'disconnected') this.mend(state === 'failed' ? 0 : PATIENCE_MS);
   }
 
   // Who starts goes first; the other goes if that did not help.

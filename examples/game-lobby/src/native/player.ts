@@ -7,12 +7,11 @@ import {readFileSync} from 'node:fs';
 import {createInterface, emitKeypressEvents} from 'node:readline';
 import {parseArgs} from 'node:util';
 import {createClient} from '@connectrpc/connect';
-import {RTCPeerConnection as Werift} from 'werift';
 import {Lobby, Transport} from '../gen/lobby/v1/lobby_pb.js';
 import {HZ} from '../client/game.js';
-import type {Kind} from '../client/link.js';
 import {Match, type Notice, type View} from '../client/match.js';
 import {draw} from './screen.js';
+import {werift} from './werift.js';
 import {PROTOCOLS, wireTo, type Protocol} from './wire.js';
 
 const TRANSPORTS: Record<string, Transport> = {udp: Transport.UDP, tcp: Transport.TCP};
@@ -37,30 +36,6 @@ const isScreen = !values.json && process.stdout.isTTY === true;
 const said: string[] = [];
 const put = (event: string, fields: object) => { if (!isScreen) console.log(JSON.stringify({event, ...fields})); };
 
-// werift takes one URL of each kind, has a switch for TCP, and tells its host candidates even when it must not.
-const kind: Kind = {
-  trickles: false,
-  make: ({iceServers = [], iceTransportPolicy}) => {
-    const flat = iceServers.flatMap(server => [server.urls].flat().map(urls => ({...server, urls})));
-    const turn = flat.find(one => one.urls.startsWith('turn:') && one.urls.endsWith(`transport=${values.transport}`));
-    const stun = flat.find(one => one.urls.startsWith('stun:')) ?? (turn && {urls: turn.urls.split('?')[0]!.replace('turn:', 'stun:')}); // without one it asks a stranger's
-    return new Werift({
-      iceServers: [...(stun ? [stun] : []), ...(turn ? [{...turn, urls: turn.urls.split('?')[0]!}] : [])],
-      iceTransportPolicy: iceTransportPolicy ?? 'all', forceTurnTCP: values.transport === 'tcp', iceUseIpv6: false,
-    } as never) as unknown as RTCPeerConnection;
-  },
-  describe: ({sdp}, policy) => (policy === 'relay' ? sdp.replace(/^a=candidate:.* typ (?!relay).*\r\n/gm, '') : sdp),
-  stats: pc => {
-    const pair = (pc as unknown as Werift).iceTransports[0]?.connection.nominated;
-    if (!pair) return [];
-    const end = (id: string, {type, host, port, transport}: {type: string; host: string; port: number; transport: string}) => ({id, candidateType: type, address: host, port, protocol: transport, relayProtocol: values.transport});
-    return [{id: 'pair', type: 'candidate-pair', selected: true, localCandidateId: 'local', remoteCandidateId: 'remote', currentRoundTripTime: pair.rtt, bytesReceived: pair.bytesReceived, bytesSent: pair.bytesSent},
-      end('local', pair.localCandidate), end('remote', pair.remoteCandidate)];
-  },
-  pack: data => Buffer.from(data),
-  keeps: candidate => !/\.local /.test(candidate) && !/ tcp /i.test(candidate), // names of mDNS are for browsers
-};
-
 const view: View = {
   changed: () => {},
   chat: (from, text) => { said.push(`${from}: ${text}`); put('chat', {from, text}); },
@@ -79,7 +54,7 @@ if (values.create) {
   put('room', {code});
 }
 const match = new Match(wire, {code, hostKey, name: values.name, native: true, transports: [TRANSPORTS[values.transport]!], policy: values.relay ? 'relay' : 'all',
-  ...(values.session ? {session: values.session} : {})}, kind, view);
+  ...(values.session ? {session: values.session} : {})}, werift(values.transport), view);
 
 const ticker = setInterval(() => {
   if (values.bot) match.game?.bot();
