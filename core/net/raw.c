@@ -63,6 +63,7 @@ struct raw_out {
     struct mmsghdr messages[UDP_BATCH];
     struct iovec parts[UDP_BATCH][2]; /* headers, payload */
     struct sockaddr_storage names[UDP_BATCH];
+    union control controls[UDP_BATCH];
     int fds[UDP_BATCH]; /* by which socket */
     struct heads heads[UDP_BATCH];
     uint8_t arena[ARENA_BYTES];
@@ -216,35 +217,21 @@ static struct hop next_hop(const struct raw_out *out, const struct raw_datagram 
     return found && head_len(datagram) + datagram->bytes.len <= hop.mtu ? hop : (struct hop){0};
 }
 
-static void put_to(struct raw_out *out, const struct raw_datagram *datagram, const struct hop *hop)
-{
-    if (out->count == UDP_BATCH)
-        raw_flush(out);
-    struct view bytes = datagram->bytes;
-    if (datagram->passing)
-        bytes = kept(out, bytes);
-    struct raw_datagram *put = &out->datagrams[out->count];
-    out->next[out->count++] = *hop;
-    *put = *datagram;
-    put->bytes = bytes;
-}
-
 void raw_put(struct raw_out *out, const struct raw_datagram *datagram)
 {
-    if (datagram->bytes.len > UDP_SLOT_BYTES) {
+    struct view bytes = datagram->bytes;
+    if (bytes.len > UDP_SLOT_BYTES) {
         out->counts.send_errors++;
         return;
     }
-    const struct hop hop = next_hop(out, datagram);
-    put_to(out, datagram, &hop);
-}
-
-bool raw_put_frame(struct raw_out *out, const struct raw_datagram *datagram)
-{
-    const struct hop hop = next_hop(out, datagram);
-    if (hop.device)
-        put_to(out, datagram, &hop);
-    return hop.device != 0;
+    if (out->count == UDP_BATCH)
+        raw_flush(out);
+    if (datagram->passing)
+        bytes = kept(out, bytes);
+    struct raw_datagram *put = &out->datagrams[out->count];
+    out->next[out->count++] = next_hop(out, datagram);
+    *put = *datagram;
+    put->bytes = bytes;
 }
 
 /* identify: as the system does: counted by address, from where nobody can guess. */
@@ -287,7 +274,9 @@ static void compose(struct raw_out *out, unsigned i)
     const bool framed = hop->device != 0;
     const size_t len = head_len(datagram);
     struct heads *heads = &out->heads[i];
+    struct msghdr *message = &out->messages[i].msg_hdr;
     struct addr to = datagram->to;
+    message->msg_control = NULL, message->msg_controllen = 0;
     if (to.family == ADDR_IPV6)
         head_v6(&heads->head, datagram, label_of(out, datagram), framed);
     else
@@ -296,7 +285,9 @@ static void compose(struct raw_out *out, unsigned i)
         put_link(out, i, hop, len - sizeof(struct udphdr));
     } else {
         to.port = 0; /* which would be a protocol */
-        out->messages[i].msg_hdr.msg_namelen = addr_to_sockaddr(&to, &out->names[i]);
+        message->msg_namelen = addr_to_sockaddr(&to, &out->names[i]);
+        if (datagram->is_any)
+            control_put_local(message, &out->controls[i], &datagram->from);
     }
     out->fds[i] = framed ? out->frames : datagram->fd;
     out->parts[i][0] = framed ? (struct iovec){heads, LINK_HEAD + len} : (struct iovec){&heads->head, len};
@@ -320,8 +311,8 @@ static void send_run(struct raw_out *out, unsigned from, unsigned to)
         if (sent > 0) {
             out->counts.sent += (unsigned)sent;
             from += (unsigned)sent;
-        } else if (errno == EAGAIN) {
-            out->counts.send_errors += to - from;
+        } else if (errno == EAGAIN || errno == ENOBUFS) {
+            out->counts.send_full += to - from;
             return;
         } else if (errno != EINTR) {
             if (errno == EMSGSIZE)

@@ -20,16 +20,17 @@ struct raw_out;
  * belongs to the raw_out then. False: there is none. */
 bool raw_frames(struct raw_out *, const struct hash_key *);
 
-/* raw_socket: to send from the address `local`; takes CAP_NET_RAW. The socket, or ERR_SYSTEM. */
+/* raw_socket: to send from the address `local`, or from any if it is that; takes CAP_NET_RAW. The socket, or ERR_SYSTEM. */
 int raw_socket(const struct addr *local);
 
 /* struct raw_datagram: bytes are borrowed until the flush; or `passing`, and copied. */
 struct raw_datagram {
-    int fd; /* raw_socket of the address `from`; of a frame any */
+    int fd; /* raw_socket of the address `from` */
     uint32_t tag; /* the caller's; the same for all that come from one port */
     struct addr from, to;
     struct view bytes;
     bool passing;
+    bool is_any; /* fd is of 0.0.0.0 or ::, so the system is told `from` */
     bool whole; /* with DF, and not at all if it is longer than the link */
     uint8_t mark;
 };
@@ -47,11 +48,9 @@ struct raw_others {
 struct raw_out *raw_out_new(const struct hash_key *, const struct raw_others *);
 void raw_out_free(struct raw_out *);
 
-/* raw_clock: what time it is, for what is put from now on.  raw_put: flushes first if full.  raw_put_frame: only what leaves as a frame, or in a train; false: it does not.
- *  raw_flush: what a socket does not take is dropped and counted. */
+/* raw_clock: what time it is, for what is put from now on.  raw_put: flushes first if full.  raw_flush: what a socket does not take is dropped and counted. */
 void raw_clock(struct raw_out *, msec_t now);
 void raw_put(struct raw_out *, const struct raw_datagram *);
-bool raw_put_frame(struct raw_out *, const struct raw_datagram *);
 void raw_flush(struct raw_out *);
 
 const struct udp_counts *raw_out_counts(const struct raw_out *);

@@ -27,10 +27,10 @@ static bool send_to_client(struct worker *worker, const struct send *send, bool 
         worker->too_long += bytes.len > DTLS_MAX;
         return dtls_send(worker->dtls, flow, bytes);
     }
+    if (worker->steered && steered_answer(worker->steered, send, lasting))
+        return false;
     const struct listener_socket *socket = &worker->sockets[flow->listener];
     const struct addr *source = socket->any ? &flow->server : NULL;
-    if (worker->steered && steered_answer(worker->steered, socket->fd, send, lasting))
-        return false;
     udp_put_either(worker->out, socket->fd, &flow->client, source, bytes, lasting);
     return true;
 }

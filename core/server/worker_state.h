@@ -182,7 +182,7 @@ int worker_receive(struct worker *, int fd, int most); /* udp_receive, with slot
 int steered_open(struct worker *, struct refusal *);
 void steered_start(struct steered *);
 void steered_flush(struct steered *);
-bool steered_answer(struct steered *, int fd, const struct send *, bool lasting); /* to a client, as a frame; false: by the listener's socket `fd` */
+bool steered_answer(struct steered *, const struct send *, bool lasting); /* to a client over UDP; false: it is to go by the socket of the listener */
 void steered_free(struct steered *);
 const struct udp_counts *steered_counts(const struct steered *);
 uint64_t steered_overflows(const struct steered *);

@@ -1,5 +1,6 @@
-/* worker_steered.c: a way to relay: the ports of all allocations come to one socket of the worker for each family (net/steer), what is sent from them goes by
- * raw sockets (net/raw), and what networks say of it comes as ICMP (net/icmp). `sock` of the engine is the index of a struct steered_port.
+/* worker_steered.c: a way to relay: the ports of all allocations come to one socket of the worker for each family (net/steer), what is sent from them, and
+ * what clients get over UDP, goes by raw sockets (net/raw), and what networks say of it comes as ICMP (net/icmp). `sock` of the engine is the index of a struct
+ * steered_port.
  *
  * A port that the system might give to another program is held by a socket, which receives nothing, as steering goes first. Of ports that it does not
  * give away (steer_is_reserved) only those have one that send what a raw socket cannot: fragments, and trains (UDP_SEGMENT).
@@ -20,7 +21,7 @@
 static const uint8_t families[] = {ADDR_IPV4, ADDR_IPV6};
 #define FAMILIES (sizeof families / sizeof *families)
 
-#define OF_LISTENER POOL_NONE /* the tag of what a listener sends to a client */
+#define OF_LISTENER (UINT32_C(1) << 31) /* in a tag: the rest is the index of a listener, else of a port */
 
 /* struct steered_socket: of a family; both -1 where no relay address is of it. */
 struct steered_socket {
@@ -41,9 +42,11 @@ struct steered_port {
 struct steered {
     struct worker *worker;
     struct raw_out *out;
+    bool is_flushing; /* it: nothing can be put now */
     struct steered_socket sockets[FAMILIES];
     struct pool ports;
-    int raw[]; /* of each relay address */
+    size_t raw_count;
+    int raw[]; /* of each relay address, and then of each listener; -1: none */
 };
 
 static void close_one(int fd)
@@ -102,10 +105,9 @@ static void send_by(struct steered *steered, int fd, const struct addr *from, co
         udp_mark(out, datagram->mark);
 }
 
-/* send_by_socket: of the port, which is made when it is first wanted. */
-static bool send_by_socket(struct steered *steered, const struct raw_datagram *datagram)
+/* send_by_port: by its socket, which is made when it is first wanted. */
+static bool send_by_port(struct steered *steered, struct steered_port *port, const struct raw_datagram *datagram)
 {
-    struct steered_port *port = pool_index(&steered->ports, datagram->tag);
     if (port && port->fd < 0)
         port->fd = udp_relay(&port->local);
     if (!port || port->fd < 0)
@@ -115,13 +117,20 @@ static bool send_by_socket(struct steered *steered, const struct raw_datagram *d
     return true;
 }
 
+/* send_by_socket: as if there were no others. */
+static bool send_by_socket(struct steered *steered, const struct raw_datagram *datagram)
+{
+    if (!(datagram->tag & OF_LISTENER))
+        return send_by_port(steered, pool_index(&steered->ports, datagram->tag), datagram);
+    send_by(steered, steered->worker->sockets[datagram->tag & ~OF_LISTENER].fd, datagram->is_any ? &datagram->from : NULL, datagram);
+    return true;
+}
+
 static bool on_train(void *ctx, const struct raw_datagram *first, unsigned count)
 {
     struct steered *steered = ctx;
     for (unsigned i = 0; i < count; i++)
-        if (first->tag == OF_LISTENER)
-            send_by(steered, first[i].fd, &first[i].from, first + i);
-        else if (!send_by_socket(steered, first + i))
+        if (!send_by_socket(steered, first + i))
             return false;
     udp_flush(steered->worker->out);
     return true;
@@ -132,10 +141,22 @@ static void on_too_long(void *ctx, const struct raw_datagram *datagram)
     struct steered *steered = ctx;
     if (datagram->whole) {
         const struct peer_error error = udp_too_big(&datagram->to, udp_path_mtu(&datagram->from, &datagram->to));
+        steered->is_flushing = true;
         tell(steered->worker, &datagram->from, &error);
+        steered->is_flushing = false;
     } else {
         send_by_socket(steered, datagram);
     }
+}
+
+static void put(struct steered *steered, const struct raw_datagram *datagram)
+{
+    if (datagram->to.family == ADDR_IPV6 && !datagram->whole && datagram->bytes.len > V6_ALWAYS) {
+        send_by_socket(steered, datagram);
+        return;
+    }
+    raw_clock(steered->out, loop_now(steered->worker->loop));
+    raw_put(steered->out, datagram);
 }
 
 static bool steered_send(struct worker *worker, const struct send *send, bool lasting)
@@ -154,21 +175,28 @@ static bool steered_send(struct worker *worker, const struct send *send, bool la
         .whole = send->dont_fragment,
         .mark = send->mark,
     };
-    if (datagram.to.family == ADDR_IPV6 && !datagram.whole && datagram.bytes.len > V6_ALWAYS)
-        return send_by_socket(steered, &datagram);
-    raw_clock(steered->out, loop_now(worker->loop));
-    raw_put(steered->out, &datagram);
+    put(steered, &datagram);
     return false;
 }
 
-bool steered_answer(struct steered *steered, int fd, const struct send *send, bool lasting)
+bool steered_answer(struct steered *steered, const struct send *send, bool lasting)
 {
+    const struct worker *worker = steered->worker;
+    const uint16_t listener = send->flow->listener;
     const struct raw_datagram datagram = {
-        .fd = fd, .tag = OF_LISTENER, .from = send->flow->server, .to = send->flow->client, .bytes = send->bytes, .passing = !lasting, .mark = send->mark};
-    if (!steered->worker->service->config->sends_frames)
+        .fd = steered->raw[worker->service->config->relay_count + listener],
+        .tag = OF_LISTENER | listener,
+        .from = send->flow->server,
+        .to = send->flow->client,
+        .bytes = send->bytes,
+        .passing = !lasting,
+        .is_any = worker->sockets[listener].any,
+        .mark = send->mark,
+    };
+    if (datagram.fd < 0 || steered->is_flushing)
         return false;
-    raw_clock(steered->out, loop_now(steered->worker->loop));
-    return raw_put_frame(steered->out, &datagram);
+    put(steered, &datagram);
+    return true;
 }
 
 /* claim: no other program has the port, or gets it; steering goes before sockets that are bound, and another's would get nothing any more. */
@@ -247,6 +275,9 @@ static bool open_sockets(struct steered *steered)
         opened &= open_socket(steered, i);
     for (size_t i = 0; i < config->relay_count && opened; i++)
         opened = (steered->raw[i] = raw_socket(&config->relays[i].local)) >= 0;
+    for (size_t i = 0; i < steered->worker->socket_count; i++)
+        if (steered->worker->sockets[i].fd >= 0)
+            steered->raw[config->relay_count + i] = raw_socket(&steered->worker->sockets[i].local);
     if (opened && config->sends_frames)
         opened = raw_frames(steered->out, &steered->worker->service->engine.hash_key);
     return opened;
@@ -255,12 +286,14 @@ static bool open_sockets(struct steered *steered)
 int steered_open(struct worker *worker, struct refusal *refusal)
 {
     const struct config *config = worker->service->config;
-    struct steered *steered = worker->steered = calloc(1, sizeof *steered + config->relay_count * sizeof *steered->raw);
+    const size_t raw_count = config->relay_count + worker->socket_count;
+    struct steered *steered = worker->steered = calloc(1, sizeof *steered + raw_count * sizeof *steered->raw);
     const struct raw_others others = {.ctx = steered, .too_long = on_too_long, .train = on_train};
     if (!steered || !(steered->out = raw_out_new(&worker->service->engine.hash_key, &others)))
         return ERR_MEMORY;
     steered->worker = worker;
-    memset(steered->raw, -1, config->relay_count * sizeof *steered->raw);
+    steered->raw_count = raw_count;
+    memset(steered->raw, -1, raw_count * sizeof *steered->raw);
     pool_init(&steered->ports, sizeof(struct steered_port), 0);
     return open_sockets(steered) ? 0 : refuse(refusal, config, "relay-steering", "its sockets cannot be opened: %s", strerrordesc_np(errno));
 }
@@ -305,7 +338,7 @@ void steered_free(struct steered *steered)
         close_one(steered->sockets[i].icmp);
     }
     pool_close(&steered->ports);
-    for (size_t i = 0; i < steered->worker->service->config->relay_count; i++)
+    for (size_t i = 0; i < steered->raw_count; i++)
         close_one(steered->raw[i]);
     raw_out_free(steered->out);
     free(steered);

@@ -63,6 +63,23 @@ def datagrams_of_all_sizes_go_both_ways_over_both_families():
 
 
 @test
+def a_listener_on_all_addresses_answers_from_the_one_that_was_asked():
+    need_privileges()
+    for host, all_addresses, asked in (("127.0.0.1", "0.0.0.0", "127.0.0.2"), ("::1", "::", "::1")):
+        server = Server("relay-steering=on", host=host)
+        with open(server.config, encoding="utf-8") as file:
+            server.write("turnserver.conf", file.read().replace(f"listening-ip={host}", f"listening-ip={all_addresses}"))
+        with server:
+            server.host = asked
+            with server.client() as client, Peer(host) as peer:  # of whom no other address is heard
+                relayed = client.relayed()
+                check_equal(client.bind(0x4000, peer.address).code, 0, "the answer to ChannelBind")
+                for size in (1, 1200, 9000):
+                    peer.send(b"d" * size, relayed)
+                    check_equal(client.receive_data(), (0x4000, b"d" * size), "what the client received")
+
+
+@test
 def a_port_that_the_system_may_give_away_is_held_by_a_socket():
     need_privileges()
     with Server("relay-steering=on") as server, contextlib.ExitStack() as stack:
