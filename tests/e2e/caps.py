@@ -9,7 +9,7 @@ import time
 from support import stun
 from support.client import Peer, transport
 from support.prometheus import scrape
-from support.server import POLICIES, Server, free_range
+from support.server import POLICIES, Server
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
 DOOR = "admin-socket=door"
@@ -253,8 +253,7 @@ def a_policys_own_rate_limit_is_explained_with_its_number():
 
 @test
 def no_port_says_how_many_are_held():
-    first = free_range(2)
-    with Server(DOOR, f"min-port={first}", f"max-port={first + 1}") as server, contextlib.ExitStack() as stack:
+    with Server(DOOR, ports=2) as server, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(server.client()) for _ in range(3)]
         check_equal([client.allocate().code for client in clients], [0, 0, 508], "the codes")
         check_equal(explain(server)[0]["why"], "no port to relay from is free: 2 of 2 are held", "why")

@@ -43,7 +43,7 @@ WAYS = {
 
 
 def every_way(transport):
-    with Server("listening-ip=::1", "relay-ip=::1", tls=True, threads=2) as server:
+    with Server("listening-ip=::1", "relay-ip=::1", tls=True, threads=2, ports=256) as server:
         side_by_side({f"{way} over {transport}": functools.partial(does, server, *how, *over(server, transport), host=host, **more)
                       for way, (does, how, host, more) in WAYS.items()})
 

@@ -142,7 +142,7 @@ def quotas_of_the_server_and_of_tenants_are_told():
 
 @test
 def without_a_port_it_says_so():
-    with Server(DOOR, "min-port=40000", "max-port=40000") as server, server.client() as ann, server.client() as second:
+    with Server(DOOR, ports=1) as server, server.client() as ann, server.client() as second:
         ann.allocate()
         check_equal(second.allocate().code, 508, "the second")
         expect(server, second, 508, "no port to relay from is free: 1 of 1 are held", rule="no_port")

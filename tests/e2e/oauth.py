@@ -176,7 +176,7 @@ def tokens_made_by_coturn_are_read_and_ours_by_coturn():
 
 
 def relays_for_uclient(*arguments, tls=False):
-    with offering(tls=tls) as server, echo_peer() as peer:
+    with offering(tls=tls, ports=64) as server, echo_peer() as peer:
         for kid, key, algorithm in COTURN_KEYS:
             Issuer(kid, algorithm, key).give_to(server)
         port = ("-p", str(server.tls_port)) if tls else ()

@@ -4,17 +4,17 @@ import re
 
 from support import stun
 from support.client import Peer, even_port
-from support.server import Server, free_range
+from support.server import Server
 from support.tap import check, check_equal, main, smoke, test
 
-PORTS = 4
+PATIENT = True
+
 TRANSPORTS = ("udp", "tcp")
 
 
 def narrow(threads=4):
     """A server of several workers with so few ports that a lost one is missed at once; it logs each allocation."""
-    low = free_range(PORTS)
-    return Server(f"min-port={low}", f"max-port={low + PORTS - 1}", "verbose", threads=threads)
+    return Server("verbose", threads=threads, ports=4)
 
 
 def reserve(client):

@@ -12,7 +12,7 @@ from support import stun
 from support.client import Peer, even_port
 from support.namespaces import Namespaces, ip
 from support.route import Route
-from support.server import BINARY, Server, free_range, need, run_relay
+from support.server import BINARY, Server, need, run_relay
 from support.tap import check, check_equal, main, skip, test, wait_for
 
 PATIENT = True
@@ -99,8 +99,7 @@ def a_port_that_the_system_may_give_away_is_held_by_a_socket():
 @test
 def a_port_that_it_does_not_give_away_needs_no_socket():
     need_privileges()
-    first = free_range(64)
-    with Server("relay-steering=on", f"min-port={first}", f"max-port={first + 63}") as server, contextlib.ExitStack() as stack:
+    with Server("relay-steering=on", ports=64) as server, contextlib.ExitStack() as stack:
         before = udp_sockets(server)
         clients = [stack.enter_context(server.client()) for _ in range(20)]
         relayed = [client.relayed() for client in clients]
@@ -120,26 +119,25 @@ def a_port_that_it_does_not_give_away_needs_no_socket():
 @test
 def a_port_of_another_program_is_left_to_it():
     need_privileges()
-    first = free_range(8)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other, Server("relay-steering=on", f"min-port={first}", f"max-port={first + 7}") as server:
-        other.bind(("127.0.0.1", first + 3))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other, Server("relay-steering=on", ports=8) as server:
+        taken = server.relay_ports[3]
+        other.bind(("127.0.0.1", taken))
         other.settimeout(3)
         with contextlib.ExitStack() as stack, Peer() as peer:
             clients = [stack.enter_context(server.client()) for _ in range(7)]
             ports = {client.relayed()[1] for client in clients}
-            check_equal(ports, set(range(first, first + 8)) - {first + 3}, "relay ports")
-            peer.send(b"for the other", ("127.0.0.1", first + 3))
+            check_equal(ports, set(server.relay_ports) - {taken}, "relay ports")
+            peer.send(b"for the other", ("127.0.0.1", taken))
             check_equal(other.recv(100), b"for the other", "what the other program received")
 
 
 @test
 def a_port_that_no_allocation_has_is_answered_as_ever():
     need_privileges()
-    first = free_range(8)
-    with Server("relay-steering=on", f"min-port={first}", f"max-port={first + 7}") as server:
+    with Server("relay-steering=on", ports=8) as server:
         with server.client() as client, Peer() as peer:
             relayed = client.relayed()
-            for port in range(first, first + 8):
+            for port in server.relay_ports:
                 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as knocking:
                     knocking.settimeout(0.2 if port == relayed[1] else 3)
                     knocking.connect(("127.0.0.1", port))
@@ -174,7 +172,7 @@ def two_servers_share_a_range_and_take_nothing_from_each_other():
 @test
 def a_reserved_sibling_belongs_to_who_claims_it():
     need_privileges()
-    with Server("relay-steering=on", threads=2) as server, server.client() as first, server.client() as second, Peer() as peer:
+    with Server("relay-steering=on", threads=2, ports=64) as server, server.client() as first, server.client() as second, Peer() as peer:
         answer = first.allocate(even_port(True))
         check_equal(answer.code, 0, "the answer to EVEN-PORT")
         check_equal(second.allocate((stun.RESERVATION_TOKEN, answer.get(stun.RESERVATION_TOKEN))).code, 0, "the answer to the token")

@@ -1,4 +1,5 @@
 """server: starts the relay with a configuration of its own in a temporary directory, waits until it serves, and stops it by its pid."""
+import collections
 import contextlib
 import os
 import random
@@ -9,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import tempfile
+import threading
 import time
 
 from support import stun
@@ -24,30 +26,49 @@ NAME = "relay.test"
 AUTHORITY = "authority-cert.pem"
 START_S = 20.0 if SANITIZED else 5.0
 STOP_S = 20.0 if SANITIZED else 5.0
+BLOCK = 64  # ports that are claimed at once
+CLAIMED, LEFT, LOCK = [], collections.defaultdict(lambda: range(0)), threading.Lock()  # what holds the names; by network, ports that nobody has yet
 
 
-def free_port(host="127.0.0.1"):
-    """A port that is free for UDP and TCP, below those that the kernel gives to clients: none of them takes it before the server does, or finds itself there."""
+def claim(count):
+    """`count` ports in a row, or more, that no other test has, nor gets as long as this process lives: each block of them has a name in the network.
+    They are below those that the kernel gives to clients: none of these takes one before the server does, or finds itself there."""
     with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
-        ports = range(10000, max(int(file.read().split()[0]), 20000))
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        last = max(int(file.read().split()[0]), 20000) - count
     while True:
-        with socket.socket(family, socket.SOCK_STREAM) as tcp, socket.socket(family, socket.SOCK_DGRAM) as udp, contextlib.suppress(OSError):
-            port = random.choice(ports)
-            tcp.bind((host, port))
-            udp.bind((host, port))
-            return port
+        with contextlib.suppress(OSError), contextlib.ExitStack() as names:
+            ports = range(first := random.randrange(10000 // BLOCK + 1, last // BLOCK) * BLOCK, first + -(-count // BLOCK) * BLOCK)
+            for block in ports[::BLOCK]:
+                names.enter_context(socket.socket(socket.AF_UNIX)).bind(f"\0relay-test-ports-{block}")
+            CLAIMED.append(names.pop_all())
+            return ports
+
+
+def is_free(host, port):
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as tcp, socket.socket(family, socket.SOCK_DGRAM) as udp, contextlib.suppress(OSError):
+        tcp.bind((host, port))
+        udp.bind((host, port))
+        return True
+    return False
 
 
 def free_range(count, host="127.0.0.1"):
-    """The first of `count` UDP ports in a row that are free."""
-    while True:
-        with contextlib.suppress(OSError), contextlib.ExitStack() as held:
-            first = free_port(host) // 2 * 2
-            for port in range(first, first + count):
-                held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind((host, port))
-            if first + count < 65536:
-                return first
+    """The first of `count` ports in a row, free for UDP and TCP, which are given once; of more than one it is even."""
+    with LOCK:
+        while True:
+            left = LEFT[network := os.readlink("/proc/thread-self/ns/net")]
+            if count > 1:
+                left = left[left.start % 2:]
+            if len(left) < count:
+                left = claim(count)
+            LEFT[network] = left[count:]
+            if all(is_free(host, port) for port in left[:count]):
+                return left.start
+
+
+def free_port(host="127.0.0.1"):
+    return free_range(1, host)
 
 
 def make_certificate(directory, prefix="", names=f"DNS:localhost,DNS:{NAME},IP:127.0.0.1", rsa=False):
@@ -72,16 +93,17 @@ class Server:
     """with Server("total-quota=5") as server: ...
 
     The lines are added to a base configuration on free ports: user ann with password "secret", realm example.org, loopback peers allowed,
-    plain UDP and TCP; tls=True adds a certificate, TLS and DTLS. auth=[...] and peers=[...] replace those parts of the base. `arguments` go on
-    the command line; `files` (name: text) into the temporary directory, where the server runs, so that lines, arguments and policies=[...] may
-    name them as they are. Leaving the block stops the server and expects a clean end: exit code 0 and no report of a sanitizer.
+    plain UDP and TCP; tls=True adds a certificate, TLS and DTLS; ports=N makes its relay ports N that no other program takes, `relay_ports`.
+    auth=[...] and peers=[...] replace those parts of the base. `arguments` go on the command line; `files` (name: text) into the temporary
+    directory, where the server runs, so that lines, arguments and policies=[...] may name them as they are. Leaving the block stops the
+    server and expects a clean end: exit code 0 and no report of a sanitizer.
     """
 
     AUTH = ("lt-cred-mech", "user=ann:secret")
     PEERS = ("allow-loopback-peers",)
 
     def __init__(self, *lines, auth=AUTH, peers=PEERS, host="127.0.0.1", tls=False, arguments=(), threads=1, files=None,
-                 policies=(), realm="example.org"):
+                 policies=(), realm="example.org", ports=0):
         self.host, self.port, self.tls_port, self.realm = host, free_port(host), free_port(host), realm
         self.temporary = tempfile.TemporaryDirectory(prefix="relay-e2e-")
         self.directory = self.temporary.name
@@ -91,6 +113,9 @@ class Server:
         base = [f"listening-ip={host}", f"relay-ip={host}", f"listening-port={self.port}", f"tls-listening-port={self.tls_port}",
                 f"realm={realm}", f"relay-threads={threads}", "log-file=stderr", *auth, *peers]
         base += os.environ.get("RELAY_WITH", "").split()  # tests/run: programs that say ALL_WAYS
+        if ports:
+            self.relay_ports = range(first := free_range(ports), first + ports)
+            base += [f"min-port={first}", f"max-port={first + ports - 1}"]
         if tls:
             self.authority = self.path(AUTHORITY)
             self.certificate, key = make_certificate(self.directory)

@@ -11,7 +11,7 @@ import socket
 import subprocess
 
 from support.program import built
-from support.server import free_port, need
+from support.server import free_range, need
 from support.tap import check, check_equal, wait_for
 
 LIMIT_S = 40
@@ -94,9 +94,9 @@ def side_by_side(runs, at_once=8):
 
 @contextlib.contextmanager
 def echo_peer(host="127.0.0.1"):
-    """turnutils_peer on a free port, which it yields; it has answered once."""
+    """turnutils_peer on a free port, which it yields, and the one behind it; it has answered once."""
     need("turnutils_peer")
-    port = free_port(host)
+    port = free_range(2, host)
     process = subprocess.Popen(["turnutils_peer", "-L", host, "-p", str(port)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
     try:
