@@ -113,4 +113,4 @@ def the_loads_are_listed():
 
 
 if __name__ == "__main__":
-    main()
+    main(limit_s=180)

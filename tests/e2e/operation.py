@@ -13,7 +13,9 @@ import time
 from support import stun
 from support.client import Peer, transport
 from support.server import BINARY, ROOT, SANITIZED, START_S, Server, run_relay
-from support.tap import check, check_equal, main, skip, smoke, test, wait_for
+from support.tap import check, check_equal, main, measuring, skip, smoke, test, wait_for
+
+PATIENT = True
 
 SECRETS = ["hunter2", "correct-horse", "0x00112233445566778899aabbccddeeff"]
 
@@ -151,6 +153,7 @@ def the_version_is_told():
 
 
 @test
+@measuring
 def fifty_thousand_strangers_cost_no_memory():
     request = stun.build(stun.ALLOCATE, [transport(stun.UDP)])
 
@@ -161,7 +164,9 @@ def fifty_thousand_strangers_cost_no_memory():
                 stranger.sendto(request, (server.host, server.port))
 
     with Server() as server:
-        come(server, 1000)
+        server.process.send_signal(signal.SIGSTOP)
+        come(server, 1000)  # who wait for it, so that it uses all that a batch has
+        server.process.send_signal(signal.SIGCONT)
         with server.client() as client:
             check_equal(client.allocate().code, 0, "an Allocate before")
         before = server.resident_kb()
@@ -190,11 +195,12 @@ def release(clients):
 
 
 @test
+@measuring
 def what_two_thousand_allocations_hold_is_little_and_goes_back():
     count = 2000
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(limit[0], min(2 * count, limit[1])), limit[1]))
-    with Server("min-port=20000", "max-port=29999") as server:
+    with Server(ports=4096) as server:
         release(hold(server, count)[0])  # what is of fixed size has been used: answers that may be wanted again
         wait_for(lambda: server.descriptors() < 200, 3, "closed sockets")
         before = server.resident_kb()
@@ -205,6 +211,7 @@ def what_two_thousand_allocations_hold_is_little_and_goes_back():
 
 
 @test
+@measuring
 def allocations_come_and_go_without_a_leak():
     def round_of(server, count):
         for _ in range(count):
@@ -223,6 +230,7 @@ def allocations_come_and_go_without_a_leak():
 
 
 @test
+@measuring
 def an_idle_relay_uses_no_processor():
     with Server(threads=2) as server, server.client() as client:
         client.relayed()

@@ -6,14 +6,15 @@
     if __name__ == "__main__":
         main()
 
-The command line of a file: `--smoke` runs only the tests marked @smoke; any other argument only those whose name contains it.
+The command line of a file: `--smoke` runs only the tests marked @smoke, `--measuring` only those marked @measuring, `--patient` only the others; any
+other argument only those whose name contains it.
 """
 import signal
 import sys
 import time
 import traceback
 
-TESTS = []
+TESTS, MEASURING = [], set()
 
 
 class Skip(Exception):
@@ -32,6 +33,12 @@ def test(function):
 def smoke(function):
     """A test that is also run with the sanitized binaries."""
     TESTS.append((function, True))
+    return function
+
+
+def measuring(function):
+    """A test that measures time, in a file that is PATIENT otherwise: it runs alone."""
+    MEASURING.add(function)
     return function
 
 
@@ -78,9 +85,11 @@ def run_one(function, limit_s):
 
 
 def main(limit_s=60):
-    arguments = [argument for argument in sys.argv[1:] if argument != "--smoke"]
-    chosen = [function for function, is_smoke in TESTS
-              if (is_smoke or "--smoke" not in sys.argv) and all(argument in function.__name__ for argument in arguments)]
+    arguments = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
+    unwanted = {"--smoke": lambda function, is_smoke: not is_smoke, "--measuring": lambda function, _: function not in MEASURING,
+                "--patient": lambda function, _: function in MEASURING}
+    chosen = [function for function, is_smoke in TESTS if all(argument in function.__name__ for argument in arguments)
+              and not any(unwanted[switch](function, is_smoke) for switch in sys.argv if switch.startswith("--"))]
     print(f"1..{len(chosen)}", flush=True)
     bad = 0
     for number, function in enumerate(chosen, 1):
