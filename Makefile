@@ -12,7 +12,7 @@ PREFIX ?= /usr/local
 VERSION := 0.1.0
 
 ROOMS := base wire ledger turn policy store net admin client spec server
-CFLAGS ?= -O2 -g
+CFLAGS ?= $(if $(SAN),-O1 -g1,-O2 -g)
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wconversion -Werror -fno-strict-overflow -fstack-protector-strong \
               -fPIE -MMD -MP -Icore -DRELAY_VERSION='"$(VERSION)"' -DRELAY_DATA_DIR='"$(PREFIX)/share/relay"'
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -pthread

@@ -11,6 +11,8 @@ import time
 from support.server import BINARY, ROOT, run_relay
 from support.tap import check, check_equal, main, skip, smoke, test
 
+PATIENT = True
+
 ASK = """
 source "$1"; shift
 COMP_WORDS=("$@"); COMP_CWORD=$(( $# - 1 ))

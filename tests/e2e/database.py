@@ -10,7 +10,9 @@ import time
 from support import stun
 from support.client import Peer
 from support.server import POLICIES, SANITIZED, Server, run_relay
-from support.tap import check, check_equal, main, smoke, test, wait_for
+from support.tap import check, check_equal, main, measuring, smoke, test, wait_for
+
+PATIENT = True
 
 DATABASE = "userdb=relay.db"
 COLUMNS = "sum(bytes_in), sum(bytes_out), sum(packets_in), sum(packets_out)"
@@ -98,6 +100,7 @@ def usage_is_exact_in_both_directions():
         check("ann" in text and str(expected[0]) in text and str(expected[1]) in text, f"relay usage says {text}")
 
 
+@measuring
 @test
 def usage_of_a_live_session_appears_within_two_seconds():
     with Server(DATABASE) as server, server.client() as client, Peer() as peer:
@@ -133,6 +136,7 @@ def load_until(server, stop, sent):
                     sent.append((time.monotonic(), total))
 
 
+@measuring
 @test
 def kill_9_under_load_loses_at_most_a_second_and_no_integrity():
     with Server(DATABASE, threads=2) as server:
@@ -160,6 +164,7 @@ def kill_9_under_load_loses_at_most_a_second_and_no_integrity():
         wait_for(lambda: query(server, "SELECT count(*) FROM sessions WHERE closed_ms IS NULL") <= [(1,)], 3, "the end of what was open")
 
 
+@measuring
 @test
 def killed_again_and_again_it_keeps_its_integrity():
     with Server(DATABASE) as server:
@@ -174,6 +179,7 @@ def killed_again_and_again_it_keeps_its_integrity():
         check_equal(query(server, "PRAGMA integrity_check"), [("ok",)], "the integrity")
 
 
+@measuring
 @test
 def a_locked_database_stops_nothing_and_is_said_once():
     with Server(DATABASE) as server, server.client() as client, Peer() as peer:

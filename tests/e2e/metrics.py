@@ -14,6 +14,8 @@ from support.prometheus import scrape
 from support.server import ROOT, Server
 from support.tap import check, check_equal, main, skip, smoke, test, wait_for
 
+PATIENT = True
+
 HOOKS = """
 local seen = relay.metric.counter("seen_total", {user = "any", quote = 'a"b\\\\c'})
 local asked = relay.metric.counter("asked_total")

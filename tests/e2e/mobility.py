@@ -8,6 +8,8 @@ from support.client import Peer
 from support.server import SANITIZED, Server
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
+PATIENT = True
+
 WORKERS = 4
 KINDS = ("udp", "tcp", "tls")
 ROUND, MOVES_MAX = 50, 400

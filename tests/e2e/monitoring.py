@@ -8,6 +8,8 @@ import tempfile
 from support.server import ROOT, need, run_relay
 from support.tap import check, check_equal, main, smoke, test
 
+PATIENT = True
+
 HERE = os.path.join(ROOT, "examples", "monitoring")
 OTHERS = {"up"}
 SUFFIXES = ("_bucket", "_sum", "_count")

@@ -152,8 +152,8 @@ def the_version_is_told():
     check(code == 0 and re.search(r"\d+\.\d+\.\d+", text), f"{code}: {text!r}")
 
 
-@test
 @measuring
+@test
 def fifty_thousand_strangers_cost_no_memory():
     request = stun.build(stun.ALLOCATE, [transport(stun.UDP)])
 
@@ -194,8 +194,8 @@ def release(clients):
         client.close()
 
 
-@test
 @measuring
+@test
 def what_two_thousand_allocations_hold_is_little_and_goes_back():
     count = 2000
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -210,8 +210,8 @@ def what_two_thousand_allocations_hold_is_little_and_goes_back():
         wait_for(lambda: server.resident_kb() - before < 512 or SANITIZED, 5, "the memory back")
 
 
-@test
 @measuring
+@test
 def allocations_come_and_go_without_a_leak():
     def round_of(server, count):
         for _ in range(count):
@@ -229,8 +229,8 @@ def allocations_come_and_go_without_a_leak():
         check(grown < 2048 or SANITIZED, f"1500 allocations left {grown} kB")
 
 
-@test
 @measuring
+@test
 def an_idle_relay_uses_no_processor():
     with Server(threads=2) as server, server.client() as client:
         client.relayed()

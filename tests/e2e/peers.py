@@ -6,6 +6,7 @@ from support.client import Peer
 from support.server import Server, run_relay
 from support.tap import check, check_equal, main, smoke, test
 
+PATIENT = True
 ALL_WAYS = True
 
 IP_RECVTTL = 12     # linux/in.h; Python has no name for it

@@ -10,6 +10,8 @@ from support.client import Client, NoAnswer
 from support.server import Server, free_port, run_relay
 from support.tap import check, check_equal, main, smoke, test
 
+PATIENT = True
+
 ANN, PROXY, ANN6, PROXY6 = ("192.0.2.1", 56324), ("198.51.100.7", 443), ("2001:db8::1", 56324), ("2001:db8::2", 443)
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 

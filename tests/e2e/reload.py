@@ -10,7 +10,9 @@ import time
 from support import stun
 from support.client import Peer, number, transport
 from support.server import SANITIZED, Server, free_port, run_relay
-from support.tap import check, check_equal, main, smoke, test, wait_for
+from support.tap import check, check_equal, main, measuring, smoke, test, wait_for
+
+PATIENT = True
 
 
 def version(n, more=""):
@@ -111,6 +113,7 @@ def what_waits_in_the_old_policy_ends_there():
         check_equal(int.from_bytes(message.get(stun.LIFETIME), "big"), 1001, "the lifetime of who waited")
 
 
+@measuring
 @test
 def an_init_that_waits_holds_up_nobody():
     slow = version(2)[:-2] + ", init = function(ctx) if ctx.reload then relay.sleep(1) end end}"

@@ -5,6 +5,8 @@ from support.client import Peer
 from support.server import POLICIES, Server, run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
+PATIENT = True
+
 POLICY = """
 local tries = relay.ratelimit("tries", {rate = 0.001, burst = 3})
 local LIMITS, SLOW = relay.allow{user_quota = 9, max_lifetime = 900, tags = {plan = "x"}}, relay.deny(486, "too many tries")

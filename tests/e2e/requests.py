@@ -6,6 +6,8 @@ from support.client import Peer
 from support.server import Server
 from support.tap import check, check_equal, main, smoke, test
 
+PATIENT = True
+
 FIELDS = ("method", "transport", "listener", "src", "dst", "sni", "alpn", "origin", "software", "username", "userhash", "realm", "user")
 
 SHOWS = """

@@ -10,7 +10,9 @@ from support import minted, stun
 from support.client import Peer
 from support.door import ask_json
 from support.server import SANITIZED, Server, run_relay
-from support.tap import check, check_equal, main, smoke, test, wait_for
+from support.tap import check, check_equal, main, measuring, smoke, test, wait_for
+
+PATIENT = True
 
 MASTER = "m" * 40
 WITHIN_S = 4.0 if SANITIZED else 1.0
@@ -64,6 +66,7 @@ def has_stopped(client):
     return client.transport == "udp" or client.is_closed(WITHIN_S)
 
 
+@measuring
 @smoke
 def all_allocations_of_a_tag_end_on_all_workers_within_a_second():
     with serving(threads=4, tls=True) as server, contextlib.ExitStack() as stack, Peer() as peer, socket.create_server(("127.0.0.1", 0)) as listener:
@@ -163,6 +166,7 @@ def it_stands_over_a_restart_and_without_a_database():
         check_equal(enter(server, pair), 401, "all the same")
 
 
+@measuring
 @test
 def the_command_line_writes_into_the_file_of_a_running_server():
     with serving(threads=2, auth=["use-auth-secret", "static-auth-secret=shh"]) as server:
@@ -220,6 +224,7 @@ def the_commands_say_what_they_did():
         check_equal(types, ["revoke", "revocation_lift"], "the audit of revocations")
 
 
+@measuring
 @test
 def a_key_that_is_removed_takes_with_it_what_was_minted_under_it():
     with serving(threads=2) as server:

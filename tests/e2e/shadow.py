@@ -8,6 +8,8 @@ from support.prometheus import scrape
 from support.server import POLICIES, Server, run_relay
 from support.tap import check, check_equal, main, smoke, test, wait_for
 
+PATIENT = True
+
 DECIDING = """
 local tries = relay.ratelimit("tries", {rate = 0.001, burst = 4})
 local LIMITS = relay.allow{user_quota = 9, max_lifetime = 900}

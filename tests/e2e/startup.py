@@ -8,7 +8,9 @@ import time
 from support import stun
 from support.client import NoAnswer
 from support.server import ROOT, SANITIZED, Server, free_port, run_relay
-from support.tap import check, check_equal, main, smoke, test, wait_for
+from support.tap import check, check_equal, main, measuring, smoke, test, wait_for
+
+PATIENT = True
 
 EXAMPLE = os.path.join(ROOT, "examples", "turnserver.conf")
 
@@ -172,6 +174,7 @@ def without_authentication_nothing_is_relayed():
             check_equal(client.allocate(nonce="x").kind, stun.ERROR, "an Allocate with empty credentials")
 
 
+@measuring
 @smoke
 def the_start_takes_less_than_a_second_with_every_relay_port():
     with Server("min-port=1024", "max-port=65535", threads=2) as server:
@@ -255,6 +258,7 @@ def the_command_line_wins_over_the_file():
         check_equal(client.realm, "two.example", "the realm")
 
 
+@measuring
 @test
 def every_port_of_eight_addresses_policies_and_a_database_start_in_no_time():
     addresses = [f"relay-ip=127.0.1.{number}" for number in range(1, 8)]

@@ -10,7 +10,9 @@ import time
 from support import stun
 from support.client import NoAnswer, Peer
 from support.server import BINARY, START_S, Server
-from support.tap import check, check_equal, main, smoke, test, wait_for
+from support.tap import check, check_equal, main, measuring, smoke, test, wait_for
+
+PATIENT = True
 
 
 @smoke
@@ -130,6 +132,7 @@ def an_allocation_ends_with_its_connection():
             wait_for(lambda: other.allocate().code == 0, 5, "a free place after the connection closed")
 
 
+@measuring
 @test
 def a_slow_reader_loses_data_but_stalls_nobody():
     with Server() as server, server.client("tcp") as slow, server.client() as other, Peer() as peer, Peer() as echo:

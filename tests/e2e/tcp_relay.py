@@ -277,8 +277,8 @@ def what_is_switched_off_is_refused():
         check_equal(datagrams.allocate(protocol=stun.TCP).code, 400, "Allocate for TCP by datagram")
 
 
-@test
 @measuring
+@test
 def a_rate_is_kept_without_losing_a_byte():
     with Server("max-bps=200000") as server, Peer() as peer:
         client, _ = allocated(server)

@@ -15,7 +15,9 @@ from support import stun
 from support.client import Client
 from support.openssl import DtlsClient, der, s_client, shown
 from support.server import SANITIZED, Server, make_certificate, run_relay
-from support.tap import check, check_equal, main, skip, smoke, test, wait_for
+from support.tap import check, check_equal, main, measuring, skip, smoke, test, wait_for
+
+PATIENT = True
 
 HELLOS, PORTS = 30000, 1000
 GROWTH_KB = 32 * 1024
@@ -259,6 +261,7 @@ def median_rtt(client, times):
     return statistics.median(taken)
 
 
+@measuring
 @test
 def thirty_thousand_hellos_without_a_cookie_cost_no_memory_and_nobody_waits():
     with Server(tls=True) as server, server.client() as other, contextlib.ExitStack() as held:

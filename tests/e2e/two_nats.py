@@ -9,6 +9,7 @@ from support.nats import HOMES, SERVER, outside
 from support.server import Server
 from support.tap import check, check_equal, main, test
 
+PATIENT = True
 ALL_WAYS = True
 
 ROUNDS, ROUND_S = 8, 0.04

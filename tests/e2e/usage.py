@@ -15,7 +15,9 @@ from support.door import Connection, ask, ask_json
 from support.openssl import DtlsClient
 from support.prometheus import scrape
 from support.server import SANITIZED, Server, run_relay
-from support.tap import check, check_equal, main, smoke, test, wait_for
+from support.tap import check, check_equal, main, measuring, smoke, test, wait_for
+
+PATIENT = True
 
 MASTER = "m" * 40
 PATIENCE_S = 30 if SANITIZED else 10
@@ -219,6 +221,7 @@ def memory_of(server):
         return int(file.read().split()[1]) * 4096
 
 
+@measuring
 @test
 def a_hundred_thousand_tags_are_streamed_without_memory_and_nobody_waits():
     count = 100_000
@@ -372,6 +375,7 @@ def an_allocation_that_only_lives_is_counted_while_it_does():
         check(abs(closed - opened - lived) <= 5 and seconds == lived // 1000, f"it lived {lived} ms ({seconds} s) of {closed - opened}")
 
 
+@measuring
 @test
 def killed_under_load_it_loses_a_second_at_most_and_doubles_nothing():
     agree = " AND ".join(f"(SELECT sum({name}) FROM usage) IS (SELECT sum({name}) FROM sessions)" for name in (*NUMBERS, "lived_ms"))
