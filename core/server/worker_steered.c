@@ -8,6 +8,7 @@
 #include "server/worker_state.h"
 
 #include "base/err.h"
+#include "net/bound.h"
 #include "net/icmp.h"
 #include "net/raw.h"
 
@@ -43,6 +44,7 @@ struct steered {
     struct worker *worker;
     struct raw_out *out;
     bool is_flushing; /* it: nothing can be put now */
+    struct bound others; /* ports of other programs */
     struct steered_socket sockets[FAMILIES];
     struct pool ports;
     size_t raw_count;
@@ -200,11 +202,11 @@ bool steered_answer(struct steered *steered, const struct send *send, bool lasti
 }
 
 /* claim: no other program has the port, or gets it; steering goes before sockets that are bound, and another's would get nothing any more. */
-static int claim(const struct service *service, const struct addr *local, int *fd)
+static int claim(struct worker *worker, const struct addr *local, int *fd)
 {
     *fd = -1;
-    if (!service->holds_ports)
-        return udp_probe(local);
+    if (!worker->service->holds_ports)
+        return bound_find(&worker->steered->others, local, loop_now(worker->loop));
     *fd = udp_relay(local);
     return *fd < 0 ? *fd : 0;
 }
@@ -215,7 +217,7 @@ static int steered_relay_open(void *ctx, const struct addr *local, struct handle
     struct handle handle;
     int fd;
     (void)owner; /* whom the ledger knows */
-    const int err = claim(worker->service, local, &fd);
+    const int err = claim(worker, local, &fd);
     if (err)
         return err;
     struct steered_port *port = pool_take(&worker->steered->ports, &handle);
@@ -292,6 +294,7 @@ int steered_open(struct worker *worker, struct refusal *refusal)
     if (!steered || !(steered->out = raw_out_new(&worker->service->engine.hash_key, &others)))
         return ERR_MEMORY;
     steered->worker = worker;
+    steered->others = (struct bound){.first = config->min_port, .last = config->max_port};
     steered->raw_count = raw_count;
     memset(steered->raw, -1, raw_count * sizeof *steered->raw);
     pool_init(&steered->ports, sizeof(struct steered_port), 0);

@@ -116,19 +116,30 @@ def a_port_that_it_does_not_give_away_needs_no_socket():
         check_equal(way(server.log()), ["for=worker holds_ports=no send=raw"], "the line of the log")
 
 
-@test
-def a_port_of_another_program_is_left_to_it():
-    need_privileges()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other, Server("relay-steering=on", ports=8) as server:
+def leave_to_another(count):
+    """All ports of a range but another program's are allocated, without a pause."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other, Server("relay-steering=on", ports=count) as server:
         taken = server.relay_ports[3]
         other.bind(("127.0.0.1", taken))
         other.settimeout(3)
         with contextlib.ExitStack() as stack, Peer() as peer:
-            clients = [stack.enter_context(server.client()) for _ in range(7)]
+            clients = [stack.enter_context(server.client()) for _ in range(count - 1)]
             ports = {client.relayed()[1] for client in clients}
             check_equal(ports, set(server.relay_ports) - {taken}, "relay ports")
             peer.send(b"for the other", ("127.0.0.1", taken))
             check_equal(other.recv(100), b"for the other", "what the other program received")
+
+
+@test
+def a_port_of_another_program_is_left_to_it():
+    need_privileges()
+    leave_to_another(8)  # asked about one by one
+
+
+@test
+def also_where_so_many_are_asked_about_that_all_are_looked_at():
+    need_privileges()
+    leave_to_another(100)
 
 
 @test
