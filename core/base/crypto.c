@@ -1,8 +1,11 @@
 /* crypto.c: MACs, digests, AEAD and random bytes over libcrypto; base64 and hex.
  *
- * Fetching an algorithm costs microseconds in OpenSSL 3, so each is fetched once, and HMAC goes through a context that keeps its digest.
- * The last key of each hash stays in its context: the next MAC under the same key saves the key schedule.
+ * Digests go by their own functions, which OpenSSL 3 calls deprecated: behind EVP a MAC costs several times what its blocks do, with memory taken and given back. The
+ * last key of each hash stays, as the states of HMAC (RFC 2104) behind the padded key, so that the next MAC under it begins there. Ciphers go through EVP: each is
+ * fetched once, which costs microseconds.
  */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "base/crypto.h"
 
 #include "base/err.h"
@@ -10,32 +13,58 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
+#include <openssl/md5.h>
+#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #define HASHES 4
+#define BLOCK_MAX 128
 #define KEY_KEPT_MAX 64
 
-static const struct {
-    const char *name;
-    size_t len;
-    bool mac;
-} hashes[HASHES] = {
-    [CRYPTO_MD5] = {"MD5", 16, false},
-    [CRYPTO_SHA1] = {"SHA1", 20, true},
-    [CRYPTO_SHA256] = {"SHA256", 32, true},
-    [CRYPTO_SHA384] = {"SHA384", 48, true},
+union state {
+    MD5_CTX md5;
+    SHA_CTX sha1;
+    SHA256_CTX sha256;
+    SHA512_CTX sha384;
 };
 
-struct hash_state {
-    EVP_MD *digest;
-    EVP_MD_CTX *digesting;
-    EVP_MAC_CTX *mac;
+#define HASH(name, prefix)                                                                                                                         \
+    static bool name##_init(union state *state)                                                                                                    \
+    {                                                                                                                                              \
+        return prefix##_Init(&state->name);                                                                                                        \
+    }                                                                                                                                              \
+    static bool name##_put(union state *state, struct view bytes)                                                                                  \
+    {                                                                                                                                              \
+        return prefix##_Update(&state->name, bytes.at, bytes.len);                                                                                 \
+    }                                                                                                                                              \
+    static bool name##_end(union state *state, uint8_t *out)                                                                                       \
+    {                                                                                                                                              \
+        return prefix##_Final(out, &state->name);                                                                                                  \
+    }
+HASH(md5, MD5)
+HASH(sha1, SHA1)
+HASH(sha256, SHA256)
+HASH(sha384, SHA384)
+
+static const struct hash {
+    size_t len, block;
+    bool (*init)(union state *);
+    bool (*put)(union state *, struct view bytes);
+    bool (*end)(union state *, uint8_t *out);
+} hashes[HASHES] = {
+    [CRYPTO_MD5] = {16, 64, md5_init, md5_put, md5_end},
+    [CRYPTO_SHA1] = {20, 64, sha1_init, sha1_put, sha1_end},
+    [CRYPTO_SHA256] = {32, 64, sha256_init, sha256_put, sha256_end},
+    [CRYPTO_SHA384] = {48, BLOCK_MAX, sha384_init, sha384_put, sha384_end},
+};
+
+/* struct keyed: HMAC under a key, where it has nothing yet of the text, and of the inner digest. */
+struct keyed {
+    union state inner, outer;
     uint8_t key[KEY_KEPT_MAX];
     size_t key_len; /* 0: none kept */
 };
@@ -54,26 +83,11 @@ static const struct {
 #define DRAWN_BYTES 256
 
 struct crypto {
-    struct hash_state hash[HASHES];
+    struct keyed keyed[HASHES];
     uint8_t drawn[DRAWN_BYTES]; /* random; the first `drawn_left` were not given out */
     size_t drawn_left;
     EVP_CIPHER_CTX *opening[AEADS], *sealing[AEADS]; /* each keeps its cipher */
 };
-
-static bool hash_init(struct hash_state *state, enum crypto_hash hash, EVP_MAC *hmac)
-{
-    state->digest = EVP_MD_fetch(NULL, hashes[hash].name, NULL);
-    state->digesting = EVP_MD_CTX_new();
-    if (!state->digest || !state->digesting)
-        return false;
-    if (!hashes[hash].mac)
-        return true;
-    char name[16];
-    OPENSSL_strlcpy(name, hashes[hash].name, sizeof name);
-    const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0), OSSL_PARAM_construct_end()};
-    state->mac = EVP_MAC_CTX_new(hmac);
-    return state->mac && EVP_MAC_CTX_set_params(state->mac, params);
-}
 
 static bool aead_init(struct crypto *crypto, enum crypto_aead aead)
 {
@@ -88,13 +102,9 @@ static bool aead_init(struct crypto *crypto, enum crypto_aead aead)
 struct crypto *crypto_new(void)
 {
     struct crypto *crypto = calloc(1, sizeof *crypto);
-    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL); /* the contexts keep it */
-    bool ok = crypto && hmac;
-    for (int hash = 0; ok && hash < HASHES; hash++)
-        ok = hash_init(&crypto->hash[hash], (enum crypto_hash)hash, hmac);
+    bool ok = crypto;
     for (int aead = 0; ok && aead < AEADS; aead++)
         ok = aead_init(crypto, (enum crypto_aead)aead);
-    EVP_MAC_free(hmac);
     if (ok)
         return crypto;
     crypto_free(crypto);
@@ -105,11 +115,6 @@ void crypto_free(struct crypto *crypto)
 {
     if (!crypto)
         return;
-    for (int hash = 0; hash < HASHES; hash++) {
-        EVP_MAC_CTX_free(crypto->hash[hash].mac);
-        EVP_MD_CTX_free(crypto->hash[hash].digesting);
-        EVP_MD_free(crypto->hash[hash].digest);
-    }
     for (int aead = 0; aead < AEADS; aead++) {
         EVP_CIPHER_CTX_free(crypto->opening[aead]);
         EVP_CIPHER_CTX_free(crypto->sealing[aead]);
@@ -123,44 +128,63 @@ size_t crypto_hash_len(enum crypto_hash hash)
     return hashes[hash].len;
 }
 
-int crypto_digest(struct crypto *crypto, enum crypto_hash hash, const struct view *parts, size_t count, uint8_t *out)
+/* finish: the digest of what `state` has had and of the parts. */
+static bool finish(const struct hash *hash, union state *state, const struct view *parts, size_t count, uint8_t *out)
 {
-    const struct hash_state *state = &crypto->hash[hash];
-    if (!EVP_DigestInit_ex2(state->digesting, state->digest, NULL))
-        return ERR_SYSTEM;
-    for (size_t i = 0; i < count; i++)
-        if (!EVP_DigestUpdate(state->digesting, parts[i].at, parts[i].len))
-            return ERR_SYSTEM;
-    return EVP_DigestFinal_ex(state->digesting, out, NULL) ? 0 : ERR_SYSTEM;
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++)
+        ok = hash->put(state, parts[i]);
+    return ok && hash->end(state, out);
 }
 
-static bool mac_begin(struct hash_state *state, struct view key)
+int crypto_digest(struct crypto *crypto, enum crypto_hash which, const struct view *parts, size_t count, uint8_t *out)
 {
-    if (state->key_len && crypto_equal(key, view_of(state->key, state->key_len)))
-        return EVP_MAC_init(state->mac, NULL, 0, NULL);
-    state->key_len = 0;
-    if (!key.at)
-        key = view_text(""); /* NULL would mean "the key before" */
-    if (!EVP_MAC_init(state->mac, key.at, key.len, NULL))
-        return false;
-    if (key.len && key.len <= KEY_KEPT_MAX) {
-        memcpy(state->key, key.at, key.len);
-        state->key_len = key.len;
-    }
+    const struct hash *hash = &hashes[which];
+    union state state;
+    (void)crypto;
+    return hash->init(&state) && finish(hash, &state, parts, count, out) ? 0 : ERR_SYSTEM;
+}
+
+/* pad: `state` has had the key, each byte of which was changed so. */
+static bool pad(const struct hash *hash, union state *state, const uint8_t key[BLOCK_MAX], uint8_t change)
+{
+    uint8_t block[BLOCK_MAX];
+    for (size_t i = 0; i < hash->block; i++)
+        block[i] = key[i] ^ change;
+    const bool ok = hash->init(state) && hash->put(state, view_of(block, hash->block));
+    crypto_wipe(block, sizeof block);
+    return ok;
+}
+
+static bool key_put(struct keyed *keyed, const struct hash *hash, struct view key)
+{
+    uint8_t block[BLOCK_MAX] = {0};
+    bool ok = true;
+    if (key.len > hash->block)
+        ok = hash->init(&keyed->inner) && finish(hash, &keyed->inner, &key, 1, block);
+    else if (key.len)
+        memcpy(block, key.at, key.len);
+    ok = ok && pad(hash, &keyed->inner, block, 0x36) && pad(hash, &keyed->outer, block, 0x5c);
+    crypto_wipe(block, sizeof block);
+    keyed->key_len = 0;
+    if (!ok || key.len == 0 || key.len > KEY_KEPT_MAX)
+        return ok;
+    memcpy(keyed->key, key.at, key.len);
+    keyed->key_len = key.len;
     return true;
 }
 
-int crypto_hmac(struct crypto *crypto, enum crypto_hash hash, struct view key, const struct view *parts, size_t count, uint8_t *out)
+int crypto_hmac(struct crypto *crypto, enum crypto_hash which, struct view key, const struct view *parts, size_t count, uint8_t *out)
 {
-    struct hash_state *state = &crypto->hash[hash];
-    assert(hashes[hash].mac);
-    if (!mac_begin(state, key))
+    const struct hash *hash = &hashes[which];
+    struct keyed *keyed = &crypto->keyed[which];
+    const bool is_kept = keyed->key_len && crypto_equal(key, view_of(keyed->key, keyed->key_len));
+    if (!is_kept && !key_put(keyed, hash, key))
         return ERR_SYSTEM;
-    for (size_t i = 0; i < count; i++)
-        if (!EVP_MAC_update(state->mac, parts[i].at, parts[i].len))
-            return ERR_SYSTEM;
-    size_t len;
-    return EVP_MAC_final(state->mac, out, &len, hashes[hash].len) ? 0 : ERR_SYSTEM;
+    union state inner = keyed->inner, outer = keyed->outer;
+    uint8_t digest[CRYPTO_HASH_MAX];
+    const struct view text = view_of(digest, hash->len);
+    return finish(hash, &inner, parts, count, digest) && finish(hash, &outer, &text, 1, out) ? 0 : ERR_SYSTEM;
 }
 
 size_t crypto_aead_key_len(enum crypto_aead aead)

@@ -1,6 +1,6 @@
 /* crypto.h: the only door to libcrypto: keyed MACs, digests, AEAD, random bytes, constant-time compare, base64, hex.
  *
- * A `struct crypto` is one thread's: algorithms are fetched once in crypto_new, contexts are reused. All functions that may fail
+ * A `struct crypto` is one thread's: ciphers are fetched once in crypto_new, contexts are reused. All functions that may fail
  * for want of memory or entropy return 0 or ERR_SYSTEM.
  */
 #ifndef RELAY_BASE_CRYPTO_H
@@ -13,7 +13,7 @@ enum crypto_hash { CRYPTO_MD5, CRYPTO_SHA1, CRYPTO_SHA256, CRYPTO_SHA384 };
 #define CRYPTO_SHA256_LEN 32
 #define CRYPTO_HASH_MAX 48
 
-struct crypto; /* fetched algorithms and scratch contexts of one thread */
+struct crypto; /* fetched ciphers, scratch contexts and the last keys of one thread */
 
 struct crypto *crypto_new(void); /* NULL on failure */
 void crypto_free(struct crypto *crypto);
@@ -23,7 +23,7 @@ size_t crypto_hash_len(enum crypto_hash hash); /* 16, 20, 32, 48 */
 /* crypto_digest: of the concatenation of `parts` (count of them) into `out` of crypto_hash_len bytes. */
 int crypto_digest(struct crypto *, enum crypto_hash, const struct view *parts, size_t count, uint8_t *out);
 
-/* crypto_hmac: HMAC of the concatenation of `parts` (not MD5) under `key`, into `out` of crypto_hash_len bytes. */
+/* crypto_hmac: HMAC of the concatenation of `parts` under `key`, into `out` of crypto_hash_len bytes. */
 int crypto_hmac(struct crypto *, enum crypto_hash, struct view key, const struct view *parts, size_t count, uint8_t *out);
 
 /* AES-GCM as RFC 5116 section 5 has it, ChaCha20-Poly1305 as RFC 8439: a nonce of 12 bytes; the tag of 16 is the end of the sealed bytes. */

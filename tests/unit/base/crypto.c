@@ -55,6 +55,7 @@ TEST(macs_are_those_of_the_standards_whatever_key_was_before)
         struct view key;
         const char *text, *want;
     } cases[] = {
+        {CRYPTO_MD5, view_text("Jefe"), "what do ya want for nothing?", "750c783e6ab0b503eaa86e310a5db738"},
         {CRYPTO_SHA1, view_text("Jefe"), "what do ya want for nothing?", "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"},
         {CRYPTO_SHA256, view_text("Jefe"), "what do ya want for nothing?",
          "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
