@@ -1,6 +1,7 @@
 /* hop.c: rtnetlink's answers about routes and neighbours, kept for a second. */
 #include "net/hop.h"
 
+#include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
@@ -108,7 +109,26 @@ static struct ip ip_of(const struct addr *addr)
     return ip;
 }
 
-/* ask_route: to a neighbour, or by a router of the same family: its address is *next. */
+/* is_set: a switch of all devices or of loopback. */
+static bool is_set(const char *path)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char value = '0';
+    if (fd >= 0) {
+        if (read(fd, &value, 1) != 1)
+            value = '0';
+        close(fd);
+    }
+    return value == '1';
+}
+
+/* takes_own: whether the system takes what comes from a device, be it loopback, as from an address of its own. */
+static bool takes_own(const struct ip *from)
+{
+    return from->family == AF_INET6 || is_set("/proc/sys/net/ipv4/conf/all/accept_local") || is_set("/proc/sys/net/ipv4/conf/lo/accept_local");
+}
+
+/* ask_route: to a neighbour, or by a router of the same family: its address is *next. Or to this machine itself. */
 static bool ask_route(int fd, const struct ip *from, const struct ip *to, struct hop *hop, struct ip *next)
 {
     struct question question = {.head = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)), .nlmsg_type = RTM_GETROUTE, .nlmsg_flags = NLM_F_REQUEST}};
@@ -121,7 +141,8 @@ static bool ask_route(int fd, const struct ip *from, const struct ip *to, struct
         return false;
     memcpy(&route, NLMSG_DATA(answer), sizeof route);
     const void *device = attribute(answer, sizeof route, RTA_OIF, sizeof hop->device), *gateway = attribute(answer, sizeof route, RTA_GATEWAY, to->len);
-    if (route.rtm_type != RTN_UNICAST || !device || attribute(answer, sizeof route, RTA_VIA, 0) || attribute(answer, sizeof route, RTA_ENCAP, 0))
+    hop->is_own = route.rtm_type == RTN_LOCAL && takes_own(from);
+    if ((route.rtm_type != RTN_UNICAST && !hop->is_own) || !device || attribute(answer, sizeof route, RTA_VIA, 0) || attribute(answer, sizeof route, RTA_ENCAP, 0))
         return false;
     memcpy(&hop->device, device, sizeof hop->device);
     *next = *to;
@@ -149,7 +170,7 @@ static bool ask_device(struct hop *hop)
 {
     struct ifreq wish = {0};
     const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    bool found = fd >= 0 && if_indextoname(hop->device, wish.ifr_name) && ioctl(fd, SIOCGIFHWADDR, &wish) == 0 && wish.ifr_hwaddr.sa_family == ARPHRD_ETHER;
+    bool found = fd >= 0 && if_indextoname(hop->device, wish.ifr_name) && ioctl(fd, SIOCGIFHWADDR, &wish) == 0 && wish.ifr_hwaddr.sa_family == (hop->is_own ? ARPHRD_LOOPBACK : ARPHRD_ETHER);
     if (found)
         memcpy(hop->own, wish.ifr_hwaddr.sa_data, sizeof hop->own);
     found = found && ioctl(fd, SIOCGIFMTU, &wish) == 0;
@@ -167,7 +188,8 @@ static void learn(struct hop_cache *cache, struct place *place, msec_t now)
     while (recv(cache->fd, waste, sizeof waste, MSG_DONTWAIT) > 0) /* of a question before, that had no answer in time */
         ;
     place->hop = (struct hop){0};
-    const bool is_near = ask_route(cache->fd, &from, &to, &place->hop, &next) && ask_device(&place->hop), is_known = is_near && ask_neighbour(cache->fd, &next, &place->hop);
+    const bool is_near = ask_route(cache->fd, &from, &to, &place->hop, &next) && ask_device(&place->hop);
+    const bool is_known = is_near && (place->hop.is_own || ask_neighbour(cache->fd, &next, &place->hop));
     if (!is_known)
         place->hop = (struct hop){0};
     place->until = now + (is_near && !is_known ? UNKNOWN_MS : GOOD_MS);

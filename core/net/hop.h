@@ -1,6 +1,7 @@
 /* hop.h: by which device, and to whom on its link, a datagram leaves that no part of the system looks at on its way: asked by rtnetlink, and good for a second.
  *
- * Only for what goes to a neighbour over Ethernet, itself or a router, whose address the system knows and has verified. All else, and what has not been asked yet,
+ * Only for what goes to a neighbour over Ethernet, itself or a router, whose address the system knows and has verified, and for what goes to this machine itself, if
+ * it takes such things from a device (IPv6 does; IPv4 with accept_local, ip-sysctl.rst). All else, and what has not been asked yet,
  * is to be sent by the system; so is one datagram to each address in each second, which keeps the neighbour known. At most HOP_ASKS questions
  * a second: with more peers than that some are sent by the system always.
  */
@@ -17,6 +18,7 @@ struct hop {
     uint32_t device; /* its index; 0: none */
     uint32_t mtu;
     uint8_t own[6], next[6];
+    bool is_own; /* to this machine, by loopback, whose addresses are 0 */
 };
 
 struct hop_cache;

@@ -79,7 +79,7 @@ const struct option options[] = {
      .help = "Relay UDP by one socket of each worker for all relay ports (sk_lookup), which is cheaper than a socket for each allocation and takes CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW at the start: "
              "where it can be had (auto), or not at all without it (on). Keep the range from min-port to max-port from other programs with net.ipv4.ip_local_reserved_ports"},
     {.name = "relay-send", .section = SECTION_RELAY, CHOICE(sends_frames, "raw|packet"), .fallback = "raw",
-     .help = "With relay-steering, how datagrams leave: as any other (raw), or, to peers and clients behind a neighbour on an Ethernet, as frames (packet), which costs less "
+     .help = "With relay-steering, how datagrams leave: as any other (raw), or, to peers and clients behind a neighbour on an Ethernet, and on this machine where it takes its own (accept_local), as frames (packet), which costs less "
              "and goes past packet filters, address translation and queueing disciplines of this machine"},
     {.name = "stun-only", .letter = 'S', .section = SECTION_RELAY, FLAG(stun_only), .help = "Answer Binding requests and relay nothing"},
 

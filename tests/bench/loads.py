@@ -120,6 +120,7 @@ SATURATED = ["--clients", "100", "--window", "64"]
 TLS = Wants(tls=True)
 PLAIN = ["relay", "relay-plain", "coturn"]
 FRAMES = ["relay", "relay-packet", "coturn"]
+ALL_OURS = ["relay", "relay-packet", "relay-plain", "coturn"]
 
 ARROWS = {"up": "client to peer", "down": "peer to client"}
 
@@ -130,11 +131,11 @@ def ways(name, title, paced, chart="", **how):
 
 
 LOADS = {
-    **ways("lo", "50,000 packets/s, 1,000 clients, 172 bytes, loopback", PACED, "paced {}, loopback", cells=of([*PLAIN, *CHANNEL])),
+    **ways("lo", "50,000 packets/s, 1,000 clients, 172 bytes, loopback", PACED, "paced {}, loopback", cells=of([*ALL_OURS, *CHANNEL])),
     **ways("veth", "50,000 packets/s, 1,000 clients, 172 bytes, between two namespaces", PACED, "paced {}, two hosts", cells=of([*FRAMES, *CHANNEL]), network=Cable),
     **ways("burst", "50,000 packets/s in bursts of 8, 100 clients, 1,200 bytes, loopback", BURSTS, "bursts {}, loopback", cells=of([*PLAIN, *CHANNEL])),
     **ways("veth-burst", "50,000 packets/s in bursts of 8, 100 clients, 1,200 bytes, between two namespaces", BURSTS, cells=of([*FRAMES, *CHANNEL]), network=Cable),
-    **ways("saturated", "as fast as it goes, 100 clients, 172 bytes, loopback", SATURATED, "saturated {}, loopback", cells=of([*PLAIN, *CHANNEL])),
+    **ways("saturated", "as fast as it goes, 100 clients, 172 bytes, loopback", SATURATED, "saturated {}, loopback", cells=of([*ALL_OURS, *CHANNEL])),
     **ways("tcp", "ChannelData over TCP, as fast as it goes, 100 clients, 172 bytes, loopback", SATURATED, "TCP {}", cells=of(BOTH), transport="tcp"),
     **ways("tls", "ChannelData over TLS, as fast as it goes, 100 clients, 172 bytes, loopback", SATURATED, "TLS {}", cells=of(BOTH), transport="tls", wants=TLS),
     "pair": Load("two clients of this server, as fast as it goes, 100 clients, 172 bytes, for a packet from end to end", of(["relay", "coturn", *CHANNEL]),
@@ -200,17 +201,21 @@ def both(load):
 GOALS = [
     *(Goal(f"1. ours / the cheapest forwarder, {load}", load, "relay", FORWARDER, at_most=1.15)
       for load in [*both("lo"), *both("veth"), *both("burst"), *both("saturated")]),
-    *(Goal(f"1. ours with relay-send=packet / the cheapest forwarder, {load}", load, "relay-packet", FORWARDER, at_most=1.15) for load in both("veth")),
+    *(Goal(f"1. ours with relay-send=packet / the cheapest forwarder, {load}", load, "relay-packet", FORWARDER, at_most=1.15)
+      for load in [*both("lo"), *both("veth"), *both("saturated")]),
     *each_way("1. coturn / ours, paced, loopback,", both("lo"), "coturn", "relay", at_least=1.7),
+    *each_way("1. coturn / ours with relay-send=packet, paced, loopback,", both("lo"), "coturn", "relay-packet", at_least=1.7),
     Goal("1. coturn / ours, paced, two hosts, up", "veth-up", "coturn", "relay", at_least=2.2),
     Goal("1. coturn / ours, paced, two hosts, down", "veth-down", "coturn", "relay", at_least=1.9),
     Goal("1. coturn / ours with relay-send=packet, paced, two hosts, up", "veth-up", "coturn", "relay-packet", at_least=2.2),
     Goal("1. coturn / ours with relay-send=packet, paced, two hosts, down", "veth-down", "coturn", "relay-packet", at_least=1.9),
     *each_way("1. coturn / ours, bursts,", both("burst"), "coturn", "relay", at_least=1.8),
     *each_way("1. coturn / ours, saturated,", both("saturated"), "coturn", "relay", at_least=1.45),
+    *each_way("1. coturn / ours with relay-send=packet, saturated,", both("saturated"), "coturn", "relay-packet", at_least=1.45),
     *each_way("1. coturn / ours without privileges, paced, loopback,", both("lo"), "coturn", "relay-plain", at_least=1.4),
     *each_way("1. coturn / ours without privileges, bursts,", both("burst"), "coturn", "relay-plain", at_least=1.8),
-    Goal("2. ours / coturn, both ends here", "pair", "relay", "coturn", at_most=0.5),
+    Goal("2. ours / coturn, both ends here, saturated", "pair", "relay", "coturn", at_most=0.5),
+    Goal("2. ours / coturn, both ends here, paced", "pair-paced", "relay", "coturn", at_most=0.5),
     *(Goal(f"3. system calls for a packet, saturated, {load.rpartition('-')[2]}", load, "relay", at_most=0.8, figure="system_calls_per_packet")
       for load in both("saturated")),
     Goal("4. coturn / ours with quota.lua, Allocate and Refresh(0)", "allocate", "coturn", "relay-quota", at_least=6),

@@ -289,21 +289,23 @@ def fill_in_checksums(device):
 
 
 class Filtered:
-    """A relay, whose packet filters count what it sends, and a client and a peer behind a router."""
+    """A relay, whose packet filters count what it sends, and a client and a peer behind a router; or `near`: on its own machine, which counts them too."""
 
-    def __init__(self, stack, version, send):
+    def __init__(self, stack, version, send, near=False, takes_own="0"):
         self.route = stack.enter_context(Route())
+        where, address = (self.route.relay, self.route.RELAY[version]) if near else (self.route.peer, self.route.PEER[version])
+        self.route.switch(self.route.relay, "net/ipv4/conf/lo/accept_local", takes_own)
         ip("netns", "exec", self.route.relay, "nft", "-f", "-",
            stdin="table inet t { counter out {}; chain o { type filter hook output priority 0; meta l4proto udp counter name out; }; }")
         with self.route.inside(self.route.relay):
             fill_in_checksums("out")
-        with self.route.inside(self.route.peer):
-            self.peer = stack.enter_context(Peer(self.route.PEER[version]))
+        with self.route.inside(where):
+            self.peer = stack.enter_context(Peer(address))
         with self.route.inside(self.route.relay):
             server = stack.enter_context(Server("relay-steering=on", f"relay-send={send}", peers=["allowed-peer-ip=10.99.0.0/16", "allowed-peer-ip=fd99::/16"],
                                                 host=self.route.RELAY[version]))
-        with self.route.inside(self.route.peer):
-            self.client = stack.enter_context(server.client(local=(self.route.PEER[version], 0)))
+        with self.route.inside(where):
+            self.client = stack.enter_context(server.client(local=(address, 0)))
         self.relayed = self.client.relayed()
         check_equal(self.client.permit(self.peer.address).code, 0, "the answer to CreatePermission")
 
@@ -335,6 +337,20 @@ def frames_go_past_packet_filters_and_all_else_does_not():
         with contextlib.ExitStack() as stack:
             place = Filtered(stack, version, "packet")
             wait_for(lambda: place.seen() <= 2, what="frames, once the neighbour is known")
+
+
+@test
+def frames_stay_on_this_machine_where_it_takes_them():
+    need_privileges()
+    need("nft")
+    of_others = 20
+    for version, takes_own, framed in ((4, "0", False), (4, "1", True), (6, "0", True)):
+        with contextlib.ExitStack() as stack:
+            place = Filtered(stack, version, "packet", near=True, takes_own=takes_own)
+            if framed:
+                wait_for(lambda: place.seen() <= 2 + of_others, what="frames, once it was asked")
+            else:
+                check_equal([place.seen() for _ in range(3)], [20 + of_others] * 3, "what the filters saw where nothing of its own is taken")
 
 
 if __name__ == "__main__":
