@@ -33,9 +33,10 @@ export async function startChromium({certificates = [], inside = []} = {}) {
       await browser.close();
       if (directory) await rm(directory, {recursive: true, force: true});
     },
-    // a player in a context of his own, so that he has his own storage and connections
-    open: async (lobby, {query = {}, name = 'ann', size = {width: 1280, height: 900}, theme = 'light', code = ''} = {}) => {
+    // a player in a context of his own, so that he has his own storage and connections; first: what is run in the page before its own scripts
+    open: async (lobby, {query = {}, name = 'ann', size = {width: 1280, height: 900}, theme = 'light', code = '', first} = {}) => {
       const context = await browser.newContext({viewport: size, colorScheme: theme, ignoreHTTPSErrors: true});
+      if (first) await context.addInitScript(first);
       const page = await context.newPage();
       const person = new Person(page, context);
       page.on('console', message => person.console.push(message.text()));
