@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import {execFile} from 'node:child_process';
 import {readFile} from 'node:fs/promises';
 import {request} from 'node:http';
+import {connect, constants} from 'node:http2';
 import {join} from 'node:path';
 import {test} from 'node:test';
 import {promisify} from 'node:util';
@@ -159,6 +160,26 @@ test('events come again after a lost stream, each once; and a lobby that was kil
   assert.notEqual(again.epoch, ann.epoch);
   const {events: [{welcome: late}]} = await join({session: bob.session, instance: 2, epoch: bob.epoch, afterSeq: 0}, 1, second);
   assert.deepEqual(late.peers.map(peer => peer.id), [ann.you.id]);
+});
+
+test('who does not read what he is told, and goes, leaves nothing behind', how, async () => {
+  const small = await stage.lobby([relay]);
+  const numbers = async () => (await fetch(`${small.url}/metrics`)).text();
+  for (const leave of [stream => stream.close(constants.NGHTTP2_CANCEL), stream => stream.session.destroy()]) {
+    const {answer: {code}} = await call(small, 'CreateRoom', {seats: 2});
+    const session = connect(small.url, {settings: {initialWindowSize: 1000}}), body = Buffer.from(JSON.stringify({code, instance: 1}));
+    const stream = session.request({':method': 'POST', ':path': '/lobby.v1.Lobby/Join', 'content-type': 'application/connect+json'});
+    stream.end(Buffer.concat([Buffer.from([0, 0, 0, 0, body.length]), body]));
+    await until('she is here', async () => /lobby_streams 1\n/.test(await numbers()));
+    const {events: [{welcome: bob}]} = await call(small, 'Join', {code, instance: 2}, {count: 1});
+    const signal = {generation: 1, description: {type: 'offer', sdp: 'x'.repeat(30_000)}};
+    const before = Number(/lobby_events_total (\d+)/.exec(await numbers())[1]);
+    assert.equal((await call(small, 'SendSignal', {session: bob.session, to: bob.peers[0].id, toInstance: 1, signal})).code, 0);
+    await until('she is being told', async () => (await numbers()).includes(`lobby_events_total ${before + 1}\n`));
+    leave(stream);
+    await until('her stream has ended', async () => /lobby_streams 0\n/.test(await numbers()));
+    session.destroy();
+  }
 });
 
 test('a credential is renewed before it ends', how, async () => {

@@ -71,6 +71,7 @@ function handlerOf(config: Config, lobby: Lobby): Handler {
   const rpc = connectNodeAdapter({
     routes: router => void router.service(LobbyService, lobby.service()),
     readMaxBytes: MESSAGE_MAX,
+    compressMinBytes: MESSAGE_MAX, // no answer is worth it
     contextValues: request => createContextValues().set(ADDRESS, addressOf(request, config.LOBBY_TRUST_PROXY)),
     fallback: (request, reply) => {
       const response = reply as Response;
@@ -88,6 +89,8 @@ function handlerOf(config: Config, lobby: Lobby): Handler {
       allow(response, origin);
       if (request.method === 'OPTIONS') return void response.writeHead(204).end();
     }
+    // Connect waits until a slow reader has taken what was written, even if he is gone: his Join would never end
+    response.once('close', () => response.emit('drain'));
     rpc(request, response);
   };
 }
