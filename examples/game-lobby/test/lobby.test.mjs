@@ -10,6 +10,7 @@ import {promisify} from 'node:util';
 import {configOf, ConfigError, OPTIONS} from '../dist/server/config.js';
 import {Game} from '../dist/client/game.js';
 import {household, RateLimit} from '../dist/server/limits.js';
+import {Member} from '../dist/server/room.js';
 import {newCode, Signer} from '../dist/server/token.js';
 import {HERE, startLobby} from '../tools/lobby.mjs';
 import {PATIENT, Stage, call, until} from './support/stage.mjs';
@@ -94,6 +95,20 @@ test('what is bounded is bounded: buckets, households, codes', () => {
   assert.ok(Array.from({length: 200}, newCode).every(code => /^[A-HJKMNP-Z2-9]{6}$/.test(code)));
 });
 
+test('a player who says what he has seen, if late, misses nothing; one who says nothing is told so', () => {
+  const ann = new Member({peer: 'ann'}, 1, 0), ended = [];
+  ann.listener = {wake: () => {}, end: why => ended.push(why)};
+  for (let seq = 1; seq <= 1000; seq++) {
+    ann.push({}, 10_000);
+    if (seq > 40) ann.seen(seq - 40);
+  }
+  assert.deepEqual([ann.hasAfter(960), ann.hasAfter(959), ann.after(998).map(one => one.seq), ended], [true, false, [999, 1000], []]);
+  for (let i = 0; i < 20; i++) ann.push({}, 10_000);
+  assert.deepEqual([ann.hasAfter(960), ann.after(0).length < 20, ended], [false, true, ['slow']]);
+  ann.forget([]);
+  assert.deepEqual([ann.hasAfter(1020), ann.after(0)], [true, []]);
+});
+
 test('a session is what the lobby signed, and nothing else', () => {
   const signer = new Signer('s'.repeat(32)), session = {code: 'ABCDEF', peer: 'p', expiresMs: 1};
   const token = signer.seal(session);
@@ -160,6 +175,34 @@ test('events come again after a lost stream, each once; and a lobby that was kil
   assert.notEqual(again.epoch, ann.epoch);
   const {events: [{welcome: late}]} = await join({session: bob.session, instance: 2, epoch: bob.epoch, afterSeq: 0}, 1, second);
   assert.deepEqual(late.peers.map(peer => peer.id), [ann.you.id]);
+});
+
+test('signals that went with a lobby are asked for again: each comes once, and in order', how, async t => {
+  const first = await startLobby({relays: [relay], env: PATIENT});
+  stage.ends(first);
+  const {answer: {code}} = await call(first, 'CreateRoom', {seats: 2});
+  const join = async (message, count, on = first) => (await call(on, 'Join', message, {count})).events;
+  const [{welcome: ann}] = await join({code, instance: 1}, 1), [{welcome: bob}] = await join({code, instance: 2}, 1);
+  const say = async (number, on = first) => {
+    const signal = {generation: 1, number, candidate: {candidate: String(number)}};
+    return (await call(on, 'SendSignal', {session: bob.session, to: ann.you.id, toInstance: 1, signal})).answer.told ?? 0;
+  };
+  const told = [];
+  for (const number of [1, 2, 2, 4, 3]) told.push(await say(number));
+  assert.deepEqual(told, [1, 2, 2, 2, 3], 'what comes again, and what comes early, is not told');
+  await first.kill();
+  const second = await first.again();
+  t.after(() => second.stop());
+  // ann has heard the first two only
+  const heard = [{peerId: bob.you.id, instance: 2, number: 2}, {peerId: 'of before', instance: 2, number: 9}];
+  await join({session: ann.session, instance: 1, epoch: ann.epoch, afterSeq: 3, heard}, 1, second);
+  await join({session: bob.session, instance: 2, epoch: bob.epoch, afterSeq: 0}, 1, second);
+  told.length = 0;
+  for (const number of [4, 3, 4]) told.push(await say(number, second));
+  assert.deepEqual(told, [2, 3, 4]);
+  const events = await join({session: ann.session, instance: 1, epoch: 1, heard}, 1, second);
+  assert.equal(events[0].welcome.resumed ?? false, false);
+  assert.equal(await say(5, second), 2, 'she begins anew, and has not heard the last two');
 });
 
 test('who does not read what he is told, and goes, leaves nothing behind', how, async () => {

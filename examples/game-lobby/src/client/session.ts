@@ -29,9 +29,51 @@ export type SignalBody = Signal['body'];
 const BEAT_MS = 10_000;
 const SILENT_MS = 40_000; // the lobby's heartbeat comes every 15 s
 const RETRY_MS = [250, 500, 1000, 2000, 4000];
-const SIGNAL_RETRY_MS = 15_000;
+const SIGNAL_MS = 10_000;
+const BEAT_EVENTS = 64; // or after so many: the lobby keeps a few hundred
 const FINAL = [Code.Unauthenticated, Code.PermissionDenied, Code.InvalidArgument];
 const pause = (ms: number) => new Promise<void>(done => setTimeout(done, ms));
+
+interface Said {
+  generation: number;
+  body: SignalBody;
+}
+
+// What is said to one page of another player: in order, each once. It is kept, as a lobby that is killed loses what it has taken.
+class Outbox {
+  private readonly said: Said[] = []; // numbered from 1
+  private told = 0; // so many the lobby has taken
+  private meetings = 0;
+  private sending = false;
+
+  constructor(readonly instance: number, private readonly send: (said: Said, number: number) => Promise<number | 'never' | 'later'>) {}
+
+  say(said: Said): void {
+    this.said.push(said);
+    void this.pump();
+  }
+
+  // He is here again: the last one is sent again, as the answer tells what is missing.
+  meet(): void {
+    this.meetings++;
+    this.told = Math.max(0, Math.min(this.told, this.said.length - 1));
+    void this.pump();
+  }
+
+  private async pump(): Promise<void> {
+    if (this.sending) return;
+    this.sending = true;
+    while (this.told < this.said.length) {
+      const {meetings, told} = this;
+      const answer = await this.send(this.said[told]!, told + 1);
+      if (answer === 'never') this.said.splice(told, 1);
+      else if (meetings !== this.meetings) continue; // he came back meanwhile: it may have been lost
+      else if (answer === 'later') break;
+      else this.told = answer;
+    }
+    this.sending = false;
+  }
+}
 
 export class Session {
   readonly instance = crypto.getRandomValues(new Uint32Array(1))[0]!;
@@ -42,8 +84,10 @@ export class Session {
   private seq = 0;
   private over = false;
   private stream: AbortController | null = null;
-  private readonly sending = new Map<string, Promise<void>>();
-  private readonly numbers = new Map<string, number>();
+  private joined: AbortController | null = null; // the stream, once it has its welcome
+  private seen = 0; // so far the lobby knows
+  private readonly outboxes = new Map<string, Outbox>();
+  private readonly heard = new Map<string, {peerId: string; instance: number; number: number}>();
 
   constructor(wire: Wire, private readonly wish: Wish, private readonly listener: Listener) {
     this.client = createClient(Lobby, wire);
@@ -83,7 +127,8 @@ export class Session {
       heard();
       const {wish, token, instance, epoch, seq, transports} = this;
       const who = token ? {session: token} : {code: wish.code ?? '', name: wish.name ?? ''};
-      for await (const event of this.client.join({...who, hostKey: wish.hostKey ?? '', native: wish.native ?? false, instance, epoch, afterSeq: seq, transports}, {signal: stream.signal})) {
+      const was = {instance, epoch, afterSeq: seq, heard: [...this.heard.values()]};
+      for await (const event of this.client.join({...who, ...was, hostKey: wish.hostKey ?? '', native: wish.native ?? false, transports}, {signal: stream.signal})) {
         heard();
         if (event.seq) {
           if (event.seq <= this.seq) continue;
@@ -91,12 +136,14 @@ export class Session {
         }
         this.take(event.event);
         if (this.over) break;
+        if (this.seq >= this.seen + BEAT_EVENTS) void this.beat();
       }
       return null;
     } catch (error) {
       return ConnectError.from(error);
     } finally {
       clearTimeout(watch);
+      this.joined = null;
     }
   }
 
@@ -106,14 +153,22 @@ export class Session {
         const welcome = event.value as Welcome;
         this.token = welcome.session;
         this.epoch = welcome.epoch;
-        this.seq = welcome.seq;
+        this.seq = this.seen = welcome.seq;
+        this.joined = this.stream;
+        for (const peer of welcome.peers) this.meet(peer);
         this.listener.welcome(welcome);
         this.listener.state('joined', '');
         break;
       }
-      case 'peerJoined': return this.listener.peerJoined(event.value as Peer);
+      case 'peerJoined':
+        this.meet(event.value as Peer);
+        return this.listener.peerJoined(event.value as Peer);
       case 'peerLeft': return this.listener.peerLeft((event.value as {peerId: string}).peerId, (event.value as {reason: number}).reason);
-      case 'signal': return this.listener.signal(event.value as Signal);
+      case 'signal': {
+        const signal = event.value as Signal, {from: peerId, instance, number} = signal;
+        this.heard.set(peerId, {peerId, instance, number});
+        return this.listener.signal(signal);
+      }
       case 'iceRefresh': return this.listener.iceRefresh(event.value as IceRefresh);
       case 'closed':
         this.end();
@@ -121,34 +176,43 @@ export class Session {
     }
   }
 
-  private async beat(): Promise<void> {
-    if (!this.token || this.over) return;
-    const seq = this.seq;
+  private meet({id, instance}: Peer): void {
+    const outbox = this.outboxes.get(id);
+    if (outbox?.instance === instance) outbox.meet();
+  }
+
+  // Says that we live, and what we have seen.
+  async beat(): Promise<void> {
+    const {joined} = this; // one that is only being joined has no seat yet
+    if (!joined || this.over) return;
+    const seq = (this.seen = this.seq);
     try {
       await this.client.beat({session: this.token, seq, epoch: this.epoch}, {timeoutMs: BEAT_MS});
     } catch (error) {
-      if (ConnectError.from(error).code === Code.FailedPrecondition) this.stream?.abort(); // the seat is lost: join again
+      if (ConnectError.from(error).code === Code.FailedPrecondition) joined.abort(); // the seat is lost: join again
     }
   }
 
   // In order for each player, each once; over a restart of the lobby too.
   signal(to: string, toInstance: number, generation: number, body: SignalBody): void {
-    const number = (this.numbers.get(to) ?? 0) + 1;
-    this.numbers.set(to, number);
-    const send = async () => {
-      const until = Date.now() + SIGNAL_RETRY_MS;
-      for (let tries = 0; !this.over; tries++) {
-        try {
-          await this.client.sendSignal({session: this.token, to, toInstance, number, signal: {generation, body}}, {timeoutMs: 5000});
-          return;
-        } catch (error) {
-          const {code} = ConnectError.from(error);
-          if ([Code.NotFound, Code.InvalidArgument, ...FINAL].includes(code) || Date.now() > until) return;
-          await pause(RETRY_MS[Math.min(tries, RETRY_MS.length - 1)]!);
-        }
+    let outbox = this.outboxes.get(to);
+    if (outbox?.instance !== toInstance) this.outboxes.set(to, (outbox = new Outbox(toInstance, (said, number) => this.pass(to, toInstance, said, number))));
+    outbox.say({generation, body});
+  }
+
+  // The number up to which the lobby has taken them; 'never': it will not take this one; 'later': when both are here.
+  private async pass(to: string, toInstance: number, said: Said, number: number): Promise<number | 'never' | 'later'> {
+    for (let tries = 0; !this.over; tries++) {
+      try {
+        return (await this.client.sendSignal({session: this.token, to, toInstance, signal: {...said, number}}, {timeoutMs: SIGNAL_MS})).told;
+      } catch (error) {
+        const {code} = ConnectError.from(error);
+        if (code === Code.InvalidArgument) return 'never';
+        if (code === Code.NotFound || code === Code.FailedPrecondition || FINAL.includes(code)) return 'later';
+        await pause(RETRY_MS[Math.min(tries, RETRY_MS.length - 1)]!);
       }
-    };
-    this.sending.set(to, (this.sending.get(to) ?? Promise.resolve()).then(send));
+    }
+    return 'later';
   }
 
   async iceServers(transports: Transport[]): Promise<IceGrant | undefined> {

@@ -91,8 +91,7 @@ export class Lobby {
       sendSignal: (request, context) => {
         const seat = this.seatOf(request.session, context);
         if (!this.signals.take(seat.member.session.peer, Date.now())) throw fail(Code.ResourceExhausted, 'too many signals');
-        this.signal(request, seat);
-        return {};
+        return {told: this.signal(request, seat)};
       },
 
       beat: (request, context) => {
@@ -203,11 +202,7 @@ export class Lobby {
     if (!room) throw fail(Code.Unavailable, 'the lobby is full, or this code is another room\'s now');
     let member = room.members.get(session.peer);
     if (member) {
-      if (member.instance !== request.instance) {
-        member.instance = request.instance;
-        member.told.clear();
-        room.tell({case: 'peerJoined', value: {$typeName: 'lobby.v1.Peer', ...member.peer}}, member);
-      }
+      member.instance = request.instance;
       return {room, member, isNew: false};
     }
     if ([...room.members.values()].some(other => other.session.seat === session.seat)) {
@@ -233,11 +228,14 @@ export class Lobby {
     try {
       const resumed = !isNew && request.session !== '' && request.epoch === room.epoch && member.hasAfter(request.afterSeq);
       let seq = resumed ? request.afterSeq : member.seq;
-      if (!resumed) member.forget();
+      if (!resumed) {
+        member.forget(request.heard);
+        if (!isNew) room.tell(member.joined, member);
+      }
       const welcome = await this.welcome(room, member, request, resumed, seq);
       yield event(0, {case: 'welcome', value: welcome});
       while (!signal.aborted) {
-        for (const kept of member.kept.filter(one => one.seq > seq)) {
+        for (const kept of member.after(seq)) {
           seq = kept.seq;
           this.events++;
           yield event(seq, kept.event);
@@ -275,7 +273,8 @@ export class Lobby {
     });
   }
 
-  private signal(request: SendSignalRequest, {room, member}: Seat): void {
+  // The number up to which the other player was told.
+  private signal(request: SendSignalRequest, {room, member}: Seat): number {
     const other = room.members.get(request.to);
     if (!other || other === member || other.instance !== request.toInstance) throw fail(Code.NotFound, 'this player is not here, or has loaded his page anew');
     const body = request.signal?.body;
@@ -283,9 +282,10 @@ export class Lobby {
     const length = body.case === 'description' ? body.value.sdp.length : body.case === 'candidate' ? body.value.candidate.length : 0;
     if (length > (body.case === 'description' ? SDP_MAX : CANDIDATE_MAX)) throw fail(Code.InvalidArgument, 'signal: too long');
     if (body.case === 'description' && !/^(offer|answer)$/.test(body.value.type)) throw fail(Code.InvalidArgument, 'signal.description.type: offer or answer expected');
-    if (request.number && request.number <= (member.told.get(request.to) ?? 0)) return; // it came before: its answer was lost
-    if (request.number) member.told.set(request.to, request.number);
-    other.push({case: 'signal', value: {$typeName: 'lobby.v1.Signal', from: member.session.peer, instance: member.instance, generation: request.signal!.generation, body}}, length + 200);
+    const {generation, number} = request.signal!, told = other.toldOf(member);
+    if (number && number !== told + 1) return told; // it came before, and its answer was lost; or one before it went with a lobby that was killed
+    other.tell(member, number, {case: 'signal', value: {$typeName: 'lobby.v1.Signal', from: member.session.peer, instance: member.instance, generation, body, number}}, length + 200);
+    return number;
   }
 
   // ---- the relay ----

@@ -1,5 +1,5 @@
 // room.ts: rooms and their players, in memory; nothing here knows of HTTP or of relays' APIs, and time is an argument.
-import {LeaveReason, type Peer, type RoomEvent, type Transport} from '../gen/lobby/v1/lobby_pb.js';
+import {LeaveReason, type Heard, type Peer, type RoomEvent, type Transport} from '../gen/lobby/v1/lobby_pb.js';
 import type {Grant, Relay} from './relays.js';
 import {newCode, newId, type Session} from './token.js';
 
@@ -7,6 +7,7 @@ export type Body = RoomEvent['event'];
 export interface Kept {
   seq: number;
   event: Body;
+  bytes: number;
 }
 
 const KEPT_EVENTS = 256; // of a player who does not say what he has seen
@@ -14,11 +15,12 @@ const KEPT_BYTES = 512 * 1024;
 const AWAY_MS = 30_000; // without a stream
 const EMPTY_MS = 120_000; // a room without players
 const REMOVED_MAX = 64; // of a room
+const TOLD_MAX = 64; // other players, of whom one knows the last signal
 
 export class Member {
   seq = 0; // of the last event
-  kept: Kept[] = [];
-  keptBytes = 0;
+  kept: Kept[] = []; // what he has not said that he has seen, without gaps
+  private keptBytes = 0;
   overflowed = false; // what he has not seen is gone
   listener: {wake(): void; end(why: 'replaced' | 'removed' | 'slow' | 'lost'): void} | null = null;
   heardMs: number;
@@ -26,7 +28,7 @@ export class Member {
   grant: Grant | null = null;
   refreshMs = Infinity;
   transports: Transport[] = [];
-  readonly told = new Map<string, number>(); // to each other player, the number of his last signal
+  private told = new Map<string, {instance: number; number: number}>(); // of each other player the last signal
   revoked = false;
 
   constructor(readonly session: Session, public instance: number, nowMs: number) {
@@ -38,12 +40,15 @@ export class Member {
     return {id, name, seat, native, instance: this.instance};
   }
 
+  get joined(): Body {
+    return {case: 'peerJoined', value: {$typeName: 'lobby.v1.Peer', ...this.peer}};
+  }
+
   push(event: Body, bytes = 200): void {
-    this.kept.push({seq: ++this.seq, event});
+    this.kept.push({seq: ++this.seq, event, bytes});
     this.keptBytes += bytes;
     if (this.kept.length > KEPT_EVENTS || this.keptBytes > KEPT_BYTES) {
-      this.kept = [];
-      this.keptBytes = 0;
+      this.seen(this.seq);
       this.overflowed = true;
       this.listener?.end('slow');
     }
@@ -52,9 +57,12 @@ export class Member {
 
   // He has seen everything up to here.
   seen(seq: number): void {
-    const first = this.kept.findIndex(one => one.seq > seq);
-    this.kept = first < 0 ? [] : this.kept.slice(first);
-    if (!this.kept.length) this.keptBytes = 0;
+    const rest = this.after(seq);
+    for (const {bytes} of this.kept.splice(0, this.kept.length - rest.length)) this.keptBytes -= bytes;
+  }
+
+  after(seq: number): Kept[] {
+    return this.kept.slice(Math.max(0, this.kept.length - Math.max(0, this.seq - seq)));
   }
 
   // Whether all after `seq` can be told again.
@@ -62,11 +70,25 @@ export class Member {
     return !this.overflowed && seq <= this.seq && (this.kept.length ? this.kept[0]!.seq <= seq + 1 : seq === this.seq);
   }
 
-  // Begins anew: he is told the whole state.
-  forget(): void {
-    this.kept = [];
-    this.keptBytes = 0;
+  // Begins anew: he is told the whole state, and the signals after those that he has heard.
+  forget(heard: Heard[]): void {
+    this.seen(this.seq);
     this.overflowed = false;
+    this.told = new Map(heard.slice(-TOLD_MAX).map(({peerId, instance, number}) => [peerId, {instance, number}]));
+  }
+
+  // The number of the last signal that was told him of this player's page.
+  toldOf({session, instance}: Member): number {
+    const told = this.told.get(session.peer);
+    return told?.instance === instance ? told.number : 0;
+  }
+
+  tell({session, instance}: Member, number: number, event: Body, bytes: number): void {
+    if (number) {
+      this.told.set(session.peer, {instance, number});
+      if (this.told.size > TOLD_MAX) this.told.delete(this.told.keys().next().value!);
+    }
+    this.push(event, bytes);
   }
 }
 
@@ -121,14 +143,13 @@ export class Rooms {
 
   enter(room: Room, member: Member): void {
     room.members.set(member.session.peer, member);
-    room.tell({case: 'peerJoined', value: {$typeName: 'lobby.v1.Peer', ...member.peer}}, member);
+    room.tell(member.joined, member);
     this.members++;
   }
 
   // The member goes, and everybody is told.
   leave(room: Room, member: Member, reason: LeaveReason, nowMs: number): void {
     if (!room.members.delete(member.session.peer)) return;
-    for (const other of room.members.values()) other.told.delete(member.session.peer);
     this.members--;
     if (reason === LeaveReason.REMOVED) {
       room.removed.push(member.session.peer);

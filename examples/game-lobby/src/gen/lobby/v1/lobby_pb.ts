@@ -7,8 +7,11 @@
 //                                 SendSignal(session, to, ...)        Beat(session, seq) every 15 s
 //
 // Whoever loses the stream joins again with the session and the last seq that he has seen: events after it come again, each once. If they are not there any
-// more (the lobby was restarted, or he was away too long), he gets a welcome with another epoch, and seq begins anew. Connections between players do not
-// depend on the lobby: they live on through all of that.
+// more (the lobby was restarted, or he was away too long), he gets a welcome that is not resumed, and seq goes on from there. Connections between players do
+// not depend on the lobby: they live on through all of that.
+//
+// Signals outlive the lobby, too: they are numbered by who sends them, for each other player, and told in this order, each once. The lobby answers up to which
+// number it has taken them; whoever comes back and is not resumed says up to which he has heard them, and those after it are sent again.
 //
 // Times are milliseconds of Unix.
 
@@ -24,7 +27,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file lobby/v1/lobby.proto.
  */
 export const file_lobby_v1_lobby: GenFile = /*@__PURE__*/
-  fileDesc("ChRsb2JieS92MS9sb2JieS5wcm90bxIIbG9iYnkudjEiUAoEUGVlchIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBHNlYXQYAyABKA0SEAoIaW5zdGFuY2UYBCABKAcSDgoGbmF0aXZlGAUgASgIIkAKEUNyZWF0ZVJvb21SZXF1ZXN0EgwKBG5hbWUYASABKAkSDQoFc2VhdHMYAiABKA0SDgoGbGlzdGVkGAMgASgIIksKEkNyZWF0ZVJvb21SZXNwb25zZRIMCgRjb2RlGAEgASgJEhAKCGhvc3Rfa2V5GAIgASgJEhUKDWV4cGlyZXNfYXRfbXMYAyABKAMiEgoQTGlzdFJvb21zUmVxdWVzdCI4ChFMaXN0Um9vbXNSZXNwb25zZRIjCgVyb29tcxgBIAMoCzIULmxvYmJ5LnYxLkxpc3RlZFJvb20iSAoKTGlzdGVkUm9vbRIMCgRjb2RlGAEgASgJEgwKBG5hbWUYAiABKAkSDwoHcGxheWVycxgDIAEoDRINCgVzZWF0cxgEIAEoDSK5AQoLSm9pblJlcXVlc3QSDAoEY29kZRgBIAEoCRIPCgdzZXNzaW9uGAIgASgJEgwKBG5hbWUYAyABKAkSEAoIaG9zdF9rZXkYBCABKAkSEAoIaW5zdGFuY2UYBSABKAcSDgoGbmF0aXZlGAYgASgIEg0KBWVwb2NoGAcgASgHEhEKCWFmdGVyX3NlcRgIIAEoDRInCgp0cmFuc3BvcnRzGAkgAygOMhMubG9iYnkudjEuVHJhbnNwb3J0IrYCCglSb29tRXZlbnQSCwoDc2VxGAEgASgNEiQKB3dlbGNvbWUYAiABKAsyES5sb2JieS52MS5XZWxjb21lSAASJQoLcGVlcl9qb2luZWQYAyABKAsyDi5sb2JieS52MS5QZWVySAASJwoJcGVlcl9sZWZ0GAQgASgLMhIubG9iYnkudjEuUGVlckxlZnRIABIiCgZzaWduYWwYBSABKAsyEC5sb2JieS52MS5TaWduYWxIABIoCgloZWFydGJlYXQYBiABKAsyEy5sb2JieS52MS5IZWFydGJlYXRIABIrCgtpY2VfcmVmcmVzaBgHIAEoCzIULmxvYmJ5LnYxLkljZVJlZnJlc2hIABIiCgZjbG9zZWQYCCABKAsyEC5sb2JieS52MS5DbG9zZWRIAEIHCgVldmVudCL5AQoHV2VsY29tZRIPCgdzZXNzaW9uGAEgASgJEhsKA3lvdRgCIAEoCzIOLmxvYmJ5LnYxLlBlZXISHQoFcGVlcnMYAyADKAsyDi5sb2JieS52MS5QZWVyEg0KBWVwb2NoGAQgASgHEgsKA3NlcRgFIAEoDRIPCgdyZXN1bWVkGAYgASgIEh8KA2ljZRgHIAEoCzISLmxvYmJ5LnYxLkljZUdyYW50EgwKBGhvc3QYCCABKAgSDAoEY29kZRgJIAEoCRIRCglyb29tX25hbWUYCiABKAkSDQoFc2VhdHMYCyABKA0SFQoNZXhwaXJlc19hdF9tcxgMIAEoAyJCCghQZWVyTGVmdBIPCgdwZWVyX2lkGAEgASgJEiUKBnJlYXNvbhgCIAEoDjIVLmxvYmJ5LnYxLkxlYXZlUmVhc29uIvoBCgZTaWduYWwSDAoEZnJvbRgBIAEoCRIQCghpbnN0YW5jZRgCIAEoBxISCgpnZW5lcmF0aW9uGAMgASgNEiwKC2Rlc2NyaXB0aW9uGAQgASgLMhUubG9iYnkudjEuRGVzY3JpcHRpb25IABIoCgljYW5kaWRhdGUYBSABKAsyEy5sb2JieS52MS5DYW5kaWRhdGVIABI2ChFlbmRfb2ZfY2FuZGlkYXRlcxgGIAEoCzIZLmxvYmJ5LnYxLkVuZE9mQ2FuZGlkYXRlc0gAEiQKB3JlYnVpbGQYByABKAsyES5sb2JieS52MS5SZWJ1aWxkSABCBgoEYm9keSIoCgtEZXNjcmlwdGlvbhIMCgR0eXBlGAEgASgJEgsKA3NkcBgCIAEoCSJkCglDYW5kaWRhdGUSEQoJY2FuZGlkYXRlGAEgASgJEg8KB3NkcF9taWQYAiABKAkSGAoQc2RwX21fbGluZV9pbmRleBgDIAEoDRIZChF1c2VybmFtZV9mcmFnbWVudBgEIAEoCSIRCg9FbmRPZkNhbmRpZGF0ZXMiCQoHUmVidWlsZCIcCglIZWFydGJlYXQSDwoHdGltZV9tcxgBIAEoAyJWCgpJY2VSZWZyZXNoEh8KA2ljZRgBIAEoCzISLmxvYmJ5LnYxLkljZUdyYW50EicKBnJlYXNvbhgCIAEoDjIXLmxvYmJ5LnYxLlJlZnJlc2hSZWFzb24iLwoGQ2xvc2VkEiUKBnJlYXNvbhgBIAEoDjIVLmxvYmJ5LnYxLkxlYXZlUmVhc29uIj8KCUljZVNlcnZlchIMCgR1cmxzGAEgAygJEhAKCHVzZXJuYW1lGAIgASgJEhIKCmNyZWRlbnRpYWwYAyABKAkiWgoISWNlR3JhbnQSKAoLaWNlX3NlcnZlcnMYASADKAsyEy5sb2JieS52MS5JY2VTZXJ2ZXISFQoNZXhwaXJlc19hdF9tcxgCIAEoAxINCgVyZWxheRgDIAEoCSJ3ChFTZW5kU2lnbmFsUmVxdWVzdBIPCgdzZXNzaW9uGAEgASgJEgoKAnRvGAIgASgJEhMKC3RvX2luc3RhbmNlGAMgASgHEiAKBnNpZ25hbBgEIAEoCzIQLmxvYmJ5LnYxLlNpZ25hbBIOCgZudW1iZXIYBSABKA0iFAoSU2VuZFNpZ25hbFJlc3BvbnNlIjoKC0JlYXRSZXF1ZXN0Eg8KB3Nlc3Npb24YASABKAkSCwoDc2VxGAIgASgNEg0KBWVwb2NoGAMgASgHIg4KDEJlYXRSZXNwb25zZSJQChRHZXRJY2VTZXJ2ZXJzUmVxdWVzdBIPCgdzZXNzaW9uGAEgASgJEicKCnRyYW5zcG9ydHMYAiADKA4yEy5sb2JieS52MS5UcmFuc3BvcnQiOAoVR2V0SWNlU2VydmVyc1Jlc3BvbnNlEh8KA2ljZRgBIAEoCzISLmxvYmJ5LnYxLkljZUdyYW50IiEKDkV4cGxhaW5SZXF1ZXN0Eg8KB3Nlc3Npb24YASABKAkiZwoPRXhwbGFpblJlc3BvbnNlEiMKCHJlZnVzYWxzGAEgAygLMhEubG9iYnkudjEuUmVmdXNhbBINCgVhc2tlZBgCIAEoCBIgCgZhY2Nlc3MYAyABKA4yEC5sb2JieS52MS5BY2Nlc3MiYwoHUmVmdXNhbBIPCgd0aW1lX21zGAEgASgDEgwKBGNvZGUYAiABKA0SDgoGbWV0aG9kGAMgASgJEgwKBHJ1bGUYBCABKAkSCwoDd2h5GAUgASgJEg4KBmFkdmljZRgGIAEoCSI3ChNSZW1vdmVQbGF5ZXJSZXF1ZXN0Eg8KB3Nlc3Npb24YASABKAkSDwoHcGVlcl9pZBgCIAEoCSIWChRSZW1vdmVQbGF5ZXJSZXNwb25zZSIfCgxMZWF2ZVJlcXVlc3QSDwoHc2Vzc2lvbhgBIAEoCSIPCg1MZWF2ZVJlc3BvbnNlKl8KCVRyYW5zcG9ydBIZChVUUkFOU1BPUlRfVU5TUEVDSUZJRUQQABIRCg1UUkFOU1BPUlRfVURQEAESEQoNVFJBTlNQT1JUX1RDUBACEhEKDVRSQU5TUE9SVF9UTFMQAyqNAQoLTGVhdmVSZWFzb24SHAoYTEVBVkVfUkVBU09OX1VOU1BFQ0lGSUVEEAASFQoRTEVBVkVfUkVBU09OX0xFRlQQARIVChFMRUFWRV9SRUFTT05fTE9TVBACEhgKFExFQVZFX1JFQVNPTl9SRU1PVkVEEAMSGAoUTEVBVkVfUkVBU09OX0VYUElSRUQQBCpnCg1SZWZyZXNoUmVhc29uEh4KGlJFRlJFU0hfUkVBU09OX1VOU1BFQ0lGSUVEEAASGQoVUkVGUkVTSF9SRUFTT05fRVhQSVJZEAESGwoXUkVGUkVTSF9SRUFTT05fRFJBSU5JTkcQAiqDAQoGQWNjZXNzEhYKEkFDQ0VTU19VTlNQRUNJRklFRBAAEg8KC0FDQ0VTU19HT09EEAESEgoOQUNDRVNTX1JFVk9LRUQQAhIVChFBQ0NFU1NfUVVPVEFfRlVMTBADEhEKDUFDQ0VTU19LSUNLRUQQBBISCg5BQ0NFU1NfRVhQSVJFRBAFMucECgVMb2JieRJHCgpDcmVhdGVSb29tEhsubG9iYnkudjEuQ3JlYXRlUm9vbVJlcXVlc3QaHC5sb2JieS52MS5DcmVhdGVSb29tUmVzcG9uc2USRAoJTGlzdFJvb21zEhoubG9iYnkudjEuTGlzdFJvb21zUmVxdWVzdBobLmxvYmJ5LnYxLkxpc3RSb29tc1Jlc3BvbnNlEjQKBEpvaW4SFS5sb2JieS52MS5Kb2luUmVxdWVzdBoTLmxvYmJ5LnYxLlJvb21FdmVudDABEkcKClNlbmRTaWduYWwSGy5sb2JieS52MS5TZW5kU2lnbmFsUmVxdWVzdBocLmxvYmJ5LnYxLlNlbmRTaWduYWxSZXNwb25zZRI1CgRCZWF0EhUubG9iYnkudjEuQmVhdFJlcXVlc3QaFi5sb2JieS52MS5CZWF0UmVzcG9uc2USUAoNR2V0SWNlU2VydmVycxIeLmxvYmJ5LnYxLkdldEljZVNlcnZlcnNSZXF1ZXN0Gh8ubG9iYnkudjEuR2V0SWNlU2VydmVyc1Jlc3BvbnNlEj4KB0V4cGxhaW4SGC5sb2JieS52MS5FeHBsYWluUmVxdWVzdBoZLmxvYmJ5LnYxLkV4cGxhaW5SZXNwb25zZRJNCgxSZW1vdmVQbGF5ZXISHS5sb2JieS52MS5SZW1vdmVQbGF5ZXJSZXF1ZXN0Gh4ubG9iYnkudjEuUmVtb3ZlUGxheWVyUmVzcG9uc2USOAoFTGVhdmUSFi5sb2JieS52MS5MZWF2ZVJlcXVlc3QaFy5sb2JieS52MS5MZWF2ZVJlc3BvbnNlYgZwcm90bzM");
+  fileDesc("ChRsb2JieS92MS9sb2JieS5wcm90bxIIbG9iYnkudjEiUAoEUGVlchIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBHNlYXQYAyABKA0SEAoIaW5zdGFuY2UYBCABKAcSDgoGbmF0aXZlGAUgASgIIkAKEUNyZWF0ZVJvb21SZXF1ZXN0EgwKBG5hbWUYASABKAkSDQoFc2VhdHMYAiABKA0SDgoGbGlzdGVkGAMgASgIIksKEkNyZWF0ZVJvb21SZXNwb25zZRIMCgRjb2RlGAEgASgJEhAKCGhvc3Rfa2V5GAIgASgJEhUKDWV4cGlyZXNfYXRfbXMYAyABKAMiEgoQTGlzdFJvb21zUmVxdWVzdCI4ChFMaXN0Um9vbXNSZXNwb25zZRIjCgVyb29tcxgBIAMoCzIULmxvYmJ5LnYxLkxpc3RlZFJvb20iSAoKTGlzdGVkUm9vbRIMCgRjb2RlGAEgASgJEgwKBG5hbWUYAiABKAkSDwoHcGxheWVycxgDIAEoDRINCgVzZWF0cxgEIAEoDSLZAQoLSm9pblJlcXVlc3QSDAoEY29kZRgBIAEoCRIPCgdzZXNzaW9uGAIgASgJEgwKBG5hbWUYAyABKAkSEAoIaG9zdF9rZXkYBCABKAkSEAoIaW5zdGFuY2UYBSABKAcSDgoGbmF0aXZlGAYgASgIEg0KBWVwb2NoGAcgASgHEhEKCWFmdGVyX3NlcRgIIAEoDRInCgp0cmFuc3BvcnRzGAkgAygOMhMubG9iYnkudjEuVHJhbnNwb3J0Eh4KBWhlYXJkGAogAygLMg8ubG9iYnkudjEuSGVhcmQiOgoFSGVhcmQSDwoHcGVlcl9pZBgBIAEoCRIQCghpbnN0YW5jZRgCIAEoBxIOCgZudW1iZXIYAyABKA0itgIKCVJvb21FdmVudBILCgNzZXEYASABKA0SJAoHd2VsY29tZRgCIAEoCzIRLmxvYmJ5LnYxLldlbGNvbWVIABIlCgtwZWVyX2pvaW5lZBgDIAEoCzIOLmxvYmJ5LnYxLlBlZXJIABInCglwZWVyX2xlZnQYBCABKAsyEi5sb2JieS52MS5QZWVyTGVmdEgAEiIKBnNpZ25hbBgFIAEoCzIQLmxvYmJ5LnYxLlNpZ25hbEgAEigKCWhlYXJ0YmVhdBgGIAEoCzITLmxvYmJ5LnYxLkhlYXJ0YmVhdEgAEisKC2ljZV9yZWZyZXNoGAcgASgLMhQubG9iYnkudjEuSWNlUmVmcmVzaEgAEiIKBmNsb3NlZBgIIAEoCzIQLmxvYmJ5LnYxLkNsb3NlZEgAQgcKBWV2ZW50IvkBCgdXZWxjb21lEg8KB3Nlc3Npb24YASABKAkSGwoDeW91GAIgASgLMg4ubG9iYnkudjEuUGVlchIdCgVwZWVycxgDIAMoCzIOLmxvYmJ5LnYxLlBlZXISDQoFZXBvY2gYBCABKAcSCwoDc2VxGAUgASgNEg8KB3Jlc3VtZWQYBiABKAgSHwoDaWNlGAcgASgLMhIubG9iYnkudjEuSWNlR3JhbnQSDAoEaG9zdBgIIAEoCBIMCgRjb2RlGAkgASgJEhEKCXJvb21fbmFtZRgKIAEoCRINCgVzZWF0cxgLIAEoDRIVCg1leHBpcmVzX2F0X21zGAwgASgDIkIKCFBlZXJMZWZ0Eg8KB3BlZXJfaWQYASABKAkSJQoGcmVhc29uGAIgASgOMhUubG9iYnkudjEuTGVhdmVSZWFzb24iigIKBlNpZ25hbBIMCgRmcm9tGAEgASgJEhAKCGluc3RhbmNlGAIgASgHEhIKCmdlbmVyYXRpb24YAyABKA0SLAoLZGVzY3JpcHRpb24YBCABKAsyFS5sb2JieS52MS5EZXNjcmlwdGlvbkgAEigKCWNhbmRpZGF0ZRgFIAEoCzITLmxvYmJ5LnYxLkNhbmRpZGF0ZUgAEjYKEWVuZF9vZl9jYW5kaWRhdGVzGAYgASgLMhkubG9iYnkudjEuRW5kT2ZDYW5kaWRhdGVzSAASJAoHcmVidWlsZBgHIAEoCzIRLmxvYmJ5LnYxLlJlYnVpbGRIABIOCgZudW1iZXIYCCABKA1CBgoEYm9keSIoCgtEZXNjcmlwdGlvbhIMCgR0eXBlGAEgASgJEgsKA3NkcBgCIAEoCSJkCglDYW5kaWRhdGUSEQoJY2FuZGlkYXRlGAEgASgJEg8KB3NkcF9taWQYAiABKAkSGAoQc2RwX21fbGluZV9pbmRleBgDIAEoDRIZChF1c2VybmFtZV9mcmFnbWVudBgEIAEoCSIRCg9FbmRPZkNhbmRpZGF0ZXMiCQoHUmVidWlsZCIcCglIZWFydGJlYXQSDwoHdGltZV9tcxgBIAEoAyJWCgpJY2VSZWZyZXNoEh8KA2ljZRgBIAEoCzISLmxvYmJ5LnYxLkljZUdyYW50EicKBnJlYXNvbhgCIAEoDjIXLmxvYmJ5LnYxLlJlZnJlc2hSZWFzb24iLwoGQ2xvc2VkEiUKBnJlYXNvbhgBIAEoDjIVLmxvYmJ5LnYxLkxlYXZlUmVhc29uIj8KCUljZVNlcnZlchIMCgR1cmxzGAEgAygJEhAKCHVzZXJuYW1lGAIgASgJEhIKCmNyZWRlbnRpYWwYAyABKAkiWgoISWNlR3JhbnQSKAoLaWNlX3NlcnZlcnMYASADKAsyEy5sb2JieS52MS5JY2VTZXJ2ZXISFQoNZXhwaXJlc19hdF9tcxgCIAEoAxINCgVyZWxheRgDIAEoCSJnChFTZW5kU2lnbmFsUmVxdWVzdBIPCgdzZXNzaW9uGAEgASgJEgoKAnRvGAIgASgJEhMKC3RvX2luc3RhbmNlGAMgASgHEiAKBnNpZ25hbBgEIAEoCzIQLmxvYmJ5LnYxLlNpZ25hbCIiChJTZW5kU2lnbmFsUmVzcG9uc2USDAoEdG9sZBgBIAEoDSI6CgtCZWF0UmVxdWVzdBIPCgdzZXNzaW9uGAEgASgJEgsKA3NlcRgCIAEoDRINCgVlcG9jaBgDIAEoByIOCgxCZWF0UmVzcG9uc2UiUAoUR2V0SWNlU2VydmVyc1JlcXVlc3QSDwoHc2Vzc2lvbhgBIAEoCRInCgp0cmFuc3BvcnRzGAIgAygOMhMubG9iYnkudjEuVHJhbnNwb3J0IjgKFUdldEljZVNlcnZlcnNSZXNwb25zZRIfCgNpY2UYASABKAsyEi5sb2JieS52MS5JY2VHcmFudCIhCg5FeHBsYWluUmVxdWVzdBIPCgdzZXNzaW9uGAEgASgJImcKD0V4cGxhaW5SZXNwb25zZRIjCghyZWZ1c2FscxgBIAMoCzIRLmxvYmJ5LnYxLlJlZnVzYWwSDQoFYXNrZWQYAiABKAgSIAoGYWNjZXNzGAMgASgOMhAubG9iYnkudjEuQWNjZXNzImMKB1JlZnVzYWwSDwoHdGltZV9tcxgBIAEoAxIMCgRjb2RlGAIgASgNEg4KBm1ldGhvZBgDIAEoCRIMCgRydWxlGAQgASgJEgsKA3doeRgFIAEoCRIOCgZhZHZpY2UYBiABKAkiNwoTUmVtb3ZlUGxheWVyUmVxdWVzdBIPCgdzZXNzaW9uGAEgASgJEg8KB3BlZXJfaWQYAiABKAkiFgoUUmVtb3ZlUGxheWVyUmVzcG9uc2UiHwoMTGVhdmVSZXF1ZXN0Eg8KB3Nlc3Npb24YASABKAkiDwoNTGVhdmVSZXNwb25zZSpfCglUcmFuc3BvcnQSGQoVVFJBTlNQT1JUX1VOU1BFQ0lGSUVEEAASEQoNVFJBTlNQT1JUX1VEUBABEhEKDVRSQU5TUE9SVF9UQ1AQAhIRCg1UUkFOU1BPUlRfVExTEAMqjQEKC0xlYXZlUmVhc29uEhwKGExFQVZFX1JFQVNPTl9VTlNQRUNJRklFRBAAEhUKEUxFQVZFX1JFQVNPTl9MRUZUEAESFQoRTEVBVkVfUkVBU09OX0xPU1QQAhIYChRMRUFWRV9SRUFTT05fUkVNT1ZFRBADEhgKFExFQVZFX1JFQVNPTl9FWFBJUkVEEAQqZwoNUmVmcmVzaFJlYXNvbhIeChpSRUZSRVNIX1JFQVNPTl9VTlNQRUNJRklFRBAAEhkKFVJFRlJFU0hfUkVBU09OX0VYUElSWRABEhsKF1JFRlJFU0hfUkVBU09OX0RSQUlOSU5HEAIqgwEKBkFjY2VzcxIWChJBQ0NFU1NfVU5TUEVDSUZJRUQQABIPCgtBQ0NFU1NfR09PRBABEhIKDkFDQ0VTU19SRVZPS0VEEAISFQoRQUNDRVNTX1FVT1RBX0ZVTEwQAxIRCg1BQ0NFU1NfS0lDS0VEEAQSEgoOQUNDRVNTX0VYUElSRUQQBTLnBAoFTG9iYnkSRwoKQ3JlYXRlUm9vbRIbLmxvYmJ5LnYxLkNyZWF0ZVJvb21SZXF1ZXN0GhwubG9iYnkudjEuQ3JlYXRlUm9vbVJlc3BvbnNlEkQKCUxpc3RSb29tcxIaLmxvYmJ5LnYxLkxpc3RSb29tc1JlcXVlc3QaGy5sb2JieS52MS5MaXN0Um9vbXNSZXNwb25zZRI0CgRKb2luEhUubG9iYnkudjEuSm9pblJlcXVlc3QaEy5sb2JieS52MS5Sb29tRXZlbnQwARJHCgpTZW5kU2lnbmFsEhsubG9iYnkudjEuU2VuZFNpZ25hbFJlcXVlc3QaHC5sb2JieS52MS5TZW5kU2lnbmFsUmVzcG9uc2USNQoEQmVhdBIVLmxvYmJ5LnYxLkJlYXRSZXF1ZXN0GhYubG9iYnkudjEuQmVhdFJlc3BvbnNlElAKDUdldEljZVNlcnZlcnMSHi5sb2JieS52MS5HZXRJY2VTZXJ2ZXJzUmVxdWVzdBofLmxvYmJ5LnYxLkdldEljZVNlcnZlcnNSZXNwb25zZRI+CgdFeHBsYWluEhgubG9iYnkudjEuRXhwbGFpblJlcXVlc3QaGS5sb2JieS52MS5FeHBsYWluUmVzcG9uc2USTQoMUmVtb3ZlUGxheWVyEh0ubG9iYnkudjEuUmVtb3ZlUGxheWVyUmVxdWVzdBoeLmxvYmJ5LnYxLlJlbW92ZVBsYXllclJlc3BvbnNlEjgKBUxlYXZlEhYubG9iYnkudjEuTGVhdmVSZXF1ZXN0GhcubG9iYnkudjEuTGVhdmVSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * @generated from message lobby.v1.Peer
@@ -261,6 +264,13 @@ export type JoinRequest = Message<"lobby.v1.JoinRequest"> & {
    * @generated from field: repeated lobby.v1.Transport transports = 9;
    */
   transports: Transport[];
+
+  /**
+   * with a session
+   *
+   * @generated from field: repeated lobby.v1.Heard heard = 10;
+   */
+  heard: Heard[];
 };
 
 /**
@@ -269,6 +279,35 @@ export type JoinRequest = Message<"lobby.v1.JoinRequest"> & {
  */
 export const JoinRequestSchema: GenMessage<JoinRequest> = /*@__PURE__*/
   messageDesc(file_lobby_v1_lobby, 6);
+
+/**
+ * The last signal that came from another player.
+ *
+ * @generated from message lobby.v1.Heard
+ */
+export type Heard = Message<"lobby.v1.Heard"> & {
+  /**
+   * @generated from field: string peer_id = 1;
+   */
+  peerId: string;
+
+  /**
+   * @generated from field: fixed32 instance = 2;
+   */
+  instance: number;
+
+  /**
+   * @generated from field: uint32 number = 3;
+   */
+  number: number;
+};
+
+/**
+ * Describes the message lobby.v1.Heard.
+ * Use `create(HeardSchema)` to create a new message.
+ */
+export const HeardSchema: GenMessage<Heard> = /*@__PURE__*/
+  messageDesc(file_lobby_v1_lobby, 7);
 
 /**
  * @generated from message lobby.v1.RoomEvent
@@ -292,7 +331,7 @@ export type RoomEvent = Message<"lobby.v1.RoomEvent"> & {
     case: "welcome";
   } | {
     /**
-     * or came back with another instance
+     * or came back: with another instance, or having missed something
      *
      * @generated from field: lobby.v1.Peer peer_joined = 3;
      */
@@ -338,7 +377,7 @@ export type RoomEvent = Message<"lobby.v1.RoomEvent"> & {
  * Use `create(RoomEventSchema)` to create a new message.
  */
 export const RoomEventSchema: GenMessage<RoomEvent> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 7);
+  messageDesc(file_lobby_v1_lobby, 8);
 
 /**
  * @generated from message lobby.v1.Welcome
@@ -420,7 +459,7 @@ export type Welcome = Message<"lobby.v1.Welcome"> & {
  * Use `create(WelcomeSchema)` to create a new message.
  */
 export const WelcomeSchema: GenMessage<Welcome> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 8);
+  messageDesc(file_lobby_v1_lobby, 9);
 
 /**
  * @generated from message lobby.v1.PeerLeft
@@ -442,7 +481,7 @@ export type PeerLeft = Message<"lobby.v1.PeerLeft"> & {
  * Use `create(PeerLeftSchema)` to create a new message.
  */
 export const PeerLeftSchema: GenMessage<PeerLeft> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 9);
+  messageDesc(file_lobby_v1_lobby, 10);
 
 /**
  * @generated from message lobby.v1.Signal
@@ -495,6 +534,13 @@ export type Signal = Message<"lobby.v1.Signal"> & {
     value: Rebuild;
     case: "rebuild";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * of those from one instance to another, from 1; 0: it is not numbered
+   *
+   * @generated from field: uint32 number = 8;
+   */
+  number: number;
 };
 
 /**
@@ -502,7 +548,7 @@ export type Signal = Message<"lobby.v1.Signal"> & {
  * Use `create(SignalSchema)` to create a new message.
  */
 export const SignalSchema: GenMessage<Signal> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 10);
+  messageDesc(file_lobby_v1_lobby, 11);
 
 /**
  * @generated from message lobby.v1.Description
@@ -526,7 +572,7 @@ export type Description = Message<"lobby.v1.Description"> & {
  * Use `create(DescriptionSchema)` to create a new message.
  */
 export const DescriptionSchema: GenMessage<Description> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 11);
+  messageDesc(file_lobby_v1_lobby, 12);
 
 /**
  * @generated from message lobby.v1.Candidate
@@ -558,7 +604,7 @@ export type Candidate = Message<"lobby.v1.Candidate"> & {
  * Use `create(CandidateSchema)` to create a new message.
  */
 export const CandidateSchema: GenMessage<Candidate> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 12);
+  messageDesc(file_lobby_v1_lobby, 13);
 
 /**
  * @generated from message lobby.v1.EndOfCandidates
@@ -571,7 +617,7 @@ export type EndOfCandidates = Message<"lobby.v1.EndOfCandidates"> & {
  * Use `create(EndOfCandidatesSchema)` to create a new message.
  */
 export const EndOfCandidatesSchema: GenMessage<EndOfCandidates> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 13);
+  messageDesc(file_lobby_v1_lobby, 14);
 
 /**
  * A new connection, of this generation, in place of the one that is.
@@ -586,7 +632,7 @@ export type Rebuild = Message<"lobby.v1.Rebuild"> & {
  * Use `create(RebuildSchema)` to create a new message.
  */
 export const RebuildSchema: GenMessage<Rebuild> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 14);
+  messageDesc(file_lobby_v1_lobby, 15);
 
 /**
  * @generated from message lobby.v1.Heartbeat
@@ -603,7 +649,7 @@ export type Heartbeat = Message<"lobby.v1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 15);
+  messageDesc(file_lobby_v1_lobby, 16);
 
 /**
  * @generated from message lobby.v1.IceRefresh
@@ -625,7 +671,7 @@ export type IceRefresh = Message<"lobby.v1.IceRefresh"> & {
  * Use `create(IceRefreshSchema)` to create a new message.
  */
 export const IceRefreshSchema: GenMessage<IceRefresh> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 16);
+  messageDesc(file_lobby_v1_lobby, 17);
 
 /**
  * @generated from message lobby.v1.Closed
@@ -642,7 +688,7 @@ export type Closed = Message<"lobby.v1.Closed"> & {
  * Use `create(ClosedSchema)` to create a new message.
  */
 export const ClosedSchema: GenMessage<Closed> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 17);
+  messageDesc(file_lobby_v1_lobby, 18);
 
 /**
  * @generated from message lobby.v1.IceServer
@@ -669,7 +715,7 @@ export type IceServer = Message<"lobby.v1.IceServer"> & {
  * Use `create(IceServerSchema)` to create a new message.
  */
 export const IceServerSchema: GenMessage<IceServer> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 18);
+  messageDesc(file_lobby_v1_lobby, 19);
 
 /**
  * @generated from message lobby.v1.IceGrant
@@ -700,7 +746,7 @@ export type IceGrant = Message<"lobby.v1.IceGrant"> & {
  * Use `create(IceGrantSchema)` to create a new message.
  */
 export const IceGrantSchema: GenMessage<IceGrant> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 19);
+  messageDesc(file_lobby_v1_lobby, 20);
 
 /**
  * @generated from message lobby.v1.SendSignalRequest
@@ -727,13 +773,6 @@ export type SendSignalRequest = Message<"lobby.v1.SendSignalRequest"> & {
    * @generated from field: lobby.v1.Signal signal = 4;
    */
   signal?: Signal | undefined;
-
-  /**
-   * of those to this player, from 1: one that comes again is dropped; 0: it is not numbered
-   *
-   * @generated from field: uint32 number = 5;
-   */
-  number: number;
 };
 
 /**
@@ -741,12 +780,18 @@ export type SendSignalRequest = Message<"lobby.v1.SendSignalRequest"> & {
  * Use `create(SendSignalRequestSchema)` to create a new message.
  */
 export const SendSignalRequestSchema: GenMessage<SendSignalRequest> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 20);
+  messageDesc(file_lobby_v1_lobby, 21);
 
 /**
  * @generated from message lobby.v1.SendSignalResponse
  */
 export type SendSignalResponse = Message<"lobby.v1.SendSignalResponse"> & {
+  /**
+   * the last number that was taken. Another one than was sent: it came before, or the ones between are missing
+   *
+   * @generated from field: uint32 told = 1;
+   */
+  told: number;
 };
 
 /**
@@ -754,7 +799,7 @@ export type SendSignalResponse = Message<"lobby.v1.SendSignalResponse"> & {
  * Use `create(SendSignalResponseSchema)` to create a new message.
  */
 export const SendSignalResponseSchema: GenMessage<SendSignalResponse> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 21);
+  messageDesc(file_lobby_v1_lobby, 22);
 
 /**
  * @generated from message lobby.v1.BeatRequest
@@ -783,7 +828,7 @@ export type BeatRequest = Message<"lobby.v1.BeatRequest"> & {
  * Use `create(BeatRequestSchema)` to create a new message.
  */
 export const BeatRequestSchema: GenMessage<BeatRequest> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 22);
+  messageDesc(file_lobby_v1_lobby, 23);
 
 /**
  * @generated from message lobby.v1.BeatResponse
@@ -796,7 +841,7 @@ export type BeatResponse = Message<"lobby.v1.BeatResponse"> & {
  * Use `create(BeatResponseSchema)` to create a new message.
  */
 export const BeatResponseSchema: GenMessage<BeatResponse> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 23);
+  messageDesc(file_lobby_v1_lobby, 24);
 
 /**
  * @generated from message lobby.v1.GetIceServersRequest
@@ -818,7 +863,7 @@ export type GetIceServersRequest = Message<"lobby.v1.GetIceServersRequest"> & {
  * Use `create(GetIceServersRequestSchema)` to create a new message.
  */
 export const GetIceServersRequestSchema: GenMessage<GetIceServersRequest> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 24);
+  messageDesc(file_lobby_v1_lobby, 25);
 
 /**
  * @generated from message lobby.v1.GetIceServersResponse
@@ -835,7 +880,7 @@ export type GetIceServersResponse = Message<"lobby.v1.GetIceServersResponse"> & 
  * Use `create(GetIceServersResponseSchema)` to create a new message.
  */
 export const GetIceServersResponseSchema: GenMessage<GetIceServersResponse> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 25);
+  messageDesc(file_lobby_v1_lobby, 26);
 
 /**
  * @generated from message lobby.v1.ExplainRequest
@@ -852,7 +897,7 @@ export type ExplainRequest = Message<"lobby.v1.ExplainRequest"> & {
  * Use `create(ExplainRequestSchema)` to create a new message.
  */
 export const ExplainRequestSchema: GenMessage<ExplainRequest> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 26);
+  messageDesc(file_lobby_v1_lobby, 27);
 
 /**
  * @generated from message lobby.v1.ExplainResponse
@@ -881,7 +926,7 @@ export type ExplainResponse = Message<"lobby.v1.ExplainResponse"> & {
  * Use `create(ExplainResponseSchema)` to create a new message.
  */
 export const ExplainResponseSchema: GenMessage<ExplainResponse> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 27);
+  messageDesc(file_lobby_v1_lobby, 28);
 
 /**
  * @generated from message lobby.v1.Refusal
@@ -929,7 +974,7 @@ export type Refusal = Message<"lobby.v1.Refusal"> & {
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema: GenMessage<Refusal> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 28);
+  messageDesc(file_lobby_v1_lobby, 29);
 
 /**
  * @generated from message lobby.v1.RemovePlayerRequest
@@ -951,7 +996,7 @@ export type RemovePlayerRequest = Message<"lobby.v1.RemovePlayerRequest"> & {
  * Use `create(RemovePlayerRequestSchema)` to create a new message.
  */
 export const RemovePlayerRequestSchema: GenMessage<RemovePlayerRequest> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 29);
+  messageDesc(file_lobby_v1_lobby, 30);
 
 /**
  * @generated from message lobby.v1.RemovePlayerResponse
@@ -964,7 +1009,7 @@ export type RemovePlayerResponse = Message<"lobby.v1.RemovePlayerResponse"> & {
  * Use `create(RemovePlayerResponseSchema)` to create a new message.
  */
 export const RemovePlayerResponseSchema: GenMessage<RemovePlayerResponse> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 30);
+  messageDesc(file_lobby_v1_lobby, 31);
 
 /**
  * @generated from message lobby.v1.LeaveRequest
@@ -981,7 +1026,7 @@ export type LeaveRequest = Message<"lobby.v1.LeaveRequest"> & {
  * Use `create(LeaveRequestSchema)` to create a new message.
  */
 export const LeaveRequestSchema: GenMessage<LeaveRequest> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 31);
+  messageDesc(file_lobby_v1_lobby, 32);
 
 /**
  * @generated from message lobby.v1.LeaveResponse
@@ -994,7 +1039,7 @@ export type LeaveResponse = Message<"lobby.v1.LeaveResponse"> & {
  * Use `create(LeaveResponseSchema)` to create a new message.
  */
 export const LeaveResponseSchema: GenMessage<LeaveResponse> = /*@__PURE__*/
-  messageDesc(file_lobby_v1_lobby, 32);
+  messageDesc(file_lobby_v1_lobby, 33);
 
 /**
  * @generated from enum lobby.v1.Transport
