@@ -195,7 +195,7 @@ bool steered_answer(struct steered *steered, const struct send *send, bool lasti
         .is_any = worker->sockets[listener].any,
         .mark = send->mark,
     };
-    if (datagram.fd < 0 || steered->is_flushing)
+    if (datagram.fd < 0 || steered->is_flushing || datagram.bytes.len > UDP_SLOT_BYTES) /* from another client it may be longer than what a peer sends */
         return false;
     put(steered, &datagram);
     return true;
