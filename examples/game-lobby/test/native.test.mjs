@@ -53,6 +53,13 @@ test('two players meet directly', {timeout: 40_000}, async () => {
   await Promise.all([ann.stop(), bob.stop()]);
 });
 
+test('what werift says of a relay that does not answer is no event', {timeout: 40_000}, async () => {
+  const shut = await stage.lobby(null, {env: {RELAY_SECRET: 'a secret', RELAY_URLS: 'turn:127.0.0.1:1?transport=tcp'}}), how = ['--relay', '--transport', 'tcp'];
+  const ann = stage.player(shut, '--create', '2', ...how), bob = stage.player(shut, '--room', await ann.code(), ...how);
+  await until('the error', () => [ann, bob].some(one => /ECONNREFUSED/.test(one.errors)));
+  await Promise.all([ann.stop(), bob.stop()]);
+});
+
 test('what was permitted for a time is permitted again before it ends', {timeout: 40_000}, async () => {
   const received = ({game}) => [...game.players.values()][0]?.received ?? 0;
   await until('two lifetimes', () => Date.now() > begun + 2000 * PERMISSION_S);

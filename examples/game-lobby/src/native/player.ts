@@ -34,7 +34,8 @@ if (!values.room && !values.session && !values.create) fail('--room CODE, or --c
 const wire = wireTo(values.lobby, values.protocol as Protocol, values.ca ? {ca: readFileSync(values.ca, 'utf8')} : {});
 const isScreen = !values.json && process.stdout.isTTY === true;
 const said: string[] = [];
-const put = (event: string, fields: object) => { if (!isScreen) console.log(JSON.stringify({event, ...fields})); };
+const put = (event: string, fields: object) => { if (!isScreen) process.stdout.write(`${JSON.stringify({event, ...fields})}\n`); };
+console.log = console.error; // what werift says is no event
 
 const view: View = {
   changed: () => {},
