@@ -124,6 +124,7 @@ static void established(struct connection *c)
     const bool good = c->records && records_begin(c->records, c->streams->config.crypto, handshake);
     c->handshake = NULL;
     handshake_free(handshake);
+    c->streams->counts.shaken++;
     c->state = CONNECTION_OPEN;
     if (!good)
         connection_break(c);

@@ -40,6 +40,7 @@ struct dtls {
     uint32_t half_open_count;
     msec_t now; /* of the last call that told */
     BIO_ADDR *nobody;
+    uint64_t shaken;
     uint8_t plain[ENGINE_HEADROOM + DTLS_MAX + ENGINE_TAILROOM], sealed[RECORD_DATAGRAM_MAX];
 };
 
@@ -326,6 +327,7 @@ static void let_go(struct session *session)
     session->records->out.sequence = session->handshake->secrets.next_out;
     handshake_free(session->handshake);
     session->handshake = NULL;
+    session->dtls->shaken++;
 }
 
 static void not_idle(struct session *session)
@@ -447,6 +449,11 @@ void dtls_tick(struct dtls *d, msec_t now)
         if (DTLSv1_handle_timeout(session->handshake->ssl) < 0)
             session_end(session);
     }
+}
+
+uint64_t dtls_shaken(const struct dtls *d)
+{
+    return d->shaken;
 }
 
 uint32_t dtls_sessions(const struct dtls *d)

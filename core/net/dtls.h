@@ -46,5 +46,6 @@ void dtls_close(struct dtls *, const struct flow *);
 void dtls_keep(struct dtls *, const struct flow *, bool keep);
 void dtls_tick(struct dtls *, msec_t now);
 uint32_t dtls_sessions(const struct dtls *);
+uint64_t dtls_shaken(const struct dtls *); /* handshakes that are over, and whose memory is free */
 
 #endif

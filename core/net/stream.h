@@ -68,8 +68,8 @@ void stream_hand_over(struct streams *, uint64_t link, unsigned heir);
 void stream_take_over(struct streams *, struct connection *);
 void connection_drop(struct connection *);
 
-struct stream_counts { /* handed: over to others, of those that closed; who took them counts them among the accepted */
-    uint64_t accepted, closed, handed, refused, handshake_failed, dropped_frames;
+struct stream_counts { /* handed: over to others, of those that closed; who took them counts them among the accepted.  shaken: handshakes that are over */
+    uint64_t accepted, closed, handed, refused, shaken, handshake_failed, dropped_frames;
     uint32_t open;
 };
 const struct stream_counts *streams_counts(const struct streams *);

@@ -26,6 +26,7 @@ static void on_half(void *owner)
     worker->unix_offset_ms = unix_ms - now;
     engine_clock(worker->engine, now, unix_ms);
     engine_sweep(worker->engine, now);
+    worker_give_back(worker);
     worker_record_usage(worker, now);
     if (worker->policy)
         policy_idle(worker->policy, now, unix_ms);

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "wire/frame.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +14,8 @@
 #define MAX_PER_SOURCE 4096
 #define HANDSHAKE_S 10
 #define DTLS_IDLE_S 60
+#define MANY 64 /* handshakes, whose memory is worth looking for */
+#define FEW 16  /* of them in half a second: it is calm */
 
 /* send_to_client: says whether it put a datagram. */
 static bool send_to_client(struct worker *worker, const struct send *send, bool lasting)
@@ -74,6 +77,18 @@ int worker_receive(struct worker *worker, int fd, int most)
     if (udp_room(worker->in) < (most + 1) / 2)
         worker_flush(worker);
     return udp_receive(worker->in, fd, most);
+}
+
+/* What handshakes took and gave back lies in holes between what lasts, of which malloc gives the system nothing by itself. */
+void worker_give_back(struct worker *worker)
+{
+    const uint64_t shaken = streams_counts(worker->streams)->shaken + (worker->dtls ? dtls_shaken(worker->dtls) : 0);
+    const bool is_calm = shaken - worker->shaken < FEW;
+    worker->shaken = shaken;
+    if (!is_calm || shaken - worker->shaken_before < MANY)
+        return;
+    worker->shaken_before = shaken;
+    malloc_trim(0);
 }
 
 static void client_datagram(struct worker *worker, const struct listener_socket *socket, int index, msec_t now)

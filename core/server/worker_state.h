@@ -153,6 +153,7 @@ struct worker {
     msec_t lives_at;
     struct handle capped[CAPPED_MAX]; /* to be ended when the round of usage is over; who has no place is met in the next one */
     size_t capped_count;
+    uint64_t shaken, shaken_before; /* handshakes that were over half a second ago; when their memory was last given back */
     int64_t unix_offset_ms; /* wall clock minus monotonic clock, taken twice a second */
     struct watch half, tenth, flush;
     struct mail mail;
@@ -176,6 +177,7 @@ void worker_io_start(struct worker *);
 void worker_io_close(struct worker *);
 void worker_deliver(struct worker *, const struct send *, bool lasting); /* lasting: the input lives until the next flush */
 void worker_flush(struct worker *); /* send what was collected */
+void worker_give_back(struct worker *); /* memory to the system, when many handshakes are over and few go on; twice a second */
 int worker_receive(struct worker *, int fd, int most); /* udp_receive, with slots made free for half of it at least */
 
 /* worker_steered.c: relayed addresses without a socket each.  steered_open: its sockets, with the privileges of the start. */

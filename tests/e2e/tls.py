@@ -21,6 +21,7 @@ PATIENT = True
 
 HELLOS, PORTS = 30000, 1000
 GROWTH_KB = 32 * 1024
+AT_ONCE, GOES_KB = 300, 8  # of what a handshake took
 
 
 class Shop(Server):
@@ -289,6 +290,41 @@ def thirty_thousand_hellos_without_a_cookie_cost_no_memory_and_nobody_waits():
         check(statistics.median(rtts) < 5, f"others wait {statistics.median(rtts):.1f} ms")
         with DtlsClient(server) as client:
             check(client.relayed(), "no allocation over DTLS after the flood")
+
+
+def handshakes_at_once(stack, server, count):
+    """All have been answered before the first one goes on."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    begun = []
+    for _ in range(count):
+        plain = stack.enter_context(socket.create_connection((server.host, server.tls_port), 5))
+        come, go = ssl.MemoryBIO(), ssl.MemoryBIO()
+        secure = context.wrap_bio(come, go)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            secure.do_handshake()
+        plain.sendall(go.read())
+        begun.append((plain, secure, come, go))
+    for plain, _, come, _ in begun:
+        come.write(plain.recv(4096))
+    for plain, secure, come, go in begun:
+        done = False
+        while not done:
+            try:
+                secure.do_handshake()
+                done = True
+            except ssl.SSLWantReadError:
+                come.write(plain.recv(4096))
+        plain.sendall(go.read())
+
+
+@measuring
+@test
+def what_many_handshakes_took_goes_back_while_their_connections_stay():
+    with Shop() as server, contextlib.ExitStack() as stack:
+        handshakes_at_once(stack, server, AT_ONCE)
+        most = server.resident_kb()
+        wait_for(lambda: most - server.resident_kb() >= AT_ONCE * GOES_KB, 5, f"the memory back, of {most} KiB")
 
 
 @smoke
