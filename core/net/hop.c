@@ -170,7 +170,8 @@ static bool ask_device(struct hop *hop)
 {
     struct ifreq wish = {0};
     const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    bool found = fd >= 0 && if_indextoname(hop->device, wish.ifr_name) && ioctl(fd, SIOCGIFHWADDR, &wish) == 0 && wish.ifr_hwaddr.sa_family == (hop->is_own ? ARPHRD_LOOPBACK : ARPHRD_ETHER);
+    const unsigned short kind = hop->is_own ? ARPHRD_LOOPBACK : ARPHRD_ETHER;
+    bool found = fd >= 0 && if_indextoname(hop->device, wish.ifr_name) && ioctl(fd, SIOCGIFHWADDR, &wish) == 0 && wish.ifr_hwaddr.sa_family == kind;
     if (found)
         memcpy(hop->own, wish.ifr_hwaddr.sa_data, sizeof hop->own);
     found = found && ioctl(fd, SIOCGIFMTU, &wish) == 0;

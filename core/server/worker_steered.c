@@ -43,7 +43,7 @@ struct steered_port {
 struct steered {
     struct worker *worker;
     struct raw_out *out;
-    bool is_flushing; /* it: nothing can be put now */
+    bool is_flushing; /* nothing can be put into `out` now */
     struct bound others; /* ports of other programs */
     struct steered_socket sockets[FAMILIES];
     struct pool ports;
@@ -153,7 +153,8 @@ static void on_too_long(void *ctx, const struct raw_datagram *datagram)
 
 static void put(struct steered *steered, const struct raw_datagram *datagram)
 {
-    if (datagram->to.family == ADDR_IPV6 && !datagram->whole && datagram->bytes.len > V6_ALWAYS) {
+    const size_t most = datagram->to.family == ADDR_IPV6 ? V6_ALWAYS : UDP_SLOT_BYTES; /* over a stream a client sends longer ones */
+    if (!datagram->whole && datagram->bytes.len > most) {
         send_by_socket(steered, datagram);
         return;
     }
@@ -195,7 +196,7 @@ bool steered_answer(struct steered *steered, const struct send *send, bool lasti
         .is_any = worker->sockets[listener].any,
         .mark = send->mark,
     };
-    if (datagram.fd < 0 || steered->is_flushing || datagram.bytes.len > UDP_SLOT_BYTES) /* from another client it may be longer than what a peer sends */
+    if (datagram.fd < 0 || steered->is_flushing)
         return false;
     put(steered, &datagram);
     return true;

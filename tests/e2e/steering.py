@@ -63,6 +63,18 @@ def datagrams_of_all_sizes_go_both_ways_over_both_families():
 
 
 @test
+def what_is_longer_than_a_batch_takes_goes_to_a_peer_too():
+    need_privileges()
+    for way_of_it in ("on", "off"):
+        with Server(f"relay-steering={way_of_it}") as server, server.client("tcp") as client, Peer(server.host) as peer:
+            relayed = client.relayed()
+            check_equal(client.permit(peer.address).code, 0, "the answer to CreatePermission")
+            for size in (9216, 9217, 20000):
+                client.send_to(peer.address, b"u" * size)
+                check_equal(peer.receive(), (b"u" * size, relayed), f"what the peer received of {size} bytes, relay-steering={way_of_it}")
+
+
+@test
 def a_listener_on_all_addresses_answers_from_the_one_that_was_asked():
     need_privileges()
     for host, all_addresses, asked in (("127.0.0.1", "0.0.0.0", "127.0.0.2"), ("::1", "::", "::1")):
